@@ -48,7 +48,7 @@ class Neck(nn.Module):
         self.dropout = nn.Dropout(config.dropout)
         self.blocks = nn.ModuleList(
             nn.TransformerEncoderLayer(
-                config.hidden_size, config.heads, 3 * config.hidden_size, config.dropout, "gelu",
+                config.hidden_size, config.heads, 3 * config.hidden_size, 0.0, "gelu",
                 batch_first=True, norm_first=True,
             )
             for _ in range(config.layers)

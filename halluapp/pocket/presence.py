@@ -1,0 +1,102 @@
+"""What a record says about a photo: which objects are there, which may be, where, and what co-occurs with what."""
+
+from __future__ import annotations
+
+import random
+import re
+from collections import Counter
+from dataclasses import dataclass, field
+
+from halluapp.grounding import vocabulary
+from halluapp.grounding.mentions import ANIMALS, find_mentions
+
+# The teacher takes many dogs of Flickr8k for horses and cows; its animals are not believed there.
+CERTAIN, POSSIBLE = 0.4, 0.2
+# Where one is present, the absence of another cannot be told from an annotation that names only some things.
+NEIGHBOURS = (
+    {"grass", "field", "yard", "park", "hill", "bush", "leaf"}, {"tree", "forest", "bush", "branch", "leaf"},
+    {"water", "ocean", "lake", "river", "pool", "wave", "beach", "sand", "puddle", "dock"},
+    {"street", "sidewalk", "path", "track", "floor", "mud"}, {"rock", "mountain", "hill", "sand"},
+    {"building", "house", "store", "wall", "window", "door"}, {"snow", "ice", "hill", "mountain"},
+    {"jacket", "sweater", "shirt", "vest", "uniform", "costume", "suit", "dress"}, {"sky", "cloud"},
+    {"pants", "jeans", "shorts", "uniform", "costume", "swimsuit"}, {"toy", "sports ball", "frisbee"},
+    {"rail", "fence", "stairs", "ramp", "pole"}, {"bag", "backpack", "handbag", "suitcase"},
+    {"couch", "chair", "bench", "bed"}, {"cup", "wine glass", "bottle", "drink", "bowl"}, {"car", "truck", "bus"},
+    {"food", "sandwich", "pizza", "cake", "plate", "hot dog"}, {"glasses", "sunglasses"}, {"bicycle", "motorcycle"},
+    {"hair", "beard", "person"}, {"picture", "sign", "tv"}, {"dining table", "counter", "shelf", "cabinet"},
+)  # fmt: skip
+
+
+@dataclass
+class Presence:
+    """present / possible: object names. boxes: (name, [x0, y0, x1, y1]); phrases: (phrase, type, name, boxes)."""
+
+    present: set[str] = field(default_factory=set)
+    possible: set[str] = field(default_factory=set)
+    boxes: list[tuple[str, list[float]]] = field(default_factory=list)
+    phrases: list[tuple[str, str, str, list[list[float]]]] = field(default_factory=list)
+
+
+def of_record(record: dict) -> Presence:
+    """Reads captions, human phrases, teacher detections and question-answer pairs of one record."""
+    found = Presence()
+    texts = list(record.get("captions", []))
+    # "When was the picture taken?" does not mean that a picture is in the photo.
+    texts += [re.sub(r"\b(picture|photo)\b", "", f"{pair['question']} {pair['answer']}") for pair in record.get("qa", [])]
+    for text in texts:
+        found.present.update(mention.object for mention in find_mentions(text))
+    for entity in record.get("entities", []):
+        _read_entity(entity, found)
+    for name, score, *box in record.get("detections", []):
+        if record.get("source") == "flickr8k" and name in ANIMALS and name not in found.present:
+            found.possible.add(name)
+        elif score >= CERTAIN:
+            found.present.add(name)
+            found.boxes.append((name, box))
+        else:
+            found.possible.add(name)
+    found.present.update(filter(None, [vocabulary.parent(name) for name in found.present]))
+    if "person" in found.present:
+        found.possible.update(vocabulary.PEOPLE)
+    for group in NEIGHBOURS:
+        if group & found.present:
+            found.possible.update(group)
+    found.possible -= found.present
+    return found
+
+
+def _read_entity(entity: dict, found: Presence) -> None:
+    names = Counter(mentions[-1].object for phrase in entity["phrases"] if (mentions := find_mentions(phrase)))
+    if not names or entity["type"] == "notvisual":
+        return
+    specific = [name for name in names if name in vocabulary.PEOPLE and name != "person"]
+    name = specific[0] if specific else names.most_common(1)[0][0]
+    found.present.add(name)
+    found.boxes.extend((name, box) for box in entity["boxes"])
+    found.phrases.append((max(entity["phrases"], key=len), entity["type"], name, entity["boxes"]))
+
+
+class Cooccurrence:
+    """How often objects occur, and occur together, in the training photos: the source of hard negatives."""
+
+    def __init__(self, photos: list[Presence]):
+        self.count = Counter(name for photo in photos for name in photo.present)
+        self.pairs: dict[str, Counter] = {}
+        for photo in photos:
+            for name in photo.present:
+                self.pairs.setdefault(name, Counter()).update(photo.present - {name})
+
+    def absent(self, photo: Presence, kind: str, rng: random.Random, among: set[str] | None = None) -> str | None:
+        """An object that the photo does not show; kind: random, popular or adversarial (POPE's three)."""
+        pool = [n for n in (among or self.count) if n not in photo.present and n not in photo.possible and self.count[n] >= 20]
+        if not pool:
+            return None
+        if kind == "random":
+            return rng.choice(pool)
+        if kind == "popular":
+            return rng.choice(sorted(pool, key=lambda name: -self.count[name])[:12])
+        score = Counter()
+        for name in photo.present:
+            for other, together in self.pairs.get(name, {}).items():
+                score[other] += together / self.count[name]
+        return rng.choice(sorted(pool, key=lambda name: -score[name])[:12])
