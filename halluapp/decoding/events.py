@@ -1,0 +1,86 @@
+"""What streams out of a comparison, in order, as plain data."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Token:
+    """One decoded token of one method and what it was worth.
+
+    p: probability under the method's final distribution (temperature 1). p_main: under its main row. p_reference:
+    under its image-free reference rows (mean), None without one. top: the five most probable tokens of the final
+    distribution as (text, probability). changed: the main row alone would have chosen another token, `instead`.
+    """
+
+    id: int
+    text: str
+    p: float
+    p_main: float
+    p_reference: float | None
+    top: tuple[tuple[str, float], ...]
+    instead: str | None = None
+    notes: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Started:
+    """Decoding begins. methods: [{"method", "title", "summary", "explanation", "parameters"}] in panel order."""
+
+    methods: list[dict[str, Any]]
+
+
+@dataclass(frozen=True)
+class Status:
+    """What is happening now, or why one has to wait: one sentence."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Detected:
+    """The detector's result. detections: [{"label", "score", "box": [x0, y0, x1, y1 in 0..1]}], best first."""
+
+    detections: list[dict[str, Any]]
+    labels: tuple[str, ...]
+    detector: str
+
+
+@dataclass(frozen=True)
+class Decoded:
+    """A method has one more token; `text` is its whole text so far (what the tokenizer makes of all its ids)."""
+
+    method: str
+    index: int
+    token: Token
+    text: str
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A method has ended. reason: "end" (end token), "length" or "stopped"."""
+
+    method: str
+    reason: str
+    seconds: float
+    forward_passes: int
+
+
+@dataclass(frozen=True)
+class Failed:
+    """A method cannot go on; the others do. error: one sentence."""
+
+    method: str
+    error: str
+
+
+@dataclass(frozen=True)
+class Done:
+    """The end. report: the comparison as `report.py` writes it (schema 1)."""
+
+    report: dict[str, Any]
+
+
+Event = Started | Status | Detected | Decoded | Finished | Failed | Done

@@ -1,0 +1,48 @@
+"""All settings in one frozen object; the only reader of the environment."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+ASSETS = Path(__file__).resolve().parent.parent / "assets"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Where and how the app runs.
+
+    model: "pocket" (the embedded LVLM), a hub id or a local folder. quantization: "nf4" or "none".
+    detector: "pocket" (embedded), a hub id or a local folder of a transformers object detector.
+    port 0: the first free one. space / zero_gpu: running on Hugging Face Spaces / on ZeroGPU.
+    """
+
+    model: str = "pocket"
+    detector: str = "pocket"
+    quantization: str = "nf4"
+    device: str = "auto"
+    assets: Path = ASSETS
+    host: str = "127.0.0.1"
+    port: int = 7860
+    max_new_tokens: int = 80
+    threads: int = 0
+    space: bool = False
+    zero_gpu: bool = False
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Settings:
+        """Reads HALLUAPP_MODEL, HALLUAPP_DETECTOR, HALLUAPP_QUANTIZATION, HALLUAPP_DEVICE, HALLUAPP_THREADS, host and port."""
+        space = "SPACE_ID" in environment
+        return cls(
+            model=environment.get("HALLUAPP_MODEL", cls.model),
+            detector=environment.get("HALLUAPP_DETECTOR", cls.detector),
+            quantization=environment.get("HALLUAPP_QUANTIZATION", cls.quantization),
+            device=environment.get("HALLUAPP_DEVICE", cls.device),
+            threads=int(environment.get("HALLUAPP_THREADS", cls.threads)),
+            host=environment.get("GRADIO_SERVER_NAME", "0.0.0.0" if space else cls.host),
+            port=int(environment.get("GRADIO_SERVER_PORT", cls.port)),
+            space=space,
+            zero_gpu=environment.get("SPACES_ZERO_GPU", "").lower() in ("1", "true", "t"),
+        )
