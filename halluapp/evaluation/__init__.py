@@ -1,0 +1,1 @@
+"""Numbers: object hallucination, yes/no questions, and their uncertainty."""

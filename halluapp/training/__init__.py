@@ -1,0 +1,1 @@
+"""Short training runs: their losses, data and adapters."""

@@ -1,0 +1,62 @@
+"""Loads the golden cases: what the method authors' own code gives for small seeded inputs."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+FOLDER = Path(__file__).parents[1] / "golden"
+
+
+@dataclass(frozen=True)
+class Case:
+    """One call of the authors' code; arrays as numpy, everything else as in the JSON."""
+
+    id: str
+    parameters: dict[str, Any]
+    inputs: dict[str, Any]
+    outputs: dict[str, Any]
+    authors_only: tuple[str, ...]
+
+    def __repr__(self) -> str:
+        return self.id
+
+
+@cache
+def load(part: str) -> tuple[Case, ...]:
+    """All cases of `part`, e.g. "vdd"."""
+    described = json.loads((FOLDER / f"{part}.json").read_text(encoding="utf-8"))
+    file = FOLDER / f"{part}.npz"
+    arrays = dict(np.load(file)) if file.exists() else {}
+
+    def values(entries: dict[str, Any]) -> dict[str, Any]:
+        return {name: _value(entry, arrays) for name, entry in entries.items()}
+
+    return tuple(
+        Case(
+            id=case["id"],
+            parameters=values(case["parameters"]),
+            inputs=values(case["inputs"]),
+            outputs=values(case["outputs"]),
+            authors_only=tuple(case.get("authors_only", ())),
+        )
+        for case in described["cases"]
+    )
+
+
+def cases(part: str, prefix: str) -> list[Case]:
+    """The cases of `part` whose id starts with `prefix`; never an empty list, so that no test runs on nothing."""
+    found = [case for case in load(part) if case.id.startswith(prefix)]
+    assert found, f"no golden case {part}/{prefix}"
+    return found
+
+
+def _value(entry: Any, arrays: dict[str, np.ndarray]) -> Any:
+    if not isinstance(entry, dict):
+        return entry
+    return arrays[entry["array"]] if "array" in entry else entry["value"]
