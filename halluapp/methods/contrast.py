@@ -38,7 +38,8 @@ def contrast(logits: Tensor, reference: Tensor, alpha: float, beta: float) -> Te
     `logits` and `reference` [..., V] (the reference may broadcast) -> [..., V], float32, or float64 if either is
     float64. The set depends on `logits` alone. alpha = 0 gives the main logits unchanged on the set. A token that the
     reference excludes (-inf) counts as its least probable allowed token, so that the result stays finite.
-    Raises ValueError for a negative alpha, beta outside [0, 1] or different vocabularies. Source: VDD, visual debias decoding.
+    Raises ValueError for a negative alpha, beta outside [0, 1] or different vocabularies.
+    Source: VDD, visual debias decoding.
     """
     if not alpha >= 0.0:
         raise ValueError(f"alpha must not be negative, got {alpha}")

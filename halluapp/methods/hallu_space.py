@@ -14,8 +14,8 @@ def hallu_space(
     """The `rank` main directions of E = (truthful - hallucinated) / 2.
 
     `truthful`, `hallucinated` [N, D], pooled hidden states of one layer, row i of both from the same photo
-    -> [D, rank], orthonormal columns, strongest first: the first right singular vectors of E. No mean is subtracted. `center` removes
-    from E `center_scale` times its part along the first right singular vector of `truthful`.
+    -> [D, rank], orthonormal columns, strongest first: the first right singular vectors of E. No mean is subtracted.
+    `center` removes from E `center_scale` times its part along the first right singular vector of `truthful`.
     Computed in float64 on the CPU; returned on the input's device in float32 (float64 for float64 input).
     Raises ValueError for wrong shapes, non-finite values, identical pairs, and a rank that E does not have.
     Source: Nullu, construction of the HalluSpace.
@@ -133,4 +133,4 @@ def _check_rank(rank: int, singular: Tensor, shape: tuple[int, ...]) -> None:
     noise = float(singular[0]) * max(shape) * torch.finfo(singular.dtype).eps
     found = int((singular > noise).sum())
     if rank > found:
-        raise ValueError(f"rank {rank} asked for, but the {shape[0]} pairs differ in only {found} independent directions")
+        raise ValueError(f"rank {rank} asked for, but the {shape[0]} pairs hold only {found} independent directions")
