@@ -1,3 +1,220 @@
 """One comparison from the request to the report: check, detect, decode all methods in one batch, judge, report."""
 
 from __future__ import annotations
+
+import hashlib
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from halluapp import methods as registry
+from halluapp import report
+from halluapp.decoding.events import Decoded, Detected, Done, Event, Failed, Finished, Started, Status
+from halluapp.decoding.plan import Sampling
+from halluapp.errors import InputError
+from halluapp.grounding.verdicts import judge_text
+from halluapp.methods.base import Method
+from halluapp.photos import read_photo
+from halluapp.settings import Settings
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from halluapp.lvlm.base import LVLM
+
+__all__ = ["Loaded", "Request", "compare", "load", "make_request", "read_photo", "stream", "texts"]
+MOST_PROMPT = 2000  # characters
+MOST_TOKENS = 512
+THRESHOLD = 0.5
+
+
+@dataclass(frozen=True)
+class Request:
+    """One checked comparison: an upright RGB photo, a prompt, methods in panel order, sampling, detector threshold."""
+
+    photo: Image.Image
+    prompt: str
+    methods: tuple[Method, ...]
+    sampling: Sampling = field(default_factory=Sampling)
+    threshold: float = THRESHOLD
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A loaded LVLM and detector; `notice` is a sentence for the person ("" if there is nothing to say)."""
+
+    lvlm: LVLM
+    detector: Any
+    notice: str = ""
+
+
+_loading = threading.Lock()
+
+
+def load(settings: Settings) -> Loaded:
+    """Loads the LVLM and the detector that the settings name, once a process. Raises InputError with one sentence."""
+    with _loading:
+        return _load(settings)
+
+
+@lru_cache(maxsize=2)
+def _load(settings: Settings) -> Loaded:
+    import torch
+
+    from halluapp.grounding import detectors
+    from halluapp.lvlm import catalog
+
+    if settings.threads:
+        torch.set_num_threads(settings.threads)
+    lvlm, notice = catalog.load(settings.model, settings.quantization, settings.device, settings.assets)
+    if settings.detector != "pocket":
+        return Loaded(lvlm, detectors.TransformersDetector(settings.detector), notice)
+    tower = getattr(lvlm.model.model, "vision_tower", None)
+    if not hasattr(tower, "features"):  # another LVLM: the pocket detector brings its own copy of the pocket tower
+        tower = catalog.load("pocket", "none", "cpu", settings.assets)[0].model.model.vision_tower
+    return Loaded(lvlm, detectors.PocketDetector(settings.assets / "pocket", tower), notice)
+
+
+def make_request(
+    photo,
+    prompt: str,
+    methods: list[Method | str] | None = None,
+    max_new_tokens: int = 80,
+    temperature: float = 0.0,
+    top_p: float = 1.0,
+    top_k: int = 0,
+    seed: int = 0,
+    threshold: float = THRESHOLD,
+) -> Request:
+    """Checks everything a person typed. photo: path, bytes or image. methods: names or Method objects (None: all).
+
+    Raises InputError with one sentence.
+    """
+    prompt = (prompt or "").strip()
+    if not prompt:
+        raise InputError("The prompt is empty; ask something about the photo.")
+    if len(prompt) > MOST_PROMPT:
+        raise InputError(f"The prompt has {len(prompt):,} characters; use at most {MOST_PROMPT:,}.")
+    chosen = [registry.create(m) if isinstance(m, str) else m for m in (methods if methods is not None else registry.METHODS)]
+    if not chosen:
+        raise InputError("No method is chosen; switch on at least one.")
+    names = [method.name for method in chosen]
+    if len(set(names)) < len(names):
+        raise InputError("A method is named twice; name each once.")
+    _check_range("max new tokens", max_new_tokens, 1, MOST_TOKENS)
+    _check_range("temperature", temperature, 0, 2)
+    _check_range("top-p", top_p, 0.01, 1)
+    _check_range("top-k", top_k, 0, 1000)
+    _check_range("seed", seed, 0, 2**32 - 1)
+    _check_range("threshold", threshold, 0, 1)
+    sampling = Sampling(int(max_new_tokens), float(temperature), float(top_p), int(top_k), int(seed))
+    return Request(read_photo(photo), prompt, tuple(chosen), sampling, float(threshold))
+
+
+def _check_range(name: str, value, least, most) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= most:
+        raise InputError(f"{name[:1].upper()}{name[1:]} must be a number from {least} to {most}, not {value!r}.")
+
+
+def _detect(loaded: Loaded, photo, visual) -> list[dict]:
+    if visual.maps and hasattr(loaded.detector, "detect_features"):
+        return loaded.detector.detect_features(*visual.maps)
+    return loaded.detector.detect(photo)
+
+
+def stream(request: Request, loaded: Loaded, stop: Callable[[], bool] = lambda: False) -> Iterator[Event]:
+    """Runs a comparison; yields events and ends with Done(report). Closing the generator stops decoding."""
+    from halluapp.decoding import engine
+
+    yield Status("Looking at the photo…")
+    visual = loaded.lvlm.look(request.photo)
+    detections = _detect(loaded, request.photo, visual)
+    yield Detected(detections, loaded.detector.labels, loaded.detector.name)
+    yield Started([_about(method, request.prompt, loaded.lvlm) for method in request.methods])
+    panels = {method.name: {"text": "", "tokens": [], "end": None} for method in request.methods}
+    job = engine.Job(visual, request.prompt, list(request.methods))
+    for event in engine.decode(loaded.lvlm, job, request.sampling, stop):
+        panel = panels[event.method]
+        if isinstance(event, Decoded):
+            panel["text"] = event.text
+            panel["tokens"].append(event.token)
+        elif isinstance(event, Finished | Failed):
+            panel["end"] = event
+        yield event
+    yield Done(_report(request, loaded, detections, panels))
+
+
+def _about(method: Method, prompt: str, lvlm) -> dict[str, Any]:
+    try:
+        explanation = method.explain(lvlm, prompt)
+    except RuntimeError:  # MissingWeights: the panel will say so by itself
+        explanation = method.summary
+    return {
+        "method": method.name,
+        "title": method.title,
+        "summary": method.summary,
+        "explanation": explanation,
+        "parameters": method.parameters(),
+    }
+
+
+def _report(request: Request, loaded: Loaded, detections: list[dict], panels: dict[str, dict]) -> dict[str, Any]:
+    made = []
+    for method in request.methods:
+        panel, end = panels[method.name], panels[method.name]["end"]
+        about = _about(method, request.prompt, loaded.lvlm)
+        made.append(
+            report.panel(
+                method.name,
+                method.parameters(),
+                panel["text"],
+                panel["tokens"],
+                judge_text(panel["text"], detections, loaded.detector.labels, request.threshold),
+                seconds=getattr(end, "seconds", None),
+                forward_passes=getattr(end, "forward_passes", None),
+                reason=getattr(end, "reason", None),
+                error=getattr(end, "error", None),
+                explanation=about["explanation"],
+            )
+        )
+    photo = request.photo
+    return report.build(
+        model={"name": loaded.lvlm.name, "quantization": loaded.lvlm.quantization, "detector": loaded.detector.name},
+        prompt=request.prompt,
+        seed=request.sampling.seed,
+        sampling=request.sampling,
+        threshold=request.threshold,
+        photo={"sha256": hashlib.sha256(photo.tobytes()).hexdigest(), "width": photo.width, "height": photo.height},
+        detections=detections,
+        panels=made,
+    )
+
+
+def compare(photo, prompt: str, settings: Settings | None = None, **options) -> dict[str, Any]:
+    """One comparison in one call -> the report (schema 1). options: as `make_request`. Raises InputError."""
+    request = make_request(photo, prompt, **options)
+    for event in stream(request, load(settings or Settings.from_environment())):
+        if isinstance(event, Done):
+            return event.report
+    raise RuntimeError("The comparison ended without a report.")
+
+
+def texts(request: Request, loaded: Loaded) -> dict[str, str]:
+    """Only the texts, by method name: no detection, no report. For evaluation."""
+    return texts_of([request], loaded)[0]
+
+
+def texts_of(requests: list[Request], loaded: Loaded) -> list[dict[str, str]]:
+    """The texts of several requests, decoded in one batch; all must share their sampling."""
+    from halluapp.decoding import engine
+
+    jobs = [engine.Job(loaded.lvlm.look(r.photo), r.prompt, list(r.methods)) for r in requests]
+    found: list[dict[str, str]] = [{} for _ in requests]
+    for index, event in engine.decode_many(loaded.lvlm, jobs, requests[0].sampling):
+        if isinstance(event, Decoded):
+            found[index][event.method] = event.text
+        elif isinstance(event, Failed):
+            raise InputError(event.error)
+    return found

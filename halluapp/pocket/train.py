@@ -28,8 +28,8 @@ class Recipe:
     The rate rises over `warmup` steps, stays, and falls linearly to a twentieth over the last `decay` steps.
     """
 
-    steps: int = 2600
-    decay: int = 900
+    steps: int = 2200
+    decay: int = 800
     warmup: int = 150
     rate: float = 1.2e-3
     weight_decay: float = 0.05
@@ -97,7 +97,7 @@ def load_captions(path: Path) -> list[str]:
     return [_sentence(line) for line in path.read_text().splitlines() if 15 < len(line) < 160]
 
 
-def setup(cache: Path, captions_file: Path, recipe: Recipe, seed_only: bool = False):
+def setup(cache: Path, captions_file: Path, recipe: Recipe):
     """Stores, tokenizer, model and batches for a recipe -> (Pocket, tokenizer, Batches)."""
     stores = [FeatureStore.open(cache / name) for name in ("flickr8k-train", "visual7w")]
     photos = [[presence.of_record(record) for record in store.records] for store in stores]
@@ -151,6 +151,7 @@ def train(cache: Path, captions_file: Path, out: Path, recipe: Recipe, log=print
         optimizer.load_state_dict(state["optimizer"])
         first = state["step"]
     words.save_pretrained(out / "tokenizer")
+    (out / "labels.txt").write_text("\n".join(batches.labels))
     pocket.train()
     started, seen = time.time(), {}
     for step, batch in prefetch(batches, first, recipe.steps, recipe.seed):

@@ -1,0 +1,151 @@
+"""Decodes all methods of one or more jobs as rows of one batch: prefill once, step all rows, combine, choose, stream."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from halluapp.decoding.batch import prefill
+from halluapp.decoding.choose import choose
+from halluapp.decoding.events import Decoded, Event, Failed, Finished, Token
+from halluapp.decoding.plan import Sampling, plan
+from halluapp.errors import InputError, MissingWeights
+from halluapp.lvlm.base import LVLM, Visual
+from halluapp.methods.base import Method, Step
+
+ALTERNATIVES = 5
+
+
+@dataclass
+class Job:
+    """One photo and prompt to be answered by some methods."""
+
+    visual: Visual
+    prompt: str
+    methods: list[Method]
+
+
+@dataclass
+class _Stream:
+    """One method of one job while it decodes. rows: its rows in the batch, main row first."""
+
+    job: int
+    method: Method
+    rows: list[int]
+    generator: torch.Generator
+    ids: list[int] = field(default_factory=list)
+    passes: int = 0
+
+
+def decode(
+    lvlm: LVLM, job: Job, sampling: Sampling, stop: Callable[[], bool] = lambda: False
+) -> Iterator[Event]:
+    """Decodes one job; yields Decoded, Finished and Failed events as they come. See `decode_many`."""
+    for _, event in decode_many(lvlm, [job], sampling, stop):
+        yield event
+
+
+@torch.no_grad()
+def decode_many(
+    lvlm: LVLM, jobs: list[Job], sampling: Sampling, stop: Callable[[], bool] = lambda: False
+) -> Iterator[tuple[int, Event]]:
+    """Decodes several jobs in one batch; yields (job index, event).
+
+    A method whose weights are missing, or whose combination fails, ends with Failed; the others go on. `stop` is asked
+    before every step; closing the generator has the same effect. `seconds` run from the call to the method's end.
+    """
+    started = time.perf_counter()
+    runnable: list[list[Method]] = []
+    for index, job in enumerate(jobs):
+        runnable.append([])
+        for method in job.methods:
+            try:
+                method.prepare(lvlm)
+                runnable[-1].append(method)
+            except (MissingWeights, InputError) as error:
+                yield index, Failed(method.name, str(error))
+    made = plan([(job.prompt, methods) for job, methods in zip(jobs, runnable, strict=True)])
+    if not made.streams:
+        return
+    batch, logits = prefill(lvlm, made.prefixes, [job.prompt for job in jobs], [job.visual for job in jobs])
+    rows = [prefix for _, _, prefixes in made.streams for prefix in prefixes]
+    batch.select(rows)
+    logits = logits[torch.tensor(rows, device=logits.device)]
+    live, first = [], 0
+    for job, method, prefixes in made.streams:
+        generator = torch.Generator().manual_seed(sampling.seed)
+        live.append(_Stream(job, method, list(range(first, first + len(prefixes))), generator))
+        first += len(prefixes)
+    for index in range(sampling.max_new_tokens):
+        log_p = logits.log_softmax(-1)
+        going: list[_Stream] = []
+        for stream in live:
+            event, goes_on = _advance(lvlm, stream, jobs[stream.job].prompt, index, logits, log_p, sampling)
+            yield stream.job, event
+            last = index + 1 == sampling.max_new_tokens
+            if goes_on and not last:
+                going.append(stream)
+            elif not isinstance(event, Failed):
+                reason = "length" if goes_on else "end"
+                yield stream.job, Finished(stream.method.name, reason, time.perf_counter() - started, stream.passes)
+        if not going:
+            return
+        if stop():
+            for stream in going:
+                yield stream.job, Finished(stream.method.name, "stopped", time.perf_counter() - started, stream.passes)
+            return
+        live = _keep(batch, live, going)
+        fed = [stream.ids[-1] for stream in live for _ in stream.rows]
+        logits = batch.step(lvlm, torch.tensor(fed, device=logits.device))
+
+
+def _advance(lvlm, stream: _Stream, prompt, index, logits: Tensor, log_p: Tensor, sampling) -> tuple[Event, bool]:
+    """Chooses the stream's next token -> (event, whether it goes on)."""
+    name, mine = stream.method.name, slice(stream.rows[0], stream.rows[-1] + 1)
+    stream.passes += len(stream.rows)
+    try:
+        combined = stream.method.combine(logits[mine], Step(index, prompt, tuple(stream.ids)), lvlm)
+        chosen = choose(combined.scores, sampling, stream.generator)
+    except (RuntimeError, ValueError) as error:
+        return Failed(name, f"{stream.method.title} could not combine its rows: {str(error).splitlines()[0]}"), False
+    stream.ids.append(chosen)
+    token = _trace(lvlm, chosen, combined, log_p[mine], sampling)
+    text = lvlm.decode(stream.ids)
+    return Decoded(name, index, token, text), chosen not in lvlm.end_tokens
+
+
+def _trace(lvlm, chosen: int, combined, log_p: Tensor, sampling: Sampling) -> Token:
+    """What the chosen token was worth under the final distribution and under each row."""
+    final = combined.scores.softmax(-1)
+    best = final.topk(min(ALTERNATIVES, len(final)))
+    top = tuple(
+        (lvlm.tokenizer.decode([i]), round(p, 5)) for i, p in zip(best.indices.tolist(), best.values.tolist(), strict=True) if p > 0
+    )
+    main_choice = int(log_p[0].argmax())
+    changed = sampling.temperature <= 0 and main_choice != chosen
+    return Token(
+        id=chosen,
+        text=lvlm.tokenizer.decode([chosen]),
+        p=round(float(final[chosen]), 5),
+        p_main=round(float(log_p[0, chosen].exp()), 5),
+        p_reference=round(float(log_p[1:, chosen].exp().mean()), 5) if len(log_p) > 1 else None,
+        top=top,
+        instead=lvlm.tokenizer.decode([main_choice]) if changed else None,
+        notes=combined.notes,
+    )
+
+
+def _keep(batch, live: list[_Stream], going: list[_Stream]) -> list[_Stream]:
+    """Drops the rows of streams that have ended and renumbers the rest."""
+    if len(going) == len(live):
+        return live
+    batch.select([row for stream in going for row in stream.rows])
+    first = 0
+    for stream in going:
+        stream.rows = list(range(first, first + len(stream.rows)))
+        first += len(stream.rows)
+    return going

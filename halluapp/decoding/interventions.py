@@ -1,0 +1,46 @@
+"""Output projections for some rows of a batch: hooks that live for one forward and touch no weight."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor
+
+from halluapp.lvlm.base import LVLM
+from halluapp.methods.base import Intervention
+from halluapp.methods.hallu_space import project_out
+
+
+@contextmanager
+def applied(lvlm: LVLM, rows: list[Intervention | None]) -> Iterator[None]:
+    """Within the context, row r of every forward is projected as rows[r] says; other rows are left alone.
+
+    The caller holds `lvlm.lock`; the hooks are removed whatever happens.
+    """
+    by_layer: dict[int, list[tuple[list[int], Tensor, float]]] = {}
+    for change in dict.fromkeys(row for row in rows if row is not None and row.space):
+        mine = [index for index, row in enumerate(rows) if row == change]
+        for layer, directions in lvlm.space(change.space).layers.items():
+            kept = directions[:, : change.rank] if change.rank else directions
+            by_layer.setdefault(layer, []).append((mine, kept, change.strength))
+    handles = [
+        lvlm.output_projection(layer).register_forward_hook(_hook(changes)) for layer, changes in by_layer.items()
+    ]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _hook(changes: list[tuple[list[int], Tensor, float]]):
+    def project(_module, _inputs, output: Tensor) -> Tensor:
+        result = output.clone()
+        for rows, directions, strength in changes:
+            index = torch.tensor(rows, device=output.device)
+            result[index] = project_out(output[index], directions.to(output.device), strength)
+        return result
+
+    return project

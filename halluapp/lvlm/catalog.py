@@ -1,0 +1,106 @@
+"""The models we know and how each is loaded: the embedded pocket LVLM, and LLaVA checkpoints by id or folder."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import torch
+
+from halluapp.errors import InputError
+from halluapp.lvlm import quantize
+from halluapp.lvlm.base import LVLM, HalluSpace
+from halluapp.lvlm.llava import Llava
+
+
+def load(model: str, quantization: str, device: str, assets: Path) -> tuple[LVLM, str]:
+    """Loads a model -> (LVLM, notice for the person, "" if there is nothing to say).
+
+    model: "pocket", a hub id or a folder. Raises InputError with one sentence when it cannot be loaded.
+    """
+    pocket = model == "pocket"
+    source = assets / "pocket" if pocket else model
+    if pocket and not (assets / "pocket" / "config.json").exists():
+        raise InputError("The embedded model is missing from assets/pocket; get the project with its assets folder.")
+    notice = ""
+    if quantization == "nf4" and not quantize.available():
+        quantization, notice = "none", "bitsandbytes is not installed, so the model runs unquantized."
+    lvlm = _load_llava(source, model, quantization, _device(device), pocket)
+    _attach(lvlm, Path(source))
+    return lvlm, notice
+
+
+def _device(device: str) -> str:
+    return ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+
+
+def _load_llava(source, name: str, quantization: str, device: str, pocket: bool) -> Llava:
+    from transformers import AutoConfig, AutoImageProcessor, AutoTokenizer, LlavaForConditionalGeneration
+
+    from halluapp.pocket import model as pocket_model
+
+    pocket_model.register()
+    dtype = torch.float32 if device == "cpu" else torch.bfloat16
+    options = {"dtype": dtype, "device_map": device}
+    if quantization == "nf4":
+        options["quantization_config"] = quantize.nf4_config(dtype)
+    try:
+        config = AutoConfig.from_pretrained(source)
+        if config.model_type != "llava":
+            raise InputError(f"{name} is a {config.model_type} model; LLaVA checkpoints (model type llava) can be loaded.")
+        model = LlavaForConditionalGeneration.from_pretrained(source, **options)
+        tokenizer = AutoTokenizer.from_pretrained(source)
+        processor = AutoImageProcessor.from_pretrained(source)
+    except (OSError, ValueError) as error:
+        if isinstance(error, InputError):
+            raise
+        reason = str(error).strip().splitlines()[0][:160]
+        raise InputError(
+            f"The model {name} could not be loaded ({reason}); check the name or folder and the network, "
+            "or use the embedded model: --model pocket"
+        ) from error
+    if device == "cpu":
+        quantize.keep_portable_layout(model)
+    return Llava(model, tokenizer, processor, "halluapp-pocket" if pocket else name, quantization)
+
+
+def _attach(lvlm: LVLM, folder: Path) -> None:
+    """Loads what lies beside a checkpoint: hallu_space.safetensors and projector-NAME.safetensors."""
+    if not folder.is_dir():
+        return
+    space = folder / "hallu_space.safetensors"
+    if space.exists():
+        lvlm.spaces["default"] = load_space(space)
+    for path in sorted(folder.glob("projector-*.safetensors")):
+        lvlm.projectors[path.stem.removeprefix("projector-")] = load_projector(lvlm, path)
+
+
+def load_space(path: Path) -> HalluSpace:
+    """Reads a HalluSpace file: tensors "layers.I" [D, K], metadata "about" (JSON)."""
+    from safetensors import safe_open
+
+    with safe_open(path, "pt") as file:
+        about = json.loads((file.metadata() or {}).get("about", "{}"))
+        layers = {int(key.removeprefix("layers.")): file.get_tensor(key).float() for key in file.keys()}
+    return HalluSpace(layers, about)
+
+
+def save_space(space: HalluSpace, path: Path) -> None:
+    """Writes a HalluSpace file that `load_space` reads."""
+    from safetensors.torch import save_file
+
+    tensors = {f"layers.{layer}": directions.float().contiguous() for layer, directions in space.layers.items()}
+    save_file(tensors, path, metadata={"about": json.dumps(space.about)})
+
+
+def load_projector(lvlm: LVLM, path: Path):
+    """A projector of the same class as the model's own, with the weights of `path` (float16 or float32)."""
+    import copy
+
+    from safetensors.torch import load_file
+
+    own = lvlm.model.model.multi_modal_projector
+    module = copy.deepcopy(own)
+    dtype = next(own.parameters()).dtype
+    module.load_state_dict({k: v.to(dtype) for k, v in load_file(path).items()})
+    return module.to(lvlm.device).eval().requires_grad_(False)

@@ -1,0 +1,50 @@
+"""The 4-bit policy: what is quantized, and how bitsandbytes is kept from repacking weights on the CPU."""
+
+from __future__ import annotations
+
+from torch import nn
+
+# transformers matches these against full module names from the start; shorter names silently quantize everything.
+KEPT_DENSE = ("model.vision_tower", "model.multi_modal_projector", "lm_head")
+
+
+def nf4_config(compute_dtype):
+    """NF4 with double quantization (Dettmers et al. 2023, QLoRA, section 3); vision tower, projector and head stay dense."""
+    from transformers import BitsAndBytesConfig
+
+    return BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type="nf4",
+        bnb_4bit_use_double_quant=True,
+        bnb_4bit_compute_dtype=compute_dtype,
+        llm_int8_skip_modules=list(KEPT_DENSE),
+    )
+
+
+def available() -> bool:
+    """Whether bitsandbytes can be imported."""
+    from importlib.util import find_spec
+
+    return find_spec("bitsandbytes") is not None
+
+
+def quantized_linears(model: nn.Module) -> dict[str, nn.Module]:
+    """All 4-bit linear layers by name (empty for a dense model)."""
+    if not available():
+        return {}
+    import bitsandbytes
+
+    return {name: module for name, module in model.named_modules() if isinstance(module, bitsandbytes.nn.Linear4bit)}
+
+
+def keep_portable_layout(model: nn.Module) -> int:
+    """Stops the in-place repacking of 4-bit weights on CPUs with AVX-512-BF16 -> number of layers.
+
+    The first evaluation forward would repack them for inference, for good; gradients of anything trained afterwards
+    in the same process would then silently vanish. The packed kernels also round to bfloat16 by batch size, so that
+    rows of a batch would not equal the same method run alone.
+    """
+    layers = quantized_linears(model).values()
+    for layer in layers:
+        layer.support_avx512bf16_for_cpu = False
+    return len(layers)

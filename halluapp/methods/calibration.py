@@ -1,0 +1,86 @@
+"""Calibrated decoding: the answer with the photo, divided by the prior that the model has without it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from halluapp.methods.affine import calibrate, calibrate_next_token, combine_priors, label_scores
+from halluapp.methods.base import Combined, Method, Row, parameter
+from halluapp.methods.labels import Labels, find_labels
+
+__all__ = ["Calibration", "calibrate"]
+VIEWS = {"none": ("none",), "unk": ("unk",), "both": ("none", "unk")}
+# Below this probability of all labels together, the model is not answering with a label: the prompt is treated as open.
+LEAST_LABEL_MASS = 0.05
+
+
+@dataclass(frozen=True)
+class Calibration(Method):
+    """Post-hoc debias of Zhang et al. 2024 (arXiv 2403.05262): q = normalise(W p + b), W = diag(prior)^-1, b = 0.
+
+    Prompts with labels (yes/no, multiple choice): label probabilities of the first answer token at temperature 1,
+    calibrated by those of the image-free prompts. Open prompts (our extension): the same W for the next-token
+    distribution inside the plausible set, log q = log p - strength * log p_prior where p >= beta max p.
+    """
+
+    name: ClassVar[str] = "calibration"
+    title: ClassVar[str] = "Calibrated decoding"
+    summary: ClassVar[str] = "Divides the answer's probabilities by the image-free prior: q ∝ W p, W = diag(prior)⁻¹."
+    source: ClassVar[str] = "Post-hoc debias, arXiv 2403.05262"
+
+    prior: str = parameter("both", "Prior from", "Which image-free prompts measure the prior.", choices=tuple(VIEWS))
+    label_strength: float = parameter(
+        1.0, "Strength, labels", "For yes/no and multiple choice: prior to this power; 1 is the paper, 0 the baseline.", 0.0, 1.0, 0.05
+    )
+    strength: float = parameter(
+        0.5, "Strength, open prompts", "Power of W for the next token of open prompts; 0 is the baseline.", 0.0, 1.5, 0.05
+    )
+    beta: float = parameter(0.1, "Plausibility β", "For open prompts: tokens below β times the best are excluded.", 0.0, 1.0, 0.01)
+    smoothing: float = parameter(1e-4, "Smoothing", "Added to the prior, so that nothing is divided by zero.", 1e-6, 0.1, 1e-4)
+
+    def rows(self, prompt: str) -> tuple[Row, ...]:
+        active = self.label_strength if find_labels(prompt) else self.strength
+        return (Row(), *(Row(view) for view in VIEWS[self.prior])) if active > 0 else (Row(),)
+
+    def explain(self, lvlm, prompt: str) -> str:
+        labels = find_labels(prompt)
+        if labels:
+            return f"Labels {' / '.join(labels.names)}: probabilities divided by the image-free prior ({self.prior})."
+        return (
+            f"Open prompt: each next token divided by its image-free probability ({self.prior}) to the power "
+            f"{self.strength:g}, where p ≥ {self.beta:g}·max p."
+        )
+
+    def combine(self, logits: Tensor, step, lvlm) -> Combined:
+        if len(logits) == 1:
+            return Combined(logits[0])
+        labels = find_labels(step.prompt)
+        if labels is None:
+            return Combined(self._open(logits))
+        if step.index > 0:
+            return Combined(logits[0])
+        return self._label(logits, labels, lvlm)
+
+    def _open(self, logits: Tensor) -> Tensor:
+        prior = torch.logsumexp(logits[1:].log_softmax(-1), 0)  # log of the branches' mean, up to a constant
+        return calibrate_next_token(logits[0], prior, self.strength, self.beta, self.smoothing)
+
+    def _label(self, logits: Tensor, labels: Labels, lvlm) -> Combined:
+        ids = [lvlm.surface_ids(forms) for forms in labels.forms]
+        every = [token for tokens in ids for token in tokens]
+        if not all(ids) or logits[0].softmax(-1)[every].sum() < LEAST_LABEL_MASS:
+            return Combined(logits[0], {"labels_absent": True})
+        before = label_scores(logits[0], ids)
+        branches = [label_scores(row, ids) for row in logits[1:]]
+        prior = combine_priors(*branches) if len(branches) == 2 else branches[0]
+        after = calibrate(before, prior**self.label_strength, smoothing=self.smoothing)
+        scores = torch.full_like(logits[0], -torch.inf)
+        for tokens, q in zip(ids, after, strict=True):
+            best = max(tokens, key=lambda token: float(logits[0, token]))  # the surface form the model prefers
+            scores[best] = torch.log(q)
+        shown = {"labels": list(labels.names), "before": before, "prior": prior, "after": after}
+        return Combined(scores, {"labels": {k: v if k == "labels" else [round(float(x), 5) for x in v] for k, v in shown.items()}})
