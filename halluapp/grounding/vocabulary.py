@@ -6,14 +6,14 @@ import re
 from dataclasses import dataclass
 from functools import cache
 
-from halluapp.grounding.objects import TABLE
+from halluapp.grounding.objects import PHRASES, TABLE
 
 PEOPLE = ("person", "man", "woman", "child", "boy", "girl")
 # Words whose plural is irregular or which already are a plural; generated plurals would be wrong.
 IRREGULAR = {
     "man": "men", "woman": "women", "child": "children", "person": "persons", "policeman": "policemen",
     "policewoman": "policewomen", "fireman": "firemen", "fisherman": "fishermen", "businessman": "businessmen",
-    "workman": "workmen", "housewife": "housewives", "wife": "wives", "mouse": "mice", "computer mouse": "computer mice",
+    "workman": "workmen", "housewife": "housewives", "wife": "wives", "mouse": "mice",
     "goose": "geese", "ox": "oxen", "calf": "calves", "foot": "feet", "sheep": "sheep", "bison": "bison",
     "cattle": "cattle", "people": "people", "police": "police", "scissors": "scissors", "skis": "skis",
     "aircraft": "aircraft", "luggage": "luggage", "knife": "knives", "butter knife": "butter knives", "leaf": "leaves",
@@ -21,6 +21,9 @@ IRREGULAR = {
     "schoolchild": "schoolchildren", "gentleman": "gentlemen", "old man": "old men", "young man": "young men",
     "young woman": "young women", "old woman": "old women", "pocketknife": "pocketknives", "food": "foods",
 }  # fmt: skip
+
+
+PLURAL_ONLY = r"(glasses|pants|jeans|shorts|leggings|stairs|woods|trunks|beads|spectacles|fries|goggles|skis|of)$"
 
 
 @dataclass(frozen=True)
@@ -36,8 +39,11 @@ def plural(word: str) -> str:
     """English plural of a singular noun of the table (its last word is inflected)."""
     if word in IRREGULAR:
         return IRREGULAR[word]
-    if re.search(r"(glasses|clothes|pants|jeans|shorts|leggings|stairs|woods|trunks|beads|spectacles|fries|goggles)$", word):
+    if re.search(PLURAL_ONLY, word):
         return word
+    first, _, last = word.rpartition(" ")
+    if first and last in IRREGULAR:
+        return f"{first} {IRREGULAR[last]}"
     if re.search(r"(s|x|z|ch|sh)$", word):
         return word + "es"
     if re.search(r"[^aeiou]y$", word):
@@ -49,10 +55,8 @@ def plural(word: str) -> str:
 def objects() -> dict[str, ObjectName]:
     """All objects by name, in the order of the table (COCO-80 first)."""
     found = {}
-    for line in TABLE.strip().splitlines():
-        name, coco, others = (part.strip() for part in line.split("|"))
-        singular = [name, *(word.strip() for word in others.split(",") if word.strip())]
-        words = dict.fromkeys(form for word in singular for form in (word, plural(word)))
+    for name, coco, others in _lines(TABLE):
+        words = dict.fromkeys(form for word in (name, *_split(others)) for form in (word, plural(word)))
         found[name] = ObjectName(name, None if coco == "-" else coco, tuple(words))
     return found
 
@@ -69,6 +73,33 @@ def words() -> dict[str, str]:
     return table
 
 
+@cache
+def phrases() -> dict[str, str | None]:
+    """Word sequences that name something else than their parts do, plurals included -> object name, None: no object."""
+    table: dict[str, str | None] = {}
+    for name, others in _lines(PHRASES):
+        for phrase in _split(others):
+            table.update(dict.fromkeys((phrase, plural(phrase)), None if name == "-" else name))
+    return table
+
+
+@cache
+def plurals() -> frozenset[str]:
+    """The words of `words()` that are plurals of another word ("dogs", "people"); "sheep" and "jeans" are not."""
+    singular = {word for name, _, others in _lines(TABLE) for word in (name, *_split(others))}
+    return frozenset(words()) - singular | {"people"}
+
+
+def _lines(table: str) -> list[tuple[str, ...]]:
+    joined = re.sub(r"\n[ \t]+", " ", table.strip())
+    return [tuple(part.strip() for part in line.split("|")) for line in joined.splitlines()]
+
+
+def _split(others: str) -> list[str]:
+    return [word.strip() for word in others.split(",") if word.strip()]
+
+
+@cache
 def coco_names() -> tuple[str, ...]:
     """The COCO-80 categories in table order."""
     return tuple(item.name for item in objects().values() if item.coco == item.name)
