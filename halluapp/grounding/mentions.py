@@ -152,7 +152,7 @@ def _next_word(tokens: list[_Token], index: int, text: str) -> str:
 
 
 def _is_colour(tokens: list[_Token], match: _Match, before: str, text: str) -> bool:
-    """"an orange plastic slide", "orange and white": a colour, if a noun it can colour or another colour is near."""
+    """As in "an orange plastic slide", "orange and white": a noun it can colour, or another colour, is near."""
     after = _next_word(tokens, match.last, text)
     if before in COLOUR_SIGNS or before in COLOURS or after in ("colored", "coloured"):
         return True
@@ -167,7 +167,7 @@ def _is_colour(tokens: list[_Token], match: _Match, before: str, text: str) -> b
 
 
 def _is_animal(tokens: list[_Token], match: _Match, before: str, found: list[_Match], text: str) -> bool:
-    """"a mother and baby elephant", "a zebra and its baby": the words for people stand for animals."""
+    """As in "a mother and baby elephant", "a zebra and its baby": the words for people stand for animals."""
     if _next_word(tokens, match.last, text) == "and" and _next_word(tokens, match.last + 1, text) in DESCRIBING:
         head = match.last + 3
         return head < len(tokens) and _longest(tokens, head, text).object in ANIMALS
@@ -183,7 +183,7 @@ def _infinitives(word: str) -> set[str]:
 
 
 def _is_verb(tokens: list[_Token], match: _Match, found: list[_Match], text: str) -> bool:
-    """"a man waves", "dogs that fish", "to park": the word is what somebody does."""
+    """As in "a man waves", "dogs that fish", "to park": the word is what somebody does."""
     word, at = tokens[match.first].word, match.first - 1
     if at >= 0 and tokens[at].word.endswith("ly"):
         at -= 1

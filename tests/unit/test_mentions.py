@@ -50,7 +50,9 @@ def test_a_possessive_ending_is_not_part_of_the_mention() -> None:
     assert [mention.text for mention in find_mentions("The man's dog and a stop sign")] == ["man", "dog", "stop sign"]
 
 
-_WORDS = st.sampled_from([*vocabulary.words(), *vocabulary.phrases(), "of", "to", "and", "its", "leaves", "toy", "'s", "’"])
+_WORDS = st.sampled_from(
+    [*vocabulary.words(), *vocabulary.phrases(), "of", "to", "and", "its", "leaves", "toy", "'s", "’"]
+)
 _TEXTS = st.lists(st.one_of(_WORDS, st.text(max_size=8)), max_size=12).map(" ".join)
 
 
@@ -123,7 +125,10 @@ DEVIATIONS = {
     ),
     "A jet ski and a train of camels.": (["boat", "train"], "a jet ski is neither a jet nor a ski"),
     "The cook is baking while someone is benching.": (["person"], "someone is a person"),
-    "A notebook on the desks beside a desk lamp.": (["book", "dining table"], "a notebook is paper, a desk lamp no desk"),
+    "A notebook on the desks beside a desk lamp.": (
+        ["book", "dining table"],
+        "a notebook is paper, a desk lamp no desk",
+    ),
     "The goalkeeper catches the ball in front of fans.": (["person", "sports ball"], "a goalkeeper is a person"),
     "Sheep dogs and a sheepdog chase frisbees.": (["dog", "dog", "frisbee"], "a sheep dog is no sheep"),
     "A trolley, a pickup truck and a school bus.": (["bus", "truck", "bus"], "a pickup truck is one truck"),
