@@ -115,7 +115,7 @@ def _advance(lvlm, stream: _Stream, prompt, index, logits: Tensor, log_p: Tensor
     stream.ids.append(chosen)
     token = _trace(lvlm, chosen, combined, log_p[mine], sampling)
     text = lvlm.decode(stream.ids)
-    return Decoded(name, index, token, text), chosen not in lvlm.end_tokens
+    return Decoded(name, index, token, text), sampling.ignore_end or chosen not in lvlm.end_tokens
 
 
 def _trace(lvlm, chosen: int, combined, log_p: Tensor, sampling: Sampling) -> Token:

@@ -9,13 +9,17 @@ from halluapp.methods.base import Intervention, Method
 
 @dataclass(frozen=True)
 class Sampling:
-    """How tokens are chosen. temperature 0: greedy; top_p 1 and top_k 0: off; the same seed serves every method."""
+    """How tokens are chosen. temperature 0: greedy; top_p 1 and top_k 0: off; the same seed serves every method.
+
+    ignore_end: end tokens do not end an answer (to measure speed at a fixed length).
+    """
 
     max_new_tokens: int = 80
     temperature: float = 0.0
     top_p: float = 1.0
     top_k: int = 0
     seed: int = 0
+    ignore_end: bool = False
 
 
 @dataclass(frozen=True)

@@ -103,8 +103,7 @@ class LVLM(ABC):
         """Another projector by name; raises MissingWeights."""
         if name not in self.projectors:
             raise MissingWeights(
-                f"No {name} projector is loaded for {self.name}; train one with: "
-                f"python -m halluapp train {name} --data PAIRS --steps N --out DIR --model {self.name}"
+                f"No {name} projector is loaded for {self.name}; put projector-{name}.safetensors beside its checkpoint."
             )
         return self.projectors[name]
 

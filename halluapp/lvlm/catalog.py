@@ -36,7 +36,10 @@ def _device(device: str) -> str:
 
 def _load_llava(source, name: str, quantization: str, device: str, pocket: bool) -> Llava:
     from transformers import AutoConfig, AutoImageProcessor, AutoTokenizer, LlavaForConditionalGeneration
+    from transformers.utils import logging
 
+    logging.set_verbosity_error()  # load reports and progress bars are noise between lines of results
+    logging.disable_progress_bar()
     from halluapp.pocket import model as pocket_model
 
     pocket_model.register()

@@ -36,6 +36,8 @@ OTHER = (
     "What happened before this photo was taken?", "Say something.", "Summarize the scene.", "What stands out?", "Help me.",
 )  # fmt: skip
 NUMBERS = ("", "a", "two", "three", "four", "five")
+ACROSS = "across the picture"
+PLURAL = re.compile(r"(two|three|four|five|several|many|some)\b")
 Pair = tuple[str, str]  # question, answer
 
 
@@ -59,7 +61,7 @@ def _place(box: list[float]) -> str:
     """Where a box lies, in words."""
     x, width = (box[0] + box[2]) / 2, box[2] - box[0]
     if width > 0.75:
-        return "across the picture"
+        return ACROSS
     return "on the left" if x < 0.36 else "on the right" if x > 0.64 else "in the middle"
 
 
@@ -143,28 +145,28 @@ class Corpus:
             parts.append(sentence)
             said.update(mention.object for mention in find_mentions(sentence))
 
-        def known(name: str) -> bool:
-            return any(vocabulary.same_or_kind(name, other) for other in said)
+        def new(name: str) -> bool:
+            return not any(vocabulary.same_or_kind(name, other) for other in said)
 
+        groups = self._groups(photo, crop)
         if captions:
             say(max(captions[:3], key=len))
-        groups = self._groups(photo, crop)
-        if not captions and groups:
-            say(_sentence("The image shows " + _enumerate([phrase for phrase, _, _ in groups[:3]])))
-        for pair in record.get("qa", []):
-            if re.match(r"(When|What time).*(picture|photo|image|taken)", pair["question"]) and len(parts) < 3:
-                say(_sentence(f"The photo was taken {_when(pair['answer'])}"))
-            elif re.match(r"Where (was|is) (this|the) (picture|photo|image)", pair["question"]) and len(parts) < 3:
-                say(_sentence(f"The place is {pair['answer'][:1].lower()}{pair['answer'][1:]}"))
-        located = [(phrase, box, name) for phrase, box, name in groups if box]
-        rng.shuffle(located)
-        located.sort(key=lambda group: known(group[2]))  # new facts first
-        for phrase, box, _ in located[:2]:
-            verb = "are" if re.match(r"(two|three|four|five|several|many|some)\b", phrase) else "is"
-            say(_sentence(f"{_place(box)} {'there ' + verb} {phrase}"))
-        others = [phrase for phrase, _, name in groups if not known(name)][:4]
-        if others:
-            say(_sentence("There is also " + _enumerate(others)))
+            further = max(captions, key=lambda caption: sum(new(m.object) for m in find_mentions(caption)))
+            if any(new(mention.object) for mention in find_mentions(further)):
+                say(further)
+        elif groups:
+            say(_sentence("The image shows " + _enumerate([phrase for phrase, _, _ in groups[:6]])))
+        for fact in _circumstances(record)[:2]:
+            say(fact)
+        unsaid = [(phrase, box) for phrase, box, name in groups if new(name)][:4]
+        if unsaid:
+            items = [f"{phrase} {_place(box)}" if box else phrase for phrase, box in unsaid]
+            verb = "are" if PLURAL.match(items[0]) else "is"
+            say(_sentence(f"There {verb} {_enumerate(items)}"))
+        placed = [(name, box) for _, box, name in groups if box and not new(name) and _place(box) != ACROSS]
+        rng.shuffle(placed)
+        for name, box in placed[: max(0, 4 - len(parts))][:2]:
+            say(_sentence(f"The {name} {'are' if vocabulary.plural(name) == name else 'is'} {_place(box)}"))
         return " ".join(parts) if len(parts) > 1 else ""
 
     def _groups(self, photo: Presence, crop) -> list[tuple[str, list[float] | None, str]]:
@@ -188,6 +190,17 @@ class Corpus:
             made.append((noun, views[0] if len(views) == 1 else None, name))
         size = {name: (box[2] - box[0]) * (box[3] - box[1]) if box else 0.3 for _, box, name in made}
         return sorted(made, key=lambda group: -size[group[2]])
+
+
+def _circumstances(record: dict) -> list[str]:
+    """When and where a photo was taken, from its question-answer pairs."""
+    facts = []
+    for pair in record.get("qa", []):
+        if re.match(r"(When|What time).*(picture|photo|image|taken)", pair["question"]):
+            facts.append(_sentence(f"The photo was taken {_when(pair['answer'])}"))
+        elif re.match(r"Where (was|is) (this|the) (picture|photo|image)", pair["question"]):
+            facts.append(_sentence(f"The place is {pair['answer'][:1].lower()}{pair['answer'][1:]}"))
+    return facts
 
 
 def _many(name: str) -> str:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from halluapp.grounding import vocabulary
-from halluapp.pocket.corpus import Corpus, Pair, crop_box
+from halluapp.pocket.corpus import SHORT, Corpus, Pair, crop_box
 from halluapp.pocket.detector import assign
 from halluapp.pocket.features import FeatureStore
 from halluapp.pocket.presence import Presence
@@ -120,7 +120,9 @@ class Batches:
             coarse.append(store.coarse[row, view])
             rows.append(self.corpus.pairs(store.records[row], photo, crop, rng))
             truth.append(self.truth(store.records[row], photo, crop))
-        free = [[(q, rng.choice(self.captions)) for q in ("Describe this image.",) * 4] for _ in range(8)]
+        # Without a photo the model must learn what the question alone makes likely, in every skill: VDD's reference
+        # and the calibration's prior are exactly that.
+        free = [[(rng.choice(SHORT), rng.choice(self.captions)) for _ in range(4)] for _ in range(4)] + rng.sample(rows, 8)
         return Batch(
             torch.from_numpy(np.stack(fine)).float(),
             torch.from_numpy(np.stack(coarse)).float(),

@@ -1,0 +1,129 @@
+"""Speed and memory of all panels against one plain `generate` of the same model and length, in one run."""
+
+from __future__ import annotations
+
+import json
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from dataclasses import asdict
+
+from halluapp.settings import Settings
+
+PROMPT = "Describe this image in detail."
+
+
+def run(settings: Settings, new_tokens: int = 60, rounds: int = 7) -> dict:
+    """Interleaved rounds (one, five, one, five, ...) in this process; memory from a fresh process each.
+
+    Returns ratio_five_panels_to_one (median of the rounds' ratios), seconds_one, seconds_five (medians),
+    peak_memory_ratio (peak resident set of a process that runs five panels to one that runs `generate`), and more.
+    """
+    from halluapp import comparison
+
+    loaded = comparison.load(settings)
+    one, five = _one(loaded, new_tokens), _five(loaded, new_tokens)
+    one(), five()  # warm up
+    pairs = [(_seconds(one), _seconds(five)) for _ in range(rounds)]
+    ratios = sorted(b / a for a, b in pairs)
+    memory = {part: _memory(settings, part, new_tokens) for part in ("one", "five")}
+    import torch
+
+    return {
+        "schema": 1,
+        "model": loaded.lvlm.name,
+        "quantization": loaded.lvlm.quantization,
+        "new_tokens": new_tokens,
+        "rounds": rounds,
+        "threads": torch.get_num_threads(),
+        "ratio_five_panels_to_one": round(statistics.median(ratios), 3),
+        "ratio_least": round(ratios[0], 3),
+        "ratio_most": round(ratios[-1], 3),
+        "seconds_one": round(statistics.median(a for a, _ in pairs), 3),
+        "seconds_five": round(statistics.median(b for _, b in pairs), 3),
+        "rows": _rows(),
+        "peak_memory_one_mb": memory["one"],
+        "peak_memory_five_mb": memory["five"],
+        "peak_memory_ratio": round(memory["five"] / memory["one"], 3),
+    }
+
+
+def _rows() -> int:
+    from halluapp.methods import METHODS
+
+    return sum(len(method().rows(PROMPT)) for method in METHODS.values())
+
+
+def photo():
+    """A synthetic photo: what is on it does not matter for time."""
+    from PIL import Image
+
+    return Image.linear_gradient("L").resize((640, 480)).convert("RGB")
+
+
+def _one(loaded, new_tokens: int):
+    """transformers' own greedy `generate`, end tokens ignored, photo processing included."""
+    import copy
+
+    import torch
+
+    lvlm = loaded.lvlm
+    config = copy.deepcopy(lvlm.model.generation_config)
+    config.eos_token_id, config.max_new_tokens, config.do_sample = None, new_tokens, False
+
+    def work() -> None:
+        pixels = lvlm.image_processor(photo(), return_tensors="pt")["pixel_values"].to(lvlm.device, lvlm.model.dtype)
+        ids = lvlm.prompt_ids(PROMPT, "photo")
+        spot = ids.index(lvlm.image_token)
+        count = len(lvlm.look(photo()).features) if not hasattr(work, "count") else work.count
+        work.count = count
+        row = torch.tensor([ids[:spot] + [lvlm.image_token] * count + ids[spot + 1 :]], device=lvlm.device)
+        lvlm.model.generate(input_ids=row, attention_mask=torch.ones_like(row), pixel_values=pixels, generation_config=config)
+
+    return work
+
+
+def _five(loaded, new_tokens: int):
+    """All methods with their defaults through the engine, traces included."""
+    from halluapp.decoding import engine
+    from halluapp.decoding.plan import Sampling
+    from halluapp.methods import METHODS
+
+    def work() -> None:
+        job = engine.Job(loaded.lvlm.look(photo()), PROMPT, [method() for method in METHODS.values()])
+        for _ in engine.decode(loaded.lvlm, job, Sampling(new_tokens, ignore_end=True)):
+            pass
+
+    return work
+
+
+def _seconds(work) -> float:
+    started = time.perf_counter()
+    work()
+    return time.perf_counter() - started
+
+
+def _memory(settings: Settings, part: str, new_tokens: int) -> float:
+    """Peak resident set in MB of a fresh process that loads the model and runs one part twice."""
+    code = "import sys; from halluapp import bench; bench.child(*sys.argv[1:])"
+    values = {key: str(value) if key == "assets" else value for key, value in asdict(settings).items()}
+    output = subprocess.run(
+        [sys.executable, "-c", code, json.dumps(values), part, str(new_tokens)], check=True, capture_output=True, text=True
+    )
+    return float(output.stdout.split()[-1])
+
+
+def child(values: str, part: str, new_tokens: str) -> None:
+    """Body of the memory process; prints the peak in MB."""
+    from pathlib import Path
+
+    from halluapp import comparison
+
+    given = json.loads(values)
+    given["assets"] = Path(given["assets"])
+    loaded = comparison.load(Settings(**given))
+    work = (_one if part == "one" else _five)(loaded, int(new_tokens))
+    work(), work()
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)

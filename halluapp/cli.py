@@ -1,0 +1,177 @@
+"""Command line: compare, evaluate, calibrate, bench, pocket. Exit code 0, or 2 with one clear line on bad input."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+from halluapp.errors import InputError
+from halluapp.settings import Settings
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs one command -> exit code."""
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    try:
+        return options.run(options)
+    except (InputError, ValueError) as error:
+        print(f"halluapp: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        print(f"halluapp: {error.filename or ''}: {error.strerror or error}", file=sys.stderr)
+        return 2
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="halluapp", description=__import__("halluapp").__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    compare = _command(commands, "compare", "one photo, one prompt, all methods", _compare)
+    compare.add_argument("photo", type=Path)
+    compare.add_argument("--prompt", required=True)
+    _add_methods(compare)
+    compare.add_argument("--max-new-tokens", type=int, default=80)
+    compare.add_argument("--temperature", type=float, default=0.0)
+    compare.add_argument("--top-p", type=float, default=1.0)
+    compare.add_argument("--seed", type=int, default=0)
+    evaluate = _command(commands, "evaluate", "CHAIR and yes/no accuracy of all methods on annotated photos", _evaluate)
+    evaluate.add_argument("data", type=Path, help="folder or tar shards of KEY.jpg + KEY.json")
+    evaluate.add_argument("--metrics", default="chair,pope")
+    _add_methods(evaluate)
+    evaluate.add_argument("--limit", type=int, default=0, help="first N photos only (0: all)")
+    evaluate.add_argument("--seed", type=int, default=0)
+    calibrate = _command(commands, "calibrate", "compute a HalluSpace from pairs", _calibrate)
+    calibrate.add_argument("pairs", type=Path, help="JSONL: image, question, chosen, rejected")
+    calibrate.add_argument("--out", type=Path, required=True)
+    calibrate.add_argument("--rank", type=int, default=8)
+    calibrate.add_argument("--layers", default="", help="A-B, zero-based, both included (default: upper half)")
+    calibrate.add_argument("--pooling", default="answer_mean", choices=("answer_mean", "answer_last", "all"))
+    bench = _command(commands, "bench", "all panels against one plain generate, in one run", _bench)
+    bench.add_argument("--new-tokens", type=int, default=60)
+    bench.add_argument("--rounds", type=int, default=7)
+    pocket = _command(commands, "pocket", "rebuild the embedded model", _pocket)
+    pocket.add_argument("action", choices=("train", "finish", "measure"), help="finish: from the last checkpoint; measure: numbers only")
+    pocket.add_argument("--data", type=Path, required=True, help="folder of the photo shards")
+    pocket.add_argument("--captions", type=Path, help="text file, a caption a line (default: ../text/captions.txt of DATA)")
+    pocket.add_argument("--work", type=Path, default=Path("runs/pocket"), help="features and checkpoints")
+    return parser
+
+
+def _command(commands, name: str, help: str, run) -> argparse.ArgumentParser:
+    command = commands.add_parser(name, help=help, description=help)
+    command.set_defaults(run=run)
+    if name != "pocket":
+        command.add_argument("--model", default=None, help="pocket (embedded), a hub id or a folder")
+        command.add_argument("--quantization", choices=("nf4", "none"), default=None)
+        command.add_argument("--json", type=Path, dest="out_json", metavar="OUT")
+    return command
+
+
+def _add_methods(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--methods", default=None, help="names separated by commas (default: all)")
+    command.add_argument("--set", action="append", default=[], metavar="METHOD.PARAMETER=VALUE", dest="assignments")
+
+
+def _settings(options) -> Settings:
+    settings = Settings.from_environment()
+    changes = {"model": options.model, "quantization": options.quantization}
+    return replace(settings, **{key: value for key, value in changes.items() if value is not None})
+
+
+def _methods(options) -> list:
+    """Method objects from --methods and --set."""
+    from halluapp.methods import METHODS, create
+
+    parameters: dict[str, dict] = {}
+    for item in options.assignments:
+        target, _, value = item.partition("=")
+        name, _, key = target.partition(".")
+        if not (value and key):
+            raise InputError(f"--set {item} is not METHOD.PARAMETER=VALUE.")
+        try:
+            parameters.setdefault(name, {})[key] = json.loads(value)
+        except ValueError:
+            parameters.setdefault(name, {})[key] = value
+    names = [name.strip() for name in options.methods.split(",")] if options.methods else list(METHODS)
+    if unused := set(parameters) - set(names):
+        raise InputError(f"--set names {', '.join(sorted(unused))}, which is not among the methods.")
+    return [create(name, **parameters.get(name, {})) for name in names]
+
+
+def _write(result: dict, path: Path | None) -> None:
+    if path:
+        path.write_text(json.dumps(result, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+        print(f"wrote {path}")
+
+
+def _compare(options) -> int:
+    from halluapp import comparison
+    from halluapp.decoding.events import Done
+
+    request = comparison.make_request(
+        options.photo, options.prompt, _methods(options), options.max_new_tokens, options.temperature, options.top_p,
+        seed=options.seed,
+    )  # fmt: skip
+    loaded = comparison.load(_settings(options))
+    if loaded.notice:
+        print(loaded.notice, file=sys.stderr)
+    for event in comparison.stream(request, loaded):
+        if isinstance(event, Done):
+            for panel in event.report["panels"]:
+                _print_panel(panel)
+            _write(event.report, options.out_json)
+    return 0
+
+
+def _print_panel(panel: dict) -> None:
+    signs = {"grounded": "✓", "contradicted": "✗", "not checkable": "?"}
+    print(f"\n{panel['method']}  ({panel['seconds'] or 0:.2f} s)")
+    print(f"  {panel['error'] or panel['text']}")
+    marks = [f"{signs[m['verdict']]} {m['text']}" for m in panel["mentions"]]
+    if marks:
+        print("  " + "  ".join(marks))
+
+
+def _evaluate(options) -> int:
+    from halluapp import comparison
+    from halluapp.evaluation import harness
+
+    result = harness.evaluate(
+        options.data,
+        [metric.strip() for metric in options.metrics.split(",")],
+        _methods(options),
+        limit=options.limit,
+        seed=options.seed,
+        loaded=comparison.load(_settings(options)),
+        log=lambda line: print(line, file=sys.stderr, flush=True),
+    )
+    print(harness.table(result))
+    _write(result, options.out_json)
+    return 0
+
+
+def _calibrate(options) -> int:
+    from halluapp.training import calibrate
+
+    print(calibrate.run(options.pairs, options.out, _settings(options), options.rank, options.layers, options.pooling))
+    return 0
+
+
+def _bench(options) -> int:
+    from halluapp import bench
+
+    result = bench.run(_settings(options), options.new_tokens, options.rounds)
+    for key, value in result.items():
+        print(f"{key}: {value}")
+    _write(result, options.out_json)
+    return 0
+
+
+def _pocket(options) -> int:
+    from halluapp.pocket import recipe
+
+    recipe.run(options.action, options.data, options.captions, options.work, Settings.from_environment().assets)
+    return 0

@@ -1,0 +1,87 @@
+"""Computes a HalluSpace of a loaded LVLM from truthful/hallucinated answers (Nullu, Yang et al. 2025, section 3)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor
+
+from halluapp.errors import InputError
+from halluapp.lvlm.base import LVLM, HalluSpace, Visual
+from halluapp.methods.hallu_space import hallu_space, spectrum
+
+POOLINGS = ("answer_mean", "answer_last", "all")
+
+
+@torch.no_grad()
+def compute(
+    lvlm: LVLM,
+    pairs: Iterable[tuple[Visual, str, str, str]],
+    layers: list[int],
+    rank: int = 8,
+    pooling: str = "answer_mean",
+) -> HalluSpace:
+    """pairs: (photo, question, truthful, hallucinated) -> V [D, rank] for every layer (zero-based).
+
+    Hidden states are true layer outputs, taken by hooks on the very model that will be edited, 4-bit weights included.
+    pooling: over the answer's tokens (default), its last token, or all positions as the authors do; with "all", pairs
+    of different length put the length into the first direction. Raises InputError without pairs.
+    """
+    if pooling not in POOLINGS:
+        raise InputError(f"Pooling must be one of {', '.join(POOLINGS)}, not {pooling!r}.")
+    states: dict[int, list[Tensor]] = {layer: [] for layer in layers}
+    lengths = []
+    for visual, question, truthful, hallucinated in pairs:
+        visual_tokens = lvlm.project(visual.features)
+        for answer in (truthful, hallucinated):
+            pooled, length = _pooled(lvlm, visual_tokens, question, answer, layers, pooling)
+            lengths.append(length)
+            for layer, state in pooled.items():
+                states[layer].append(state)
+    if len(lengths) < 2 * rank:
+        raise InputError(f"A HalluSpace of rank {rank} needs at least {rank} pairs; {len(lengths) // 2} were given.")
+    spaces, spectra = {}, {}
+    for layer in layers:
+        truth, lie = torch.stack(states[layer][0::2]), torch.stack(states[layer][1::2])  # [N, D]
+        spaces[layer] = hallu_space(truth, lie, rank)
+        spectra[layer] = [round(float(s), 4) for s in spectrum(truth, lie)[: 2 * rank]]
+    difference = [abs(a - b) for a, b in zip(lengths[0::2], lengths[1::2], strict=True)]
+    about = {
+        "pairs": len(lengths) // 2, "pooling": pooling, "rank": rank, "model": lvlm.name,
+        "quantization": lvlm.quantization, "spectrum": spectra, "mean_length_difference": sum(difference) / len(difference),
+    }  # fmt: skip
+    return HalluSpace(spaces, about)
+
+
+def _pooled(lvlm, visual_tokens, question, answer, layers, pooling) -> tuple[dict[int, Tensor], int]:
+    from transformers import DynamicCache
+
+    prompt = lvlm.prompt_ids(question, "photo")
+    said = lvlm.tokenizer(" " + answer, add_special_tokens=False)["input_ids"] + [lvlm.tokenizer.eos_token_id]
+    embeds = lvlm.embed(prompt + said, visual_tokens)[None]
+    mask = torch.ones(embeds.shape[:2], dtype=torch.long, device=embeds.device)
+    with lvlm.lock, _recorded(lvlm, layers) as recorded:
+        lvlm.forward(DynamicCache(), mask, mask.cumsum(1) - 1, embeds=embeds)
+    part = {"answer_mean": slice(-len(said), None), "answer_last": slice(-1, None), "all": slice(None)}[pooling]
+    return {layer: state[0, part].float().mean(0).cpu() for layer, state in recorded.items()}, len(said)
+
+
+@contextmanager
+def _recorded(lvlm: LVLM, layers: list[int]):
+    """Outputs of decoder layers [1, S, D] during the context."""
+    found: dict[int, Tensor] = {}
+
+    def record(layer: int):
+        def hook(_module, _inputs, output):
+            found[layer] = output[0] if isinstance(output, tuple) else output
+
+        return hook
+
+    handles = [lvlm.layers[layer].register_forward_hook(record(layer)) for layer in layers]
+    try:
+        yield found
+    finally:
+        for handle in handles:
+            handle.remove()
