@@ -1,0 +1,160 @@
+"""CHAIR: which of the objects that captions mention are not in the photo, with recall and length beside it.
+
+Source: Rohrbach et al. 2018 (arXiv 1809.02156); recall and length as in the later copy of its script.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass
+from typing import Literal
+
+from halluapp.grounding import vocabulary as names
+from halluapp.grounding.mentions import find_mentions
+
+Vocabulary = Literal["coco", "wide"]
+
+
+@dataclass(frozen=True)
+class ChairScore:
+    """Scores in [0, 1] (0 where undefined), except the last two.
+
+    chair_i: hallucinated mentions of all mentions. chair_s: captions with at least one, of all captions. recall: found
+    objects of all objects in the photos. length: mean number of words. correct_objects_per_caption: distinct correct.
+    """
+
+    chair_i: float
+    chair_s: float
+    recall: float
+    length: float
+    correct_objects_per_caption: float
+
+
+@dataclass(frozen=True)
+class ChairRow:
+    """One caption's counts; they add up over photos (the rows of the bootstrap).
+
+    hallucinated_captions is 0 or 1 and captions is 1; correct: distinct objects; recalled: of the `truth` objects.
+    """
+
+    hallucinated: int
+    mentions: int
+    hallucinated_captions: int
+    captions: int
+    recalled: int
+    truth: int
+    words: int
+    correct: int
+
+    def sums(self) -> tuple[int, ...]:
+        """The counts in the order in which STATISTICS take them."""
+        return (
+            self.hallucinated,
+            self.mentions,
+            self.hallucinated_captions,
+            self.captions,
+            self.recalled,
+            self.truth,
+            self.words,
+            self.correct,
+        )
+
+
+# Score by name from the summed counts; elementwise, so that a bootstrap can call them on many draws at once.
+STATISTICS = {
+    "chair_i": lambda wrong, said, *rest: wrong / said,
+    "chair_s": lambda wrong, said, bad, captions, *rest: bad / captions,
+    "recall": lambda wrong, said, bad, captions, recalled, truth, *rest: recalled / truth,
+    "length": lambda wrong, said, bad, captions, recalled, truth, words, correct: words / captions,
+    "correct_objects_per_caption": lambda wrong, said, bad, captions, *rest: rest[-1] / captions,
+}
+
+
+def object_mentions(caption: str, vocabulary: Vocabulary = "coco") -> list[str]:
+    """The objects that a caption names, in order, repetitions included.
+
+    "coco": COCO-80 categories ("puppy" -> dog, "woman" -> person; what is outside COCO is left out). "wide": all names
+    of our vocabulary ("woman", "tree").
+    """
+    found = [mention.object for mention in find_mentions(caption)]
+    if vocabulary == "wide":
+        return found
+    categories = (names.objects()[name].coco for name in found)
+    return [category for category in categories if category]
+
+
+def truth_of(record: Mapping, vocabulary: Vocabulary = "coco") -> set[str]:
+    """The objects in a photo, by its record.
+
+    "coco": annotated categories united with those named in the reference captions (CHAIR's rule). "wide": also what
+    human phrases name, and the wider object of each ("man" -> "person"). Detections by a model are never truth.
+    """
+    objects = set(record.get("objects", []))
+    if vocabulary == "coco":
+        return objects.union(*(object_mentions(caption) for caption in record.get("captions", [])))
+    from halluapp.pocket import presence
+
+    objects |= presence.of_record({**record, "detections": [], "qa": []}).present
+    return objects | {wider for name in objects if (wider := names.parent(name))}
+
+
+def vocabulary_of(records: Iterable[Mapping]) -> Vocabulary:
+    """ "coco" if all photos have COCO annotations, else "wide"."""
+    return "coco" if all("objects" in record for record in records) else "wide"
+
+
+def chair_row(mentions: Sequence[str], truth: AbstractSet[str], words: int = 0, exact: bool = True) -> ChairRow:
+    """Counts of one caption. exact: a mention is right if truth holds it; else also if truth holds a kind of it."""
+    if exact:
+        recalled = truth & set(mentions)
+        right = recalled
+    else:
+        right = {name for name in mentions if any(names.same_or_kind(name, other) for other in truth)}
+        recalled = {name for name in truth if any(names.same_or_kind(name, other) for other in mentions)}
+    wrong = sum(name not in right for name in mentions)
+    return ChairRow(wrong, len(mentions), int(wrong > 0), 1, len(recalled), len(truth), words, len(right))
+
+
+def chair_rows(
+    mentions: Sequence[Sequence[str]],
+    truth: Sequence[AbstractSet[str]],
+    lengths: Sequence[int] | None = None,
+    vocabulary: Vocabulary = "coco",
+) -> list[ChairRow]:
+    """Counts of every caption; row i of all arguments is photo i. Raises ValueError for different numbers."""
+    words = [0] * len(mentions) if lengths is None else lengths
+    rows = zip(mentions, truth, words, strict=True)
+    return [chair_row(said, there, count, exact=vocabulary == "coco") for said, there, count in rows]
+
+
+def chair(
+    mentions: Sequence[Sequence[str]],
+    truth: Sequence[AbstractSet[str]],
+    lengths: Sequence[int] | None = None,
+    vocabulary: Vocabulary = "coco",
+) -> ChairScore:
+    """Scores of captions: the mentions of each (`object_mentions`), the objects in each photo, the words of each.
+
+    Repeated mentions count repeatedly in chair_i; captions without objects count in chair_s. "wide" accepts kinds: a
+    "man" where the truth says "person". Raises ValueError for different numbers. Source: Rohrbach et al. 2018, Sec. 3.
+    """
+    return score_of(chair_rows(mentions, truth, lengths, vocabulary))
+
+
+def score_of(rows: Sequence[ChairRow]) -> ChairScore:
+    """Scores of summed counts; undefined quotients are 0."""
+    sums = [sum(column) for column in zip(*(row.sums() for row in rows), strict=True)] or [0] * 8
+    return ChairScore(**{name: _or_zero(statistic, sums) for name, statistic in STATISTICS.items()})
+
+
+def _or_zero(statistic, sums: list[int]) -> float:
+    try:
+        return float(statistic(*sums))
+    except ZeroDivisionError:
+        return 0.0
+
+
+def count_words(caption: str) -> int:
+    """Words of a caption, punctuation not counted."""
+    return sum(any(letter.isalnum() for letter in word) for word in caption.split())
