@@ -97,7 +97,8 @@ def make_request(
         raise InputError("The prompt is empty; ask something about the photo.")
     if len(prompt) > MOST_PROMPT:
         raise InputError(f"The prompt has {len(prompt):,} characters; use at most {MOST_PROMPT:,}.")
-    chosen = [registry.create(m) if isinstance(m, str) else m for m in (methods if methods is not None else registry.METHODS)]
+    asked = registry.METHODS if methods is None else methods
+    chosen = [registry.create(item) if isinstance(item, str) else item for item in asked]
     if not chosen:
         raise InputError("No method is chosen; switch on at least one.")
     names = [method.name for method in chosen]
@@ -188,6 +189,7 @@ def _report(request: Request, loaded: Loaded, detections: list[dict], panels: di
         threshold=request.threshold,
         photo={"sha256": hashlib.sha256(photo.tobytes()).hexdigest(), "width": photo.width, "height": photo.height},
         detections=detections,
+        labels=loaded.detector.labels,
         panels=made,
     )
 

@@ -38,7 +38,9 @@ class RowBatch:
         return logits
 
 
-def prefill(lvlm: LVLM, prefixes: tuple[Prefix, ...], prompts: list[str], visuals: list[Visual]) -> tuple[RowBatch, Tensor]:
+def prefill(
+    lvlm: LVLM, prefixes: tuple[Prefix, ...], prompts: list[str], visuals: list[Visual]
+) -> tuple[RowBatch, Tensor]:
     """One forward over all distinct prefixes, left-padded -> (their rows, logits of the first token [P, V])."""
     from transformers import DynamicCache
 

@@ -9,10 +9,16 @@ from halluapp.decoding.plan import Sampling
 
 
 def choose(scores: Tensor, sampling: Sampling, generator: torch.Generator) -> int:
-    """Scores [V] (-inf: excluded) -> token id. The method has already combined its rows: warpers come after the contrast."""
+    """Scores [V] (-inf: excluded) -> token id. Warpers come after the contrast: the rows are combined already.
+
+    Raises ValueError for scores that hold NaN or exclude every token.
+    """
+    best = scores.max()
+    if not bool(torch.isfinite(best)):
+        raise ValueError("the scores of the next token are not finite")
     if sampling.temperature <= 0:
         return int(scores.argmax())
-    scores = scores / sampling.temperature
+    scores = (scores - best) / sampling.temperature  # a small temperature cannot overflow
     if sampling.top_k:
         least = scores.topk(min(sampling.top_k, len(scores))).values[-1]
         scores = scores.masked_fill(scores < least, -torch.inf)

@@ -1,4 +1,4 @@
-"""Decodes all methods of one or more jobs as rows of one batch: prefill once, step all rows, combine, choose, stream."""
+"""Decodes all methods of one or more jobs as rows of one batch: prefill once, step, combine, choose, stream."""
 
 from __future__ import annotations
 
@@ -110,8 +110,9 @@ def _advance(lvlm, stream: _Stream, prompt, index, logits: Tensor, log_p: Tensor
     try:
         combined = stream.method.combine(logits[mine], Step(index, prompt, tuple(stream.ids)), lvlm)
         chosen = choose(combined.scores, sampling, stream.generator)
-    except (RuntimeError, ValueError) as error:
-        return Failed(name, f"{stream.method.title} could not combine its rows: {str(error).splitlines()[0]}"), False
+    except Exception as error:  # whatever goes wrong in one method, the others go on
+        reason = " ".join(str(error).split()) or type(error).__name__
+        return Failed(name, f"{stream.method.title} could not combine its rows: {reason}"), False
     stream.ids.append(chosen)
     token = _trace(lvlm, chosen, combined, log_p[mine], sampling)
     text = lvlm.decode(stream.ids)
@@ -122,9 +123,8 @@ def _trace(lvlm, chosen: int, combined, log_p: Tensor, sampling: Sampling) -> To
     """What the chosen token was worth under the final distribution and under each row."""
     final = combined.scores.softmax(-1)
     best = final.topk(min(ALTERNATIVES, len(final)))
-    top = tuple(
-        (lvlm.tokenizer.decode([i]), round(p, 5)) for i, p in zip(best.indices.tolist(), best.values.tolist(), strict=True) if p > 0
-    )
+    ranked = zip(best.indices.tolist(), best.values.tolist(), strict=True)
+    top = tuple((lvlm.tokenizer.decode([i]), round(p, 5)) for i, p in ranked if p > 0)
     main_choice = int(log_p[0].argmax())
     changed = sampling.temperature <= 0 and main_choice != chosen
     return Token(

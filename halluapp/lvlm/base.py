@@ -80,7 +80,9 @@ class LVLM(ABC):
         """Ids [S] and visual tokens for their placeholders -> input embeddings [S, D]."""
 
     @abstractmethod
-    def forward(self, cache, mask: Tensor, positions: Tensor, ids: Tensor | None = None, embeds: Tensor | None = None) -> Tensor:
+    def forward(
+        self, cache, mask: Tensor, positions: Tensor, ids: Tensor | None = None, embeds: Tensor | None = None
+    ) -> Tensor:
         """One forward of rows -> logits of the last position [R, V] in float32; extends `cache` in place.
 
         mask [R, past + new], positions [R, new], and either ids [R, new] or embeds [R, new, D].
@@ -103,7 +105,8 @@ class LVLM(ABC):
         """Another projector by name; raises MissingWeights."""
         if name not in self.projectors:
             raise MissingWeights(
-                f"No {name} projector is loaded for {self.name}; put projector-{name}.safetensors beside its checkpoint."
+                f"No {name} projector is loaded for {self.name}; "
+                f"put projector-{name}.safetensors beside its checkpoint."
             )
         return self.projectors[name]
 

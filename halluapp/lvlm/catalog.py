@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from logging import ERROR, getLogger
 from pathlib import Path
 
 import torch
@@ -40,6 +41,7 @@ def _load_llava(source, name: str, quantization: str, device: str, pocket: bool)
 
     logging.set_verbosity_error()  # load reports and progress bars are noise between lines of results
     logging.disable_progress_bar()
+    getLogger("bitsandbytes").setLevel(ERROR)  # it reports each start that an optional package is missing
     from halluapp.pocket import model as pocket_model
 
     pocket_model.register()
@@ -50,7 +52,7 @@ def _load_llava(source, name: str, quantization: str, device: str, pocket: bool)
     try:
         config = AutoConfig.from_pretrained(source)
         if config.model_type != "llava":
-            raise InputError(f"{name} is a {config.model_type} model; LLaVA checkpoints (model type llava) can be loaded.")
+            raise InputError(f"{name} is a {config.model_type} model; only LLaVA checkpoints can be loaded.")
         model = LlavaForConditionalGeneration.from_pretrained(source, **options)
         tokenizer = AutoTokenizer.from_pretrained(source)
         processor = AutoImageProcessor.from_pretrained(source)

@@ -71,7 +71,8 @@ class Llava(LVLM):
         if visual is None or self.image_token not in ids:
             return table(torch.tensor(ids, device=self.device))
         spot = ids.index(self.image_token)
-        before, after = (torch.tensor(part, device=self.device, dtype=torch.long) for part in (ids[:spot], ids[spot + 1 :]))
+        parts = (ids[:spot], ids[spot + 1 :])
+        before, after = (torch.tensor(part, device=self.device, dtype=torch.long) for part in parts)
         return torch.cat([table(before), visual.to(table.weight.dtype), table(after)])  # [S - 1 + n, D]
 
     def forward(self, cache, mask, positions, ids=None, embeds=None) -> Tensor:

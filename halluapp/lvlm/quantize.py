@@ -9,7 +9,7 @@ KEPT_DENSE = ("model.vision_tower", "model.multi_modal_projector", "lm_head")
 
 
 def nf4_config(compute_dtype):
-    """NF4 with double quantization (Dettmers et al. 2023, QLoRA, section 3); vision tower, projector and head stay dense."""
+    """NF4, double quantization (Dettmers et al. 2023, QLoRA, section 3); vision tower, projector, head stay dense."""
     from transformers import BitsAndBytesConfig
 
     return BitsAndBytesConfig(

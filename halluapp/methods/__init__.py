@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import Field, fields
+
 from halluapp.errors import InputError
 from halluapp.methods.adavib import AdaVIB
 from halluapp.methods.base import Method
@@ -14,22 +16,28 @@ METHODS: dict[str, type[Method]] = {method.name: method for method in (Baseline,
 
 
 def create(name: str, **parameters) -> Method:
-    """A method by name with some of its parameters; raises InputError for a name, parameter or value it does not have."""
+    """A method by name with some of its parameters; raises InputError for an unknown name, parameter or value."""
     if name not in METHODS:
         raise InputError(f"There is no method {name!r}; known are {', '.join(METHODS)}.")
     method = METHODS[name]
-    known = method.__dataclass_fields__
-    for key, value in parameters.items():
+    known = {item.name: item for item in fields(method)}
+    for key in parameters:
         if key not in known:
             raise InputError(f"{method.title} has no parameter {key!r}; it has {', '.join(known) or 'none'}.")
-        _check(method, key, value)
-    return method(**parameters)
+    return method(**{key: _checked(method.title, known[key], value) for key, value in parameters.items()})
 
 
-def _check(method: type[Method], key: str, value) -> None:
-    about = method.__dataclass_fields__[key].metadata
+def _checked(title: str, known: Field, value):
+    """The value of a parameter if it may have it; a whole number stays one, because sliders send 4.0 for 4."""
+    about = known.metadata
     if about["choices"] is not None:
         if value not in about["choices"]:
-            raise InputError(f"{method.title}: {key} must be one of {', '.join(about['choices'])}, not {value!r}.")
-    elif isinstance(value, bool) or not isinstance(value, int | float) or not about["least"] <= value <= about["most"]:
-        raise InputError(f"{method.title}: {key} must be a number from {about['least']} to {about['most']}, not {value!r}.")
+            raise InputError(f"{title}: {known.name} must be one of {', '.join(about['choices'])}, not {value!r}.")
+        return value
+    whole = isinstance(known.default, int)
+    number = isinstance(value, int | float) and not isinstance(value, bool) and about["least"] <= value <= about["most"]
+    if not number or (whole and value != int(value)):
+        kind = "a whole number" if whole else "a number"
+        bounds = f"from {about['least']} to {about['most']}"
+        raise InputError(f"{title}: {known.name} must be {kind} {bounds}, not {value!r}.")
+    return int(value) if whole else value

@@ -21,8 +21,9 @@ class AdaVIB(Method):
     source: ClassVar[str] = "AdaVIB, AAAI 2025"
 
     strength: float = parameter(
-        1.0, "Strength s", "1 is the trained projector, 0 the model's own; between them visual tokens are blended.", 0.0, 1.0, 0.05
-    )
+        1.0, "Strength s", "1 is the trained projector, 0 the model's own; between them visual tokens are blended.",
+        0.0, 1.0, 0.05,
+    )  # fmt: skip
 
     def rows(self, prompt: str) -> tuple[Row, ...]:
         if self.strength == 0:

@@ -34,13 +34,19 @@ class Calibration(Method):
 
     prior: str = parameter("both", "Prior from", "Which image-free prompts measure the prior.", choices=tuple(VIEWS))
     label_strength: float = parameter(
-        1.0, "Strength, labels", "For yes/no and multiple choice: prior to this power; 1 is the paper, 0 the baseline.", 0.0, 1.0, 0.05
-    )
+        1.0, "Strength, labels", "For yes/no and multiple choice: prior to this power; 1 is the paper, 0 the baseline.",
+        0.0, 1.0, 0.05,
+    )  # fmt: skip
     strength: float = parameter(
-        0.5, "Strength, open prompts", "Power of W for the next token of open prompts; 0 is the baseline.", 0.0, 1.5, 0.05
+        0.5, "Strength, open prompts", "Power of W for the next token of open prompts; 0 is the baseline.",
+        0.0, 1.5, 0.05,
+    )  # fmt: skip
+    beta: float = parameter(
+        0.1, "Plausibility β", "For open prompts: tokens below β times the best are excluded.", 0.0, 1.0, 0.01
     )
-    beta: float = parameter(0.1, "Plausibility β", "For open prompts: tokens below β times the best are excluded.", 0.0, 1.0, 0.01)
-    smoothing: float = parameter(1e-4, "Smoothing", "Added to the prior, so that nothing is divided by zero.", 1e-6, 0.1, 1e-4)
+    smoothing: float = parameter(
+        1e-4, "Smoothing", "Added to the prior, so that nothing is divided by zero.", 1e-6, 0.1, 1e-4
+    )
 
     def rows(self, prompt: str) -> tuple[Row, ...]:
         active = self.label_strength if find_labels(prompt) else self.strength
@@ -82,5 +88,6 @@ class Calibration(Method):
         for tokens, q in zip(ids, after, strict=True):
             best = max(tokens, key=lambda token: float(logits[0, token]))  # the surface form the model prefers
             scores[best] = torch.log(q)
-        shown = {"labels": list(labels.names), "before": before, "prior": prior, "after": after}
-        return Combined(scores, {"labels": {k: v if k == "labels" else [round(float(x), 5) for x in v] for k, v in shown.items()}})
+        shown = {"before": before, "prior": prior, "after": after}
+        rounded = {name: [round(float(p), 5) for p in values] for name, values in shown.items()}
+        return Combined(scores, {"labels": {"labels": list(labels.names), **rounded}})

@@ -6,7 +6,8 @@ import re
 from dataclasses import dataclass
 
 AUXILIARY = re.compile(
-    r"^\s*(is|are|was|were|do|does|did|can|could|has|have|had|will|would|should|isn't|aren't|doesn't)\b.*\?", re.I | re.S
+    r"^\s*(is|are|was|were|do|does|did|can|could|has|have|had|will|would|should|isn't|aren't|doesn't)\b.*\?",
+    re.I | re.S,
 )
 EXPLICIT = re.compile(r"\byes\s*(or|/)\s*no\b", re.I)
 OPTION = re.compile(r"(?:^|[\s(])([A-H])[.):]\s*\S")

@@ -34,11 +34,15 @@ class Nullu(Method):
         return (Row("photo", Intervention(space="default", rank=self.rank, strength=self.strength)),)
 
     def prepare(self, lvlm) -> None:
-        space = lvlm.space("default")
-        widest = min(directions.shape[1] for directions in space.layers.values())
+        layers = lvlm.space("default").layers
+        for layer, directions in layers.items():
+            if layer >= len(lvlm.layers) or len(directions) != lvlm.output_projection(layer).out_features:
+                raise MissingWeights(f"The HalluSpace beside {lvlm.name} was made for another model; calibrate anew.")
+        widest = min(directions.shape[1] for directions in layers.values())
         if self.rank > widest:
-            raise MissingWeights(f"The HalluSpace of {lvlm.name} has {widest} directions; set rank to at most {widest}.")
+            raise MissingWeights(f"The HalluSpace of {lvlm.name} has {widest} directions; set rank to at most that.")
 
     def explain(self, lvlm, prompt: str) -> str:
         layers = sorted(lvlm.space("default").layers)
-        return f"{self.rank} directions removed from the MLP output of layers {layers[0]}–{layers[-1]}, strength {self.strength:g}."
+        where = f"the MLP output of layers {layers[0]}–{layers[-1]}"
+        return f"{self.rank} directions removed from {where}, strength {self.strength:g}."

@@ -25,8 +25,12 @@ class VDD(Method):
     summary: ClassVar[str] = "Subtracts what the model would say without the photo: (1+α)z − αz_ref where p ≥ β·max p."
     source: ClassVar[str] = "VDD, arXiv 2403.05262"
 
-    alpha: float = parameter(1.0, "Strength α", "How strongly the image-free answer is subtracted; 0 is the baseline.", 0.0, 3.0, 0.05)
-    beta: float = parameter(0.1, "Plausibility β", "Tokens below β times the best probability with the photo are excluded.", 0.0, 1.0, 0.01)
+    alpha: float = parameter(
+        1.0, "Strength α", "How strongly the image-free answer is subtracted; 0 is the baseline.", 0.0, 3.0, 0.05
+    )
+    beta: float = parameter(
+        0.1, "Plausibility β", "Tokens below β times the best probability with the photo are excluded.", 0.0, 1.0, 0.01
+    )
     reference: str = parameter("unk", "Reference", "What stands in for the photo.", choices=tuple(REFERENCES))
 
     def rows(self, prompt: str) -> tuple[Row, ...]:
@@ -35,8 +39,9 @@ class VDD(Method):
         return (Row(), *(Row(view) for view in REFERENCES[self.reference]))
 
     def explain(self, lvlm, prompt: str) -> str:
-        how = {"none": "no image tokens", "unk": "one unknown token", "both": "no image tokens and one unknown token, averaged"}
-        return f"Contrast with the image-free answer ({how[self.reference]}), α {self.alpha:g}, β {self.beta:g}."
+        none, unk = "no image tokens", "one unknown token"
+        how = {"none": none, "unk": unk, "both": f"{none} and {unk}, averaged"}[self.reference]
+        return f"Contrast with the image-free answer ({how}), α {self.alpha:g}, β {self.beta:g}."
 
     def combine(self, logits, step, lvlm) -> Combined:
         if self.alpha == 0:
