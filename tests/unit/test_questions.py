@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from halluapp.evaluation.questions import COMMON, SPLITS, build, what_is_known, wording
+from halluapp.evaluation.questions import BACKGROUND, COMMON, SPLITS, build, what_is_known, wording
 from halluapp.grounding import vocabulary
 from halluapp.pocket import presence
 
@@ -63,6 +63,7 @@ def test_what_may_be_there_is_never_asked() -> None:
             assert question.object in maybe.present
     asked = {q.object for q in questions if q.photo >= len(records) - 2 and q.label == "no"}
     assert not asked & set(vocabulary.PEOPLE)
+    assert not {q.object for q in questions if q.label == "no"} & BACKGROUND
     assert "woman" not in {q.object for q in questions}, "rarer than COMMON photos"
 
 

@@ -1,0 +1,193 @@
+"""Scores of all methods on annotated photos: CHAIR of captions and yes/no accuracy, with intervals over photos.
+
+All methods answer a prompt in one batch, so they see the same photo, the same weights and the same sampling. Lengths
+and recall stand beside CHAIR because a method that says less hallucinates less.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from halluapp import shards
+from halluapp.errors import InputError
+from halluapp.evaluation import chair, questions, scoring
+from halluapp.evaluation.scoring import Photo
+from halluapp.photos import read_photo
+
+METRICS = ("chair", "pope")
+CAPTION_PROMPT, CAPTION_TOKENS = "Describe this image in detail.", 80
+ANSWER_TOKENS = 8
+AT_ONCE = 4  # questions decoded in one batch; each is as many rows as the methods need
+
+
+@dataclass
+class Answers:
+    """Texts of each prompt by method name, why a method failed, and the seconds until each method had ended."""
+
+    texts: list[dict[str, str]]
+    errors: dict[str, str] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
+
+
+Answer = Callable[[Any, Sequence[str], int], Answers]  # photo, prompts, most new tokens
+
+
+def evaluate(
+    data: str | Path,
+    metrics: Sequence[str] = METRICS,
+    methods: Sequence | None = None,
+    limit: int = 0,
+    seed: int = 0,
+    loaded=None,
+    log: Callable[[str], None] = lambda line: None,
+    answer: Answer | None = None,
+    questions_per_photo: int = 3,
+) -> dict[str, Any]:
+    """Decodes and scores -> the JSON of `evaluate --json` (schema 1).
+
+    data: folder or tar of KEY.jpg + KEY.json. methods: names or Method objects (None: all). limit: first photos only
+    (0: all). seed: of questions and bootstrap. loaded: from `comparison.load`. answer: decodes instead of `loaded`, for
+    methods that are given by name. Captions are greedy. Raises InputError in one sentence.
+    """
+    made = _create(methods)
+    names = [method.name for method in made]
+    photos, vocabulary = _photos(data, metrics, limit, seed, questions_per_photo)
+    answer = answer or _decoder(loaded, made)
+    started, errors, seconds = time.perf_counter(), {}, dict.fromkeys(names, 0.0)
+    kept: list[Photo] = []
+    for number, (photo, jpeg) in enumerate(photos, 1):
+        try:
+            image = read_photo(jpeg)
+        except InputError as error:
+            log(f"{photo.key} is left out: {error}")
+            continue
+        _ask(photo, image, metrics, answer, errors, seconds)
+        kept.append(photo)
+        if number % 10 == 0 or number == len(photos):
+            log(f"{number} of {len(photos)} photos, {time.perf_counter() - started:.0f} s")
+    if not kept:
+        raise InputError(f"No photo of {Path(data).name} can be decoded.")
+    return {
+        "schema": 1,
+        "data": Path(data).name,
+        "photos": len(kept),
+        "vocabulary": vocabulary,
+        "seed": seed,
+        "model": getattr(getattr(loaded, "lvlm", None), "name", None),
+        "quantization": getattr(getattr(loaded, "lvlm", None), "quantization", None),
+        "methods": scoring.score(kept, made, metrics, vocabulary, seed, errors, seconds),
+    }
+
+
+def _create(methods: Sequence | None) -> list:
+    from halluapp import methods as registry
+
+    chosen = list(registry.METHODS) if methods is None else list(methods)
+    if not chosen:
+        raise InputError("No method is chosen; name at least one.")
+    made = [registry.create(method) if isinstance(method, str) else method for method in chosen]
+    if len({method.name for method in made}) < len(made):
+        raise InputError("A method is named twice; name each once.")
+    return made
+
+
+def _photos(
+    data: str | Path, metrics: Sequence[str], limit: int, seed: int, per_photo: int
+) -> tuple[list[tuple[Photo, bytes]], chair.Vocabulary]:
+    """Annotated photos with their questions, and the vocabulary that the annotations allow."""
+    unknown = [metric for metric in metrics if metric not in METRICS]
+    if unknown or not metrics:
+        raise InputError(f"Metrics are {' and '.join(METRICS)}, not {', '.join(unknown) or 'none'}.")
+    if limit < 0:
+        raise InputError(f"The limit must be 0 (all photos) or more, not {limit}.")
+    samples = []
+    try:
+        for sample in shards.read(data):
+            if any(sample.record.get(part) for part in ("objects", "captions", "entities")):
+                samples.append(sample)
+            if limit and len(samples) == limit:
+                break
+    except ValueError as error:
+        raise InputError(str(error)) from error
+    if not samples:
+        raise InputError(f"{Path(data).name} has no annotated photos (objects, captions or entities in KEY.json).")
+    records = [sample.record for sample in samples]
+    vocabulary = chair.vocabulary_of(records)
+    asked: list[list[questions.Question]] = [[] for _ in samples]
+    if "pope" in metrics:
+        for question in questions.build(records, vocabulary, per_photo, seed):
+            asked[question.photo].append(question)
+    rows = zip(samples, asked, strict=True)
+    return [(Photo(sample.key, sample.record, own), sample.jpeg) for sample, own in rows], vocabulary
+
+
+def _decoder(loaded, methods: list) -> Answer:
+    """Decodes prompts on one photo, all methods in one batch and the vision tower once."""
+    if loaded is None:
+        raise InputError("There is no model to evaluate; load one first.")
+    from halluapp.decoding import engine
+    from halluapp.decoding.events import Decoded, Failed, Finished
+    from halluapp.decoding.plan import Sampling
+
+    def answer(photo, prompts: Sequence[str], most: int) -> Answers:
+        visual = loaded.lvlm.look(photo)
+        said = Answers([{} for _ in prompts])
+        for first in range(0, len(prompts), AT_ONCE):
+            jobs = [engine.Job(visual, prompt, methods) for prompt in prompts[first : first + AT_ONCE]]
+            ended: dict[str, float] = {}
+            for index, event in engine.decode_many(loaded.lvlm, jobs, Sampling(most)):
+                if isinstance(event, Decoded):
+                    said.texts[first + index][event.method] = event.text
+                elif isinstance(event, Failed):
+                    said.errors[event.method] = event.error
+                elif isinstance(event, Finished):
+                    ended[event.method] = max(ended.get(event.method, 0.0), event.seconds)
+            for name, value in ended.items():
+                said.seconds[name] = said.seconds.get(name, 0.0) + value
+        return said
+
+    return answer
+
+
+def _ask(photo: Photo, image, metrics: Sequence[str], answer: Answer, errors: dict, seconds: dict) -> None:
+    """Lets all methods describe the photo and answer its questions; equal questions of several splits once."""
+    wanted = [([CAPTION_PROMPT], CAPTION_TOKENS)] if "chair" in metrics else []
+    texts = list(dict.fromkeys(question.text for question in photo.questions))
+    wanted += [(texts, ANSWER_TOKENS)] if texts else []
+    for prompts, most in wanted:
+        said = answer(image, prompts, most)
+        errors.update(said.errors)
+        for name, value in said.seconds.items():
+            seconds[name] = seconds.get(name, 0.0) + value
+        if prompts == [CAPTION_PROMPT]:
+            photo.captions = said.texts[0]
+        else:
+            photo.answers = dict(zip(prompts, said.texts, strict=True))
+
+
+def table(result: dict[str, Any]) -> str:
+    """The result as a text table, intervals under the scores that the methods are judged by."""
+    head = f"{'method':<14}{'CHAIR_i':>18}{'CHAIR_s':>9}{'recall':>8}{'words':>7}{'accuracy':>20}{'F1':>7}{'yes':>7}"
+    lines = [f"{result['photos']} photos, {result['vocabulary']} vocabulary, 95 % intervals over photos", head]
+    for row in result["methods"]:
+        if row["error"]:
+            lines.append(f"{row['method']:<14}{row['error']}")
+            continue
+        line = f"{row['method']:<14}"
+        if "chair" in row:
+            score, (low, high) = row["chair"], row["intervals"]["chair"]["chair_i"]
+            spread = "" if low is None or high is None else f" [{low:.3f} {high:.3f}]"
+            line += f"{score['chair_i']:.3f}{spread}".rjust(20) + f"{score['chair_s']:7.3f}{score['recall']:8.3f}"
+            line += f"{score['length']:7.1f}"
+        else:
+            line += " " * 42
+        if "pope" in row:
+            score, (low, high) = row["pope"], row["intervals"]["pope"]["accuracy"]
+            spread = "" if low is None or high is None else f" [{low:.3f} {high:.3f}]"
+            line += f"{score['accuracy']:.3f}{spread}".rjust(21) + f"{score['f1']:7.3f}{score['yes_ratio']:7.3f}"
+        lines.append(line)
+    return "\n".join(lines)

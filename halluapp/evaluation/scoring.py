@@ -1,0 +1,127 @@
+"""From texts to scores: CHAIR and POPE of every method, with intervals, differences to the baseline, worst examples."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from halluapp.evaluation import chair, pope, questions, statistics
+
+WORST = 5
+POPE_STATISTICS = {
+    "accuracy": lambda tp, fp, tn, fn: (tp + tn) / (tp + fp + tn + fn),
+    "precision": lambda tp, fp, tn, fn: tp / (tp + fp),
+    "recall": lambda tp, fp, tn, fn: tp / (tp + fn),
+    "f1": lambda tp, fp, tn, fn: 2 * tp / (2 * tp + fp + fn),
+    "yes_ratio": lambda tp, fp, tn, fn: (tp + fp) / (tp + fp + tn + fn),
+}
+
+
+@dataclass
+class Photo:
+    """One photo with what every method said about it. answers: by question text, then by method."""
+
+    key: str
+    record: dict
+    questions: list[questions.Question]
+    captions: dict[str, str] = field(default_factory=dict)
+    answers: dict[str, dict[str, str]] = field(default_factory=dict)
+
+
+def score(
+    photos: list[Photo],
+    methods: list,
+    metrics: Sequence[str],
+    vocabulary: chair.Vocabulary,
+    seed: int,
+    errors: dict[str, str],
+    seconds: dict[str, float],
+) -> list[dict[str, Any]]:
+    """The "methods" part of the result. Differences are to "baseline", if it is among the methods."""
+    results, rows = [], {}
+    for method in methods:
+        about = {"method": method.name, "parameters": method.parameters(), "error": errors.get(method.name)}
+        if about["error"] is None:
+            parts = {}
+            if "chair" in metrics:
+                parts["chair"] = _chair_part(photos, method.name, vocabulary)
+            if "pope" in metrics:
+                parts["pope"] = _pope_part(photos, method.name)
+            rows[method.name] = {metric: part.rows for metric, part in parts.items()}
+            for metric, part in parts.items():
+                about[metric] = part.scores
+            about["intervals"] = {metric: _intervals(metric, part.rows, seed) for metric, part in parts.items()}
+            if "chair" in parts:
+                about["worst"] = parts["chair"].worst
+        results.append({**about, "seconds": round(seconds[method.name], 3)})
+    for result in results:
+        if "baseline" in rows and result["method"] in rows and result["method"] != "baseline":
+            own, base = rows[result["method"]], rows["baseline"]
+            result["differences"] = {metric: _differences(metric, base[metric], own[metric], seed) for metric in own}
+    return results
+
+
+@dataclass
+class _Part:
+    """One metric of one method: its scores, its rows of sums (a photo each), its worst examples."""
+
+    scores: dict[str, Any]
+    rows: list[tuple[int, ...]]
+    worst: list[dict[str, Any]] = field(default_factory=list)
+
+
+def _chair_part(photos: list[Photo], name: str, vocabulary: chair.Vocabulary) -> _Part:
+    texts = [photo.captions.get(name, "") for photo in photos]
+    truth = [chair.truth_of(photo.record, vocabulary) for photo in photos]
+    mentions = [chair.object_mentions(text, vocabulary) for text in texts]
+    rows = chair.chair_rows(mentions, truth, [chair.count_words(text) for text in texts], vocabulary)
+    order = sorted((i for i in range(len(rows)) if rows[i].hallucinated), key=lambda i: -rows[i].hallucinated)
+    exact = vocabulary == "coco"
+    worst = [
+        {
+            "photo": photos[i].key,
+            "text": texts[i],
+            "hallucinated": [m for m in mentions[i] if chair.chair_row([m], truth[i], exact=exact).hallucinated],
+            "truth": sorted(truth[i]),
+        }
+        for i in order[:WORST]
+    ]
+    return _Part(asdict(chair.score_of(rows)), [row.sums() for row in rows], worst)
+
+
+def _pope_part(photos: list[Photo], name: str) -> _Part:
+    said: dict[str, list[str]] = {split: [] for split in questions.SPLITS}
+    labels: dict[str, list[pope.Answer]] = {split: [] for split in questions.SPLITS}
+    rows = []
+    for photo in photos:
+        own = [photo.answers[question.text].get(name, "") for question in photo.questions]
+        counts = pope.confusion(own, [question.label for question in photo.questions])
+        rows.append((counts.true_yes, counts.false_yes, counts.true_no, counts.false_no))
+        for question, text in zip(photo.questions, own, strict=True):
+            said[question.split].append(text)
+            labels[question.split].append(question.label)
+    splits = {split: asdict(pope.pope_scores(said[split], labels[split])) for split in questions.SPLITS}
+    whole = pope.pope_scores(sum(said.values(), []), sum(labels.values(), []))
+    return _Part({**asdict(whole), "splits": splits}, rows)
+
+
+def _statistics(metric: str) -> dict[str, Callable]:
+    return chair.STATISTICS if metric == "chair" else POPE_STATISTICS
+
+
+def _intervals(metric: str, rows: list[tuple[int, ...]], seed: int) -> dict[str, list[float | None]]:
+    """95 % intervals over photos; null where undefined."""
+    made = {key: statistics.bootstrap(rows, statistic, seed=seed) for key, statistic in _statistics(metric).items()}
+    return {key: [_number(low), _number(high)] for key, (low, high) in made.items()}
+
+
+def _differences(metric: str, base: list, own: list, seed: int) -> dict[str, dict[str, float | None]]:
+    """Method minus baseline on the same photos, with its 95 % interval."""
+    found = {key: statistics.paired_difference(base, own, s, seed=seed) for key, s in _statistics(metric).items()}
+    return {key: {part: _number(value) for part, value in asdict(d).items()} for key, d in found.items()}
+
+
+def _number(value: float) -> float | None:
+    return value if math.isfinite(value) else None  # JSON knows no NaN
