@@ -18,7 +18,7 @@ from halluapp.lvlm import catalog
 from halluapp.lvlm.base import LVLM, HalluSpace, Visual
 from halluapp.methods.base import Combined, Method, Row
 
-torch.set_num_threads(1)
+torch.set_num_threads(1)  # for tensors this small more threads only wait for each other
 
 SENTENCES = (
     "Is there a dog in the photo? Yes, there is a dog. No, there is no dog.",
@@ -219,5 +219,5 @@ def inputs(model: LVLM, prompt: str, seed: int = 0) -> dict[str, torch.Tensor]:
 
 
 def hooks(model: LVLM) -> int:
-    """How many forward hooks hang anywhere in the model."""
-    return sum(len(part._forward_hooks) + len(part._forward_pre_hooks) for part in model.model.modules())
+    """How many forward hooks hang in the decoder."""
+    return sum(len(part._forward_hooks) + len(part._forward_pre_hooks) for part in model.layers.modules())
