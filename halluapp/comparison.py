@@ -92,7 +92,7 @@ def make_request(
 
     Raises InputError with one sentence.
     """
-    prompt = (prompt or "").strip()
+    prompt = prompt.strip() if isinstance(prompt, str) else ""
     if not prompt:
         raise InputError("The prompt is empty; ask something about the photo.")
     if len(prompt) > MOST_PROMPT:
@@ -101,6 +101,8 @@ def make_request(
     chosen = [registry.create(item) if isinstance(item, str) else item for item in asked]
     if not chosen:
         raise InputError("No method is chosen; switch on at least one.")
+    if not all(isinstance(method, Method) for method in chosen):
+        raise InputError("Methods must be names or Method objects.")
     names = [method.name for method in chosen]
     if len(set(names)) < len(names):
         raise InputError("A method is named twice; name each once.")
@@ -187,6 +189,7 @@ def _report(request: Request, loaded: Loaded, detections: list[dict], panels: di
         seed=request.sampling.seed,
         sampling=request.sampling,
         threshold=request.threshold,
+        labels=loaded.detector.labels,
         photo={"sha256": hashlib.sha256(photo.tobytes()).hexdigest(), "width": photo.width, "height": photo.height},
         detections=detections,
         labels=loaded.detector.labels,

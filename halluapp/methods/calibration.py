@@ -10,7 +10,7 @@ from torch import Tensor
 
 from halluapp.methods.affine import calibrate, calibrate_next_token, combine_priors, label_scores
 from halluapp.methods.base import Combined, Method, Row, parameter
-from halluapp.methods.labels import Labels, find_labels
+from halluapp.methods.labels import find_labels
 
 __all__ = ["Calibration", "calibrate"]
 VIEWS = {"none": ("none",), "unk": ("unk",), "both": ("none", "unk")}
@@ -67,19 +67,19 @@ class Calibration(Method):
         labels = find_labels(step.prompt)
         if labels is None:
             return Combined(self._open(logits))
+        ids = [lvlm.surface_ids(forms) for forms in labels.forms]
+        every = [token for tokens in ids for token in tokens]
         if step.index > 0:
-            return Combined(logits[0])
-        return self._label(logits, labels, lvlm)
+            return Combined(logits[0] if step.tokens[0] in every else self._open(logits))
+        if not all(ids) or logits[0].softmax(-1)[every].sum() < LEAST_LABEL_MASS:
+            return Combined(self._open(logits), {"labels_absent": True})
+        return self._label(logits, labels.names, ids)
 
     def _open(self, logits: Tensor) -> Tensor:
         prior = torch.logsumexp(logits[1:].log_softmax(-1), 0)  # log of the branches' mean, up to a constant
         return calibrate_next_token(logits[0], prior, self.strength, self.beta, self.smoothing)
 
-    def _label(self, logits: Tensor, labels: Labels, lvlm) -> Combined:
-        ids = [lvlm.surface_ids(forms) for forms in labels.forms]
-        every = [token for tokens in ids for token in tokens]
-        if not all(ids) or logits[0].softmax(-1)[every].sum() < LEAST_LABEL_MASS:
-            return Combined(logits[0], {"labels_absent": True})
+    def _label(self, logits: Tensor, names: tuple[str, ...], ids: list[list[int]]) -> Combined:
         before = label_scores(logits[0], ids)
         branches = [label_scores(row, ids) for row in logits[1:]]
         prior = combine_priors(*branches) if len(branches) == 2 else branches[0]
@@ -90,4 +90,4 @@ class Calibration(Method):
             scores[best] = torch.log(q)
         shown = {"before": before, "prior": prior, "after": after}
         rounded = {name: [round(float(p), 5) for p in values] for name, values in shown.items()}
-        return Combined(scores, {"labels": {"labels": list(labels.names), **rounded}})
+        return Combined(scores, {"labels": {"labels": list(names), **rounded}})
