@@ -54,21 +54,10 @@ def evaluate(
     methods that are given by name. Captions are greedy. Raises InputError in one sentence.
     """
     made = _create(methods)
-    names = [method.name for method in made]
     photos, vocabulary = _photos(data, metrics, limit, seed, questions_per_photo)
     answer = answer or _decoder(loaded, made)
-    started, errors, seconds = time.perf_counter(), {}, dict.fromkeys(names, 0.0)
-    kept: list[Photo] = []
-    for number, (photo, jpeg) in enumerate(photos, 1):
-        try:
-            image = read_photo(jpeg)
-        except InputError as error:
-            log(f"{photo.key} is left out: {error}")
-            continue
-        _ask(photo, image, metrics, answer, errors, seconds)
-        kept.append(photo)
-        if number % 10 == 0 or number == len(photos):
-            log(f"{number} of {len(photos)} photos, {time.perf_counter() - started:.0f} s")
+    errors, seconds = {}, dict.fromkeys((method.name for method in made), 0.0)
+    kept = _ask_all(photos, metrics, answer, errors, seconds, log)
     if not kept:
         raise InputError(f"No photo of {Path(data).name} can be decoded.")
     return {
@@ -81,6 +70,22 @@ def evaluate(
         "quantization": getattr(getattr(loaded, "lvlm", None), "quantization", None),
         "methods": scoring.score(kept, made, metrics, vocabulary, seed, errors, seconds),
     }
+
+
+def _ask_all(photos: list, metrics: Sequence[str], answer: Answer, errors: dict, seconds: dict, log) -> list[Photo]:
+    """The photos with what the methods said; photos that cannot be decoded are left out and logged."""
+    started, kept = time.perf_counter(), []
+    for number, (photo, jpeg) in enumerate(photos, 1):
+        try:
+            image = read_photo(jpeg)
+        except InputError as error:
+            log(f"{photo.key} is left out: {error}")
+            continue
+        _ask(photo, image, metrics, answer, errors, seconds)
+        kept.append(photo)
+        if number % 10 == 0 or number == len(photos):
+            log(f"{number} of {len(photos)} photos, {time.perf_counter() - started:.0f} s")
+    return kept
 
 
 def _create(methods: Sequence | None) -> list:
@@ -171,7 +176,7 @@ def _ask(photo: Photo, image, metrics: Sequence[str], answer: Answer, errors: di
 
 def table(result: dict[str, Any]) -> str:
     """The result as a text table, intervals under the scores that the methods are judged by."""
-    head = f"{'method':<14}{'CHAIR_i':>18}{'CHAIR_s':>9}{'recall':>8}{'words':>7}{'accuracy':>20}{'F1':>7}{'yes':>7}"
+    head = f"{'method':<14}{'CHAIR_i':>18}{'CHAIR_s':>9}{'recall':>8}{'words':>7}{'accuracy':>21}{'F1':>7}{'yes':>7}"
     lines = [f"{result['photos']} photos, {result['vocabulary']} vocabulary, 95 % intervals over photos", head]
     for row in result["methods"]:
         if row["error"]:

@@ -56,11 +56,17 @@ def score(
             if "chair" in parts:
                 about["worst"] = parts["chair"].worst
         results.append({**about, "seconds": round(seconds[method.name], 3)})
-    for result in results:
-        if "baseline" in rows and result["method"] in rows and result["method"] != "baseline":
-            own, base = rows[result["method"]], rows["baseline"]
-            result["differences"] = {metric: _differences(metric, base[metric], own[metric], seed) for metric in own}
+    _add_differences(results, rows, seed)
     return results
+
+
+def _add_differences(results: list[dict[str, Any]], rows: dict[str, dict[str, list]], seed: int) -> None:
+    """Adds to every method but the baseline what it changes, if the baseline was measured."""
+    for result in results:
+        name = result["method"]
+        if "baseline" in rows and name in rows and name != "baseline":
+            own, base = rows[name], rows["baseline"]
+            result["differences"] = {metric: _differences(metric, base[metric], own[metric], seed) for metric in own}
 
 
 @dataclass

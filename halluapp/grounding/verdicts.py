@@ -95,6 +95,8 @@ def _look(
     place = min(taken.setdefault(name, 0), len(backing) - 1)
     box = backing[place]
     boxes = "one box" if len(backing) == 1 else f"{len(backing)} boxes"
+    if name in known and box["label"] != name:  # only the wider object, or a kind of it, was found
+        as_kind = f", {name} itself was not"
     reason = f"{box['label']} found with score {box['score']:.2f} ({boxes}){as_kind}"
     return {
         "verdict": GROUNDED,

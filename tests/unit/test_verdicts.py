@@ -51,6 +51,12 @@ def test_a_kind_has_precedence_over_the_wider_label() -> None:
     assert verdict["label"] == "man"
 
 
+def test_a_wider_object_backs_a_kind_and_it_is_said() -> None:
+    verdict = judge_text("A man", [_found("person", 0.9), _found("man", 0.2, 0.5)], LABELS)[0]
+    assert (verdict["verdict"], verdict["label"]) == ("grounded", "person")
+    assert "man itself was not" in verdict["reason"]
+
+
 def test_another_instance_takes_the_next_box_and_a_repetition_the_same() -> None:
     boxes = [_found("dog", 0.9), _found("dog", 0.8, 0.4)]
     found = judge_text("A dog runs. The dog barks at another brown dog. A dog sleeps; two dogs.", boxes, LABELS)
