@@ -7,13 +7,12 @@ import html as markup
 import json
 import math
 import re
-import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, is_dataclass
 from importlib import metadata
-from pathlib import Path
 from typing import Any
 
+from halluapp import __version__
 from halluapp.decoding.events import Token
 from halluapp.errors import InputError
 
@@ -89,24 +88,13 @@ def panel(
 
 def versions() -> dict[str, str]:
     """Versions of what decides the numbers; packages that are not installed are left out. Imports none of them."""
-    found = {"halluapp": _own_version()}
+    found = {"halluapp": __version__}
     for package in PACKAGES:
         try:
             found[package] = metadata.version(package)
         except metadata.PackageNotFoundError:
             continue
     return found
-
-
-def _own_version() -> str:
-    # A Space runs the checkout without installing it, and an installed copy may be older than the checkout.
-    project = Path(__file__).resolve().parent.parent / "pyproject.toml"
-    if project.is_file():
-        return tomllib.loads(project.read_text(encoding="utf-8"))["project"]["version"]
-    try:
-        return metadata.version("halluapp")
-    except metadata.PackageNotFoundError:
-        return "unknown"
 
 
 def plain(value: Any) -> Any:
