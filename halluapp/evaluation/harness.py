@@ -55,6 +55,9 @@ def evaluate(
     """
     made = _create(methods)
     photos, vocabulary = _photos(data, metrics, limit, seed, questions_per_photo)
+    metrics, notes = _possible(metrics, photos)
+    for note in notes:
+        log(note)
     answer = answer or _decoder(loaded, made)
     errors, seconds = {}, dict.fromkeys((method.name for method in made), 0.0)
     kept = _ask_all(photos, metrics, answer, errors, seconds, log)
@@ -66,6 +69,7 @@ def evaluate(
         "photos": len(kept),
         "vocabulary": vocabulary,
         "seed": seed,
+        "notes": notes,
         "model": getattr(getattr(loaded, "lvlm", None), "name", None),
         "quantization": getattr(getattr(loaded, "lvlm", None), "quantization", None),
         "methods": scoring.score(kept, made, metrics, vocabulary, seed, errors, seconds),
@@ -130,6 +134,20 @@ def _photos(
     return [(Photo(sample.key, sample.record, own), sample.jpeg) for sample, own in rows], vocabulary
 
 
+def _possible(metrics: Sequence[str], photos: list) -> tuple[list[str], list[str]]:
+    """The metrics that these photos allow, and why one is left out; a score of no questions would be a made-up 0."""
+    if "pope" not in metrics or any(photo.questions for photo, _ in photos):
+        return list(metrics), []
+    note = (
+        f"No yes/no questions can be asked about these {len(photos)} photos: without COCO annotations an object must "
+        f"occur in at least {questions.COMMON} of them; use more photos."
+    )
+    left = [metric for metric in metrics if metric != "pope"]
+    if not left:
+        raise InputError(note)
+    return left, [note]
+
+
 def _decoder(loaded, methods: list) -> Answer:
     """Decodes prompts on one photo, all methods in one batch and the vision tower once."""
     if loaded is None:
@@ -177,7 +195,8 @@ def _ask(photo: Photo, image, metrics: Sequence[str], answer: Answer, errors: di
 def table(result: dict[str, Any]) -> str:
     """The result as a text table, intervals under the scores that the methods are judged by."""
     head = f"{'method':<14}{'CHAIR_i':>18}{'CHAIR_s':>9}{'recall':>8}{'words':>7}{'accuracy':>21}{'F1':>7}{'yes':>7}"
-    lines = [f"{result['photos']} photos, {result['vocabulary']} vocabulary, 95 % intervals over photos", head]
+    lines = [f"{result['photos']} photos, {result['vocabulary']} vocabulary, 95 % intervals over photos"]
+    lines += [*result["notes"], head]
     for row in result["methods"]:
         if row["error"]:
             lines.append(f"{row['method']:<14}{row['error']}")

@@ -107,6 +107,15 @@ def test_only_what_is_asked_for_is_measured(tmp_path) -> None:
     assert harness.table(result)
 
 
+def test_too_few_photos_for_questions_is_said_and_never_a_zero(tmp_path) -> None:
+    data = _write(tmp_path, {"a": {"captions": ["A dog"], "entities": []}})
+    result = evaluate(data, methods=["baseline"], answer=_script(CAPTIONS, SAYS))
+    assert result["vocabulary"] == "wide" and "pope" not in result["methods"][0] and "chair" in result["methods"][0]
+    assert result["notes"][0] in harness.table(result)
+    with pytest.raises(InputError, match="use more photos"):
+        evaluate(data, ["pope"], ["baseline"], answer=_script(CAPTIONS, SAYS))
+
+
 def test_a_damaged_photo_is_left_out_and_said(tmp_path) -> None:
     data, lines = _write(tmp_path, {"a": DOG, "b": CAR}), []
     (tmp_path / "a.jpg").write_bytes(b"no photo")
