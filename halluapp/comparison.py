@@ -97,6 +97,8 @@ def make_request(
         raise InputError("The prompt is empty; ask something about the photo.")
     if len(prompt) > MOST_PROMPT:
         raise InputError(f"The prompt has {len(prompt):,} characters; use at most {MOST_PROMPT:,}.")
+    if any("\ud800" <= character <= "\udfff" for character in prompt):  # bytes of a command line that are not UTF-8
+        raise InputError("The prompt holds characters that are not text; type it again.")
     asked = registry.METHODS if methods is None else methods
     chosen = [registry.create(item) if isinstance(item, str) else item for item in asked]
     if not chosen:
@@ -192,7 +194,6 @@ def _report(request: Request, loaded: Loaded, detections: list[dict], panels: di
         labels=loaded.detector.labels,
         photo={"sha256": hashlib.sha256(photo.tobytes()).hexdigest(), "width": photo.width, "height": photo.height},
         detections=detections,
-        labels=loaded.detector.labels,
         panels=made,
     )
 

@@ -122,7 +122,7 @@ class Batches:
             truth.append(self.truth(store.records[row], photo, crop))
         # Without a photo the model must learn what the question alone makes likely, in every skill: VDD's reference
         # and the calibration's prior are exactly that.
-        free = [[(rng.choice(SHORT), rng.choice(self.captions)) for _ in range(4)] for _ in range(4)] + rng.sample(rows, 8)
+        free = [[(rng.choice(SHORT), rng.choice(self.captions)) for _ in range(4)] for _ in range(3)] + rows[:4]
         return Batch(
             torch.from_numpy(np.stack(fine)).float(),
             torch.from_numpy(np.stack(coarse)).float(),

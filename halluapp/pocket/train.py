@@ -28,8 +28,8 @@ class Recipe:
     The rate rises over `warmup` steps, stays, and falls linearly to a twentieth over the last `decay` steps.
     """
 
-    steps: int = 2200
-    decay: int = 800
+    steps: int = 1700
+    decay: int = 650
     warmup: int = 150
     rate: float = 1.2e-3
     weight_decay: float = 0.05
@@ -127,12 +127,17 @@ def prefetch(batches: Batches, first: int, last: int, seed: int):
     waiting: queue.Queue = queue.Queue(maxsize=3)
 
     def work() -> None:
-        for step in range(first, last):
-            waiting.put((step, batches.draw(step, seed)))
+        try:
+            for step in range(first, last):
+                waiting.put((step, batches.draw(step, seed)))
+        except Exception as error:  # handed to the training loop, which would wait for ever otherwise
+            waiting.put(error)
         waiting.put(None)
 
     threading.Thread(target=work, daemon=True).start()
     while (item := waiting.get()) is not None:
+        if isinstance(item, Exception):
+            raise item
         yield item
 
 
