@@ -231,9 +231,12 @@ def _row(one: dict) -> list[str]:
 _COLUMNS = ["method", *(f"{mark[0]} {name}" for name, mark in MARKS.items()), "tokens", "seconds", "forward passes"]
 
 
-def _md(text: Any) -> str:
-    text = re.sub(r"([\\`*_\[\]<>&|~#$])", r"\\\1", str(text).replace("\r", ""))
-    return re.sub(r"(?m)^(\s*)(?:([-+=])|(\d+)([.)]))", lambda m: f"{m[1]}{m[3] or ''}\\{m[2] or m[4]}", text)
+def _md(text: Any, lines: bool = False) -> str:
+    """Escapes Markdown; line breaks become spaces unless the caller quotes every line."""
+    text = str(text).replace("\r", "") if lines else " ".join(str(text).split())
+    text = re.sub(r"([\\`*_\[\]<>&|~#$])", r"\\\1", text)
+    marker = r"(?m)^(\s*)(?:([-+=])(?=[\s=-]|$)|(\d+)([.)])(?=\s|$))"  # of a list, a rule or a heading
+    return re.sub(marker, lambda m: f"{m[1]}{m[3] or ''}\\{m[2] or m[4]}", text)
 
 
 def _quote(text: str) -> str:
@@ -250,17 +253,18 @@ def _facts(report: dict) -> list[tuple[str, str]]:
 
 def markdown(report: dict[str, Any]) -> str:
     """Report -> Markdown; mentions are bold and followed by the symbol of their verdict."""
-    lines = ["# Comparison", "", _quote(_md(report["prompt"])), ""]
+    lines = ["# Comparison", "", _quote(_md(report["prompt"], lines=True)), ""]
     lines += [f"- {name}: {_md(value)}" for name, value in _facts(report)]
     lines += ["", "| " + " | ".join(_COLUMNS) + " |", "|" + "---|" * len(_COLUMNS)]
-    lines += ["| " + " | ".join(_md(cell).replace("\n", " ") for cell in _row(one)) + " |" for one in report["panels"]]
+    lines += ["| " + " | ".join(_md(cell) for cell in _row(one)) + " |" for one in report["panels"]]
     for one in report["panels"]:
         marked = (
-            f"**{_md(piece)}** {MARKS[mention['verdict']][0]}" if mention else _md(piece)
+            f"**{_md(piece)}** {MARKS[mention['verdict']][0]}" if mention else _md(piece, lines=True)
             for piece, mention in _pieces(one["text"], one["mentions"])
         )
         body = f"Failed: {_md(one['error'])}" if one["error"] else "".join(marked)
-        lines += ["", f"## {_md(one['method'])}", "", _md(one.get("explanation") or ""), "", _quote(body)]
+        explanation = [_md(one["explanation"]), ""] if one.get("explanation") else []
+        lines += ["", f"## {_md(one['method'])}", "", *explanation, _quote(body)]
     return "\n".join(lines) + "\n"
 
 

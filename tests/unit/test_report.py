@@ -190,6 +190,12 @@ def test_markdown_cannot_start_a_block():
     assert "> \\# Title  \n> \\- item  \n> 1\\. one  \n> \\> quote  \n> \\---" in text
 
 
+def test_names_cannot_start_a_line_and_numbers_stay_readable():
+    made = example(panels=[panel(method="a\n# b", explanation="c\n\n# d")])
+    text = report.markdown(made)
+    assert "\n## a \\# b\n\nc \\# d\n" in text and "| 1.25 |" in text
+
+
 def test_verdicts_are_marked_without_colour():
     page, text = report.html(example()), report.markdown(example())
     assert "**dog** ✓" in text and "**car** ✗" in text
