@@ -7,6 +7,7 @@ from logging import ERROR, getLogger
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
 
 from halluapp.errors import InputError
 from halluapp.lvlm import quantize
@@ -19,6 +20,8 @@ def load(model: str, quantization: str, device: str, assets: Path) -> tuple[LVLM
 
     model: "pocket", a hub id or a folder. Raises InputError with one sentence when it cannot be loaded.
     """
+    if quantization not in ("nf4", "none"):
+        raise InputError(f"The quantization {quantization!r} is not known; use nf4 or none.")
     pocket = model == "pocket"
     source = assets / "pocket" if pocket else model
     if pocket and not (assets / "pocket" / "config.json").exists():
@@ -47,19 +50,21 @@ def _load_llava(source, name: str, quantization: str, device: str, pocket: bool)
     pocket_model.register()
     dtype = torch.float32 if device == "cpu" else torch.bfloat16
     options = {"dtype": dtype, "device_map": device}
-    if quantization == "nf4":
-        options["quantization_config"] = quantize.nf4_config(dtype)
     try:
         config = AutoConfig.from_pretrained(source)
         if config.model_type != "llava":
             raise InputError(f"{name} is a {config.model_type} model; only LLaVA checkpoints can be loaded.")
-        model = LlavaForConditionalGeneration.from_pretrained(source, **options)
+        if quantization == "nf4":
+            options["quantization_config"] = quantize.nf4_config(dtype, config.text_config)
+        model, read = LlavaForConditionalGeneration.from_pretrained(source, output_loading_info=True, **options)
+        if lacking := sorted(read["missing_keys"]):  # transformers would go on with random weights in their place
+            raise InputError(f"The checkpoint {name} lacks {len(lacking)} weights, {lacking[0]} among them.")
         tokenizer = AutoTokenizer.from_pretrained(source)
         processor = AutoImageProcessor.from_pretrained(source)
-    except (OSError, ValueError) as error:
-        if isinstance(error, InputError):
-            raise
-        reason = str(error).strip().splitlines()[0][:160]
+    except InputError:
+        raise
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+        reason = " ".join(str(error).split())[:160]
         raise InputError(
             f"The model {name} could not be loaded ({reason}); check the name or folder and the network, "
             "or use the embedded model: --model pocket"
@@ -71,13 +76,16 @@ def _load_llava(source, name: str, quantization: str, device: str, pocket: bool)
 
 def _attach(lvlm: LVLM, folder: Path) -> None:
     """Loads what lies beside a checkpoint: hallu_space.safetensors and projector-NAME.safetensors."""
-    if not folder.is_dir():
-        return
-    space = folder / "hallu_space.safetensors"
-    if space.exists():
-        lvlm.spaces["default"] = load_space(space)
-    for path in sorted(folder.glob("projector-*.safetensors")):
-        lvlm.projectors[path.stem.removeprefix("projector-")] = load_projector(lvlm, path)
+    for path in sorted([*folder.glob("hallu_space.safetensors"), *folder.glob("projector-*.safetensors")]):
+        try:
+            if path.stem == "hallu_space":
+                lvlm.spaces["default"] = load_space(path)
+            else:
+                lvlm.projectors[path.stem.removeprefix("projector-")] = load_projector(lvlm, path)
+        except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+            raise InputError(
+                f"{path.name} beside the model {lvlm.name} is damaged or made for another model; remove or replace it."
+            ) from error
 
 
 def load_space(path: Path) -> HalluSpace:
@@ -87,6 +95,8 @@ def load_space(path: Path) -> HalluSpace:
     with safe_open(path, "pt") as file:
         about = json.loads((file.metadata() or {}).get("about", "{}"))
         layers = {int(key.removeprefix("layers.")): file.get_tensor(key).float() for key in file.keys()}
+    if not layers:
+        raise ValueError("no layers")
     return HalluSpace(layers, about)
 
 

@@ -58,7 +58,9 @@ class Llava(LVLM):
 
     def _harmless(self, prompt: str) -> str:
         """A prompt cannot smuggle in special tokens: their text is taken apart by a space."""
-        for token in self.tokenizer.all_special_tokens:
+        # Some checkpoints mark <image> as special among the added tokens only.
+        added = (str(token) for token in self.tokenizer.added_tokens_decoder.values() if token.special)
+        for token in dict.fromkeys([*self.tokenizer.all_special_tokens, *added]):
             prompt = prompt.replace(token, " ".join(token))
         return prompt
 

@@ -72,7 +72,7 @@ def _llava():
         projection_dim=32,
     )  # fmt: skip
     text = LlamaConfig(
-        vocab_size=len(words), hidden_size=48, intermediate_size=96, num_hidden_layers=LAYERS, num_attention_heads=4,
+        vocab_size=len(words), hidden_size=64, intermediate_size=128, num_hidden_layers=LAYERS, num_attention_heads=4,
         num_key_value_heads=2, max_position_embeddings=512, bos_token_id=words.bos_token_id,
         eos_token_id=words.eos_token_id, pad_token_id=words.pad_token_id, tie_word_embeddings=False,
     )  # fmt: skip
