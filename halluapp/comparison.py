@@ -71,9 +71,10 @@ def _load(settings: Settings) -> Loaded:
     lvlm, notice = catalog.load(settings.model, settings.quantization, settings.device, settings.assets)
     if settings.detector != "pocket":
         return Loaded(lvlm, detectors.TransformersDetector(settings.detector), notice)
-    tower = getattr(lvlm.model.model, "vision_tower", None)
-    if not hasattr(tower, "features"):  # another LVLM: the pocket detector brings its own copy of the pocket tower
-        tower = catalog.load("pocket", "none", "cpu", settings.assets)[0].model.model.vision_tower
+    tower = lvlm.model.model.vision_tower
+    if settings.model != "pocket":  # the pocket detector brings its own copy of the tower that it was trained with
+        device = settings.device if hasattr(tower, "features") else "cpu"  # where shared maps of the trunk would be
+        tower = catalog.load("pocket", "none", device, settings.assets)[0].model.model.vision_tower
     return Loaded(lvlm, detectors.PocketDetector(settings.assets / "pocket", tower), notice)
 
 
@@ -108,19 +109,21 @@ def make_request(
     names = [method.name for method in chosen]
     if len(set(names)) < len(names):
         raise InputError("A method is named twice; name each once.")
-    _check_range("max new tokens", max_new_tokens, 1, MOST_TOKENS)
+    _check_range("max new tokens", max_new_tokens, 1, MOST_TOKENS, whole=True)
     _check_range("temperature", temperature, 0, 2)
     _check_range("top-p", top_p, 0.01, 1)
-    _check_range("top-k", top_k, 0, 1000)
-    _check_range("seed", seed, 0, 2**32 - 1)
+    _check_range("top-k", top_k, 0, 1000, whole=True)
+    _check_range("seed", seed, 0, 2**32 - 1, whole=True)
     _check_range("threshold", threshold, 0, 1)
     sampling = Sampling(int(max_new_tokens), float(temperature), float(top_p), int(top_k), int(seed))
     return Request(read_photo(photo), prompt, tuple(chosen), sampling, float(threshold))
 
 
-def _check_range(name: str, value, least, most) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not least <= value <= most:
-        raise InputError(f"{name[:1].upper()}{name[1:]} must be a number from {least} to {most}, not {value!r}.")
+def _check_range(name: str, value, least, most, whole: bool = False) -> None:
+    number = isinstance(value, int | float) and not isinstance(value, bool) and least <= value <= most
+    if not number or (whole and value != int(value)):
+        kind = "a whole number" if whole else "a number"
+        raise InputError(f"{name[:1].upper()}{name[1:]} must be {kind} from {least} to {most}, not {value!r}.")
 
 
 def _detect(loaded: Loaded, photo, visual) -> list[dict]:
@@ -213,9 +216,13 @@ def texts(request: Request, loaded: Loaded) -> dict[str, str]:
 
 
 def texts_of(requests: list[Request], loaded: Loaded) -> list[dict[str, str]]:
-    """The texts of several requests, decoded in one batch; all must share their sampling."""
+    """The texts of several requests, decoded in one batch; all must share their sampling (else ValueError)."""
     from halluapp.decoding import engine
 
+    if not requests:
+        return []
+    if any(request.sampling != requests[0].sampling for request in requests):
+        raise ValueError("requests of one batch must share their sampling")
     jobs = [engine.Job(loaded.lvlm.look(r.photo), r.prompt, list(r.methods)) for r in requests]
     found: list[dict[str, str]] = [{} for _ in requests]
     for index, event in engine.decode_many(loaded.lvlm, jobs, requests[0].sampling):

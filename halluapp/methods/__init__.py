@@ -15,7 +15,7 @@ from halluapp.methods.vdd import VDD
 METHODS: dict[str, type[Method]] = {method.name: method for method in (Baseline, Nullu, AdaVIB, VDD, Calibration)}
 
 
-def create(name: str, **parameters) -> Method:
+def create(name: str, /, **parameters) -> Method:
     """A method by name with some of its parameters; raises InputError for an unknown name, parameter or value."""
     if name not in METHODS:
         raise InputError(f"There is no method {name!r}; known are {', '.join(METHODS)}.")
