@@ -1,0 +1,49 @@
+"""The API endpoint `compare`: the same comparison for programs and agents."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import gradio as gr
+
+from halluapp import comparison
+from halluapp.errors import InputError
+from halluapp.settings import Settings
+
+
+def build(settings: Settings, photo_input: Callable[..., gr.Image]) -> None:
+    """Adds invisible inputs and the endpoint."""
+
+    def compare(photo: str, prompt: str, methods: str, max_new_tokens: float, temperature: float, seed: float) -> dict[str, Any]:
+        """Decodes one photo and prompt under several hallucination-mitigation methods and judges every object mention.
+
+        Args:
+            photo: image file
+            prompt: question or instruction about the photo
+            methods: method names separated by commas (baseline, nullu, adavib, vdd, calibration); empty for all
+            max_new_tokens: longest answer in tokens, 1 to 512
+            temperature: 0 for greedy decoding, else up to 2
+            seed: seed of sampling
+
+        Returns:
+            The report (schema 1): detections, and for each method text, tokens, mentions with verdicts, and cost.
+        """
+        try:
+            names = [name.strip() for name in methods.split(",") if name.strip()] or None
+            request = comparison.make_request(photo, prompt, names, int(max_new_tokens), temperature, seed=int(seed))
+            loaded = comparison.load(settings)
+            return list(comparison.stream(request, loaded))[-1].report
+        except InputError as error:
+            raise gr.Error(str(error)) from error
+
+    photo = photo_input(visible=False, label="photo")
+    prompt = gr.Textbox(visible=False, label="prompt")
+    methods = gr.Textbox("", visible=False, label="methods")
+    tokens = gr.Number(80, visible=False, label="max_new_tokens", precision=0)
+    temperature = gr.Number(0, visible=False, label="temperature")
+    seed = gr.Number(0, visible=False, label="seed", precision=0)
+    output = gr.JSON(visible=False, label="report")
+    gr.Button(visible=False).click(
+        compare, [photo, prompt, methods, tokens, temperature, seed], output, api_name="compare", concurrency_id="model"
+    )

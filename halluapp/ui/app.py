@@ -1,0 +1,51 @@
+"""Puts the page together."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gradio as gr
+
+from halluapp.settings import Settings
+from halluapp.ui import api, compare, texts
+
+FONT = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif"]
+MONO = ["ui-monospace", "SFMono-Regular", "Menlo", "monospace"]
+CSS = """
+.gradio-container { max-width: 1480px !important; margin: 0 auto; }
+#title h1 { font-size: 22px; margin: 0; } #title p { margin: 2px 0 0; color: var(--body-text-color-subdued); }
+#model p { font-size: 13px; color: var(--body-text-color-subdued); }
+#presets { gap: 6px; flex-wrap: wrap; } #presets button { font-weight: 400; white-space: normal; }
+#request .gallery { gap: 6px; } #request .gallery-item img { border-radius: 6px; }
+#panels { --good: #0f766e; --bad: #b91c1c; --open: #6d5a00; }
+.dark #panels { --good: #5eead4; --bad: #fca5a5; --open: #fde047; }
+footer { opacity: .7; }
+"""
+
+
+def build(settings: Settings) -> gr.Blocks:
+    """The whole app; nothing is loaded before a visitor comes."""
+    with gr.Blocks(title=texts.TITLE, analytics_enabled=False) as app:
+        gr.Markdown(f"# {texts.TITLE}\n{texts.TAGLINE}", elem_id="title")
+        parts = compare.build(settings)
+        api.build(settings, compare.photo_input)
+
+        def describe():
+            yield from compare.describe_model(settings)
+
+        app.load(describe, None, parts["model"], show_progress="hidden", api_visibility="private")
+    return app
+
+
+def launch_options(settings: Settings) -> dict[str, Any]:
+    """Keyword arguments for `launch`: theme, style, address. Fonts are the system's: no request leaves the machine."""
+    theme = gr.themes.Default(primary_hue="teal", neutral_hue="slate", font=FONT, font_mono=MONO)
+    return {
+        "theme": theme,
+        "css": CSS,
+        "server_name": settings.host,
+        "server_port": settings.port or None,
+        "show_error": True,
+        "footer_links": ["api"],
+        "max_file_size": "50mb",
+    }

@@ -1,0 +1,167 @@
+"""The compare tab: photo, prompt, run and stop, five panels."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from halluapp import comparison, report
+from halluapp.errors import InputError
+from halluapp.methods import METHODS
+from halluapp.settings import Settings
+from halluapp.ui import examples, fold, panels, parameters, texts
+
+UPDATE_SECONDS = 0.125  # the browser, not the server, limits streaming: at most eight updates a second
+_running: dict[str, threading.Event] = {}
+
+
+def photo_input(**options) -> gr.Image:
+    """A gr.Image that hands over the uploaded file as it is: a broken one gets our sentence, not a generic failure."""
+    image = gr.Image(type="filepath", image_mode=None, **options)
+    decoded = image.preprocess
+    image.preprocess = lambda payload: payload.path if payload is not None and payload.path else decoded(payload)
+    return image
+
+
+def build(settings: Settings) -> dict[str, Any]:
+    """Builds the tab and connects its events -> components by name."""
+    with gr.Sidebar(position="right", open=False, label="Settings"):
+        chosen = gr.CheckboxGroup(
+            [(method.title, name) for name, method in METHODS.items()], value=list(METHODS), label=texts.METHODS,
+            info=texts.METHODS_HELP, elem_id="methods",
+        )  # fmt: skip
+        threshold = gr.Slider(0.05, 0.95, comparison.THRESHOLD, step=0.05, label=texts.THRESHOLD[0], info=texts.THRESHOLD[1], elem_id="threshold")
+        sampling = _sampling(settings)
+        widgets = parameters.build()
+    with gr.Row(elem_id="request"):
+        with gr.Column(scale=2, min_width=260):
+            photo = photo_input(
+                sources=["upload", "clipboard", "webcam"], label=texts.PHOTO, height=270, elem_id="photo", buttons=[]
+            )
+        with gr.Column(scale=5, min_width=280):
+            prompt = gr.Textbox(texts.PROMPTS[0], label=texts.PROMPT, placeholder=texts.PROMPT_HINT, lines=2, elem_id="prompt")
+            with gr.Row(elem_id="presets"):
+                presets = [gr.Button(text, size="sm", min_width=120) for text in texts.PROMPTS]
+            with gr.Row():
+                run = gr.Button(texts.RUN, variant="primary", elem_id="run", min_width=120)
+                stop = gr.Button(texts.STOP, interactive=False, elem_id="stop", min_width=100)
+            with gr.Row():
+                shown = gr.Examples(
+                    examples.rows(settings.assets), [photo], label=texts.EXAMPLES, examples_per_page=12, api_visibility="private"
+                )
+            model = gr.Markdown(texts.LOADING, elem_id="model")
+    stage = panels.build()
+    saved = gr.File(label=texts.REPORT, visible=False, elem_id="report")
+    kept = gr.State(None)
+    inputs = [photo, prompt, chosen, threshold, *sampling, *widgets.values()]
+    outputs = [stage, kept, saved, run, stop]
+    handler = _runner(settings, list(widgets))
+    shared = {"concurrency_id": "model", "concurrency_limit": 1, "show_progress": "hidden", "api_visibility": "private"}
+    gr.on([run.click, prompt.submit], handler, inputs, outputs, **shared)
+    shown.load_input_event.then(handler, inputs, outputs, **shared)
+    stop.click(stop_run, None, None, queue=False, show_progress="hidden", api_visibility="private")
+    threshold.release(judge_again, [kept, threshold], [stage, kept], show_progress="hidden", api_visibility="private")
+    for button, text in zip(presets, texts.PROMPTS, strict=True):
+        button.click(_preset(text), None, prompt, queue=False, show_progress="hidden", api_visibility="private")
+    return {"model": model, "photo": photo, "prompt": prompt, "stage": stage}
+
+
+def _sampling(settings: Settings) -> list[gr.components.Component]:
+    """Widgets: temperature, top-p, seed, most new tokens."""
+    with gr.Accordion(texts.SAMPLING, open=False):
+        return [
+            gr.Slider(0, 2, 0, step=0.05, label=texts.TEMPERATURE[0], info=texts.TEMPERATURE[1], elem_id="temperature"),
+            gr.Slider(0.05, 1, 1, step=0.05, label=texts.TOP_P[0], info=texts.TOP_P[1]),
+            gr.Number(0, precision=0, minimum=0, label=texts.SEED[0], info=texts.SEED[1], elem_id="seed"),
+            gr.Slider(1, comparison.MOST_TOKENS, settings.max_new_tokens, step=1, label=texts.MAX_TOKENS[0], info=texts.MAX_TOKENS[1], elem_id="max-tokens"),
+        ]  # fmt: skip
+
+
+def _preset(text: str):
+    def use() -> str:
+        return text
+
+    return use
+
+
+def _runner(settings: Settings, names: list[tuple[str, str]]):
+    """The run handler for these widgets."""
+
+    def run(
+        request: gr.Request, photo, prompt, chosen, threshold, temperature, top_p, seed, max_tokens, *values
+    ) -> Iterator[tuple]:
+        """Inputs: photo path, prompt, method names, threshold, sampling, method parameters.
+
+        Outputs: stage state, kept state, report file, run button, stop button.
+        """
+        stopped = _running[request.session_hash] = threading.Event()
+        try:
+            methods = parameters.methods_from(chosen, dict(zip(names, values, strict=True)))
+            wanted = comparison.make_request(
+                photo, prompt, methods, int(max_tokens), temperature, top_p, seed=int(seed or 0), threshold=threshold
+            )
+            yield from _streamed(settings, wanted, stopped)
+        except InputError as error:
+            yield fold.empty(str(error)), None, gr.update(visible=False), gr.update(interactive=True), gr.update(interactive=False)
+        finally:
+            stopped.set()
+
+    return run
+
+
+def _streamed(settings: Settings, wanted: comparison.Request, stopped: threading.Event) -> Iterator[tuple]:
+    """Decodes and yields the page's outputs, coalesced; the last state is always sent."""
+    folded = fold.Fold(wanted.photo, wanted.threshold)
+    busy = gr.skip(), gr.update(visible=False), gr.update(interactive=False), gr.update(interactive=True)
+    folded.data["status"] = texts.LOADING
+    yield folded.state(), *busy
+    loaded = comparison.load(settings)
+    sent = 0.0
+    for event in comparison.stream(wanted, loaded, stopped.is_set):
+        folded.add(event)
+        if time.monotonic() - sent >= UPDATE_SECONDS:
+            sent = time.monotonic()
+            yield folded.state(), *busy
+    file = gr.update(value=_written(folded.report), visible=True)
+    final = folded.state()
+    yield final, final, file, gr.update(interactive=True), gr.update(interactive=False)
+
+
+def _written(made: dict) -> str:
+    """Writes the report to a file of its own -> path."""
+    import tempfile
+
+    folder = Path(tempfile.mkdtemp(prefix="halluapp-"))
+    path = folder / "halluapp-report.json"
+    path.write_text(report.dumps(made), encoding="utf-8")
+    return str(path)
+
+
+def stop_run(request: gr.Request) -> None:
+    """Asks the session's comparison to stop; it does within one token."""
+    if event := _running.get(request.session_hash):
+        event.set()
+
+
+def judge_again(kept: dict | None, threshold: float) -> tuple:
+    """Inputs: kept state, threshold. Outputs: stage state, kept state."""
+    if kept is None:
+        return gr.skip(), gr.skip()
+    state = fold.judge_again(kept, threshold)
+    return state, state
+
+
+def describe_model(settings: Settings) -> Iterator[str]:
+    """Loads the model when the page opens, so that the first run does not wait. Output: the model line."""
+    yield texts.LOADING
+    try:
+        loaded = comparison.load(settings)
+    except InputError as error:
+        yield str(error)
+        return
+    yield texts.model_line(loaded.lvlm.name, loaded.lvlm.quantization, loaded.detector.name, loaded.notice)

@@ -1,0 +1,46 @@
+"""Sidebar widgets made from the methods' dataclasses: a new method needs no code here."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import Any
+
+import gradio as gr
+
+from halluapp.methods import METHODS, create
+from halluapp.methods.base import Method
+
+
+def build() -> dict[tuple[str, str], gr.components.Component]:
+    """One accordion a method -> widgets by (method, parameter), in the order that `methods_from` reads."""
+    widgets = {}
+    for name, method in METHODS.items():
+        if not fields(method):
+            continue
+        with gr.Accordion(method.title, open=False):
+            for item in fields(method):
+                widgets[name, item.name] = _widget(name, item)
+    return widgets
+
+
+def _widget(method: str, item) -> gr.components.Component:
+    about = item.metadata
+    shared: dict[str, Any] = {
+        "label": about["label"],
+        "info": about["help"],
+        "value": item.default,
+        "elem_id": f"{method}-{item.name}",
+    }
+    if about["choices"] is not None:
+        return gr.Radio(choices=list(about["choices"]), **shared)
+    return gr.Slider(minimum=about["least"], maximum=about["most"], step=about["step"], **shared)
+
+
+def methods_from(chosen: list[str], values: dict[tuple[str, str], Any]) -> list[Method]:
+    """The chosen methods in panel order, with the widgets' values. Raises InputError."""
+    made = []
+    for name, method in METHODS.items():
+        if name in chosen:
+            given = {item.name: values[name, item.name] for item in fields(method)}
+            made.append(create(name, **given))
+    return made

@@ -1,0 +1,39 @@
+"""All text that a person reads on the page."""
+
+TITLE = "halluapp"
+TAGLINE = "One photo, one prompt, the same quantized LVLM under every hallucination-mitigation method at once."
+PROMPTS = (
+    "Describe this image in detail.",
+    "Describe this image.",
+    "List the objects in the image.",
+    "Is there a dog in the image?",
+)
+PHOTO = "Photo"
+PROMPT = "Prompt"
+PROMPT_HINT = "Ask something about the photo"
+RUN = "Run"
+STOP = "Stop"
+EXAMPLES = "Examples (a click runs them)"
+METHODS = "Methods"
+METHODS_HELP = "One panel each, decoded together in one batch."
+SAMPLING = "Sampling"
+TEMPERATURE = ("Temperature", "0: greedy, the most probable token.")
+TOP_P = ("Top-p", "Sampling from the smallest set of tokens with this probability.")
+SEED = ("Seed", "The same seed and settings give the same texts.")
+MAX_TOKENS = ("Max new tokens", "Longer answers hallucinate more: compare at equal length.")
+THRESHOLD = ("Detector threshold", "0.5 is each label's operating point. Moving it judges again, without decoding again.")
+REPORT = "Report (JSON)"
+LOADING = "Loading the model…"
+READY = "Choose a photo and press Run."
+CHECKING = "Checking the request…"
+DECODING = "Decoding {n} methods in one batch…"
+DONE = "Done in {seconds:.1f} s."
+STOPPED = "Stopped."
+STOPPING = "Stopping…"
+BUSY = "Waiting for the model: another comparison is running."
+
+
+def model_line(name: str, quantization: str, detector: str, notice: str) -> str:
+    """What runs, in one line."""
+    precision = {"nf4": "NF4 4-bit (bitsandbytes)", "none": "not quantized"}.get(quantization, quantization)
+    return f"Model **{name}** · {precision} · detector **{detector}**" + (f" · {notice}" if notice else "")
