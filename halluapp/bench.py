@@ -72,15 +72,14 @@ def _one(loaded, new_tokens: int):
     lvlm = loaded.lvlm
     config = copy.deepcopy(lvlm.model.generation_config)
     config.eos_token_id, config.max_new_tokens, config.do_sample = None, new_tokens, False
+    ids = lvlm.prompt_ids(PROMPT, "photo")
+    spot, count = ids.index(lvlm.image_token), len(lvlm.look(photo()).features)
+    row = torch.tensor([ids[:spot] + [lvlm.image_token] * count + ids[spot + 1 :]], device=lvlm.device)
+    mask = torch.ones_like(row)
 
     def work() -> None:
         pixels = lvlm.image_processor(photo(), return_tensors="pt")["pixel_values"].to(lvlm.device, lvlm.model.dtype)
-        ids = lvlm.prompt_ids(PROMPT, "photo")
-        spot = ids.index(lvlm.image_token)
-        count = len(lvlm.look(photo()).features) if not hasattr(work, "count") else work.count
-        work.count = count
-        row = torch.tensor([ids[:spot] + [lvlm.image_token] * count + ids[spot + 1 :]], device=lvlm.device)
-        lvlm.model.generate(input_ids=row, attention_mask=torch.ones_like(row), pixel_values=pixels, generation_config=config)
+        lvlm.model.generate(input_ids=row, attention_mask=mask, pixel_values=pixels, generation_config=config)
 
     return work
 
@@ -110,7 +109,10 @@ def _memory(settings: Settings, part: str, new_tokens: int) -> float:
     code = "import sys; from halluapp import bench; bench.child(*sys.argv[1:])"
     values = {key: str(value) if key == "assets" else value for key, value in asdict(settings).items()}
     output = subprocess.run(
-        [sys.executable, "-c", code, json.dumps(values), part, str(new_tokens)], check=True, capture_output=True, text=True
+        [sys.executable, "-c", code, json.dumps(values), part, str(new_tokens)],
+        check=True,
+        capture_output=True,
+        text=True,
     )
     return float(output.stdout.split()[-1])
 

@@ -53,9 +53,13 @@ def _parser() -> argparse.ArgumentParser:
     bench.add_argument("--new-tokens", type=int, default=60)
     bench.add_argument("--rounds", type=int, default=7)
     pocket = _command(commands, "pocket", "rebuild the embedded model", _pocket)
-    pocket.add_argument("action", choices=("train", "finish", "measure"), help="finish: from the last checkpoint; measure: numbers only")
+    pocket.add_argument(
+        "action", choices=("train", "finish", "measure"), help="finish: from the last checkpoint; measure: numbers only"
+    )
     pocket.add_argument("--data", type=Path, required=True, help="folder of the photo shards")
-    pocket.add_argument("--captions", type=Path, help="text file, a caption a line (default: ../text/captions.txt of DATA)")
+    pocket.add_argument(
+        "--captions", type=Path, help="text file, a caption a line (default: ../text/captions.txt of DATA)"
+    )
     pocket.add_argument("--work", type=Path, default=Path("runs/pocket"), help="features and checkpoints")
     return parser
 
@@ -139,6 +143,8 @@ def _evaluate(options) -> int:
     from halluapp import comparison
     from halluapp.evaluation import harness
 
+    if not options.data.exists():  # before a model is loaded for nothing
+        raise InputError(f"No data at {options.data}: give a folder or a .tar of KEY.jpg + KEY.json files.")
     result = harness.evaluate(
         options.data,
         [metric.strip() for metric in options.metrics.split(",")],

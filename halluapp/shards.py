@@ -11,7 +11,7 @@ from pathlib import Path
 
 @dataclass(frozen=True)
 class Sample:
-    """One photo: its key, encoded bytes and record (captions, entities, detections, objects, boxes, qa: any may lack)."""
+    """One photo: its key, encoded bytes and record (captions, entities, detections, objects, boxes, qa)."""
 
     key: str
     jpeg: bytes

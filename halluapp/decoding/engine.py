@@ -41,9 +41,7 @@ class _Stream:
     passes: int = 0
 
 
-def decode(
-    lvlm: LVLM, job: Job, sampling: Sampling, stop: Callable[[], bool] = lambda: False
-) -> Iterator[Event]:
+def decode(lvlm: LVLM, job: Job, sampling: Sampling, stop: Callable[[], bool] = lambda: False) -> Iterator[Event]:
     """Decodes one job; yields Decoded, Finished and Failed events as they come. See `decode_many`."""
     for _, event in decode_many(lvlm, [job], sampling, stop):
         yield event

@@ -24,7 +24,7 @@ class VibRecipe:
     The std head starts at softplus(-5) = 0.007, the scale of our word embeddings being about 0.05.
     """
 
-    steps: int = 300
+    steps: int = 160
     photos: int = 16
     samples: int = 2
     rate: float = 3e-4
@@ -44,7 +44,10 @@ def train(lvlm: Llava, batches: Batches, recipe: VibRecipe, log=print) -> tuple[
     mean = copy.deepcopy(model.model.multi_modal_projector).requires_grad_(True)
     width = model.config.text_config.hidden_size
     head = VariationalHead(model.config.vision_config.hidden_size, width, recipe.std_bias)
-    groups = [{"params": list(mean.parameters()), "lr": recipe.rate}, {"params": list(head.parameters()), "lr": recipe.rate_std}]
+    groups = [
+        {"params": list(mean.parameters()), "lr": recipe.rate},
+        {"params": list(head.parameters()), "lr": recipe.rate_std},
+    ]
     optimizer = torch.optim.AdamW(groups, weight_decay=0.05, betas=(0.9, 0.999))
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimizer, lambda step: min((step + 1) / (0.1 * recipe.steps), 1 - step / (recipe.steps + 1))
@@ -61,7 +64,12 @@ def train(lvlm: Llava, batches: Batches, recipe: VibRecipe, log=print) -> tuple[
             samples = reparameterise(mu, std, recipe.samples)  # [S*B, n, D]
             alpha = photo_weights(samples, table, recipe.samples)
             share = packed.said / sum(p.said for _, p in batch.photo)
-            ce = ce + share * sum(frozen.language_loss(packed, part) for part in samples.chunk(recipe.samples)) / recipe.samples
+            ce = (
+                ce
+                + share
+                * sum(frozen.language_loss(packed, part) for part in samples.chunk(recipe.samples))
+                / recipe.samples
+            )
             kl = kl + vib_loss(mu, std, head.mu_p, head.std_p, recipe.beta, alpha) * len(rows) / recipe.photos
             alpha_mean += float(alpha.mean()) / len(batch.photo)
         (ce + kl).backward()
@@ -70,14 +78,20 @@ def train(lvlm: Llava, batches: Batches, recipe: VibRecipe, log=print) -> tuple[
         optimizer.zero_grad(set_to_none=True)
         schedule.step()
         if (step + 1) % 20 == 0:
-            row = {"step": step + 1, "ce": round(ce.item(), 4), "kl": round(kl.item(), 4), "alpha": round(alpha_mean, 4),
-                   "std": round(float(std.mean()), 4), "seconds": round(time.time() - started, 1)}  # fmt: skip
+            row = {
+                "step": step + 1,
+                "ce": round(ce.item(), 4),
+                "kl": round(kl.item(), 4),
+                "alpha": round(alpha_mean, 4),
+                "std": round(float(std.mean()), 4),
+                "seconds": round(time.time() - started, 1),
+            }
             metrics.append(row)
             log(row, flush=True)
     return mean.eval(), head, metrics
 
 
-def save(mean: nn.Module, head: VariationalHead, recipe: VibRecipe, metrics: list[dict], folder: Path) -> None:
+def save(mean: nn.Module, recipe: VibRecipe, metrics: list[dict], folder: Path) -> None:
     """projector-adavib.safetensors (the mean: all that inference needs) and adavib.json (recipe and curve)."""
     from safetensors.torch import save_file
 

@@ -10,19 +10,25 @@ from halluapp.grounding.mentions import find_mentions
 from halluapp.pocket.presence import Cooccurrence, Presence
 
 SHORT = (
-    "Describe this image.", "Describe this image.", "Describe this image.", "Describe the image.", "Describe this photo.",
-    "What is in this image?", "What do you see?", "Write a caption for this image.", "What is happening in this picture?",
+    "Describe this image.", "Describe this image.", "Describe this image.", "Describe the image.",
+    "Describe this photo.",
+    "What is in this image?", "What do you see?", "Write a caption for this image.",
+    "What is happening in this picture?",
     "Caption this image.", "Briefly describe this image.", "Tell me about this photo.", "What does the picture show?",
     "Describe the picture in one sentence.", "Give a short description.", "What's this?", "Describe what you see.",
 )  # fmt: skip
 DETAIL = (
     "Describe this image in detail.", "Describe this image in detail.", "Please describe this image in detail.",
-    "Describe the image in detail.", "Give a detailed description of the image.", "Describe everything you see in this photo.",
+    "Describe the image in detail.", "Give a detailed description of the image.",
+    "Describe everything you see in this photo.",
     "Describe this picture in as much detail as possible.", "Write a long description of this photo.",
 )  # fmt: skip
 LIST = (
-    "List the objects in the image.", "List the objects in the image.", "Which objects are in the image?",
-    "Name the objects in this photo.", "List everything you see.",
+    "List the objects in the image.",
+    "List the objects in the image.",
+    "Which objects are in the image?",
+    "Name the objects in this photo.",
+    "List everything you see.",
 )
 ASK = (
     "Is there {a} {x} in the image?", "Is there {a} {x} in the image?", "Is there {a} {x} in the image?",
@@ -33,7 +39,8 @@ ONE_WORD = ("", "", "", " Please answer this question with one word.", " Answer 
 OTHER = (
     "Write a poem about this.", "Hello", "hi", "Who are you?", "Explain.", "Is this photo real?", "What should I do?",
     "Translate this.", "Tell me a story about the picture.", "Why?", "What is the mood of this photo?", "test", "?", "",
-    "What happened before this photo was taken?", "Say something.", "Summarize the scene.", "What stands out?", "Help me.",
+    "What happened before this photo was taken?", "Say something.", "Summarize the scene.", "What stands out?",
+    "Help me.",
 )  # fmt: skip
 NUMBERS = ("", "a", "two", "three", "four", "five")
 ACROSS = "across the picture"
@@ -46,7 +53,8 @@ def article(noun: str) -> str:
     return "an" if noun[:1].lower() in "aeiou" else "a"
 
 
-def _sentence(text: str) -> str:
+def clean_sentence(text: str) -> str:
+    """One caption as a sentence: spaces and quotes put right, capital letter, full stop."""
     text = re.sub(r"\s+([.,;!?])", r"\1", re.sub(r"\s+", " ", text)).strip().strip('"').strip()
     text = text[:1].upper() + text[1:]
     return text if text.endswith((".", "!", "?")) else text + "."
@@ -85,7 +93,7 @@ class Corpus:
     def pairs(self, record: dict, photo: Presence, crop: list[float], rng: random.Random) -> list[Pair]:
         """Question-answer pairs for one view of a photo: captions, details, lists, yes/no, other questions."""
         mirror = _mirror if crop[4] else str
-        captions = [mirror(_sentence(caption)) for caption in record.get("captions", [])]
+        captions = [mirror(clean_sentence(caption)) for caption in record.get("captions", [])]
         rng.shuffle(captions)
         made = [(rng.choice(OTHER) if rng.random() < 0.08 else rng.choice(SHORT), caption) for caption in captions[:3]]
         detail = self.detail(captions, record, photo, crop, rng)
@@ -126,9 +134,9 @@ class Corpus:
     def _questions(self, record: dict, rng: random.Random, mirror) -> list[Pair]:
         made = []
         for pair in rng.sample(record.get("qa", []), min(2, len(record.get("qa", [])))):
-            answer = mirror(_sentence(pair["answer"]))
+            answer = mirror(clean_sentence(pair["answer"]))
             if rng.random() < 0.3 and len(pair["distractors"]) == 3:
-                options = [answer, *(mirror(_sentence(other)) for other in pair["distractors"])]
+                options = [answer, *(mirror(clean_sentence(other)) for other in pair["distractors"])]
                 rng.shuffle(options)
                 letters = " ".join(f"{letter}. {option}" for letter, option in zip("ABCD", options, strict=True))
                 made.append((f"{pair['question']} {letters}", "ABCD"[options.index(answer)] + "."))
@@ -155,18 +163,18 @@ class Corpus:
             if any(new(mention.object) for mention in find_mentions(further)):
                 say(further)
         elif groups:
-            say(_sentence("The image shows " + _enumerate([phrase for phrase, _, _ in groups[:6]])))
+            say(clean_sentence("The image shows " + _enumerate([phrase for phrase, _, _ in groups[:6]])))
         for fact in _circumstances(record)[:2]:
             say(fact)
         unsaid = [(phrase, box) for phrase, box, name in groups if new(name)][:4]
         if unsaid:
             items = [f"{phrase} {_place(box)}" if box else phrase for phrase, box in unsaid]
             verb = "are" if PLURAL.match(items[0]) else "is"
-            say(_sentence(f"There {verb} {_enumerate(items)}"))
+            say(clean_sentence(f"There {verb} {_enumerate(items)}"))
         placed = [(name, box) for _, box, name in groups if box and not new(name) and _place(box) != ACROSS]
         rng.shuffle(placed)
         for name, box in placed[: max(0, 4 - len(parts))][:2]:
-            say(_sentence(f"The {name} {'are' if vocabulary.plural(name) == name else 'is'} {_place(box)}"))
+            say(clean_sentence(f"The {name} {'are' if vocabulary.plural(name) == name else 'is'} {_place(box)}"))
         return " ".join(parts) if len(parts) > 1 else ""
 
     def _groups(self, photo: Presence, crop) -> list[tuple[str, list[float] | None, str]]:
@@ -180,15 +188,23 @@ class Corpus:
             made.append((_noun_phrase(phrase), views[0] if len(views) == 1 else None, name))
         counted: dict[str, list] = {}
         for name, box in photo.boxes:
-            if (view := crop_box(box, crop)) and name not in named and not any(
-                vocabulary.same_or_kind(name, other) for other in named
+            if (
+                (view := crop_box(box, crop))
+                and name not in named
+                and not any(vocabulary.same_or_kind(name, other) for other in named)
             ):
                 counted.setdefault(name, []).append(view)
         for name, views in counted.items():
             number = NUMBERS[len(views)] if len(views) < len(NUMBERS) else "several"
             noun = f"{article(name)} {name}" if len(views) == 1 else f"{number} {_many(name)}"
             made.append((noun, views[0] if len(views) == 1 else None, name))
-        size = {name: (box[2] - box[0]) * (box[3] - box[1]) if box else 0.3 for _, box, name in made}
+            named.add(name)
+        if not photo.phrases:  # what questions and answers name without a box
+            for name in sorted(photo.present):
+                if not any(vocabulary.same_or_kind(name, other) for other in named):
+                    made.append((_noun_phrase(name), None, name))
+                    named.add(name)
+        size = {name: (box[2] - box[0]) * (box[3] - box[1]) if box else 0.1 for _, box, name in made}
         return sorted(made, key=lambda group: -size[group[2]])
 
 
@@ -197,9 +213,9 @@ def _circumstances(record: dict) -> list[str]:
     facts = []
     for pair in record.get("qa", []):
         if re.match(r"(When|What time).*(picture|photo|image|taken)", pair["question"]):
-            facts.append(_sentence(f"The photo was taken {_when(pair['answer'])}"))
+            facts.append(clean_sentence(f"The photo was taken {_when(pair['answer'])}"))
         elif re.match(r"Where (was|is) (this|the) (picture|photo|image)", pair["question"]):
-            facts.append(_sentence(f"The place is {pair['answer'][:1].lower()}{pair['answer'][1:]}"))
+            facts.append(clean_sentence(f"The place is {pair['answer'][:1].lower()}{pair['answer'][1:]}"))
     return facts
 
 

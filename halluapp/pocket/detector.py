@@ -17,9 +17,10 @@ from halluapp.pocket.trunk import FINE_CHANNELS
 
 
 class DetectionHead(nn.Module):
-    """(fine map [B, 120, 16, 16], neck tokens [B, 64, D]) -> cell logits [B, 256, K], boxes [B, 256, 4], presence [B, K].
+    """(fine map [B, 120, 16, 16], neck tokens [B, 64, D]) -> what is where.
 
-    Boxes are x0, y0, x1, y1 in 0..1 of the squashed photo.
+    Returns cell logits [B, 256, K], boxes [B, 256, 4] and presence logits [B, K]. Boxes are x0, y0, x1, y1 in 0..1 of
+    the squashed photo.
     """
 
     def __init__(self, labels: list[str], width: int = 320, hidden: int = 160):
@@ -29,12 +30,15 @@ class DetectionHead(nn.Module):
         self.coarse = nn.Linear(width, hidden)
         self.tower = nn.Sequential(
             nn.GroupNorm(8, hidden), nn.GELU(), nn.Conv2d(hidden, hidden, 3, padding=1),
-            nn.GroupNorm(8, hidden), nn.GELU(), nn.Conv2d(hidden, hidden, 3, padding=1), nn.GroupNorm(8, hidden), nn.GELU(),
+            nn.GroupNorm(8, hidden), nn.GELU(), nn.Conv2d(hidden, hidden, 3, padding=1),
+            nn.GroupNorm(8, hidden), nn.GELU(),
         )  # fmt: skip
         self.label = nn.Conv2d(hidden, len(labels), 1)
         self.box = nn.Conv2d(hidden, 4, 1)
         self.presence = nn.Linear(2 * width, len(labels))
-        nn.init.constant_(self.label.bias, -4.6)  # one cell in a hundred is an object: keeps the first focal losses small
+        nn.init.constant_(
+            self.label.bias, -4.6
+        )  # one cell in a hundred is an object: keeps the first focal losses small
         nn.init.constant_(self.presence.bias, -3.0)
         nn.init.constant_(self.box.bias, -1.5)
 
@@ -134,7 +138,9 @@ def save(head: DetectionHead, folder: Path, thresholds: dict[str, float], measur
     """Writes detector.safetensors (float16) and detector.json (labels, thresholds, measured quality)."""
     from safetensors.torch import save_file
 
-    save_file({k: v.to(torch.float16).contiguous() for k, v in head.state_dict().items()}, folder / "detector.safetensors")
+    save_file(
+        {k: v.to(torch.float16).contiguous() for k, v in head.state_dict().items()}, folder / "detector.safetensors"
+    )
     about = {"labels": head.labels, "thresholds": thresholds, "measured": measured}
     (folder / "detector.json").write_text(json.dumps(about, indent=1))
 

@@ -66,7 +66,9 @@ def to_pixels(photos: list[Image.Image]) -> torch.Tensor:
     return torch.from_numpy(np.stack([np.asarray(photo) for photo in photos])).permute(0, 3, 1, 2) / 127.5 - 1
 
 
-def build(data: Path, pattern: str, folder: Path, views=VIEWS, seed: int = 0, batch: int = 32, log=print) -> FeatureStore:
+def build(
+    data: Path, pattern: str, folder: Path, views=VIEWS, seed: int = 0, batch: int = 32, log=print
+) -> FeatureStore:
     """Computes (once; resumable photo batch by photo batch) the features of all shards that match `pattern`."""
     done = folder / "done.json"
     if done.exists():

@@ -29,7 +29,9 @@ class PocketVisionConfig(PreTrainedConfig):
     model_type = "pocket_vision"
     base_config_key = "vision_config"
 
-    def __init__(self, hidden_size=WIDTH, image_size=256, patch_size=32, layers=2, heads=5, dropout=0.0, trunk=True, **kwargs):
+    def __init__(
+        self, hidden_size=WIDTH, image_size=256, patch_size=32, layers=2, heads=5, dropout=0.0, trunk=True, **kwargs
+    ):
         super().__init__(**kwargs)
         self.hidden_size, self.image_size, self.patch_size = hidden_size, image_size, patch_size
         self.layers, self.heads, self.dropout, self.trunk = layers, heads, dropout, trunk

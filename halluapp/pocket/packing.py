@@ -64,7 +64,12 @@ class Packer:
         prefix, end = self.prefixes[view], self.tokenizer.eos_token_id
         made = []
         for pairs in rows:
-            ids, labels, positions, segments = list(prefix), [IGNORE] * len(prefix), list(range(len(prefix))), [0] * len(prefix)
+            ids, labels, positions, segments = (
+                list(prefix),
+                [IGNORE] * len(prefix),
+                list(range(len(prefix))),
+                [0] * len(prefix),
+            )
             for number, (question, answer) in enumerate(pairs, 1):
                 asked, said = self._ids(question + AFTER), [*self._ids(" " + answer), end]
                 ids += asked + said

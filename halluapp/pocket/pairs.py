@@ -10,7 +10,6 @@ from halluapp.grounding.mentions import ANIMALS, find_mentions
 from halluapp.pocket.corpus import Corpus, article
 from halluapp.pocket.presence import Presence
 
-
 # An object is swapped for one of its own kind, so that the hallucinated caption stays a plausible sentence.
 KINDS = (
     ANIMALS,
@@ -39,7 +38,9 @@ class CaptionPair:
     swapped: tuple[str, str]
 
 
-def swap_object(text: str, photo: Presence, corpus: Corpus, tokenizer, rng: random.Random) -> tuple[str, tuple[str, str]] | None:
+def swap_object(
+    text: str, photo: Presence, corpus: Corpus, tokenizer, rng: random.Random
+) -> tuple[str, tuple[str, str]] | None:
     """Replaces one named object by an absent, co-occurring one of equal token length -> (text, (old, new)) or None.
 
     Equal lengths matter: otherwise the first direction of the HalluSpace can encode caption length.

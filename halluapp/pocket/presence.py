@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 from halluapp.grounding import vocabulary
 from halluapp.grounding.mentions import ANIMALS, find_mentions
 
-# The teacher takes many dogs of Flickr8k for horses and cows; its animals are not believed there.
-CERTAIN, POSSIBLE = 0.4, 0.2
+# Scores from which the teacher's detections count. Where people named what they saw, only its surest are added (and
+# none of its animals: it takes many dogs of Flickr8k for horses); elsewhere missing objects cost more than wrong ones.
+CERTAIN = {"flickr8k": 0.5, "visual7w": 0.3}
 # Where one is present, the absence of another cannot be told from an annotation that names only some things.
 NEIGHBOURS = (
     {"grass", "field", "yard", "park", "hill", "bush", "leaf"}, {"tree", "forest", "bush", "branch", "leaf"},
@@ -42,7 +43,9 @@ def of_record(record: dict) -> Presence:
     found = Presence()
     texts = list(record.get("captions", []))
     # "When was the picture taken?" does not mean that a picture is in the photo.
-    texts += [re.sub(r"\b(picture|photo)\b", "", f"{pair['question']} {pair['answer']}") for pair in record.get("qa", [])]
+    texts += [
+        re.sub(r"\b(picture|photo)\b", "", f"{pair['question']} {pair['answer']}") for pair in record.get("qa", [])
+    ]
     for text in texts:
         found.present.update(mention.object for mention in find_mentions(text))
     for entity in record.get("entities", []):
@@ -50,7 +53,7 @@ def of_record(record: dict) -> Presence:
     for name, score, *box in record.get("detections", []):
         if record.get("source") == "flickr8k" and name in ANIMALS and name not in found.present:
             found.possible.add(name)
-        elif score >= CERTAIN:
+        elif score >= CERTAIN.get(record.get("source", ""), 0.4):
             found.present.add(name)
             found.boxes.append((name, box))
         else:
@@ -88,7 +91,11 @@ class Cooccurrence:
 
     def absent(self, photo: Presence, kind: str, rng: random.Random, among: set[str] | None = None) -> str | None:
         """An object that the photo does not show; kind: random, popular or adversarial (POPE's three)."""
-        pool = [n for n in (among or self.count) if n not in photo.present and n not in photo.possible and self.count[n] >= 20]
+        pool = [
+            n
+            for n in (among or self.count)
+            if n not in photo.present and n not in photo.possible and self.count[n] >= 20
+        ]
         if not pool:
             return None
         if kind == "random":

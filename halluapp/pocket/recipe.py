@@ -24,7 +24,7 @@ PAIRS, LAYERS, RANK = 1500, [3, 4, 5], 8
 
 
 def run(action: str, data: Path, captions: Path | None, work: Path, assets: Path, log=print) -> None:
-    """action "train": everything; "finish": from the last checkpoint on; "measure": the numbers of what is in assets."""
+    """action "train": everything; "finish": from the last checkpoint on; "measure": the numbers of the assets."""
     captions = captions or data.parent / "text" / "captions.txt"
     folder = assets / "pocket"
     if action == "train":
@@ -54,7 +54,8 @@ def finish(work: Path, captions: Path, folder: Path, log=print) -> None:
     made = make_space(lvlm, stores, photos, batches, folder, recipe.seed)
     log(f"HalluSpace from {made} pairs")
     settings = bottleneck.VibRecipe()
-    bottleneck.save(*bottleneck.train(lvlm, batches, settings, log)[:2], settings, [], folder)
+    mean, head, metrics = bottleneck.train(lvlm, batches, settings, log)
+    bottleneck.save(mean, settings, metrics, folder)
 
 
 def visual_of(lvlm: Llava, store: FeatureStore, row: int) -> Visual:

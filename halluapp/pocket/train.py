@@ -28,8 +28,8 @@ class Recipe:
     The rate rises over `warmup` steps, stays, and falls linearly to a twentieth over the last `decay` steps.
     """
 
-    steps: int = 1700
-    decay: int = 650
+    steps: int = 1650
+    decay: int = 600
     warmup: int = 150
     rate: float = 1.2e-3
     weight_decay: float = 0.05
@@ -84,7 +84,12 @@ class Pocket(nn.Module):
 
 def make_tokenizer(captions: list[str], stores: list[FeatureStore], size: int):
     """A tokenizer trained on the captions, the questions and every fixed prompt."""
-    extra = [t for s in stores for r in s.records for t in (*r.get("captions", []), *(q["question"] for q in r.get("qa", [])))]
+    extra = [
+        t
+        for s in stores
+        for r in s.records
+        for t in (*r.get("captions", []), *(q["question"] for q in r.get("qa", [])))
+    ]
     prompts = [*SHORT, *DETAIL, *LIST, *OTHER, "USER: ASSISTANT: Yes. No. A. B. C. D."] * 200
     places = ["On the left there is", "On the right there are", "In the middle there is", "The image shows"] * 200
     return tokenizer.train([*captions[::2], *extra, *prompts, *places], size)
@@ -92,20 +97,23 @@ def make_tokenizer(captions: list[str], stores: list[FeatureStore], size: int):
 
 def load_captions(path: Path) -> list[str]:
     """The language-side captions, cleaned to one sentence each."""
-    from halluapp.pocket.corpus import _sentence
+    from halluapp.pocket.corpus import clean_sentence
 
-    return [_sentence(line) for line in path.read_text().splitlines() if 15 < len(line) < 160]
+    return [clean_sentence(line) for line in path.read_text().splitlines() if 15 < len(line) < 160]
 
 
-def setup(cache: Path, captions_file: Path, recipe: Recipe):
-    """Stores, tokenizer, model and batches for a recipe -> (Pocket, tokenizer, Batches)."""
+def setup(cache: Path, captions_file: Path, recipe: Recipe, labels: list[str] | None = None):
+    """Stores, tokenizer, model and batches for a recipe -> (Pocket, tokenizer, Batches).
+
+    labels: the detector's, of a run that goes on (None: chosen from the data).
+    """
     stores = [FeatureStore.open(cache / name) for name in ("flickr8k-train", "visual7w")]
     photos = [[presence.of_record(record) for record in store.records] for store in stores]
     captions = load_captions(captions_file)
     torch.manual_seed(recipe.seed)
     words = make_tokenizer(captions, stores, recipe.vocabulary)
     lvlm = pocket_model.build(words, layers=recipe.layers, dropout=recipe.dropout)
-    labels = detector_labels([photo for part in photos for photo in part])
+    labels = labels or detector_labels([photo for part in photos for photo in part])
     pocket = Pocket(lvlm, DetectionHead(labels), recipe.dropout)
     return pocket, words, Batches(stores, photos, labels, Packer(words), captions, recipe.photos)
 
@@ -147,7 +155,10 @@ def train(cache: Path, captions_file: Path, out: Path, recipe: Recipe, log=print
     Returns the folder with the finished model, tokenizer and detector head.
     """
     out.mkdir(parents=True, exist_ok=True)
-    pocket, words, batches = setup(cache, captions_file, recipe)
+    names = out / "labels.txt"
+    pocket, words, batches = setup(
+        cache, captions_file, recipe, names.read_text().splitlines() if names.exists() else None
+    )
     optimizer, first = optimizer_for(pocket, recipe), 0
     checkpoint = out / "checkpoint.pt"
     if checkpoint.exists():
@@ -156,7 +167,7 @@ def train(cache: Path, captions_file: Path, out: Path, recipe: Recipe, log=print
         optimizer.load_state_dict(state["optimizer"])
         first = state["step"]
     words.save_pretrained(out / "tokenizer")
-    (out / "labels.txt").write_text("\n".join(batches.labels))
+    names.write_text("\n".join(batches.labels))
     pocket.train()
     started, seen = time.time(), {}
     for step, batch in prefetch(batches, first, recipe.steps, recipe.seed):
@@ -173,7 +184,11 @@ def train(cache: Path, captions_file: Path, out: Path, recipe: Recipe, log=print
         for name, value in losses.items():
             seen[name] = 0.98 * seen.get(name, value.item()) + 0.02 * value.item()
         if (step + 1) % 25 == 0:
-            row = {"step": step + 1, "seconds": round(time.time() - started, 1), **{k: round(v, 4) for k, v in seen.items()}}
+            row = {
+                "step": step + 1,
+                "seconds": round(time.time() - started, 1),
+                **{k: round(v, 4) for k, v in seen.items()},
+            }
             with open(out / "metrics.jsonl", "a") as lines:
                 lines.write(json.dumps(row) + "\n")
             log(row, flush=True)

@@ -31,7 +31,7 @@ def read_pairs(path: Path) -> list[dict]:
 
 
 def parse_layers(text: str, count: int) -> list[int]:
-    """"A-B" -> zero-based layers, both included; "" -> the upper half of `count`. Raises InputError."""
+    """ "A-B" -> zero-based layers, both included; "" -> the upper half of `count`. Raises InputError."""
     if not text:
         return list(range(count // 2, count))
     first, _, last = text.partition("-")
@@ -51,7 +51,12 @@ def run(pairs_file: Path, out: Path, settings: Settings, rank: int, layers: str,
 
     def pairs() -> Iterator[tuple]:
         for row in rows:
-            yield lvlm.look(read_photo(pairs_file.parent / row["image"])), row["question"], row["chosen"], row["rejected"]
+            yield (
+                lvlm.look(read_photo(pairs_file.parent / row["image"])),
+                row["question"],
+                row["chosen"],
+                row["rejected"],
+            )
 
     space = hallu_space.compute(lvlm, pairs(), parse_layers(layers, len(lvlm.layers)), rank, pooling)
     save_space(space, out)

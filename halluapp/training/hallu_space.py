@@ -50,7 +50,8 @@ def compute(
     difference = [abs(a - b) for a, b in zip(lengths[0::2], lengths[1::2], strict=True)]
     about = {
         "pairs": len(lengths) // 2, "pooling": pooling, "rank": rank, "model": lvlm.name,
-        "quantization": lvlm.quantization, "spectrum": spectra, "mean_length_difference": sum(difference) / len(difference),
+        "quantization": lvlm.quantization, "spectrum": spectra,
+        "mean_length_difference": sum(difference) / len(difference),
     }  # fmt: skip
     return HalluSpace(spaces, about)
 

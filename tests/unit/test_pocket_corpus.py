@@ -17,7 +17,11 @@ RECORD = {
         {"type": "animals", "phrases": ["A brown dog", "The dog"], "boxes": [[0.0, 0.3, 0.3, 0.9]]},
         {"type": "other", "phrases": ["a red ball"], "boxes": [[0.8, 0.4, 0.9, 0.5]]},
     ],
-    "detections": [["horse", 0.9, 0.0, 0.3, 0.3, 0.9], ["person", 0.9, 0.5, 0.5, 0.6, 0.7], ["kite", 0.25, 0, 0, 0.1, 0.1]],
+    "detections": [
+        ["horse", 0.9, 0.0, 0.3, 0.3, 0.9],
+        ["person", 0.9, 0.5, 0.5, 0.6, 0.7],
+        ["kite", 0.25, 0, 0, 0.1, 0.1],
+    ],
 }
 
 
@@ -43,7 +47,9 @@ def test_crop_box_maps_into_the_view(flip):
 
 def test_mirrored_views_swap_left_and_right():
     made = corpus.Corpus([presence.of_record(RECORD)] * 30)
-    answers = " ".join(a for _, a in made.pairs(RECORD, presence.of_record(RECORD), [0, 0, 1, 1, 1.0], random.Random(0)))
+    answers = " ".join(
+        a for _, a in made.pairs(RECORD, presence.of_record(RECORD), [0, 0, 1, 1, 1.0], random.Random(0))
+    )
     assert "on the right" in answers
 
 
@@ -79,7 +85,9 @@ def test_questions_are_balanced_and_never_ask_about_what_may_be_there():
 def test_pairs_have_equal_length_and_swap_one_absent_object():
     records, photos = _world()
     made = corpus.Corpus(photos)
-    words = tokenizer.train([c for r in records for c in r["captions"]] * 5 + ["a bus a car a train a bird a cat a horse"] * 50, 420)
+    words = tokenizer.train(
+        [c for r in records for c in r["captions"]] * 5 + ["a bus a car a train a bird a cat a horse"] * 50, 420
+    )
     found = pairs.make_pairs([str(i) for i in range(len(records))], records, photos, made, words, 30, seed=1)
     assert len(found) >= 10
     for pair in found:

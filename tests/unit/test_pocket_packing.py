@@ -40,7 +40,11 @@ def test_packed_ids_are_those_of_the_chat_template(words):
 
 
 def test_packed_pairs_do_not_see_each_other(words, pocket):
-    pairs = [("Describe this image.", TEXTS[0]), ("Is there a cat in the image?", "No."), ("Describe this image.", "A cat.")]
+    pairs = [
+        ("Describe this image.", TEXTS[0]),
+        ("Is there a cat in the image?", "No."),
+        ("Describe this image.", "A cat."),
+    ]
     visual = torch.randn(1, 64, 64)
     packer = Packer(words)
     together = packer.pack([pairs])
@@ -57,7 +61,9 @@ def test_padding_changes_nothing(words, pocket):
     with torch.no_grad():
         both = packer.pack([short, long])
         one, other = packer.pack([short]), packer.pack([long])
-        expected = pocket.language_loss(one, visual[:1]) * one.said + pocket.language_loss(other, visual[1:]) * other.said
+        expected = (
+            pocket.language_loss(one, visual[:1]) * one.said + pocket.language_loss(other, visual[1:]) * other.said
+        )
         assert float(pocket.language_loss(both, visual)) * both.said == pytest.approx(float(expected), rel=1e-5)
 
 

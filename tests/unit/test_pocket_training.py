@@ -1,4 +1,4 @@
-"""The training loops on tiny real models: a resumed run equals an uninterrupted one; the bottleneck trains only itself."""
+"""Training on tiny real models: a resumed run equals an uninterrupted one; the bottleneck trains only itself."""
 
 from __future__ import annotations
 

@@ -1,0 +1,107 @@
+"""Measures the shipped model and writes its card: every number in the card comes out of this file."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import torch
+
+from halluapp import shards
+from halluapp.pocket.packing import Packer
+from halluapp.pocket.train import Pocket
+
+DEV = {"coco-dev": "coco-dev-000.tar", "flickr8k-dev": "flickr8k-dev-000.tar"}
+LIMITS = {"coco-dev": 0, "flickr8k-dev": 400}  # photos; 0: all
+KEYS = ("chair_i", "chair_s", "recall", "correct_objects_per_caption")
+MARKS = "<!-- measured -->", "<!-- /measured -->"
+
+
+def measure(data: Path, assets: Path, log=print) -> dict:
+    """Caption loss, CHAIR, yes/no and detection on the development photos -> what `measured.json` holds."""
+    from halluapp import comparison
+    from halluapp.evaluation import detection, harness
+    from halluapp.settings import Settings
+
+    loaded = comparison.load(Settings(assets=assets))
+    found = {}
+    for name, shard in DEV.items():
+        log(f"measuring on {name}")
+        scored = harness.evaluate(data / shard, limit=LIMITS[name], loaded=loaded, log=log)
+        for method in scored["methods"]:
+            method.pop("worst", None)
+        found[name] = {
+            "caption_loss": caption_loss(loaded.lvlm, data / shard, LIMITS[name]),
+            "methods": scored,
+            "detector": detection.measure(loaded.detector, data / shard, limit=LIMITS[name]),
+        }
+    return found
+
+
+@torch.no_grad()
+def caption_loss(lvlm, shard: Path, limit: int) -> float:
+    """Mean cross-entropy in nats a token of the reference captions, teacher-forced, on the quantized model."""
+    from halluapp.photos import read_photo
+    from halluapp.pocket.corpus import clean_sentence
+
+    packer, pocket = Packer(lvlm.tokenizer), Pocket(lvlm.model, torch.nn.Identity())
+    total = tokens = 0
+    for number, sample in enumerate(shards.read(shard)):
+        captions = sample.record.get("captions", [])
+        if not captions:
+            continue
+        if limit and number >= limit:
+            break
+        visual = lvlm.project(lvlm.look(read_photo(sample.jpeg)).features)[None]
+        packed = packer.pack([[("Describe this image.", clean_sentence(caption)) for caption in captions]])
+        total += float(pocket.language_loss(packed, visual)) * packed.said
+        tokens += packed.said
+    return round(total / tokens, 4)
+
+
+def write(folder: Path, found: dict) -> None:
+    """Writes measured.json and puts its tables between the marks of the model card."""
+    (folder / "measured.json").write_text(json.dumps(found, indent=1))
+    card = folder / "README.md"
+    before, _, rest = card.read_text(encoding="utf-8").partition(MARKS[0])
+    _, _, after = rest.partition(MARKS[1])
+    card.write_text(f"{before}{MARKS[0]}\n{tables(found)}\n{MARKS[1]}{after}", encoding="utf-8")
+
+
+def tables(found: dict) -> str:
+    """Markdown tables of `measure`'s result: CHAIR and yes/no of all methods with 95 % intervals, detector quality."""
+    parts = []
+    for name, result in found.items():
+        scored, detector = result["methods"], result["detector"]
+        parts.append(
+            f"**{name}**, {scored['photos']} photos, vocabulary `{scored['vocabulary']}`, caption loss "
+            f"{result['caption_loss']:.2f} nats a token. Detailed prompt, greedy, 80 new tokens."
+        )
+        parts.append(method_table(scored))
+        parts.append(
+            f"Detector: presence precision {detector['precision']:.2f}, recall {detector['recall']:.2f}, "
+            f"mean IoU of matched boxes {detector['mean_iou']:.2f} ({len(detector['labels'])} labels judged)."
+        )
+    return "\n\n".join(parts)
+
+
+def method_table(scored: dict) -> str:
+    """One row a method."""
+    lines = [
+        "| method | CHAIR_i | CHAIR_s | recall | correct objects | words | yes/no | precision | recall | yes-ratio |",
+        "|" + "---|" * 10,
+    ]
+    for method in scored["methods"]:
+        chair, pope, near = method["chair"], method["pope"], method["intervals"]
+        cells = [_with_interval(chair[key], near["chair"].get(key)) for key in KEYS]
+        cells += [
+            _with_interval(chair["correct_objects_per_caption"], near["chair"].get("correct_objects_per_caption"))
+        ]
+        cells += [f"{chair['length']:.1f}", _with_interval(pope["accuracy"], near["pope"].get("accuracy"))]
+        cells += [f"{pope[key]:.2f}" for key in ("precision", "recall", "yes_ratio")]
+        lines.append(f"| {method['method']} | " + " | ".join(cells) + " |")
+    return "\n".join(lines)
+
+
+def _with_interval(value: float, interval) -> str:
+    return f"{value:.3f} [{interval[0]:.3f}, {interval[1]:.3f}]" if interval else f"{value:.3f}"

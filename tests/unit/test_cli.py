@@ -1,0 +1,69 @@
+"""The command line: help without heavy imports, one clear line and exit code 2 on bad input."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from halluapp import cli
+from halluapp.training.calibrate import parse_layers, read_pairs
+
+
+def test_help_is_instant():
+    code = "import sys; import halluapp.cli as c\ntry: c.main(['--help'])\nexcept SystemExit: pass\n" + (
+        "assert not {'torch', 'transformers', 'gradio'} & set(sys.modules), 'heavy imports'"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert all(command in done.stdout for command in ("compare", "evaluate", "calibrate", "bench", "pocket"))
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["compare", "no-such-photo.jpg", "--prompt", "hello"],
+        ["compare", "no-such-photo.jpg", "--prompt", "hello", "--methods", "baseline,magic"],
+        ["compare", "no-such-photo.jpg", "--prompt", "hello", "--set", "vdd.alpha"],
+        ["compare", "no-such-photo.jpg", "--prompt", "hello", "--set", "vdd.gamma=1"],
+        ["compare", "no-such-photo.jpg", "--prompt", "hello", "--methods", "baseline", "--set", "vdd.alpha=1"],
+        ["compare", "no-such-photo.jpg", "--prompt", "hello", "--max-new-tokens", "0"],
+        ["evaluate", "no-such-folder"],
+        ["calibrate", "no-such-file.jsonl", "--out", "x"],
+    ],
+)
+def test_bad_input_is_one_line_and_exit_code_two(arguments, capsys):
+    assert cli.main(arguments) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("halluapp: ") and error.count("\n") == 1 and "Traceback" not in error
+
+
+def test_methods_and_parameters_from_the_command_line():
+    options = cli._parser().parse_args(
+        ["compare", "x.jpg", "--prompt", "p", "--methods", "vdd, baseline", "--set", "vdd.alpha=0.5",
+         "--set", "vdd.reference=both"]  # fmt: skip
+    )
+    vdd, baseline = cli._methods(options)
+    assert (vdd.name, vdd.alpha, vdd.reference, baseline.name) == ("vdd", 0.5, "both", "baseline")
+
+
+def test_pairs_name_the_bad_line(tmp_path):
+    good = {"image": "a.jpg", "question": "q", "chosen": "c", "rejected": "r"}
+    path = tmp_path / "pairs.jsonl"
+    path.write_text(json.dumps(good) + "\n" + json.dumps({"image": "b.jpg"}) + "\n")
+    with pytest.raises(ValueError, match="Line 2 of pairs.jsonl lacks question, chosen, rejected"):
+        read_pairs(path)
+    path.write_text(json.dumps(good) + "\n\n{oops\n")
+    with pytest.raises(ValueError, match="Line 3"):
+        read_pairs(path)
+
+
+def test_layers():
+    assert parse_layers("", 6) == [3, 4, 5]
+    assert parse_layers("16-31", 32) == list(range(16, 32))
+    assert parse_layers("2", 6) == [2]
+    for wrong in ("3-9", "5-3", "a-b", "-2"):
+        with pytest.raises(ValueError, match="Layers"):
+            parse_layers(wrong, 6)
