@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from halluapp.decoding.batch import prefill
+from halluapp.decoding.batch import RowBatch, prefill
 from halluapp.decoding.choose import choose
 from halluapp.decoding.events import Decoded, Event, Failed, Finished, Token
 from halluapp.decoding.plan import Sampling, plan
@@ -57,27 +57,11 @@ def decode_many(
     before every step; closing the generator has the same effect. `seconds` run from the call to the method's end.
     """
     started = time.perf_counter()
-    runnable: list[list[Method]] = []
-    for index, job in enumerate(jobs):
-        runnable.append([])
-        for method in job.methods:
-            try:
-                method.prepare(lvlm)
-                runnable[-1].append(method)
-            except (MissingWeights, InputError) as error:
-                yield index, Failed(method.name, str(error))
-    made = plan([(job.prompt, methods) for job, methods in zip(jobs, runnable, strict=True)])
-    if not made.streams:
+    runnable, failed = _prepared(lvlm, jobs)
+    yield from failed
+    if not any(runnable):
         return
-    batch, logits = prefill(lvlm, made.prefixes, [job.prompt for job in jobs], [job.visual for job in jobs])
-    rows = [prefix for _, _, prefixes in made.streams for prefix in prefixes]
-    batch.select(rows)
-    logits = logits[torch.tensor(rows, device=logits.device)]
-    live, first = [], 0
-    for job, method, prefixes in made.streams:
-        generator = torch.Generator().manual_seed(sampling.seed)
-        live.append(_Stream(job, method, list(range(first, first + len(prefixes))), generator))
-        first += len(prefixes)
+    batch, logits, live = _begin(lvlm, jobs, runnable, sampling.seed)
     for index in range(sampling.max_new_tokens):
         log_p = logits.log_softmax(-1)
         going: list[_Stream] = []
@@ -99,6 +83,35 @@ def decode_many(
         live = _keep(batch, live, going)
         fed = [stream.ids[-1] for stream in live for _ in stream.rows]
         logits = batch.step(lvlm, torch.tensor(fed, device=logits.device))
+
+
+def _prepared(lvlm: LVLM, jobs: list[Job]) -> tuple[list[list[Method]], list[tuple[int, Failed]]]:
+    """The methods of every job that this model has the weights for, and an event for each other one."""
+    runnable: list[list[Method]] = []
+    failed = []
+    for index, job in enumerate(jobs):
+        runnable.append([])
+        for method in job.methods:
+            try:
+                method.prepare(lvlm)
+                runnable[-1].append(method)
+            except (MissingWeights, InputError) as error:
+                failed.append((index, Failed(method.name, str(error))))
+    return runnable, failed
+
+
+def _begin(lvlm, jobs: list[Job], methods: list[list[Method]], seed: int) -> tuple[RowBatch, Tensor, list[_Stream]]:
+    """Prefills distinct prefixes once and expands them to the rows of their streams -> (batch, logits [R, V], streams)."""
+    made = plan([(job.prompt, mine) for job, mine in zip(jobs, methods, strict=True)])
+    batch, logits = prefill(lvlm, made.prefixes, [job.prompt for job in jobs], [job.visual for job in jobs])
+    rows = [prefix for _, _, prefixes in made.streams for prefix in prefixes]
+    batch.select(rows)
+    live, first = [], 0
+    for job, method, prefixes in made.streams:
+        mine = list(range(first, first + len(prefixes)))
+        live.append(_Stream(job, method, mine, torch.Generator().manual_seed(seed)))
+        first += len(prefixes)
+    return batch, logits[torch.tensor(rows, device=logits.device)], live
 
 
 def _advance(lvlm, stream: _Stream, prompt, index, logits: Tensor, log_p: Tensor, sampling) -> tuple[Event, bool]:

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from tiny import KINDS, LAYERS, MODELS, OPEN, YES_NO, Answer, Recorded, hooks, inputs, lvlm, run, visual
+from tiny import KINDS, LAYERS, MODELS, OPEN, YES_NO, Answer, Recorded, hooks, inputs, lvlm, run, run_many, visual
 
 from halluapp.decoding import engine
 from halluapp.decoding.engine import Job
@@ -145,6 +145,17 @@ def _texts(events) -> dict[str, list[int]]:
     for event in events:
         answers.setdefault(event.method, Answer()).add(event)
     return {name: answer.ids for name, answer in answers.items()}
+
+
+@over_models
+def test_different_strengths_in_one_batch(kind, quantization) -> None:
+    model, seen = lvlm(kind, quantization), visual(kind, quantization)
+    methods = [Nullu(), Nullu(strength=0.5), Nullu(rank=1), AdaVIB(), AdaVIB(strength=0.5)]
+    together = run_many(model, [Job(seen, OPEN, [method]) for method in methods], max_new_tokens=8)
+    for index, method in enumerate(methods):
+        alone = run(model, seen, OPEN, [method], max_new_tokens=8)[method.name]
+        assert together[index, method.name].ids == alone.ids, method
+    assert len({answer.events[0].token.p for answer in together.values()}) == len(methods)
 
 
 @over_models
