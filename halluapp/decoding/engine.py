@@ -101,7 +101,7 @@ def _prepared(lvlm: LVLM, jobs: list[Job]) -> tuple[list[list[Method]], list[tup
 
 
 def _begin(lvlm, jobs: list[Job], methods: list[list[Method]], seed: int) -> tuple[RowBatch, Tensor, list[_Stream]]:
-    """Prefills distinct prefixes once and expands them to the rows of their streams -> (batch, logits [R, V], streams)."""
+    """Prefills distinct prefixes once, expands them to rows -> (batch, logits [R, V], streams)."""
     made = plan([(job.prompt, mine) for job, mine in zip(jobs, methods, strict=True)])
     batch, logits = prefill(lvlm, made.prefixes, [job.prompt for job in jobs], [job.visual for job in jobs])
     rows = [prefix for _, _, prefixes in made.streams for prefix in prefixes]

@@ -21,10 +21,10 @@ def _choose(scores: torch.Tensor, seed: int = 0, **sampling) -> int:
 
 
 def _nucleus(scores: torch.Tensor, top_p: float) -> int:
-    """Size of the smallest set of most probable tokens that reaches top_p."""
+    """Size of the smallest set of most probable tokens that reaches top_p, whatever float32 rounds."""
     ordered = scores.double().softmax(-1).sort(descending=True).values.tolist()
     total, size = 0.0, 0
-    while size < len(ordered) and total < top_p - 1e-6:
+    while size < len(ordered) and total < top_p + 1e-5:
         total, size = total + ordered[size], size + 1
     return size
 
