@@ -137,6 +137,10 @@ def _print_panel(panel: dict) -> None:
     marks = [f"{signs[m['verdict']]} {m['text']}" for m in panel["mentions"]]
     if marks:
         print("  " + "  ".join(marks))
+    for token in panel["tokens"][:1]:
+        if labels := token["notes"].get("labels"):
+            for name, *values in zip(labels["labels"], labels["before"], labels["prior"], labels["after"], strict=True):
+                print("  {}: with photo {:.2f}, prior {:.2f}, calibrated {:.2f}".format(name, *values))
 
 
 def _evaluate(options) -> int:

@@ -43,7 +43,8 @@ def finish(work: Path, captions: Path, folder: Path, log=print) -> None:
     for stale in ("hallu_space.safetensors", "projector-adavib.safetensors", "adavib.json"):
         (folder / stale).unlink(missing_ok=True)
     export.export(pocket, words, folder)
-    curve = [json.loads(line) for line in (work / "run" / "metrics.jsonl").read_text().splitlines()]
+    rows = [json.loads(line) for line in (work / "run" / "metrics.jsonl").read_text().splitlines()]
+    curve = list({row["step"]: row for row in rows}.values())  # a resumed run writes some steps twice
     about = {"recipe": asdict(recipe), "curve": curve[:: max(1, len(curve) // 30)] + curve[-1:]}
     (folder / "training.json").write_text(json.dumps(about, indent=1))
     stores = [FeatureStore.open(work / "features" / name) for name in TRAIN]
