@@ -42,8 +42,9 @@ def test_greedy_takes_the_best(scores: torch.Tensor, seed: int) -> None:
 def test_top_k_and_top_p_exclude(scores: torch.Tensor, seed: int, top_p: float, top_k: int) -> None:
     rank = int((scores > scores[_choose(scores, seed, temperature=1.0, top_k=top_k)]).sum())
     assert rank < top_k
-    rank = int((scores > scores[_choose(scores, seed, temperature=1.0, top_p=top_p)]).sum())
-    assert rank < max(_nucleus(scores, top_p), 1)
+    p = scores.softmax(-1)
+    rank = int((p > p[_choose(scores, seed, temperature=1.0, top_p=top_p)] + 1e-6).sum())
+    assert rank < _nucleus(scores, top_p)
 
 
 @settings(deadline=None)
