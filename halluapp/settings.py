@@ -33,7 +33,9 @@ class Settings:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Settings:
-        """Reads HALLUAPP_MODEL, _DETECTOR, _QUANTIZATION, _DEVICE, _THREADS, and gradio's server name and port."""
+        """Reads HALLUAPP_MODEL, HALLUAPP_DETECTOR, HALLUAPP_QUANTIZATION, HALLUAPP_DEVICE, HALLUAPP_THREADS,
+        and gradio's own names of host and port.
+        """
         space = "SPACE_ID" in environment
         return cls(
             model=environment.get("HALLUAPP_MODEL", cls.model),

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 
 import torch
 
+from halluapp.lvlm.quantize import BLOCK
 from halluapp.pocket import detector
 from halluapp.pocket import model as pocket_model
 from halluapp.pocket.train import Pocket, Recipe
@@ -23,6 +25,30 @@ def load_run(run: Path, recipe: Recipe) -> tuple[Pocket, object]:
     return pocket.eval(), words
 
 
+@torch.no_grad()
+def padded(lvlm, block: int = BLOCK):
+    """The same function with the MLP width rounded up by zeros to whole quantization blocks (864 -> 896).
+
+    Without it `down_proj` could not be 4-bit on the CPU (`quantize.uneven_layers`). Zero rows of gate and up give zeros,
+    which meet zero columns of down.
+    """
+    width = lvlm.config.text_config.intermediate_size
+    extra = -width % block
+    if not extra:
+        return lvlm
+    config = copy.deepcopy(lvlm.config)
+    config.text_config.intermediate_size = width + extra
+    state = lvlm.state_dict()
+    for name, value in state.items():
+        if name.endswith(("gate_proj.weight", "up_proj.weight")):
+            state[name] = torch.nn.functional.pad(value, (0, 0, 0, extra))
+        elif name.endswith("down_proj.weight"):
+            state[name] = torch.nn.functional.pad(value, (0, extra))
+    wide = type(lvlm)(config)
+    wide.load_state_dict(state)
+    return wide.eval()
+
+
 def image_processor():
     """Squashes a photo to 256 x 256 (bicubic) and scales it to (-1, 1)."""
     from transformers import ViTImageProcessorPil
@@ -38,7 +64,7 @@ def export(pocket: Pocket, words, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for stale in folder.glob("model*.safetensors*"):
         stale.unlink()
-    lvlm = pocket.lvlm
+    lvlm = padded(pocket.lvlm)
     lvlm.generation_config.eos_token_id = words.eos_token_id
     lvlm.generation_config.pad_token_id = words.pad_token_id
     lvlm.generation_config.bos_token_id = words.bos_token_id
