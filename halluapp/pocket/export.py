@@ -27,7 +27,7 @@ def load_run(run: Path, recipe: Recipe) -> tuple[Pocket, object]:
 
 @torch.no_grad()
 def padded(lvlm, block: int = BLOCK):
-    """The same function with the MLP width rounded up by zeros to whole quantization blocks (864 -> 896).
+    """The same function with the MLP width rounded up by zeros to quantization blocks (864 -> 896).
 
     Without it `down_proj` could not be 4-bit on the CPU (`quantize.uneven_layers`). Zero rows of gate and up give zeros,
     which meet zero columns of down.
