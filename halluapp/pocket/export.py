@@ -29,8 +29,8 @@ def load_run(run: Path, recipe: Recipe) -> tuple[Pocket, object]:
 def padded(lvlm, block: int = BLOCK):
     """The same function with the MLP width rounded up by zeros to quantization blocks (864 -> 896).
 
-    Without it `down_proj` could not be 4-bit on the CPU (`quantize.uneven_layers`). Zero rows of gate and up give zeros,
-    which meet zero columns of down.
+    Without it `down_proj` could not be 4-bit on the CPU (`quantize.uneven_layers`). Zero rows of gate and up give
+    zeros, which meet zero columns of down.
     """
     width = lvlm.config.text_config.intermediate_size
     extra = -width % block
