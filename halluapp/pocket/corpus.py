@@ -108,7 +108,7 @@ class Corpus:
 
     def _by_size(self, photo: Presence, crop: list[float]) -> list[str]:
         sizes: dict[str, float] = {}
-        for name, box in photo.boxes:
+        for name, box in photo.boxes + photo.hinted:
             if view := crop_box(box, crop):
                 sizes[name] = max(sizes.get(name, 0.0), (view[2] - view[0]) * (view[3] - view[1]))
         names = sorted(sizes, key=lambda name: -sizes[name])
@@ -187,7 +187,7 @@ class Corpus:
             named.add(name)
             made.append((_noun_phrase(phrase), views[0] if len(views) == 1 else None, name))
         counted: dict[str, list] = {}
-        for name, box in photo.boxes:
+        for name, box in photo.boxes + photo.hinted:
             if (
                 (view := crop_box(box, crop))
                 and name not in named

@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from halluapp.grounding import vocabulary
 from halluapp.grounding.mentions import ANIMALS, find_mentions
 
-# Scores from which the teacher's detections count. Where people named what they saw, only its surest are added (and
-# none of its animals: it takes many dogs of Flickr8k for horses); elsewhere missing objects cost more than wrong ones.
-CERTAIN = {"flickr8k": 0.5, "visual7w": 0.3}
+# A teacher's detection counts from this score on. Where people named what they saw, none of its animals do: it takes many
+# dogs of Flickr8k for horses. Elsewhere descriptions also name what it is less sure of: a missing object costs more there.
+CERTAIN = 0.4
 # Where one is present, the absence of another cannot be told from an annotation that names only some things.
 NEIGHBOURS = (
     {"grass", "field", "yard", "park", "hill", "bush", "leaf"}, {"tree", "forest", "bush", "branch", "leaf"},
@@ -30,11 +30,14 @@ NEIGHBOURS = (
 
 @dataclass
 class Presence:
-    """present / possible: object names. boxes: (name, [x0, y0, x1, y1]); phrases: (phrase, type, name, boxes)."""
+    """present / possible: object names. boxes, hinted: (name, [x0, y0, x1, y1]), sure or only good enough for a
+    description; phrases: (phrase, type, name, boxes).
+    """
 
     present: set[str] = field(default_factory=set)
     possible: set[str] = field(default_factory=set)
     boxes: list[tuple[str, list[float]]] = field(default_factory=list)
+    hinted: list[tuple[str, list[float]]] = field(default_factory=list)
     phrases: list[tuple[str, str, str, list[list[float]]]] = field(default_factory=list)
 
 
@@ -53,11 +56,13 @@ def of_record(record: dict) -> Presence:
     for name, score, *box in record.get("detections", []):
         if record.get("source") == "flickr8k" and name in ANIMALS and name not in found.present:
             found.possible.add(name)
-        elif score >= CERTAIN.get(record.get("source", ""), 0.4):
+        elif score >= CERTAIN:
             found.present.add(name)
             found.boxes.append((name, box))
         else:
             found.possible.add(name)
+            if not record.get("entities"):
+                found.hinted.append((name, box))
     found.present.update(filter(None, [vocabulary.parent(name) for name in found.present]))
     if "person" in found.present:
         found.possible.update(vocabulary.PEOPLE)

@@ -28,7 +28,7 @@ class Recipe:
     The rate rises over `warmup` steps, stays, and falls linearly to a twentieth over the last `decay` steps.
     """
 
-    steps: int = 1460
+    steps: int = 1610
     decay: int = 600
     warmup: int = 150
     rate: float = 1.2e-3

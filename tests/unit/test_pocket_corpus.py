@@ -38,6 +38,15 @@ def test_teacher_animals_count_where_people_named_none():
     assert presence.of_record(other).present == {"horse"}
 
 
+def test_unsure_detections_are_described_but_never_asked_about():
+    scene = {"source": "visual7w", "detections": [["car", 0.9, 0, 0, 0.5, 0.5], ["clock", 0.25, 0.6, 0.1, 0.7, 0.2]]}
+    photo = presence.of_record(scene)
+    assert "clock" in photo.possible and "clock" not in photo.present
+    made = corpus.Corpus([photo] * 30)
+    assert "clock" in made.detail([], scene, photo, WHOLE, random.Random(0))
+    assert not any("clock" in question for question, _ in made.yes_no(photo, random.Random(0), 40))
+
+
 @pytest.mark.parametrize("flip", [0.0, 1.0])
 def test_crop_box_maps_into_the_view(flip):
     view = corpus.crop_box([0.25, 0.25, 0.5, 0.5], [0.0, 0.0, 0.5, 0.5, flip])
