@@ -24,7 +24,7 @@ class VibRecipe:
     The std head starts at softplus(-5) = 0.007, the scale of our word embeddings being about 0.05.
     """
 
-    steps: int = 160
+    steps: int = 120
     photos: int = 16
     samples: int = 2
     rate: float = 3e-4

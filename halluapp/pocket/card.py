@@ -62,10 +62,14 @@ def caption_loss(lvlm, shard: Path, limit: int) -> float:
 def write(folder: Path, found: dict) -> None:
     """Writes measured.json and puts its tables between the marks of the model card."""
     (folder / "measured.json").write_text(json.dumps(found, indent=1))
-    card = folder / "README.md"
-    before, _, rest = card.read_text(encoding="utf-8").partition(MARKS[0])
-    _, _, after = rest.partition(MARKS[1])
-    card.write_text(f"{before}{MARKS[0]}\n{tables(found)}\n{MARKS[1]}{after}", encoding="utf-8")
+    fill(folder / "README.md", MARKS, tables(found))
+
+
+def fill(path: Path, marks: tuple[str, str], text: str) -> None:
+    """Puts `text` between two marks of a Markdown file."""
+    before, _, rest = path.read_text(encoding="utf-8").partition(marks[0])
+    _, _, after = rest.partition(marks[1])
+    path.write_text(f"{before}{marks[0]}\n{text}\n{marks[1]}{after}", encoding="utf-8")
 
 
 def tables(found: dict) -> str:

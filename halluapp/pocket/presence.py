@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from halluapp.grounding import vocabulary
 from halluapp.grounding.mentions import ANIMALS, find_mentions
 
-# A teacher's detection counts from this score on. Where people named what they saw, none of its animals do: it takes many
-# dogs of Flickr8k for horses. Elsewhere descriptions also name what it is less sure of: a missing object costs more there.
+# A teacher's detection counts from this score on. Where people named what they saw, none of its animals do: it takes
+# many dogs of Flickr8k for horses. Elsewhere descriptions also name what it is less sure of: a lack costs more there.
 CERTAIN = 0.4
 # Where one is present, the absence of another cannot be told from an annotation that names only some things.
 NEIGHBOURS = (
