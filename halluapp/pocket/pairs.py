@@ -80,7 +80,7 @@ def make_pairs(keys, records, photos, corpus: Corpus, tokenizer, count: int, see
         whole = [0.0, 0.0, 1.0, 1.0, 0.0]
         captions = list(records[row].get("captions", []))
         rng.shuffle(captions)
-        detailed = len(made) % 2 == 0
+        detailed = len(made) % 2 == 0 or not captions
         text = corpus.detail(captions, records[row], photos[row], whole, rng) if detailed else (captions or [""])[0]
         swapped = swap_object(text, photos[row], corpus, tokenizer, rng) if text else None
         if swapped:

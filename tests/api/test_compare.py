@@ -1,0 +1,91 @@
+"""The endpoint `compare` of a really launched app on the embedded model."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from gradio_client import handle_file
+from gradio_client.exceptions import AppError
+from PIL import Image
+
+from halluapp import report, scenes
+from halluapp.methods import METHODS
+
+
+@pytest.fixture(scope="session")
+def photo(tmp_path_factory):
+    path = tmp_path_factory.mktemp("photos") / "park.png"
+    scenes.render("park")[0].save(path)
+    return path
+
+
+def ask(client, photo, prompt="Describe this image.", methods="", tokens=12, temperature=0, seed=0):
+    return client.predict(handle_file(str(photo)), prompt, methods, tokens, temperature, seed, api_name="/compare")
+
+
+def test_report_of_all_methods(client, photo):
+    made = report.validate(ask(client, photo))
+    assert [panel["method"] for panel in made["panels"]] == list(METHODS)
+    for panel in made["panels"]:
+        assert panel["error"] is None and panel["text"] and panel["tokens"], panel["method"]
+    assert made["model"]["quantization"] == "nf4"
+
+
+def test_same_request_same_texts_and_the_seed_matters(client, photo):
+    texts = [
+        [panel["text"] for panel in ask(client, photo, temperature=1.5, seed=seed)["panels"]] for seed in (3, 3, 4)
+    ]
+    assert texts[0] == texts[1] != texts[2]
+
+
+def test_label_probabilities_are_shown_before_and_after(client, photo):
+    made = ask(client, photo, "Is there a dog in the image?", "baseline,calibration", 4)
+    labels = made["panels"][1]["tokens"][0]["notes"]["labels"]
+    assert labels["labels"] == ["yes", "no"]
+    for part in ("before", "prior", "after"):
+        assert sum(labels[part]) == pytest.approx(1, abs=1e-3)
+
+
+def _broken() -> bytes:
+    buffer = io.BytesIO()
+    Image.new("RGB", (64, 64), "red").save(buffer, "JPEG")
+    return buffer.getvalue()[:200]
+
+
+def _huge() -> bytes:
+    buffer = io.BytesIO()
+    Image.new("1", (20000, 20000)).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [("broken.jpg", _broken()), ("text.jpg", b"not a photo at all"), ("empty.jpg", b""), ("huge.png", _huge())],
+)
+def test_a_bad_photo_gets_one_sentence_and_the_app_lives_on(client, photo, tmp_path, name, content):
+    path = tmp_path / name
+    path.write_bytes(content)
+    with pytest.raises(AppError) as caught:
+        ask(client, path)
+    _is_one_sentence(str(caught.value))
+    assert ask(client, photo, methods="baseline", tokens=2)["panels"][0]["text"]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"prompt": " "}, {"prompt": "x" * 40_000}, {"methods": "magic"}, {"tokens": 0}, {"temperature": 9}, {"seed": -1}],
+)
+def test_a_bad_request_gets_one_sentence(client, photo, wrong):
+    with pytest.raises(AppError) as caught:
+        ask(client, photo, **wrong)
+    _is_one_sentence(str(caught.value))
+
+
+def _is_one_sentence(text: str) -> None:
+    assert "\n" not in text and text.endswith(".") and 20 < len(text) < 220, text
+    assert "Traceback" not in text and "verbose" not in text
+
+
+def test_compare_is_the_only_public_endpoint(client):
+    assert set(client.view_api(return_format="dict")["named_endpoints"]) == {"/compare"}

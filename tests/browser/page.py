@@ -1,0 +1,63 @@
+"""The page as a person uses it: small verbs over Playwright."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from playwright.sync_api import Page
+
+DONE = r"""() => { const states = [...document.querySelectorAll('.panel .state')].map((s) => s.textContent);
+  return states.length > 0 && states.every((s) => /^(done|stopped|failed)/.test(s))
+    && !document.querySelector('#run').disabled; }"""
+
+
+class Visit:
+    """One open page; collects console errors and requests that leave the machine."""
+
+    # Vega and gradio's own notes, none of them ours.
+    KNOWN = ("Method not implemented", "vega", "preload", "DevTools")
+
+    def __init__(self, browser, address: str, width: int = 1400, dark: bool = False):
+        self.page: Page = browser.new_page(viewport={"width": width, "height": 900})
+        self.errors: list[str] = []
+        self.outside: list[str] = []
+        self.page.on("console", self._console)
+        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
+        self.page.on("request", self._request)
+        self.host = address.split("//")[1].split("/")[0]
+        self.page.goto(address + ("?__theme=dark" if dark else ""), wait_until="load")
+        self.page.wait_for_selector("#panels .stage", state="attached", timeout=60_000)
+        self.page.wait_for_function("() => document.querySelector('#model').textContent.includes('NF4')", timeout=60_000)
+
+    def _console(self, message) -> None:
+        if message.type == "error" and not any(known in message.text for known in self.KNOWN):
+            self.errors.append(message.text)
+
+    def _request(self, request) -> None:
+        if not request.url.startswith(("data:", "blob:")) and self.host not in request.url:
+            self.outside.append(request.url)
+
+    def upload(self, photo: Path) -> None:
+        self.page.set_input_files("#photo input[type=file]", str(photo))
+        self.page.wait_for_selector("#photo img", timeout=30_000)
+
+    def ask(self, prompt: str) -> None:
+        self.page.fill("#prompt textarea", prompt)
+
+    def run(self, wait: bool = True) -> None:
+        before = self.page.evaluate("() => document.querySelector('[data-run]')?.dataset.run")
+        self.page.click("#run")
+        self.page.wait_for_function(
+            "(before) => document.querySelector('[data-run]')?.dataset.run !== before", arg=before, timeout=60_000
+        )
+        if wait:
+            self.wait_done()
+
+    def wait_done(self) -> None:
+        self.page.wait_for_function(DONE, timeout=90_000)
+
+    def texts(self) -> list[str]:
+        return self.page.eval_on_selector_all(".panel .text", "nodes => nodes.map((n) => n.textContent)")
+
+    def states(self) -> list[str]:
+        return self.page.eval_on_selector_all(".panel .state", "nodes => nodes.map((n) => n.textContent)")
