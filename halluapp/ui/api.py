@@ -15,7 +15,9 @@ from halluapp.settings import Settings
 def build(settings: Settings, photo_input: Callable[..., gr.Image]) -> None:
     """Adds invisible inputs and the endpoint."""
 
-    def compare(photo: str, prompt: str, methods: str, max_new_tokens: float, temperature: float, seed: float) -> dict[str, Any]:
+    def compare(
+        photo: str, prompt: str, methods: str, max_new_tokens: float, temperature: float, seed: float
+    ) -> dict[str, Any]:
         """Decodes one photo and prompt under several hallucination-mitigation methods and judges every object mention.
 
         Args:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -18,6 +19,7 @@ from halluapp.ui import examples, fold, panels, parameters, texts
 
 UPDATE_SECONDS = 0.125  # the browser, not the server, limits streaming: at most eight updates a second
 _running: dict[str, threading.Event] = {}
+_reports = tempfile.TemporaryDirectory(prefix="halluapp-reports-")
 
 
 def photo_input(**options) -> gr.Image:
@@ -35,7 +37,15 @@ def build(settings: Settings) -> dict[str, Any]:
             [(method.title, name) for name, method in METHODS.items()], value=list(METHODS), label=texts.METHODS,
             info=texts.METHODS_HELP, elem_id="methods",
         )  # fmt: skip
-        threshold = gr.Slider(0.05, 0.95, comparison.THRESHOLD, step=0.05, label=texts.THRESHOLD[0], info=texts.THRESHOLD[1], elem_id="threshold")
+        threshold = gr.Slider(
+            0.05,
+            0.95,
+            comparison.THRESHOLD,
+            step=0.05,
+            label=texts.THRESHOLD[0],
+            info=texts.THRESHOLD[1],
+            elem_id="threshold",
+        )
         sampling = _sampling(settings)
         widgets = parameters.build()
     with gr.Row(elem_id="request"):
@@ -44,7 +54,9 @@ def build(settings: Settings) -> dict[str, Any]:
                 sources=["upload", "clipboard", "webcam"], label=texts.PHOTO, height=270, elem_id="photo", buttons=[]
             )
         with gr.Column(scale=5, min_width=280):
-            prompt = gr.Textbox(texts.PROMPTS[0], label=texts.PROMPT, placeholder=texts.PROMPT_HINT, lines=2, elem_id="prompt")
+            prompt = gr.Textbox(
+                texts.PROMPTS[0], label=texts.PROMPT, placeholder=texts.PROMPT_HINT, lines=2, elem_id="prompt"
+            )
             with gr.Row(elem_id="presets"):
                 presets = [gr.Button(text, size="sm", min_width=120) for text in texts.PROMPTS]
             with gr.Row():
@@ -52,7 +64,11 @@ def build(settings: Settings) -> dict[str, Any]:
                 stop = gr.Button(texts.STOP, interactive=False, elem_id="stop", min_width=100)
             with gr.Row():
                 shown = gr.Examples(
-                    examples.rows(settings.assets), [photo], label=texts.EXAMPLES, examples_per_page=12, api_visibility="private"
+                    examples.rows(settings.assets),
+                    [photo],
+                    label=texts.EXAMPLES,
+                    examples_per_page=12,
+                    api_visibility="private",
                 )
             model = gr.Markdown(texts.LOADING, elem_id="model")
     stage = panels.build()
@@ -62,8 +78,9 @@ def build(settings: Settings) -> dict[str, Any]:
     outputs = [stage, kept, saved, run, stop]
     handler = _runner(settings, list(widgets))
     shared = {"concurrency_id": "model", "concurrency_limit": 1, "show_progress": "hidden", "api_visibility": "private"}
-    gr.on([run.click, prompt.submit], handler, inputs, outputs, **shared)
-    shown.load_input_event.then(handler, inputs, outputs, **shared)
+    waits = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
+    gr.on([run.click, prompt.submit], announce, None, stage, **waits).then(handler, inputs, outputs, **shared)
+    shown.load_input_event.then(announce, None, stage, **waits).then(handler, inputs, outputs, **shared)
     stop.click(stop_run, None, None, queue=False, show_progress="hidden", api_visibility="private")
     threshold.release(judge_again, [kept, threshold], [stage, kept], show_progress="hidden", api_visibility="private")
     for button, text in zip(presets, texts.PROMPTS, strict=True):
@@ -78,7 +95,10 @@ def _sampling(settings: Settings) -> list[gr.components.Component]:
             gr.Slider(0, 2, 0, step=0.05, label=texts.TEMPERATURE[0], info=texts.TEMPERATURE[1], elem_id="temperature"),
             gr.Slider(0.05, 1, 1, step=0.05, label=texts.TOP_P[0], info=texts.TOP_P[1]),
             gr.Number(0, precision=0, minimum=0, label=texts.SEED[0], info=texts.SEED[1], elem_id="seed"),
-            gr.Slider(1, comparison.MOST_TOKENS, settings.max_new_tokens, step=1, label=texts.MAX_TOKENS[0], info=texts.MAX_TOKENS[1], elem_id="max-tokens"),
+            gr.Slider(
+                1, comparison.MOST_TOKENS, settings.max_new_tokens, step=1, label=texts.MAX_TOKENS[0],
+                info=texts.MAX_TOKENS[1], elem_id="max-tokens",
+            ),
         ]  # fmt: skip
 
 
@@ -107,9 +127,17 @@ def _runner(settings: Settings, names: list[tuple[str, str]]):
             )
             yield from _streamed(settings, wanted, stopped)
         except InputError as error:
-            yield fold.empty(str(error)), None, gr.update(visible=False), gr.update(interactive=True), gr.update(interactive=False)
+            yield (
+                fold.empty(str(error)),
+                None,
+                gr.update(visible=False),
+                gr.update(interactive=True),
+                gr.update(interactive=False),
+            )
         finally:
             stopped.set()
+            if _running.get(request.session_hash) is stopped:
+                del _running[request.session_hash]
 
     return run
 
@@ -127,19 +155,23 @@ def _streamed(settings: Settings, wanted: comparison.Request, stopped: threading
         if time.monotonic() - sent >= UPDATE_SECONDS:
             sent = time.monotonic()
             yield folded.state(), *busy
-    file = gr.update(value=_written(folded.report), visible=True)
+    file = gr.update(value=_written(folded.report, folded.data["run"]), visible=True)
     final = folded.state()
     yield final, final, file, gr.update(interactive=True), gr.update(interactive=False)
 
 
-def _written(made: dict) -> str:
-    """Writes the report to a file of its own -> path."""
-    import tempfile
-
-    folder = Path(tempfile.mkdtemp(prefix="halluapp-"))
+def _written(made: dict, run: int) -> str:
+    """Writes the report to a file of its own, which lives as long as the process -> path."""
+    folder = Path(_reports.name) / str(run)
+    folder.mkdir()
     path = folder / "halluapp-report.json"
     path.write_text(report.dumps(made), encoding="utf-8")
     return str(path)
+
+
+def announce() -> dict[str, Any]:
+    """Says at once what a run waits for, before it gets its turn. Output: stage state."""
+    return {**fold.empty(), "status": texts.BUSY if _running else texts.CHECKING, "busy": True}
 
 
 def stop_run(request: gr.Request) -> None:

@@ -19,7 +19,14 @@ _numbers = itertools.count(1)
 
 def empty(error: str = "") -> dict[str, Any]:
     """The state before any run, or with the sentence that says why there was none."""
-    return {"run": 0, "status": "" if error else texts.READY, "error": error, "photo": "", "detections": [], "panels": []}
+    return {
+        "run": 0,
+        "status": "" if error else texts.READY,
+        "error": error,
+        "photo": "",
+        "detections": [],
+        "panels": [],
+    }
 
 
 def shown_photo(photo: Image.Image) -> str:

@@ -21,7 +21,10 @@ TEMPERATURE = ("Temperature", "0: greedy, the most probable token.")
 TOP_P = ("Top-p", "Sampling from the smallest set of tokens with this probability.")
 SEED = ("Seed", "The same seed and settings give the same texts.")
 MAX_TOKENS = ("Max new tokens", "Longer answers hallucinate more: compare at equal length.")
-THRESHOLD = ("Detector threshold", "0.5 is each label's operating point. Moving it judges again, without decoding again.")
+THRESHOLD = (
+    "Detector threshold",
+    "0.5 is each label's operating point. Moving it judges again, without decoding again.",
+)
 REPORT = "Report (JSON)"
 LOADING = "Loading the model…"
 READY = "Choose a photo and press Run."
@@ -29,7 +32,6 @@ CHECKING = "Checking the request…"
 DECODING = "Decoding {n} methods in one batch…"
 DONE = "Done in {seconds:.1f} s."
 STOPPED = "Stopped."
-STOPPING = "Stopping…"
 BUSY = "Waiting for the model: another comparison is running."
 
 

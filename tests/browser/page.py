@@ -27,7 +27,9 @@ class Visit:
         self.host = address.split("//")[1].split("/")[0]
         self.page.goto(address + ("?__theme=dark" if dark else ""), wait_until="load")
         self.page.wait_for_selector("#panels .stage", state="attached", timeout=60_000)
-        self.page.wait_for_function("() => document.querySelector('#model').textContent.includes('NF4')", timeout=60_000)
+        self.page.wait_for_function(
+            "() => document.querySelector('#model').textContent.includes('NF4')", timeout=60_000
+        )
 
     def _console(self, message) -> None:
         if message.type == "error" and not any(known in message.text for known in self.KNOWN):

@@ -53,7 +53,6 @@ def test_a_word_shows_its_evidence_by_mouse_and_by_keyboard(visit, photo):
 def test_grounded_words_light_their_box(visit, photo):
     visit.upload(photo)
     visit.ask("List the objects in the image.")
-    visit.page.evaluate("() => 0")
     visit.run()
     grounded = visit.page.locator(".seg.grounded[tabindex='0']")
     if grounded.count() == 0:  # the texts belong to the model; without a grounded word no box may light up
@@ -148,7 +147,9 @@ def test_phone_width_stacks_without_sideways_scrolling(browser, address, photo):
     visit.ask("Describe this image.")
     visit.run()
     assert visit.page.evaluate("() => document.documentElement.scrollWidth") <= 390
-    lefts = visit.page.eval_on_selector_all(".panel", "nodes => nodes.map((n) => Math.round(n.getBoundingClientRect().x))")
+    lefts = visit.page.eval_on_selector_all(
+        ".panel", "nodes => nodes.map((n) => Math.round(n.getBoundingClientRect().x))"
+    )
     assert len(set(lefts)) == 1
     visit.page.close()
 

@@ -1,4 +1,4 @@
-"""The one component that draws photo, boxes, legend, evidence and all panels (template, style, script beside this file)."""
+"""The one component that draws photo, boxes, legend, evidence and all panels, from the three files beside this one."""
 
 from __future__ import annotations
 
@@ -12,8 +12,10 @@ HERE = Path(__file__).resolve().parent
 
 
 def build() -> gr.HTML:
-    """The component; its value is the state of `fold`. Its script appends text nodes only: model output is untrusted."""
-    template, style, script = ((HERE / name).read_text(encoding="utf-8") for name in ("template.html", "style.css", "script.js"))
+    """The component; its value is the state of `fold`. Its script writes text nodes only: model output is untrusted."""
+    template, style, script = (
+        (HERE / name).read_text(encoding="utf-8") for name in ("template.html", "style.css", "script.js")
+    )
     return gr.HTML(
         value=fold.empty(),
         html_template=template,
