@@ -159,7 +159,8 @@ CONTRAST = """() => {
   const light = (c) => rgb(c).map((v) => v / 255).map((v) => v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4)
     .reduce((sum, v, k) => sum + v * [0.2126, 0.7152, 0.0722][k], 0);
   return [...document.querySelectorAll('.panel .text, .panel .why, .panel h3')].map((node) => {
-    const [a, b] = [light(getComputedStyle(node).color), light(getComputedStyle(node.closest('.panel')).backgroundColor)];
+    const panel = node.closest('.panel');
+    const [a, b] = [light(getComputedStyle(node).color), light(getComputedStyle(panel).backgroundColor)];
     return (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05); }); }"""
 
 
