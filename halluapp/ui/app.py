@@ -13,14 +13,10 @@ FONT = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif"]
 MONO = ["ui-monospace", "SFMono-Regular", "Menlo", "monospace"]
 CSS = """
 .gradio-container { max-width: 1480px !important; margin: 0 auto; }
-#title h1 { font-size: 22px; margin: 0; } #title p { margin: 2px 0 0; color: var(--quiet); }
-#model p { font-size: 13px; color: var(--quiet); }
+#title h1 { font-size: 22px; margin: 0; } #title p { margin: 2px 0 0; opacity: .75; }
+#model p { font-size: 13px; opacity: .75; }
 #presets { gap: 6px; flex-wrap: wrap; } #presets button { font-weight: 400; white-space: normal; }
 #request .gallery { gap: 6px; } #request .gallery-item img { border-radius: 6px; }
-:root { --quiet: #475569; } .dark { --quiet: #cbd5e1; }
-#panels { --good: #0f766e; --bad: #b91c1c; --open: #6d5a00; }
-.dark :root { --quiet: #475569; } .dark { --quiet: #cbd5e1; }
-#panels { --good: #5eead4; --bad: #fca5a5; --open: #fde047; }
 footer { opacity: .7; }
 """
 
