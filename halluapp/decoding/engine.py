@@ -135,17 +135,17 @@ def _trace(lvlm, chosen: int, combined, log_p: Tensor, sampling: Sampling) -> To
     final = combined.scores.softmax(-1)
     best = final.topk(min(ALTERNATIVES, len(final)))
     ranked = zip(best.indices.tolist(), best.values.tolist(), strict=True)
-    top = tuple((lvlm.tokenizer.decode([i]), round(p, 5)) for i, p in ranked if p > 0)
+    top = tuple((lvlm.piece(i), round(p, 5)) for i, p in ranked if p > 0)
     main_choice = int(log_p[0].argmax())
     changed = sampling.temperature <= 0 and main_choice != chosen
     return Token(
         id=chosen,
-        text=lvlm.tokenizer.decode([chosen]),
+        text=lvlm.piece(chosen),
         p=round(float(final[chosen]), 5),
         p_main=round(float(log_p[0, chosen].exp()), 5),
         p_reference=round(float(log_p[1:, chosen].exp().mean()), 5) if len(log_p) > 1 else None,
         top=top,
-        instead=lvlm.tokenizer.decode([main_choice]) if changed else None,
+        instead=lvlm.piece(main_choice) if changed else None,
         notes=combined.notes,
     )
 

@@ -45,6 +45,7 @@ class LVLM(ABC):
         self.spaces: dict[str, HalluSpace] = {}
         self.projectors: dict[str, nn.Module] = {}
         self._surfaces: dict[tuple[str, ...], list[int]] = {}
+        self._pieces: dict[int, str] = {}
 
     @property
     def device(self) -> torch.device:
@@ -123,6 +124,12 @@ class LVLM(ABC):
                         found[pieces[0]] = None
             self._surfaces[key] = list(found)
         return self._surfaces[key]
+
+    def piece(self, token: int) -> str:
+        """The text of one token id, spaces included; kept, because every trace names a dozen of them."""
+        if token not in self._pieces:
+            self._pieces[token] = self.tokenizer.decode([token])
+        return self._pieces[token]
 
     def decode(self, ids: list[int]) -> str:
         """Token ids of an answer -> text."""

@@ -98,9 +98,6 @@ def method_table(scored: dict) -> str:
     for method in scored["methods"]:
         chair, pope, near = method["chair"], method["pope"], method["intervals"]
         cells = [_with_interval(chair[key], near["chair"].get(key)) for key in KEYS]
-        cells += [
-            _with_interval(chair["correct_objects_per_caption"], near["chair"].get("correct_objects_per_caption"))
-        ]
         cells += [f"{chair['length']:.1f}", _with_interval(pope["accuracy"], near["pope"].get("accuracy"))]
         cells += [f"{pope[key]:.2f}" for key in ("precision", "recall", "yes_ratio")]
         lines.append(f"| {method['method']} | " + " | ".join(cells) + " |")
