@@ -42,7 +42,7 @@ def measure(data: Path, assets: Path, log=print) -> dict:
 def caption_loss(lvlm, shard: Path, limit: int) -> float:
     """Mean cross-entropy in nats a token of the reference captions, teacher-forced, on the quantized model."""
     from halluapp.photos import read_photo
-    from halluapp.pocket.corpus import clean_sentence
+    from halluapp.pocket.wording import clean_sentence
 
     packer, pocket = Packer(lvlm.tokenizer), Pocket(lvlm.model, torch.nn.Identity())
     total = tokens = 0

@@ -10,11 +10,12 @@ import torch
 from torch import Tensor
 
 from halluapp.grounding import vocabulary
-from halluapp.pocket.corpus import SHORT, Corpus, Pair, crop_box
+from halluapp.pocket.corpus import SHORT, Corpus, Pair
 from halluapp.pocket.detector import assign
 from halluapp.pocket.features import FeatureStore
 from halluapp.pocket.presence import Presence
 from halluapp.pocket.tokenizer import AFTER, BEFORE
+from halluapp.pocket.views import crop_box
 
 IGNORE = -100
 

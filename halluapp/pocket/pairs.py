@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from halluapp.grounding import vocabulary
 from halluapp.grounding.mentions import ANIMALS, find_mentions
-from halluapp.pocket.corpus import Corpus, article
+from halluapp.pocket.corpus import Corpus
 from halluapp.pocket.presence import Presence
+from halluapp.pocket.wording import article
 
 # An object is swapped for one of its own kind, so that the hallucinated caption stays a plausible sentence.
 KINDS = (

@@ -19,6 +19,7 @@ from halluapp.pocket.corpus import DETAIL, LIST, OTHER, SHORT
 from halluapp.pocket.detector import DetectionHead, detection_loss
 from halluapp.pocket.features import FeatureStore
 from halluapp.pocket.packing import IGNORE, Batch, Batches, Packed, Packer, detector_labels
+from halluapp.pocket.wording import clean_sentence
 
 
 @dataclass(frozen=True)
@@ -28,8 +29,8 @@ class Recipe:
     The rate rises over `warmup` steps, stays, and falls linearly to a twentieth over the last `decay` steps.
     """
 
-    steps: int = 1610
-    decay: int = 600
+    steps: int = 3000
+    decay: int = 1390
     warmup: int = 150
     rate: float = 1.2e-3
     weight_decay: float = 0.05
@@ -97,8 +98,6 @@ def make_tokenizer(captions: list[str], stores: list[FeatureStore], size: int):
 
 def load_captions(path: Path) -> list[str]:
     """The language-side captions, cleaned to one sentence each."""
-    from halluapp.pocket.corpus import clean_sentence
-
     return [clean_sentence(line) for line in path.read_text().splitlines() if 15 < len(line) < 160]
 
 

@@ -7,7 +7,7 @@ import random
 import pytest
 
 from halluapp.grounding.mentions import find_mentions
-from halluapp.pocket import corpus, pairs, presence, tokenizer
+from halluapp.pocket import corpus, pairs, presence, tokenizer, views
 
 WHOLE = [0.0, 0.0, 1.0, 1.0, 0.0]
 RECORD = {
@@ -49,9 +49,9 @@ def test_unsure_detections_are_described_but_never_asked_about():
 
 @pytest.mark.parametrize("flip", [0.0, 1.0])
 def test_crop_box_maps_into_the_view(flip):
-    view = corpus.crop_box([0.25, 0.25, 0.5, 0.5], [0.0, 0.0, 0.5, 0.5, flip])
+    view = views.crop_box([0.25, 0.25, 0.5, 0.5], [0.0, 0.0, 0.5, 0.5, flip])
     assert view == pytest.approx([0.0, 0.5, 0.5, 1.0] if flip else [0.5, 0.5, 1.0, 1.0])
-    assert corpus.crop_box([0.6, 0.6, 0.9, 0.9], [0.0, 0.0, 0.5, 0.5, flip]) is None
+    assert views.crop_box([0.6, 0.6, 0.9, 0.9], [0.0, 0.0, 0.5, 0.5, flip]) is None
 
 
 def test_mirrored_views_swap_left_and_right():
