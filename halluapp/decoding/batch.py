@@ -32,7 +32,7 @@ class RowBatch:
     def step(self, lvlm: LVLM, tokens: Tensor) -> Tensor:
         """Feeds one token to every row [R] -> logits of the next one [R, V]."""
         self.mask = torch.cat([self.mask, self.mask.new_ones(len(tokens), 1)], dim=1)
-        with lvlm.lock, applied(lvlm, self.interventions):
+        with lvlm.lock, lvlm.unpacked.used(), applied(lvlm, self.interventions):
             logits = lvlm.forward(self.cache, self.mask, self.positions[:, None], ids=tokens[:, None])
         self.positions = self.positions + 1
         return logits
@@ -53,7 +53,7 @@ def prefill(
         mask[index, longest - len(row) :] = 1
     positions = (mask.cumsum(1) - 1).clamp(min=0)  # padding must not shift a row's own positions
     batch = RowBatch(DynamicCache(), mask, mask.sum(1), [prefix.intervention for prefix in prefixes])
-    with lvlm.lock, applied(lvlm, batch.interventions):
+    with lvlm.lock, lvlm.unpacked.used(), applied(lvlm, batch.interventions):
         logits = lvlm.forward(batch.cache, mask, positions, embeds=embeds)
     return batch, logits
 

@@ -6,12 +6,14 @@ import threading
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
 from halluapp.errors import MissingWeights
+from halluapp.lvlm.unpack import Unpacked
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -57,6 +59,11 @@ class LVLM(ABC):
         configured = self.model.generation_config.eos_token_id
         ids = configured if isinstance(configured, list) else [configured]
         return frozenset(i for i in [*ids, self.tokenizer.eos_token_id] if i is not None)
+
+    @cached_property
+    def unpacked(self) -> Unpacked:
+        """Decoded copies of small 4-bit layers, for forwards of the decode loop."""
+        return Unpacked(self.model)
 
     @property
     @abstractmethod
