@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import itertools
+import json
 from typing import Any
 
 from PIL import Image
@@ -82,10 +83,10 @@ class Fold:
     @staticmethod
     def _decoded(panel: dict[str, Any], event: Decoded) -> None:
         token, start = event.token, min(len(panel["text"]), len(event.text))
-        panel["tokens"].append(
-            {"s": start, "e": len(event.text), "t": token.text, "p": token.p, "main": token.p_main,
-             "ref": token.p_reference, "top": [list(pair) for pair in token.top], "instead": token.instead}
-        )  # fmt: skip
+        about = {"s": start, "e": len(event.text), "t": token.text, "p": token.p, "main": token.p_main,
+                 "ref": token.p_reference, "top": token.top, "instead": token.instead}  # fmt: skip
+        # One string a token: gradio and the browser walk through every object of the state at every update.
+        panel["tokens"].append(json.dumps(about, ensure_ascii=False, separators=(",", ":")))
         panel["text"], panel["status"] = event.text, "decoding"
         if "labels" in token.notes:
             panel["labels"] = token.notes["labels"]
