@@ -37,6 +37,8 @@ def _parser() -> argparse.ArgumentParser:
     compare.add_argument("--temperature", type=float, default=0.0)
     compare.add_argument("--top-p", type=float, default=1.0)
     compare.add_argument("--seed", type=int, default=0)
+    compare.add_argument("--html", type=Path, metavar="OUT", help="the comparison as one HTML page, photo included")
+    compare.add_argument("--markdown", type=Path, metavar="OUT", help="the comparison as Markdown")
     evaluate = _command(commands, "evaluate", "CHAIR and yes/no accuracy of all methods on annotated photos", _evaluate)
     evaluate.add_argument("data", type=Path, help="folder or tar shards of KEY.jpg + KEY.json")
     evaluate.add_argument("--metrics", default="chair,pope")
@@ -127,7 +129,20 @@ def _compare(options) -> int:
             for panel in event.report["panels"]:
                 _print_panel(panel)
             _write(event.report, options.out_json)
+            _export(event.report, request.photo, options)
     return 0
+
+
+def _export(made: dict, photo, options) -> None:
+    from halluapp import report
+    from halluapp.photos import small_jpeg
+
+    if options.html:
+        options.html.write_text(report.html(made, small_jpeg(photo)), encoding="utf-8")
+        print(f"wrote {options.html}")
+    if options.markdown:
+        options.markdown.write_text(report.markdown(made), encoding="utf-8")
+        print(f"wrote {options.markdown}")
 
 
 def _print_panel(panel: dict) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import tempfile
 import threading
 import time
@@ -72,7 +73,7 @@ def build(settings: Settings) -> dict[str, Any]:
                 )
             model = gr.Markdown(texts.LOADING, elem_id="model")
     stage = panels.build()
-    saved = gr.File(label=texts.REPORT, visible=False, elem_id="report")
+    saved = gr.File(label=texts.REPORT, file_count="multiple", visible=False, elem_id="report")
     kept = gr.State(None)
     inputs = [photo, prompt, chosen, threshold, *sampling, *widgets.values()]
     outputs = [stage, kept, saved, run, stop]
@@ -155,18 +156,23 @@ def _streamed(settings: Settings, wanted: comparison.Request, stopped: threading
         if time.monotonic() - sent >= UPDATE_SECONDS:
             sent = time.monotonic()
             yield folded.state(), *busy
-    file = gr.update(value=_written(folded.report, folded.data["run"]), visible=True)
+    file = gr.update(value=_written(folded.report, folded.data["photo"], folded.data["run"]), visible=True)
     final = folded.state()
     yield final, final, file, gr.update(interactive=True), gr.update(interactive=False)
 
 
-def _written(made: dict, run: int) -> str:
-    """Writes the report to a file of its own, which lives as long as the process -> path."""
+def _written(made: dict, photo: str, run: int) -> list[str]:
+    """Writes the report in every form to a folder of its own, which lives as long as the process -> paths.
+
+    photo: the data URL that the page shows; the HTML form holds it too.
+    """
     folder = Path(_reports.name) / str(run)
     folder.mkdir()
-    path = folder / "halluapp-report.json"
-    path.write_text(report.dumps(made), encoding="utf-8")
-    return str(path)
+    shown = base64.b64decode(photo.partition(",")[2])
+    forms = {"json": report.dumps(made), "html": report.html(made, shown), "md": report.markdown(made)}
+    for suffix, text in forms.items():
+        (folder / f"halluapp-report.{suffix}").write_text(text, encoding="utf-8")
+    return [str(folder / f"halluapp-report.{suffix}") for suffix in forms]
 
 
 def announce() -> dict[str, Any]:

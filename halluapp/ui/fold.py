@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import io
 import itertools
 import json
 from typing import Any
@@ -12,9 +11,9 @@ from PIL import Image
 
 from halluapp.decoding.events import Decoded, Detected, Done, Event, Failed, Finished, Started, Status
 from halluapp.grounding.verdicts import judge_text
+from halluapp.photos import small_jpeg
 from halluapp.ui import texts
 
-SHOWN_SIDE = 900  # pixels of the photo's longer side on the page
 _numbers = itertools.count(1)
 
 
@@ -32,11 +31,7 @@ def empty(error: str = "") -> dict[str, Any]:
 
 def shown_photo(photo: Image.Image) -> str:
     """The photo as the page shows it: a JPEG data URL, upright and small."""
-    small = photo.copy()
-    small.thumbnail((SHOWN_SIDE, SHOWN_SIDE))
-    buffer = io.BytesIO()
-    small.save(buffer, "JPEG", quality=85)
-    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
+    return "data:image/jpeg;base64," + base64.b64encode(small_jpeg(photo)).decode()
 
 
 class Fold:

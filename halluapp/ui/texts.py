@@ -25,7 +25,7 @@ THRESHOLD = (
     "Detector threshold",
     "0.5 is each label's operating point. Moving it judges again, without decoding again.",
 )
-REPORT = "Report (JSON)"
+REPORT = "Report: JSON, one HTML page, Markdown"
 LOADING = "Loading the model…"
 READY = "Choose a photo and press Run."
 CHECKING = "Checking the request…"
