@@ -126,6 +126,17 @@ def _check_range(name: str, value, least, most, whole: bool = False) -> None:
         raise InputError(f"{name[:1].upper()}{name[1:]} must be {kind} from {least} to {most}, not {value!r}.")
 
 
+def _check_fits(request: Request, lvlm: LVLM, image_tokens: int) -> None:
+    """Raises InputError where photo, prompt and answer together are longer than what the model was trained to read."""
+    prompt = len(lvlm.prompt_ids(request.prompt, "photo")) + image_tokens
+    most = lvlm.context_length
+    if prompt + request.sampling.max_new_tokens > most:
+        raise InputError(
+            f"Photo and prompt are {prompt:,} tokens and the answer may have {request.sampling.max_new_tokens:,}, but "
+            f"{lvlm.name} reads {most:,}; shorten the prompt or the answer."
+        )
+
+
 def _detect(loaded: Loaded, photo, visual) -> list[dict]:
     if visual.maps and hasattr(loaded.detector, "detect_features"):
         return loaded.detector.detect_features(*visual.maps)
@@ -138,6 +149,7 @@ def stream(request: Request, loaded: Loaded, stop: Callable[[], bool] = lambda: 
 
     yield Status("Looking at the photo…")
     visual = loaded.lvlm.look(request.photo)
+    _check_fits(request, loaded.lvlm, len(visual.features))
     detections = _detect(loaded, request.photo, visual)
     yield Detected(detections, loaded.detector.labels, loaded.detector.name)
     yield Started([_about(method, request.prompt, loaded.lvlm) for method in request.methods])

@@ -66,6 +66,11 @@ class LVLM(ABC):
         return Unpacked(self.model)
 
     @property
+    def context_length(self) -> int:
+        """How many tokens photo, prompt and answer may have together."""
+        return self.model.config.get_text_config().max_position_embeddings
+
+    @property
     @abstractmethod
     def layers(self) -> nn.ModuleList:
         """The decoder layers."""

@@ -220,3 +220,13 @@ def test_another_model_gets_the_detectors_own_tower(assets, kind, tmp_path) -> N
     assert len(seen[0].detections) == len(seen[1].detections)
     for a, b in zip(seen[0].detections, seen[1].detections, strict=True):
         assert a["label"] == b["label"] and a["score"] == pytest.approx(b["score"], abs=0.02)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_the_model_cannot_read_is_one_sentence(kind) -> None:
+    loaded = _loaded(kind)
+    most = loaded.lvlm.context_length
+    wanted = make_request(photo(), "wild words " * 150, ["baseline"], max_new_tokens=512)
+    assert len(loaded.lvlm.prompt_ids(wanted.prompt, "photo")) + 512 > most
+    with pytest.raises(InputError, match=f"reads {most:,}; shorten the prompt or the answer"):
+        list(stream(wanted, loaded))
