@@ -1,4 +1,4 @@
-"""Speed and memory of all panels against one plain `generate` of the same model and length, in one run."""
+"""Speed and memory of all panels against one plain `generate`, and against one method after another, in one run."""
 
 from __future__ import annotations
 
@@ -16,18 +16,20 @@ PROMPT = "Describe this image in detail."
 
 
 def run(settings: Settings, new_tokens: int = 60, rounds: int = 7) -> dict:
-    """Interleaved rounds (one, five, one, five, ...) in this process; memory from a fresh process each.
+    """Interleaved rounds (one, five, one after another, ...) in this process; memory from a fresh process each.
 
     Returns ratio_five_panels_to_one (median of the rounds' ratios), seconds_one, seconds_five (medians),
+    ratio_sequential_to_five (the same methods one after another, a forward for every row and token),
     peak_memory_ratio (peak resident set of a process that runs five panels to one that runs `generate`), and more.
     """
     from halluapp import comparison
 
     loaded = comparison.load(settings)
-    one, five = _one(loaded, new_tokens), _five(loaded, new_tokens)
+    one, five, sequential = _one(loaded, new_tokens), _five(loaded, new_tokens), _sequential(loaded, new_tokens)
     one(), five()  # warm up
-    pairs = [(_seconds(one), _seconds(five)) for _ in range(rounds)]
-    ratios = sorted(b / a for a, b in pairs)
+    triples = [(_seconds(one), _seconds(five), _seconds(sequential)) for _ in range(rounds)]
+    ratios = sorted(b / a for a, b, _ in triples)
+    pairs = [(a, b) for a, b, _ in triples]
     memory = {part: _memory(settings, part, new_tokens) for part in ("one", "five")}
     import torch
 
@@ -43,6 +45,8 @@ def run(settings: Settings, new_tokens: int = 60, rounds: int = 7) -> dict:
         "ratio_most": round(ratios[-1], 3),
         "seconds_one": round(statistics.median(a for a, _ in pairs), 3),
         "seconds_five": round(statistics.median(b for _, b in pairs), 3),
+        "seconds_sequential": round(statistics.median(c for _, _, c in triples), 3),
+        "ratio_sequential_to_five": round(statistics.median(c / b for _, b, c in triples), 3),
         "rows": _rows(),
         "peak_memory_one_mb": memory["one"],
         "peak_memory_five_mb": memory["five"],
@@ -96,6 +100,42 @@ def _five(loaded, new_tokens: int):
         job = engine.Job(loaded.lvlm.look(photo()), PROMPT, [method() for method in METHODS.values()])
         for _ in engine.decode(loaded.lvlm, job, Sampling(new_tokens, ignore_end=True)):
             pass
+
+    return work
+
+
+def _sequential(loaded, new_tokens: int):
+    """The same methods as separate runs: a photo pass each, a prefill and a forward a token for every row.
+
+    This is how published implementations decode: `generate` with a second model call a token for the reference.
+    """
+    import torch
+
+    from halluapp.decoding.batch import prefill
+    from halluapp.decoding.interventions import applied
+    from halluapp.decoding.plan import Prefix
+    from halluapp.methods import METHODS
+    from halluapp.methods.base import Step
+
+    lvlm = loaded.lvlm
+
+    @torch.no_grad()
+    def work() -> None:
+        for method in (kind() for kind in METHODS.values()):
+            visual, ids = lvlm.look(photo()), []
+            prefixes = [Prefix(0, row.view, row.intervention) for row in method.rows(PROMPT)]
+            rows = [prefill(lvlm, (prefix,), [PROMPT], [visual]) for prefix in prefixes]
+            logits = torch.cat([first for _, first in rows])
+            for index in range(new_tokens):
+                ids.append(int(method.combine(logits, Step(index, PROMPT, tuple(ids)), lvlm).scores.argmax()))
+                made = []
+                for batch, _ in rows:
+                    batch.mask = torch.cat([batch.mask, batch.mask.new_ones(1, 1)], dim=1)
+                    with applied(lvlm, batch.interventions):
+                        token = torch.tensor([[ids[-1]]], device=lvlm.device)
+                        made.append(lvlm.forward(batch.cache, batch.mask, batch.positions[:, None], ids=token))
+                    batch.positions = batch.positions + 1
+                logits = torch.cat(made)
 
     return work
 
