@@ -143,8 +143,32 @@ def _detect(loaded: Loaded, photo, visual) -> list[dict]:
     return loaded.detector.detect(photo)
 
 
-def stream(request: Request, loaded: Loaded, stop: Callable[[], bool] = lambda: False) -> Iterator[Event]:
-    """Runs a comparison; yields events and ends with Done(report). Closing the generator stops decoding."""
+Runner = Callable[[Request, Loaded, Callable[[], bool]], Iterator[Event]]
+
+
+def stream(
+    request: Request, loaded: Loaded, stop: Callable[[], bool] = lambda: False, run: Runner | None = None
+) -> Iterator[Event]:
+    """Runs a comparison; yields events and ends with Done(report). Closing the generator stops decoding.
+
+    run: makes the events elsewhere (on ZeroGPU in another process); None: `events`, here.
+    """
+    panels = {method.name: {"text": "", "tokens": [], "end": None} for method in request.methods}
+    detections: list[dict] = []
+    for event in (run or events)(request, loaded, stop):
+        if isinstance(event, Detected):
+            detections = event.detections
+        elif isinstance(event, Decoded):
+            panels[event.method]["text"] = event.text
+            panels[event.method]["tokens"].append(event.token)
+        elif isinstance(event, Finished | Failed):
+            panels[event.method]["end"] = event
+        yield event
+    yield Done(_report(request, loaded, detections, panels))
+
+
+def events(request: Request, loaded: Loaded, stop: Callable[[], bool] = lambda: False) -> Iterator[Event]:
+    """All events of a comparison but the last: what needs the model. They are plain data that can be pickled."""
     from halluapp.decoding import engine
 
     yield Status("Looking at the photo…")
@@ -153,17 +177,8 @@ def stream(request: Request, loaded: Loaded, stop: Callable[[], bool] = lambda: 
     detections = _detect(loaded, request.photo, visual)
     yield Detected(detections, loaded.detector.labels, loaded.detector.name)
     yield Started([_about(method, request.prompt, loaded.lvlm) for method in request.methods])
-    panels = {method.name: {"text": "", "tokens": [], "end": None} for method in request.methods}
     job = engine.Job(visual, request.prompt, list(request.methods))
-    for event in engine.decode(loaded.lvlm, job, request.sampling, stop):
-        panel = panels[event.method]
-        if isinstance(event, Decoded):
-            panel["text"] = event.text
-            panel["tokens"].append(event.token)
-        elif isinstance(event, Finished | Failed):
-            panel["end"] = event
-        yield event
-    yield Done(_report(request, loaded, detections, panels))
+    yield from engine.decode(loaded.lvlm, job, request.sampling, stop)
 
 
 def _about(method: Method, prompt: str, lvlm) -> dict[str, Any]:
