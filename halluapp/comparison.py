@@ -71,10 +71,10 @@ def _load(settings: Settings) -> Loaded:
     lvlm, notice = catalog.load(settings.model, settings.quantization, settings.device, settings.assets)
     if settings.detector != "pocket":
         return Loaded(lvlm, detectors.TransformersDetector(settings.detector), notice)
-    tower = lvlm.model.model.vision_tower
+    tower = lvlm.tower
     if settings.model != "pocket":  # the pocket detector brings its own copy of the tower that it was trained with
         device = settings.device if hasattr(tower, "features") else "cpu"  # where shared maps of the trunk would be
-        tower = catalog.load("pocket", "none", device, settings.assets)[0].model.model.vision_tower
+        tower = catalog.load("pocket", "none", device, settings.assets)[0].tower
     return Loaded(lvlm, detectors.PocketDetector(settings.assets / "pocket", tower), notice)
 
 
