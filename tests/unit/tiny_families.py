@@ -1,4 +1,4 @@
-"""A tiny real model of every family, saved as a checkpoint, loaded through the catalog, and transformers' processors."""
+"""A tiny real model of every family, loaded through the catalog, and the processors of transformers beside it."""
 
 from __future__ import annotations
 
@@ -232,9 +232,13 @@ def _projector(kind: str, model):
     return model.model.get_submodule(path)
 
 
-@cache
 def lvlm(kind: str, quantization: str = "none") -> LVLM:
     """The tiny model of a family, loaded once."""
+    return _loaded(kind, quantization)
+
+
+@cache
+def _loaded(kind: str, quantization: str) -> LVLM:
     return catalog.load(str(folder(kind)), quantization, "cpu", Path(_home.name) / "assets")[0]
 
 
