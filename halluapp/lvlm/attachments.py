@@ -10,6 +10,7 @@ from safetensors import SafetensorError
 from torch import nn
 
 from halluapp.errors import InputError
+from halluapp.lvlm import quantize
 from halluapp.lvlm.base import LVLM, HalluSpace
 
 
@@ -53,6 +54,9 @@ def load_projector(lvlm: LVLM, path: Path) -> nn.Module:
     from safetensors.torch import load_file
 
     module = copy.deepcopy(lvlm.own_projector)
-    dtype = next(module.parameters()).dtype
-    module.load_state_dict({k: v.to(dtype) for k, v in load_file(path).items()})
-    return module.to(lvlm.device).eval().requires_grad_(False)
+    dtype = lvlm.decoder.get_input_embeddings().weight.dtype
+    for name in quantize.quantized_linears(module):  # of a checkpoint that came with its projector quantized
+        layer = module.get_submodule(name)
+        module.set_submodule(name, nn.Linear(layer.in_features, layer.out_features, layer.bias is not None))
+    module.load_state_dict(load_file(path))
+    return module.to(lvlm.device, dtype).eval().requires_grad_(False)

@@ -81,11 +81,27 @@ class LVLM(ABC):
         """Runs the vision tower once; with noise_step > 0 on noised pixels (VCD), the same for the same seed."""
         given = self.pixels(photo)
         given["pixel_values"] = self._noised(given["pixel_values"], noise_step, seed)
-        dtype = next(self.tower.parameters()).dtype
-        given = {key: value.to(self.device) if isinstance(value, Tensor) else value for key, value in given.items()}
-        given["pixel_values"] = given["pixel_values"].to(dtype)
+        given = self._placed(given)
         with torch.no_grad(), self.lock:
             return self.see(given)
+
+    def _placed(self, given: dict) -> dict:
+        """Tensors on the model's device, pixels in the tower's precision."""
+        given = {key: value.to(self.device) if isinstance(value, Tensor) else value for key, value in given.items()}
+        return given | {"pixel_values": given["pixel_values"].to(next(self.tower.parameters()).dtype)}
+
+    def native_inputs(self, photo: Image.Image, prompt: str) -> dict[str, Tensor]:
+        """What transformers' own `generate` takes for a photo and a prompt (to measure and to check against)."""
+        given = self._placed(self.pixels(photo))
+        seen = self.look(photo)
+        ids = self.expanded(self.prompt_ids(prompt, "photo"), seen, len(self.visual_tokens(seen, prompt)))
+        row = torch.tensor([ids], device=self.device)
+        tensors = {key: value for key, value in given.items() if isinstance(value, Tensor)}
+        return {"input_ids": row, "attention_mask": torch.ones_like(row), **tensors, **self._further(row, prompt)}
+
+    def _further(self, row: Tensor, prompt: str) -> dict[str, Tensor]:
+        """What else this family's `generate` takes."""
+        return {}
 
     def pixels(self, photo: Image.Image) -> dict:
         """What the checkpoint's image processor makes of a photo: normalised "pixel_values", their layout."""

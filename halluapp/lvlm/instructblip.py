@@ -49,13 +49,7 @@ class InstructBlip(LVLM):
     @torch.no_grad()
     def visual_tokens(self, visual: Visual, prompt: str, projector: nn.Module | None = None) -> Tensor:
         """The Q-Former's queries [n, d] for this photo and this prompt, projected to [n, D]."""
-        read = self.qformer_tokenizer(
-            self._harmless(prompt, self.qformer_tokenizer),
-            truncation=True,  # BERT has 512 positions
-            max_length=self.model.config.qformer_config.max_position_embeddings,
-            return_tensors="pt",
-        )
-        ids, queries = read["input_ids"].to(self.device), self.model.query_tokens
+        ids, queries = self._asked(prompt), self.model.query_tokens
         with self.lock:
             asked = self.model.qformer(
                 input_ids=ids,
@@ -65,6 +59,20 @@ class InstructBlip(LVLM):
                 encoder_attention_mask=ids.new_ones(1, len(visual.features)),
             )
         return self.project(asked.last_hidden_state[0, : queries.shape[1]], projector)
+
+    def _asked(self, prompt: str) -> Tensor:
+        """The prompt as the Q-Former reads it: ids [1, T]."""
+        read = self.qformer_tokenizer(
+            self._harmless(prompt, self.qformer_tokenizer),
+            truncation=True,  # BERT has 512 positions
+            max_length=self.model.config.qformer_config.max_position_embeddings,
+            return_tensors="pt",
+        )
+        return read["input_ids"].to(self.device)
+
+    def _further(self, row: Tensor, prompt: str) -> dict[str, Tensor]:
+        ids = self._asked(prompt)
+        return {"qformer_input_ids": ids, "qformer_attention_mask": torch.ones_like(ids)}
 
     def prompt_ids(self, prompt: str, view: str) -> list[int]:
         """The photo stands before the start token; see the base class for the views."""

@@ -37,11 +37,20 @@ def load_checkpoint(source: str | Path, name: str, quantization: str, device: st
     except InputError:
         raise
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, ImportError, SafetensorError) as error:
-        reason = " ".join(str(error).split())[:160]
         raise InputError(
-            f"The model {name} could not be loaded ({reason}); check the name or folder and the network, "
+            f"The model {name} could not be loaded ({_reason(error)}); check the name or folder and the network, "
             "or use the embedded model: --model pocket"
         ) from error
+
+
+def _reason(error: Exception) -> str:
+    """A few words; of transformers' advice only the beginning, without addresses."""
+    text = " ".join(str(error).split())
+    if "connect to" in text or "offline" in text.lower():
+        return "the hub cannot be reached and the model is not in the local cache"
+    if "Repo id must be" in text:
+        return "this is neither a folder nor a name on the hub"
+    return text[:160]
 
 
 def _quiet() -> None:
@@ -50,6 +59,7 @@ def _quiet() -> None:
     logging.set_verbosity_error()  # load reports and progress bars are noise between lines of results
     logging.disable_progress_bar()
     getLogger("bitsandbytes").setLevel(ERROR)  # it reports each start that an optional package is missing
+    getLogger("huggingface_hub").setLevel(ERROR)  # and this one each of five attempts without a network
 
 
 def _load(source, name: str, quantization: str, device: str) -> tuple[LVLM, str]:

@@ -63,12 +63,12 @@ def available() -> bool:
 
 
 def quantized_linears(model: nn.Module) -> dict[str, nn.Module]:
-    """All 4-bit linear layers by name (empty for a dense model)."""
+    """All 4-bit and 8-bit linear layers by name (empty for a dense model)."""
     if not available():
         return {}
-    import bitsandbytes
+    from bitsandbytes.nn import Linear4bit, Linear8bitLt
 
-    return {name: module for name, module in model.named_modules() if isinstance(module, bitsandbytes.nn.Linear4bit)}
+    return {name: part for name, part in model.named_modules() if isinstance(part, Linear4bit | Linear8bitLt)}
 
 
 def keep_portable_layout(model: nn.Module) -> int:

@@ -68,6 +68,9 @@ class Qwen25VL(LVLM):
     def _deep(self, seen) -> tuple[Tensor, ...]:
         return ()
 
+    def _further(self, row: Tensor, prompt: str) -> dict[str, Tensor]:
+        return {"mm_token_type_ids": (row == self.image_token).int()}
+
     def project(self, features: Tensor, projector: nn.Module | None = None) -> Tensor:
         """Patch features [N, d] -> visual tokens [n, D]: the merger joins neighbouring patches."""
         return (projector or self.own_projector)(features)

@@ -103,6 +103,14 @@ def test_the_baseline_is_what_transformers_generates(kind, quantization, seed, p
     assert answer.ids == made[0, given["input_ids"].shape[1] :].tolist()
 
 
+@over_families
+def test_native_inputs_are_those_of_transformers(kind) -> None:
+    for seed, prompt in ((0, OPEN), (1, CHOICE)):
+        mine, given = lvlm(kind).native_inputs(photo(seed), prompt), inputs(kind, "none", prompt, seed)
+        assert mine.keys() == given.keys()
+        assert all(torch.equal(mine[key], given[key]) for key in mine)
+
+
 @over_models
 def test_one_batch_equals_each_method_alone(kind, quantization) -> None:
     """Two photos of other shapes, prompts of different length, five panels: 16 rows with different padding."""
