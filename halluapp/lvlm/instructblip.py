@@ -25,7 +25,8 @@ class InstructBlip(LVLM):
     @property
     def end_tokens(self) -> frozenset[int]:
         configured = self.model.language_model.generation_config.eos_token_id
-        return super().end_tokens | {i for i in (configured if isinstance(configured, list) else [configured]) if i}
+        ids = configured if isinstance(configured, list) else [configured]
+        return super().end_tokens | {i for i in ids if i is not None}
 
     @property
     def tower(self) -> nn.Module:

@@ -84,7 +84,15 @@ def _load(source, name: str, quantization: str, device: str) -> tuple[LVLM, str]
         quantize.keep_portable_layout(model)
     processor = transformers.AutoImageProcessor.from_pretrained(source)
     lvlm = family(model, tokenizer, processor, name, quantization, **more)
+    _check_template(lvlm)
     return lvlm, notice or _seen_through_quantization(lvlm)
+
+
+def _check_template(lvlm: LVLM) -> None:
+    try:
+        lvlm.prompt_ids("?", "photo")
+    except Exception as error:  # templates are programs: whatever goes wrong in one of them
+        raise InputError(f"The chat template of {lvlm.name} has no place for a photo beside the prompt.") from error
 
 
 def _family(config, name: str) -> tuple[type[LVLM], type]:

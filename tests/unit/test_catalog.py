@@ -88,6 +88,8 @@ def test_a_checkpoint_without_a_chat_template_is_refused_or_speaks_as_its_family
     (made / "chat_template.jinja").unlink()
     model = catalog.load(str(made), "none", "cpu", tmp_path)[0]
     assert model.chat("Is it?") == "USER: <image>\nIs it? ASSISTANT:"
+    (made / "chat_template.json").write_text(json.dumps({"chat_template": "{{ messages[0].content.strip() }}"}))
+    assert "no place for a photo" in _error(str(made))
     (made / "chat_template.json").write_text(json.dumps({"chat_template": "<image> {{ messages[0].role }}"}))
     assert catalog.load(str(made), "none", "cpu", tmp_path)[0].chat("x") == "<image> user"
 

@@ -6,6 +6,8 @@ import copy
 from itertools import zip_longest
 
 import pytest
+import tiny
+import tiny_families
 import torch
 from test_lvlm import SMUGGLED
 from tiny import CHOICE, OPEN, PROMPTS, YES_NO, Answer, Recorded, hooks, run, run_many
@@ -15,6 +17,7 @@ from tiny_families import (
     MODELS,
     QWEN,
     SMOL,
+    folder,
     from_scratch,
     inputs,
     lvlm,
@@ -26,7 +29,7 @@ from tiny_families import (
 from halluapp.decoding import engine
 from halluapp.decoding.engine import Job
 from halluapp.decoding.plan import Sampling
-from halluapp.lvlm import quantize
+from halluapp.lvlm import catalog, quantize
 from halluapp.methods import VDD, AdaVIB, Baseline, Calibration, Nullu
 from halluapp.training import hallu_space
 
@@ -255,6 +258,18 @@ def test_photos_of_other_shapes_have_other_layouts() -> None:
     assert all(len(visual(kind, "none", 0).deep) == (2 if kind == "qwen3_vl" else 0) for kind in KINDS)
 
 
+@over_families
+@pytest.mark.parametrize("size", [(1, 1), (3, 150), (150, 3), (1, 50), (333, 777)], ids=str)
+def test_photos_of_any_shape_can_be_seen(kind, size, monkeypatch) -> None:
+    model, odd = lvlm(kind), tiny.photo(1, size)
+    monkeypatch.setattr(tiny_families, "photo", lambda _seed: odd)
+    seen = model.look(odd)
+    tokens = model.visual_tokens(seen, OPEN)
+    ids = model.expanded(model.prompt_ids(OPEN, "photo"), seen, len(tokens))
+    assert ids == inputs(kind, "none", OPEN)["input_ids"][0].tolist() and tokens.isfinite().all()
+    assert len(run(model, seen, OPEN, [Baseline(), VDD()], max_new_tokens=2, ignore_end=True)["vdd"].ids) == 2
+
+
 @pytest.mark.parametrize("kind", SMOL)
 def test_a_photo_without_tiles_is_one_image(kind, monkeypatch) -> None:
     model = lvlm(kind)
@@ -282,3 +297,16 @@ def test_instructblip_queries_depend_on_the_prompt() -> None:
     one, same, other = (model.visual_tokens(seen, prompt) for prompt in (OPEN, OPEN, YES_NO))
     assert torch.equal(one, same) and (one - other).abs().max() > 0.01
     assert len(model.visual_tokens(seen, "long " * 2000)) == len(one)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@over_families
+@pytest.mark.parametrize("quantization", ["none", "nf4", "int8"])
+def test_all_panels_run_on_a_gpu(kind, quantization, tmp_path) -> None:
+    model, _ = catalog.load(str(folder(kind)), quantization, "cuda", tmp_path)
+    made = run(model, model.look(photo()), OPEN, _panels(), max_new_tokens=STEPS, ignore_end=True)
+    assert all(len(answer.ids) == STEPS for answer in made.values())
+    given = model.native_inputs(photo(), OPEN)
+    first = model.model.generate(**given, do_sample=False, max_new_tokens=1)[0, -1]
+    assert made["baseline"].ids[0] == int(first)
