@@ -71,10 +71,10 @@ def _load(settings: Settings) -> Loaded:
     lvlm, notice = catalog.load(settings.model, settings.quantization, settings.device, settings.assets)
     if settings.detector != "pocket":
         return Loaded(lvlm, detectors.TransformersDetector(settings.detector), notice)
-    tower = lvlm.model.model.vision_tower
+    tower = lvlm.tower
     if settings.model != "pocket":  # the pocket detector brings its own copy of the tower that it was trained with
         device = settings.device if hasattr(tower, "features") else "cpu"  # where shared maps of the trunk would be
-        tower = catalog.load("pocket", "none", device, settings.assets)[0].model.model.vision_tower
+        tower = catalog.load("pocket", "none", device, settings.assets)[0].tower
     return Loaded(lvlm, detectors.PocketDetector(settings.assets / "pocket", tower), notice)
 
 
@@ -126,9 +126,9 @@ def _check_range(name: str, value, least, most, whole: bool = False) -> None:
         raise InputError(f"{name[:1].upper()}{name[1:]} must be {kind} from {least} to {most}, not {value!r}.")
 
 
-def _check_fits(request: Request, lvlm: LVLM, image_tokens: int) -> None:
+def _check_fits(request: Request, lvlm: LVLM, visual) -> None:
     """Raises InputError where photo, prompt and answer together are longer than what the model was trained to read."""
-    prompt = len(lvlm.prompt_ids(request.prompt, "photo")) + image_tokens
+    prompt = lvlm.prompt_length(request.prompt, visual)
     most = lvlm.context_length
     if prompt + request.sampling.max_new_tokens > most:
         raise InputError(
@@ -173,7 +173,7 @@ def events(request: Request, loaded: Loaded, stop: Callable[[], bool] = lambda: 
 
     yield Status("Looking at the photo…")
     visual = loaded.lvlm.look(request.photo)
-    _check_fits(request, loaded.lvlm, len(visual.features))
+    _check_fits(request, loaded.lvlm, visual)
     detections = _detect(loaded, request.photo, visual)
     yield Detected(detections, loaded.detector.labels, loaded.detector.name)
     yield Started([_about(method, request.prompt, loaded.lvlm) for method in request.methods])
