@@ -77,7 +77,9 @@ def _command(commands, name: str, help: str, run) -> argparse.ArgumentParser:
 
 
 def _add_methods(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--methods", default=None, help="names separated by commas (default: all)")
+    command.add_argument(
+        "--methods", default=None, help="names separated by commas (default: the five panels of the page)"
+    )
     command.add_argument("--set", action="append", default=[], metavar="METHOD.PARAMETER=VALUE", dest="assignments")
 
 
@@ -89,7 +91,7 @@ def _settings(options) -> Settings:
 
 def _methods(options) -> list:
     """Method objects from --methods and --set."""
-    from halluapp.methods import METHODS, create
+    from halluapp.methods import create, defaults
 
     parameters: dict[str, dict] = {}
     for item in options.assignments:
@@ -101,7 +103,7 @@ def _methods(options) -> list:
             parameters.setdefault(name, {})[key] = json.loads(value)
         except ValueError:
             parameters.setdefault(name, {})[key] = value
-    names = [name.strip() for name in options.methods.split(",")] if options.methods else list(METHODS)
+    names = [name.strip() for name in options.methods.split(",")] if options.methods else defaults()
     if unused := set(parameters) - set(names):
         raise InputError(f"--set names {', '.join(sorted(unused))}, which is not among the methods.")
     return [create(name, **parameters.get(name, {})) for name in names]

@@ -89,7 +89,8 @@ def make_request(
     seed: int = 0,
     threshold: float = THRESHOLD,
 ) -> Request:
-    """Checks everything a person typed. photo: path, bytes or image. methods: names or Method objects (None: all).
+    """Checks everything a person typed. photo: path, bytes or image. methods: names or Method objects (None: the
+    default panels).
 
     Raises InputError with one sentence.
     """
@@ -100,8 +101,8 @@ def make_request(
         raise InputError(f"The prompt has {len(prompt):,} characters; use at most {MOST_PROMPT:,}.")
     if any("\ud800" <= character <= "\udfff" for character in prompt):  # bytes of a command line that are not UTF-8
         raise InputError("The prompt holds characters that are not text; type it again.")
-    asked = registry.METHODS if methods is None else methods
-    chosen = [registry.create(item) if isinstance(item, str) else item for item in asked]
+    wanted = registry.defaults() if methods is None else methods
+    chosen = [registry.create(item) if isinstance(item, str) else item for item in wanted]
     if not chosen:
         raise InputError("No method is chosen; switch on at least one.")
     if not all(isinstance(method, Method) for method in chosen):
@@ -128,7 +129,12 @@ def _check_range(name: str, value, least, most, whole: bool = False) -> None:
 
 def _check_fits(request: Request, lvlm: LVLM, image_tokens: int) -> None:
     """Raises InputError where photo, prompt and answer together are longer than what the model was trained to read."""
-    prompt = len(lvlm.prompt_ids(request.prompt, "photo")) + image_tokens
+    from halluapp.decoding.plan import asked
+
+    prefixes = {
+        asked(request.prompt, row.instruction) for method in request.methods for row in method.rows(request.prompt)
+    }
+    prompt = max(len(lvlm.prompt_ids(prefix, "photo")) for prefix in prefixes) + image_tokens
     most = lvlm.context_length
     if prompt + request.sampling.max_new_tokens > most:
         raise InputError(
@@ -146,15 +152,16 @@ def _detect(loaded: Loaded, photo, visual) -> list[dict]:
 def stream(request: Request, loaded: Loaded, stop: Callable[[], bool] = lambda: False) -> Iterator[Event]:
     """Runs a comparison; yields events and ends with Done(report). Closing the generator stops decoding."""
     from halluapp.decoding import engine
+    from halluapp.decoding.views import Views
 
     yield Status("Looking at the photo…")
-    visual = loaded.lvlm.look(request.photo)
-    _check_fits(request, loaded.lvlm, len(visual.features))
-    detections = _detect(loaded, request.photo, visual)
+    views = Views(loaded.lvlm, request.photo, request.sampling.seed)
+    _check_fits(request, loaded.lvlm, len(views.clean.features))
+    detections = _detect(loaded, request.photo, views.clean)
     yield Detected(detections, loaded.detector.labels, loaded.detector.name)
     yield Started([_about(method, request.prompt, loaded.lvlm) for method in request.methods])
     panels = {method.name: {"text": "", "tokens": [], "end": None} for method in request.methods}
-    job = engine.Job(visual, request.prompt, list(request.methods))
+    job = engine.Job(views, request.prompt, list(request.methods))
     for event in engine.decode(loaded.lvlm, job, request.sampling, stop):
         panel = panels[event.method]
         if isinstance(event, Decoded):
@@ -230,12 +237,13 @@ def texts(request: Request, loaded: Loaded) -> dict[str, str]:
 def texts_of(requests: list[Request], loaded: Loaded) -> list[dict[str, str]]:
     """The texts of several requests, decoded in one batch; all must share their sampling (else ValueError)."""
     from halluapp.decoding import engine
+    from halluapp.decoding.views import Views
 
     if not requests:
         return []
     if any(request.sampling != requests[0].sampling for request in requests):
         raise ValueError("requests of one batch must share their sampling")
-    jobs = [engine.Job(loaded.lvlm.look(r.photo), r.prompt, list(r.methods)) for r in requests]
+    jobs = [engine.Job(Views(loaded.lvlm, r.photo, r.sampling.seed), r.prompt, list(r.methods)) for r in requests]
     found: list[dict[str, str]] = [{} for _ in requests]
     for index, event in engine.decode_many(loaded.lvlm, jobs, requests[0].sampling):
         if isinstance(event, Decoded):

@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from halluapp.decoding.interventions import applied
-from halluapp.decoding.plan import Prefix
+from halluapp.decoding.plan import Prefix, asked
+from halluapp.decoding.views import Views
 from halluapp.lvlm.base import LVLM, Visual
 from halluapp.methods.base import Intervention
 
@@ -39,12 +40,15 @@ class RowBatch:
 
 
 def prefill(
-    lvlm: LVLM, prefixes: tuple[Prefix, ...], prompts: list[str], visuals: list[Visual]
+    lvlm: LVLM, prefixes: tuple[Prefix, ...], prompts: list[str], views: list[Views]
 ) -> tuple[RowBatch, Tensor]:
     """One forward over all distinct prefixes, left-padded -> (their rows, logits of the first token [P, V])."""
     from transformers import DynamicCache
 
-    rows = [_embed(lvlm, prefix, prompts[prefix.job], visuals[prefix.job]) for prefix in prefixes]
+    rows = [
+        _embed(lvlm, prefix, asked(prompts[prefix.job], prefix.instruction), views[prefix.job].at(prefix.noise_step))
+        for prefix in prefixes
+    ]
     longest = max(len(row) for row in rows)
     embeds = rows[0].new_zeros(len(rows), longest, rows[0].shape[-1])
     mask = torch.zeros(len(rows), longest, dtype=torch.long, device=embeds.device)
@@ -67,5 +71,5 @@ def _embed(lvlm: LVLM, prefix: Prefix, prompt: str, visual: Visual) -> Tensor:
     change = prefix.intervention
     if change is not None and change.projector:
         other = lvlm.project(visual.features, lvlm.projector(change.projector))
-        tokens = other if change.strength == 1 else (1 - change.strength) * tokens + change.strength * other
+        tokens = other if change.blend == 1 else (1 - change.blend) * tokens + change.blend * other
     return lvlm.embed(ids, tokens)

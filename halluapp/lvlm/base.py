@@ -76,8 +76,8 @@ class LVLM(ABC):
         """The decoder layers."""
 
     @abstractmethod
-    def look(self, photo: Image.Image) -> Visual:
-        """Runs the vision tower once."""
+    def look(self, photo: Image.Image, noise_step: int = 0, seed: int = 0) -> Visual:
+        """Runs the vision tower once; with noise_step > 0 on pixels that VCD's diffusion noised, seeded."""
 
     @abstractmethod
     def project(self, features: Tensor, projector: nn.Module | None = None) -> Tensor:
@@ -100,6 +100,11 @@ class LVLM(ABC):
 
         mask [R, past + new], positions [R, new], and either ids [R, new] or embeds [R, new, D].
         """
+
+    def read_out(self, hidden: Tensor) -> Tensor:
+        """Residual stream [..., D] after any decoder layer -> logits [..., V] in float32: final norm, then LM head."""
+        with self.lock:
+            return self.model.lm_head(self.model.model.language_model.norm(hidden)).float()
 
     def output_projection(self, layer: int) -> nn.Module:
         """The module of a decoder layer that writes the MLP's output into the residual stream."""

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from halluapp.lvlm.base import LVLM, Visual
+from halluapp.lvlm.diffusion import diffuse
 
 
 class Llava(LVLM):
@@ -21,9 +22,12 @@ class Llava(LVLM):
         return self.model.model.language_model.layers
 
     @torch.no_grad()
-    def look(self, photo) -> Visual:
+    def look(self, photo, noise_step: int = 0, seed: int = 0) -> Visual:
         tower = self.model.model.vision_tower
         pixels = self.image_processor(photo, return_tensors="pt")["pixel_values"]
+        if noise_step:
+            noise = torch.randn(pixels.shape, generator=torch.Generator().manual_seed(seed))
+            pixels = diffuse(pixels, noise_step, noise)
         pixels = pixels.to(self.device, next(tower.parameters()).dtype)
         maps: tuple[Tensor, ...] = ()
         with self.lock:

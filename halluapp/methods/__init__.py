@@ -9,10 +9,22 @@ from halluapp.methods.adavib import AdaVIB
 from halluapp.methods.base import Method
 from halluapp.methods.baseline import Baseline
 from halluapp.methods.calibration import Calibration
+from halluapp.methods.deco import DeCo
+from halluapp.methods.dola import DoLa
+from halluapp.methods.icd import ICD
+from halluapp.methods.m3id import M3ID
 from halluapp.methods.nullu import Nullu
+from halluapp.methods.vcd import VCD
 from halluapp.methods.vdd import VDD
 
-METHODS: dict[str, type[Method]] = {method.name: method for method in (Baseline, Nullu, AdaVIB, VDD, Calibration)}
+METHODS: dict[str, type[Method]] = {
+    method.name: method for method in (Baseline, Nullu, AdaVIB, VDD, Calibration, VCD, ICD, M3ID, DoLa, DeCo)
+}
+
+
+def defaults() -> list[str]:
+    """Names of the methods that are on when nobody chooses."""
+    return [name for name, method in METHODS.items() if method.default]
 
 
 def create(name: str, /, **parameters) -> Method:

@@ -14,7 +14,7 @@ import gradio as gr
 
 from halluapp import comparison, report
 from halluapp.errors import InputError
-from halluapp.methods import METHODS
+from halluapp.methods import METHODS, defaults
 from halluapp.settings import Settings
 from halluapp.ui import examples, fold, panels, parameters, texts
 
@@ -35,7 +35,7 @@ def build(settings: Settings) -> dict[str, Any]:
     """Builds the tab and connects its events -> components by name."""
     with gr.Sidebar(position="right", open=False, label="Settings"):
         chosen = gr.CheckboxGroup(
-            [(method.title, name) for name, method in METHODS.items()], value=list(METHODS), label=texts.METHODS,
+            [(method.title, name) for name, method in METHODS.items()], value=defaults(), label=texts.METHODS,
             info=texts.METHODS_HELP, elem_id="methods",
         )  # fmt: skip
         threshold = gr.Slider(
