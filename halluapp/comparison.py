@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 __all__ = ["Loaded", "Request", "compare", "load", "make_request", "read_photo", "stream", "texts"]
 MOST_PROMPT = 2000  # characters
 MOST_TOKENS = 512
+MOST_PANELS = 12
+MOST_STOPS, MOST_STOP = 8, 40  # stop strings, and characters of one
 THRESHOLD = 0.5
 
 
@@ -88,11 +90,12 @@ def make_request(
     top_k: int = 0,
     seed: int = 0,
     threshold: float = THRESHOLD,
+    repetition_penalty: float = 0.0,
+    stop: Sequence[str] = (),
 ) -> Request:
     """Checks everything a person typed. photo: path, bytes or image. methods: names or Method objects (None: the
-    default panels).
-
-    Raises InputError with one sentence.
+    default panels); "nullu+vdd" stacks two. repetition_penalty: 1 to 2 for every method, 0 for each method's own. stop:
+    strings that end an answer. Raises InputError with one sentence.
     """
     prompt = prompt.strip() if isinstance(prompt, str) else ""
     if not prompt:
@@ -110,14 +113,31 @@ def make_request(
     names = [method.name for method in chosen]
     if len(set(names)) < len(names):
         raise InputError("A method is named twice; name each once.")
+    if len(names) > MOST_PANELS:
+        raise InputError(f"{len(names)} panels are chosen; compare at most {MOST_PANELS} at once.")
     _check_range("max new tokens", max_new_tokens, 1, MOST_TOKENS, whole=True)
     _check_range("temperature", temperature, 0, 2)
     _check_range("top-p", top_p, 0.01, 1)
     _check_range("top-k", top_k, 0, 1000, whole=True)
     _check_range("seed", seed, 0, 2**32 - 1, whole=True)
     _check_range("threshold", threshold, 0, 1)
-    sampling = Sampling(int(max_new_tokens), float(temperature), float(top_p), int(top_k), int(seed))
+    if repetition_penalty != 0:
+        _check_range("repetition penalty", repetition_penalty, 1, 2)
+    sampling = Sampling(
+        int(max_new_tokens), float(temperature), float(top_p), int(top_k), int(seed),
+        repetition_penalty=float(repetition_penalty), stop=_checked_stop(stop),
+    )  # fmt: skip
     return Request(read_photo(photo), prompt, tuple(chosen), sampling, float(threshold))
+
+
+def _checked_stop(stop: Sequence[str]) -> tuple[str, ...]:
+    """Stop strings as they are used. A string of spaces would end an answer at its first word; say so instead."""
+    given = [stop] if isinstance(stop, str) else stop
+    if not isinstance(given, list | tuple) or not all(isinstance(one, str) and one.strip(" ") for one in given):
+        raise InputError("Stop strings must be texts that are more than spaces.")
+    if len(given) > MOST_STOPS or any(len(one) > MOST_STOP for one in given):
+        raise InputError(f"Use at most {MOST_STOPS} stop strings of at most {MOST_STOP} characters.")
+    return tuple(dict.fromkeys(given))
 
 
 def _check_range(name: str, value, least, most, whole: bool = False) -> None:
