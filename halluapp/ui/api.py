@@ -20,11 +20,12 @@ def build(settings: Settings, photo_input: Callable[..., gr.Image]) -> None:
         photo: str, prompt: str, methods: str, max_new_tokens: float, temperature: float, seed: float
     ) -> dict[str, Any]:
         """Decodes one photo and prompt under several hallucination-mitigation methods and judges every object mention.
+        Known methods: {known}.
 
         Args:
             photo: image file
             prompt: question or instruction about the photo
-            methods: names separated by commas, nullu+vdd for a stacked one, empty for the page's five; known: {known}
+            methods: names separated by commas, nullu+vdd for a stacked one, empty for the page's five panels
             max_new_tokens: longest answer in tokens, 1 to 512
             temperature: 0 for greedy decoding, else up to 2
             seed: seed of sampling
