@@ -55,9 +55,9 @@ def run(settings: Settings, new_tokens: int = 60, rounds: int = 7) -> dict:
 
 
 def _rows() -> int:
-    from halluapp.methods import METHODS
+    from halluapp.methods import create, defaults
 
-    return sum(len(method().rows(PROMPT)) for method in METHODS.values())
+    return sum(len(create(name).rows(PROMPT)) for name in defaults())
 
 
 def photo():
@@ -89,10 +89,10 @@ def _five(loaded, new_tokens: int):
     """All methods with their defaults through the engine, traces included."""
     from halluapp.decoding import engine
     from halluapp.decoding.plan import Sampling
-    from halluapp.methods import METHODS
+    from halluapp.methods import create, defaults
 
     def work() -> None:
-        job = engine.Job(loaded.lvlm.look(photo()), PROMPT, [method() for method in METHODS.values()])
+        job = engine.Job(loaded.lvlm.look(photo()), PROMPT, [create(name) for name in defaults()])
         for _ in engine.decode(loaded.lvlm, job, Sampling(new_tokens, ignore_end=True)):
             pass
 
@@ -109,17 +109,18 @@ def _sequential(loaded, new_tokens: int):
     from halluapp.decoding.batch import prefill
     from halluapp.decoding.interventions import applied
     from halluapp.decoding.plan import Prefix
-    from halluapp.methods import METHODS
+    from halluapp.decoding.views import Views
+    from halluapp.methods import create, defaults
     from halluapp.methods.base import Step
 
     lvlm = loaded.lvlm
 
     @torch.no_grad()
     def work() -> None:
-        for method in (kind() for kind in METHODS.values()):
-            visual, ids = lvlm.look(photo()), []
-            prefixes = [Prefix(0, row.view, row.intervention) for row in method.rows(PROMPT)]
-            rows = [prefill(lvlm, (prefix,), [PROMPT], [visual]) for prefix in prefixes]
+        for method in map(create, defaults()):
+            views, ids = Views(lvlm, photo()), []
+            prefixes = [Prefix.of(0, row) for row in method.rows(PROMPT)]
+            rows = [prefill(lvlm, (prefix,), [PROMPT], [views]) for prefix in prefixes]
             logits = torch.cat([first for _, first in rows])
             for index in range(new_tokens):
                 ids.append(int(method.combine(logits, Step(index, PROMPT, tuple(ids)), lvlm).scores.argmax()))

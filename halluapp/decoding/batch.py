@@ -8,7 +8,8 @@ import torch
 from torch import Tensor
 
 from halluapp.decoding.interventions import applied
-from halluapp.decoding.plan import Prefix
+from halluapp.decoding.plan import Prefix, asked
+from halluapp.decoding.views import Views
 from halluapp.lvlm.base import LVLM, Embedded, Visual
 from halluapp.methods.base import Intervention
 
@@ -39,12 +40,15 @@ class RowBatch:
 
 
 def prefill(
-    lvlm: LVLM, prefixes: tuple[Prefix, ...], prompts: list[str], visuals: list[Visual]
+    lvlm: LVLM, prefixes: tuple[Prefix, ...], prompts: list[str], views: list[Views]
 ) -> tuple[RowBatch, Tensor]:
     """One forward over all distinct prefixes, left-padded -> (their rows, logits of the first token [P, V])."""
     from transformers import DynamicCache
 
-    rows = [_embed(lvlm, prefix, prompts[prefix.job], visuals[prefix.job]) for prefix in prefixes]
+    rows = [
+        _embed(lvlm, prefix, asked(prompts[prefix.job], prefix.instruction), views[prefix.job].at(prefix.noise_step))
+        for prefix in prefixes
+    ]
     embeds, mask, positions, spots = _padded(rows)
     following = torch.stack([row.positions.max() + 1 for row in rows])
     deep = tuple(torch.cat(level) for level in zip(*(row.deep for row in rows if row.deep), strict=True))
@@ -78,5 +82,5 @@ def _embed(lvlm: LVLM, prefix: Prefix, prompt: str, visual: Visual) -> Embedded:
     change = prefix.intervention
     if change is not None and change.projector:
         other = lvlm.visual_tokens(visual, prompt, lvlm.projector(change.projector))
-        tokens = other if change.strength == 1 else (1 - change.strength) * tokens + change.strength * other
+        tokens = other if change.blend == 1 else (1 - change.blend) * tokens + change.blend * other
     return lvlm.read(ids, visual, tokens)

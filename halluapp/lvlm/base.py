@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from halluapp.errors import MissingWeights
-from halluapp.lvlm.noise import diffuse
+from halluapp.lvlm.diffusion import diffuse
 from halluapp.lvlm.parts import Embedded, HalluSpace, Visual
 from halluapp.lvlm.unpack import Unpacked
 
@@ -125,8 +125,10 @@ class LVLM(ABC):
         return dict(self.image_processor(photo, return_tensors="pt"))
 
     def _noised(self, pixels: Tensor, noise_step: int, seed: int) -> Tensor:
-        """Diffuses normalised pixels (Leng et al. 2024, VCD); step 0 leaves them as they are."""
-        return diffuse(pixels, noise_step, seed)
+        """Diffuses normalised pixels (Leng et al. 2024, VCD), with the same noise on every device; step 0: none."""
+        if noise_step == 0:
+            return pixels
+        return diffuse(pixels, noise_step, torch.randn(pixels.shape, generator=torch.Generator().manual_seed(seed)))
 
     @abstractmethod
     def see(self, given: dict) -> Visual:
@@ -250,6 +252,11 @@ class LVLM(ABC):
     def _deep_arguments(self, deep) -> dict:
         """How this family's decoder takes visual tokens for its first layers."""
         return {}
+
+    def read_out(self, hidden: Tensor) -> Tensor:
+        """Residual stream [..., D] after any decoder layer -> logits [..., V] in float32: final norm, then LM head."""
+        with self.lock:
+            return self.head(self.decoder.norm(hidden)).float()
 
     def output_projection(self, layer: int) -> nn.Module:
         """The module of a decoder layer that writes the MLP's output into the residual stream."""

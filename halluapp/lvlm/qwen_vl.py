@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from halluapp.lvlm.base import LVLM, Visual
-from halluapp.lvlm.noise import diffuse
+from halluapp.lvlm.diffusion import diffuse
 
 # The processors allow 16,384 visual tokens a photo; every panel holds a cache of its own of them.
 MOST_VISUAL_TOKENS = 1280
@@ -45,10 +45,14 @@ class Qwen25VL(LVLM):
 
     def _noised(self, pixels: Tensor, noise_step: int, seed: int) -> Tensor:
         """Patches [n, C * T * P * P] hold a still photo T times: both copies get the same noise."""
+        if noise_step == 0:
+            return pixels
         vision = self.model.config.vision_config
         parted = pixels.unflatten(1, (vision.in_channels, vision.temporal_patch_size, -1))
-        once = (parted.shape[0], parted.shape[1], 1, parted.shape[3])
-        return diffuse(parted, noise_step, seed, once).flatten(1)
+        once = torch.randn(
+            (parted.shape[0], parted.shape[1], 1, parted.shape[3]), generator=torch.Generator().manual_seed(seed)
+        )
+        return diffuse(parted, noise_step, once.expand_as(parted)).flatten(1)
 
     def see(self, given: dict) -> Visual:
         grid = given["image_grid_thw"]

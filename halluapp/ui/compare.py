@@ -14,7 +14,7 @@ import gradio as gr
 
 from halluapp import comparison, report
 from halluapp.errors import InputError
-from halluapp.methods import METHODS
+from halluapp.methods import METHODS, defaults
 from halluapp.settings import Settings
 from halluapp.ui import examples, fold, panels, parameters, texts
 
@@ -35,8 +35,12 @@ def build(settings: Settings, elsewhere: comparison.Runner | None = None) -> dic
     """Builds the tab and connects its events -> components by name."""
     with gr.Sidebar(position="right", open=False, label="Settings"):
         chosen = gr.CheckboxGroup(
-            [(method.title, name) for name, method in METHODS.items()], value=list(METHODS), label=texts.METHODS,
+            [(method.title, name) for name, method in METHODS.items()], value=defaults(), label=texts.METHODS,
             info=texts.METHODS_HELP, elem_id="methods",
+        )  # fmt: skip
+        stacked = gr.Dropdown(
+            parameters.stack_choices(), value=[], multiselect=True, label=texts.STACKED[0], info=texts.STACKED[1],
+            elem_id="stacked",
         )  # fmt: skip
         threshold = gr.Slider(
             0.05,
@@ -75,7 +79,7 @@ def build(settings: Settings, elsewhere: comparison.Runner | None = None) -> dic
     stage = panels.build()
     saved = gr.File(label=texts.REPORT, file_count="multiple", visible=False, elem_id="report")
     kept = gr.State(None)
-    inputs = [photo, prompt, chosen, threshold, *sampling, *widgets.values()]
+    inputs = [photo, prompt, chosen, stacked, threshold, *sampling, *widgets.values()]
     outputs = [stage, kept, saved, run, stop]
     handler = _runner(settings, list(widgets), elsewhere)
     shared = {"concurrency_id": "model", "concurrency_limit": 1, "show_progress": "hidden", "api_visibility": "private"}
@@ -90,7 +94,7 @@ def build(settings: Settings, elsewhere: comparison.Runner | None = None) -> dic
 
 
 def _sampling(settings: Settings) -> list[gr.components.Component]:
-    """Widgets: temperature, top-p, seed, most new tokens."""
+    """Widgets: temperature, top-p, seed, most new tokens, repetition penalty, stop strings."""
     with gr.Accordion(texts.SAMPLING, open=False):
         return [
             gr.Slider(0, 2, 0, step=0.05, label=texts.TEMPERATURE[0], info=texts.TEMPERATURE[1], elem_id="temperature"),
@@ -100,6 +104,8 @@ def _sampling(settings: Settings) -> list[gr.components.Component]:
                 1, comparison.MOST_TOKENS, settings.max_new_tokens, step=1, label=texts.MAX_TOKENS[0],
                 info=texts.MAX_TOKENS[1], elem_id="max-tokens",
             ),
+            gr.Slider(0, 2, 0, step=0.05, label=texts.REPETITION[0], info=texts.REPETITION[1], elem_id="repetition"),
+            gr.Textbox("", label=texts.STOP_STRINGS[0], info=texts.STOP_STRINGS[1], lines=1, elem_id="stop-strings"),
         ]  # fmt: skip
 
 
@@ -114,17 +120,38 @@ def _runner(settings: Settings, names: list[tuple[str, str]], elsewhere: compari
     """The run handler for these widgets. elsewhere: where events are made if not in this process."""
 
     def run(
-        request: gr.Request, photo, prompt, chosen, threshold, temperature, top_p, seed, max_tokens, *values
+        request: gr.Request,
+        photo,
+        prompt,
+        chosen,
+        stacked,
+        threshold,
+        temperature,
+        top_p,
+        seed,
+        max_tokens,
+        repetition,
+        stop_strings,
+        *values,
     ) -> Iterator[tuple]:
-        """Inputs: photo path, prompt, method names, threshold, sampling, method parameters.
+        """Inputs: photo path, prompt, method names, stacked names, threshold, sampling, method parameters.
 
         Outputs: stage state, kept state, report file, run button, stop button.
         """
         stopped = _running[request.session_hash] = threading.Event()
         try:
-            methods = parameters.methods_from(chosen, dict(zip(names, values, strict=True)))
+            methods = parameters.methods_from([*chosen, *(stacked or [])], dict(zip(names, values, strict=True)))
             wanted = comparison.make_request(
-                photo, prompt, methods, int(max_tokens), temperature, top_p, seed=int(seed or 0), threshold=threshold
+                photo,
+                prompt,
+                methods,
+                int(max_tokens),
+                temperature,
+                top_p,
+                seed=int(seed or 0),
+                threshold=threshold,
+                repetition_penalty=repetition,
+                stop=[line for line in stop_strings.splitlines() if line.strip()],
             )
             yield from _streamed(settings, wanted, stopped, elsewhere)
         except InputError as error:

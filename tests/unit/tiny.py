@@ -14,6 +14,7 @@ from safetensors.torch import save_file
 from halluapp.decoding import engine
 from halluapp.decoding.events import Decoded, Failed, Finished
 from halluapp.decoding.plan import Sampling
+from halluapp.decoding.views import Views
 from halluapp.lvlm import catalog
 from halluapp.lvlm.base import LVLM, HalluSpace, Visual
 from halluapp.methods.base import Combined, Method, Row
@@ -133,6 +134,12 @@ def visual(kind: str, quantization: str, seed: int = 0) -> Visual:
     return lvlm(kind, quantization).look(photo(seed))
 
 
+@cache
+def views(kind: str, quantization: str, seed: int = 0) -> Views:
+    """Photo `seed` as every method wants to see it."""
+    return Views(lvlm(kind, quantization), photo(seed))
+
+
 @dataclass
 class Answer:
     """What one method gave in one job."""
@@ -163,7 +170,7 @@ def run_many(model: LVLM, jobs: list[engine.Job], **sampling) -> dict[tuple[int,
     return answers
 
 
-def run(model: LVLM, seen: Visual, prompt: str, methods: list[Method], **sampling) -> dict[str, Answer]:
+def run(model: LVLM, seen: Visual | Views, prompt: str, methods: list[Method], **sampling) -> dict[str, Answer]:
     """Decodes one job to the end -> answers by method name."""
     answers = run_many(model, [engine.Job(seen, prompt, methods)], **sampling)
     return {name: answer for (_, name), answer in answers.items()}
@@ -187,6 +194,9 @@ class Recorded(Method):
 
     def rows(self, prompt: str) -> tuple[Row, ...]:
         return self.inner.rows(prompt)
+
+    def exits(self, lvlm: LVLM) -> tuple[int, ...]:
+        return self.inner.exits(lvlm)
 
     def prepare(self, lvlm: LVLM) -> None:
         self.inner.prepare(lvlm)
