@@ -239,6 +239,7 @@ def _report(request: Request, loaded: Loaded, detections: list[dict], panels: di
                 reason=getattr(end, "reason", None),
                 error=getattr(end, "error", None),
                 explanation=about["explanation"],
+                note=getattr(end, "note", ""),
             )
         )
     photo = request.photo
