@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from halluapp.errors import MissingWeights
-from halluapp.lvlm.noise import diffuse
+from halluapp.lvlm.diffusion import diffuse
 from halluapp.lvlm.parts import Embedded, HalluSpace, Visual
 
 if TYPE_CHECKING:
@@ -108,8 +108,14 @@ class LVLM(ABC):
         return dict(self.image_processor(photo, return_tensors="pt"))
 
     def _noised(self, pixels: Tensor, noise_step: int, seed: int) -> Tensor:
-        """Diffuses normalised pixels (Leng et al. 2024, VCD); step 0 leaves them as they are."""
-        return diffuse(pixels, noise_step, seed)
+        """Normalised pixels after VCD's diffusion, at step 0 themselves; drawn on the CPU: one seed, one noise."""
+        if not noise_step:
+            return pixels
+        return diffuse(pixels, noise_step, self._noise(pixels, torch.Generator().manual_seed(seed)))
+
+    def _noise(self, pixels: Tensor, generator: torch.Generator) -> Tensor:
+        """Standard normal noise of the pixels' shape."""
+        return torch.randn(pixels.shape, generator=generator)
 
     @abstractmethod
     def see(self, given: dict) -> Visual:
