@@ -187,6 +187,11 @@ class LVLM(ABC):
         spot = ids.index(self.image_token)
         return ids[:spot] + self.photo_ids(seen, count) + ids[spot + 1 :]
 
+    @torch.no_grad()
+    def photo_length(self, visual: Visual, prompt: str) -> int:
+        """How many places a photo takes in the prompt, marks of its layout included."""
+        return len(self.photo_ids(visual, len(self.visual_tokens(visual, prompt))))
+
     def embed(self, ids: list[int], visual: Tensor | None) -> Tensor:
         """Ids [S], a placeholder for each visual token (or one for all), and visual tokens [n, D] -> [S', D]."""
         table = self.decoder.get_input_embeddings()
