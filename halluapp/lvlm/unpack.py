@@ -23,8 +23,7 @@ class Unpacked:
     """Decoded weights of the 4-bit layers of a model; empty where they do not fit or the model is not on the CPU."""
 
     def __init__(self, model: nn.Module, most_bytes: int = MOST_BYTES):
-        layers = [layer for layer in quantized_linears(model).values() if _is_4bit(layer)]
-        layers = layers if model.device.type == "cpu" else []
+        layers = list(quantized_linears(model).values()) if model.device.type == "cpu" else []
         size = sum(layer.weight.quant_state.shape.numel() * _dtype(layer).itemsize for layer in layers)
         self.layers = [(layer, _decoded(layer)) for layer in layers] if size <= most_bytes else []
 
@@ -38,10 +37,6 @@ class Unpacked:
         finally:
             for layer, _ in self.layers:
                 del layer.forward  # the class's own forward shows again
-
-
-def _is_4bit(layer) -> bool:
-    return getattr(layer.weight, "quant_state", None) is not None  # 8-bit layers keep the outliers of their input apart
 
 
 def _dtype(layer) -> torch.dtype:
