@@ -72,8 +72,8 @@ def free_memory() -> int:
 def load(model: str, quantization: str, device: str, assets: Path) -> tuple[LVLM, str]:
     """Loads a model -> (LVLM, notice for the person, "" if there is nothing to say).
 
-    model: "pocket", "auto" (what fits the GPU), "random:NAME" (`random_weights`), a hub id or a folder. Raises InputError with
-    one sentence.
+    model: "pocket", "auto" (what fits the GPU), "random:NAME" (`random_weights`), a hub id or a folder.
+    Raises InputError with one sentence.
     """
     import torch
 
