@@ -51,11 +51,12 @@ def _parser() -> argparse.ArgumentParser:
     evaluate.add_argument("--limit", type=int, default=0, help="first N photos only (0: all)")
     evaluate.add_argument("--seed", type=int, default=0)
     calibrate = _command(commands, "calibrate", "compute a HalluSpace from pairs", _calibrate)
-    calibrate.add_argument("pairs", type=Path, help="JSONL: image, question, chosen, rejected")
+    calibrate.add_argument("pairs", type=Path, help=".jsonl (image, question, chosen, rejected), or a set like RLHF-V")
     calibrate.add_argument("--out", type=Path, required=True)
     calibrate.add_argument("--rank", type=int, default=8)
     calibrate.add_argument("--layers", default="", help="A-B, zero-based, both included (default: upper half)")
-    calibrate.add_argument("--pooling", default="answer_mean", choices=("answer_mean", "answer_last", "all"))
+    calibrate.add_argument("--pooling", default="answer_mean", choices=("answer_mean", "answer_last", "all", "authors"))
+    calibrate.add_argument("--limit", type=int, default=0, help="first N pairs only (0: all)")
     bench = _command(commands, "bench", "all panels against one plain generate, in one run", _bench)
     bench.add_argument("--new-tokens", type=int, default=60)
     bench.add_argument("--rounds", type=int, default=7)
@@ -190,7 +191,14 @@ def _evaluate(options) -> int:
 def _calibrate(options) -> int:
     from halluapp.training import calibrate
 
-    print(calibrate.run(options.pairs, options.out, _settings(options), options.rank, options.layers, options.pooling))
+    space = calibrate.run(
+        options.pairs, options.out, _settings(options), options.rank, options.layers, options.pooling, options.limit
+    )
+    from halluapp.training.directions import table
+
+    print(table(space.about))
+    print(f"wrote {options.out}")
+    _write(space.about, options.out_json)
     return 0
 
 

@@ -101,10 +101,15 @@ class LVLM(ABC):
         mask [R, past + new], positions [R, new], and either ids [R, new] or embeds [R, new, D].
         """
 
+    @property
+    def final_norm(self) -> nn.Module:
+        """The norm between the last decoder layer and the LM head."""
+        return self.model.model.language_model.norm
+
     def read_out(self, hidden: Tensor) -> Tensor:
         """Residual stream [..., D] after any decoder layer -> logits [..., V] in float32: final norm, then LM head."""
-        with self.lock:
-            return self.model.lm_head(self.model.model.language_model.norm(hidden)).float()
+        with torch.no_grad(), self.lock:
+            return self.model.lm_head(self.final_norm(hidden)).float()
 
     def output_projection(self, layer: int) -> nn.Module:
         """The module of a decoder layer that writes the MLP's output into the residual stream."""
