@@ -16,24 +16,29 @@ from halluapp.methods.base import Intervention
 
 @dataclass
 class RowBatch:
-    """cache: keys and values of all rows; mask [R, past]; positions [R]: the next token's, not counting padding."""
+    """cache: keys and values of all rows; mask [R, past]; positions [R]: the next token's, not counting padding.
+
+    spots [R, S]: where visual tokens stood in the prefill.
+    """
 
     cache: object
     mask: Tensor
     positions: Tensor
     interventions: list[Intervention | None]
+    spots: Tensor | None = None
 
     def select(self, rows: list[int]) -> None:
         """Keeps these rows, in this order, repetitions allowed."""
         index = torch.tensor(rows, device=self.mask.device)
         self.cache.batch_select_indices(index)
         self.mask, self.positions = self.mask[index], self.positions[index]
+        self.spots = None if self.spots is None else self.spots[index]
         self.interventions = [self.interventions[row] for row in rows]
 
     def step(self, lvlm: LVLM, tokens: Tensor) -> Tensor:
         """Feeds one token to every row [R] -> logits of the next one [R, V]."""
         self.mask = torch.cat([self.mask, self.mask.new_ones(len(tokens), 1)], dim=1)
-        with lvlm.lock, lvlm.unpacked.used(), applied(lvlm, self.interventions):
+        with lvlm.lock, lvlm.unpacked.used(), applied(lvlm, self.interventions, self.spots):
             logits = lvlm.forward(self.cache, self.mask, self.positions[:, None], ids=tokens[:, None])
         self.positions = self.positions + 1
         return logits
@@ -45,31 +50,35 @@ def prefill(
     """One forward over all distinct prefixes, left-padded -> (their rows, logits of the first token [P, V])."""
     from transformers import DynamicCache
 
-    rows = [
+    read = [
         _embed(lvlm, prefix, asked(prompts[prefix.job], prefix.instruction), views[prefix.job].at(prefix.noise_step))
         for prefix in prefixes
     ]
+    rows = [row for row, _ in read]
     longest = max(len(row) for row in rows)
     embeds = rows[0].new_zeros(len(rows), longest, rows[0].shape[-1])
     mask = torch.zeros(len(rows), longest, dtype=torch.long, device=embeds.device)
-    for index, row in enumerate(rows):
+    spots = torch.zeros_like(mask, dtype=torch.bool)
+    for index, (row, (first, end)) in enumerate(read):
+        spots[index, longest - len(row) + first : longest - len(row) + end] = True
         embeds[index, longest - len(row) :] = row
         mask[index, longest - len(row) :] = 1
     positions = (mask.cumsum(1) - 1).clamp(min=0)  # padding must not shift a row's own positions
-    batch = RowBatch(DynamicCache(), mask, mask.sum(1), [prefix.intervention for prefix in prefixes])
-    with lvlm.lock, lvlm.unpacked.used(), applied(lvlm, batch.interventions):
+    batch = RowBatch(DynamicCache(), mask, mask.sum(1), [prefix.intervention for prefix in prefixes], spots)
+    with lvlm.lock, lvlm.unpacked.used(), applied(lvlm, batch.interventions, batch.spots):
         logits = lvlm.forward(batch.cache, mask, positions, embeds=embeds)
     return batch, logits
 
 
-def _embed(lvlm: LVLM, prefix: Prefix, prompt: str, visual: Visual) -> Tensor:
-    """Input embeddings [S, D] of one prefix, with the visual tokens that its intervention asks for."""
+def _embed(lvlm: LVLM, prefix: Prefix, prompt: str, visual: Visual) -> tuple[Tensor, tuple[int, int]]:
+    """Input embeddings [S, D] of one prefix with the visual tokens that its intervention wants, and where they are."""
     ids = lvlm.prompt_ids(prompt, prefix.view)
     if prefix.view != "photo":
-        return lvlm.embed(ids, None)
+        return lvlm.embed(ids, None), (0, 0)
     tokens = lvlm.project(visual.features)
     change = prefix.intervention
     if change is not None and change.projector:
         other = lvlm.project(visual.features, lvlm.projector(change.projector))
         tokens = other if change.blend == 1 else (1 - change.blend) * tokens + change.blend * other
-    return lvlm.embed(ids, tokens)
+    first = ids.index(lvlm.image_token)
+    return lvlm.embed(ids, tokens), (first, first + len(tokens))
