@@ -203,6 +203,7 @@ def _about(method: Method, prompt: str, lvlm) -> dict[str, Any]:
         "title": method.title,
         "summary": method.summary,
         "explanation": explanation,
+        "reference": method.reference_is,
         "parameters": method.parameters(),
     }
 

@@ -27,7 +27,7 @@ class Token:
 
 @dataclass(frozen=True)
 class Started:
-    """Decoding begins. methods: [{"method", "title", "summary", "explanation", "parameters"}] in panel order."""
+    """Decoding begins. methods: [{"method", "title", "summary", "explanation", "reference", "parameters"}] in panel order."""
 
     methods: list[dict[str, Any]]
 

@@ -97,6 +97,7 @@ class Method:
     name: identifier in CLI, JSON and API. title: on the panel. summary: one sentence, shown under the title.
     source: paper and equation. default: whether it is on when nobody chooses. edits: its one row is the model with an
     intervention and nothing is combined, so that a method of several rows can be stacked on it (`methods/stacked.py`).
+    reference_is: what the reference rows are, in the words beside their probability.
     """
 
     name: ClassVar[str] = ""
@@ -105,6 +106,7 @@ class Method:
     source: ClassVar[str] = ""
     default: ClassVar[bool] = True
     edits: ClassVar[bool] = False
+    reference_is: ClassVar[str] = "model without the photo"
 
     def rows(self, prompt: str) -> tuple[Row, ...]:
         """The rows this method decodes; the first is its main row."""

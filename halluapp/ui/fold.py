@@ -67,7 +67,7 @@ class Fold:
         self._panels = {
             about["method"]: {
                 "method": about["method"], "title": about["title"], "explanation": about["explanation"],
-                "status": "waiting", "error": "", "text": "", "tokens": [], "mentions": [], "labels": None,
+                "reference": about["reference"], "status": "waiting", "error": "", "text": "", "tokens": [], "mentions": [], "labels": None,
                 "seconds": None, "passes": None,
             }
             for about in event.methods
