@@ -71,21 +71,16 @@ def _one(loaded, new_tokens: int):
     """transformers' own greedy `generate`, end tokens ignored, photo processing included."""
     import copy
 
-    import torch
-
     lvlm = loaded.lvlm
     config = copy.deepcopy(lvlm.model.generation_config)
     # End tokens are kept out by the shortest length: a None here would be filled from the model's own configuration.
     config.min_new_tokens, config.max_new_tokens, config.do_sample = new_tokens, new_tokens, False
-    ids = lvlm.prompt_ids(PROMPT, "photo")
-    spot, count = ids.index(lvlm.image_token), len(lvlm.look(photo()).features)
-    row = torch.tensor([ids[:spot] + [lvlm.image_token] * count + ids[spot + 1 :]], device=lvlm.device)
-    mask = torch.ones_like(row)
+    given = lvlm.native_inputs(photo(), PROMPT)
 
     def work() -> None:
-        pixels = lvlm.image_processor(photo(), return_tensors="pt")["pixel_values"].to(lvlm.device, lvlm.model.dtype)
-        made = lvlm.model.generate(input_ids=row, attention_mask=mask, pixel_values=pixels, generation_config=config)
-        assert made.shape[1] == row.shape[1] + new_tokens
+        pixels = lvlm.pixels(photo())["pixel_values"].to(lvlm.device, lvlm.model.dtype)
+        made = lvlm.model.generate(**(given | {"pixel_values": pixels}), generation_config=config)
+        assert made.shape[1] == given["input_ids"].shape[1] + new_tokens
 
     return work
 

@@ -88,8 +88,8 @@ def _command(commands, name: str, help: str, run) -> argparse.ArgumentParser:
     command = commands.add_parser(name, help=help, description=help)
     command.set_defaults(run=run)
     if name != "pocket":
-        command.add_argument("--model", default=None, help="pocket (embedded), a hub id or a folder")
-        command.add_argument("--quantization", choices=("nf4", "none"), default=None)
+        command.add_argument("--model", default=None, help="pocket (embedded), auto (what fits), a hub id or a folder")
+        command.add_argument("--quantization", choices=("nf4", "int8", "none"), default=None)
         command.add_argument("--json", type=Path, dest="out_json", metavar="OUT")
     return command
 

@@ -73,10 +73,10 @@ def _load(settings: Settings) -> Loaded:
     lvlm, notice = catalog.load(settings.model, settings.quantization, settings.device, settings.assets)
     if settings.detector != "pocket":
         return Loaded(lvlm, detectors.TransformersDetector(settings.detector), notice)
-    tower = lvlm.model.model.vision_tower
+    tower = lvlm.tower
     if settings.model != "pocket":  # the pocket detector brings its own copy of the tower that it was trained with
         device = settings.device if hasattr(tower, "features") else "cpu"  # where shared maps of the trunk would be
-        tower = catalog.load("pocket", "none", device, settings.assets)[0].model.model.vision_tower
+        tower = catalog.load("pocket", "none", device, settings.assets)[0].tower
     return Loaded(lvlm, detectors.PocketDetector(settings.assets / "pocket", tower), notice)
 
 
@@ -147,14 +147,14 @@ def _check_range(name: str, value, least, most, whole: bool = False) -> None:
         raise InputError(f"{name[:1].upper()}{name[1:]} must be {kind} from {least} to {most}, not {value!r}.")
 
 
-def _check_fits(request: Request, lvlm: LVLM, image_tokens: int) -> None:
+def _check_fits(request: Request, lvlm: LVLM, visual) -> None:
     """Raises InputError where photo, prompt and answer together are longer than what the model was trained to read."""
     from halluapp.decoding.plan import asked
 
-    prefixes = {
+    prompts = {
         asked(request.prompt, row.instruction) for method in request.methods for row in method.rows(request.prompt)
     }
-    prompt = max(len(lvlm.prompt_ids(prefix, "photo")) for prefix in prefixes) + image_tokens
+    prompt = max(len(lvlm.prompt_ids(text, "photo")) + lvlm.photo_length(visual, text) - 1 for text in prompts)
     most = lvlm.context_length
     if prompt + request.sampling.max_new_tokens > most:
         raise InputError(
@@ -169,28 +169,43 @@ def _detect(loaded: Loaded, photo, visual) -> list[dict]:
     return loaded.detector.detect(photo)
 
 
-def stream(request: Request, loaded: Loaded, stop: Callable[[], bool] = lambda: False) -> Iterator[Event]:
-    """Runs a comparison; yields events and ends with Done(report). Closing the generator stops decoding."""
+Runner = Callable[[Request, Loaded, Callable[[], bool]], Iterator[Event]]
+
+
+def stream(
+    request: Request, loaded: Loaded, stop: Callable[[], bool] = lambda: False, run: Runner | None = None
+) -> Iterator[Event]:
+    """Runs a comparison; yields events and ends with Done(report). Closing the generator stops decoding.
+
+    run: makes the events elsewhere (on ZeroGPU in another process); None: `events`, here.
+    """
+    panels = {method.name: {"text": "", "tokens": [], "end": None} for method in request.methods}
+    detections: list[dict] = []
+    for event in (run or events)(request, loaded, stop):
+        if isinstance(event, Detected):
+            detections = event.detections
+        elif isinstance(event, Decoded):
+            panels[event.method]["text"] = event.text
+            panels[event.method]["tokens"].append(event.token)
+        elif isinstance(event, Finished | Failed):
+            panels[event.method]["end"] = event
+        yield event
+    yield Done(_report(request, loaded, detections, panels))
+
+
+def events(request: Request, loaded: Loaded, stop: Callable[[], bool] = lambda: False) -> Iterator[Event]:
+    """All events of a comparison but the last: what needs the model. They are plain data that can be pickled."""
     from halluapp.decoding import engine
     from halluapp.decoding.views import Views
 
     yield Status("Looking at the photo…")
     views = Views(loaded.lvlm, request.photo, request.sampling.seed)
-    _check_fits(request, loaded.lvlm, len(views.clean.features))
+    _check_fits(request, loaded.lvlm, views.clean)
     detections = _detect(loaded, request.photo, views.clean)
     yield Detected(detections, loaded.detector.labels, loaded.detector.name)
     yield Started([_about(method, request.prompt, loaded.lvlm) for method in request.methods])
-    panels = {method.name: {"text": "", "tokens": [], "end": None} for method in request.methods}
     job = engine.Job(views, request.prompt, list(request.methods))
-    for event in engine.decode(loaded.lvlm, job, request.sampling, stop):
-        panel = panels[event.method]
-        if isinstance(event, Decoded):
-            panel["text"] = event.text
-            panel["tokens"].append(event.token)
-        elif isinstance(event, Finished | Failed):
-            panel["end"] = event
-        yield event
-    yield Done(_report(request, loaded, detections, panels))
+    yield from engine.decode(loaded.lvlm, job, request.sampling, stop)
 
 
 def _about(method: Method, prompt: str, lvlm) -> dict[str, Any]:
@@ -225,6 +240,7 @@ def _report(request: Request, loaded: Loaded, detections: list[dict], panels: di
                 reason=getattr(end, "reason", None),
                 error=getattr(end, "error", None),
                 explanation=about["explanation"],
+                note=getattr(end, "note", ""),
             )
         )
     photo = request.photo

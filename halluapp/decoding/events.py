@@ -27,7 +27,7 @@ class Token:
 
 @dataclass(frozen=True)
 class Started:
-    """Decoding begins. methods: [{"method", "title", "summary", "explanation", "reference", "parameters"}] in panel order."""
+    """Decoding begins. methods, in panel order: method, title, summary, explanation, reference and parameters."""
 
     methods: list[dict[str, Any]]
 
@@ -60,12 +60,16 @@ class Decoded:
 
 @dataclass(frozen=True)
 class Finished:
-    """A method has ended. reason: "end" (end token or stop string), "length" or "stopped"."""
+    """A method has ended. reason: "end" (end token or stop string), "length" or "stopped".
+
+    note: what was unusual about it, one sentence ("" if nothing).
+    """
 
     method: str
     reason: str
     seconds: float
     forward_passes: int
+    note: str = ""
 
 
 @dataclass(frozen=True)

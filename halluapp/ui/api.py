@@ -13,8 +13,8 @@ from halluapp.methods import METHODS
 from halluapp.settings import Settings
 
 
-def build(settings: Settings, photo_input: Callable[..., gr.Image]) -> None:
-    """Adds invisible inputs and the endpoint."""
+def build(settings: Settings, photo_input: Callable[..., gr.Image], elsewhere: comparison.Runner | None = None) -> None:
+    """Adds invisible inputs and the endpoint. elsewhere: where events are made if not in this process."""
 
     def compare(
         photo: str, prompt: str, methods: str, max_new_tokens: float, temperature: float, seed: float
@@ -37,7 +37,7 @@ def build(settings: Settings, photo_input: Callable[..., gr.Image]) -> None:
             names = [name.strip() for name in methods.split(",") if name.strip()] or None
             request = comparison.make_request(photo, prompt, names, int(max_new_tokens), temperature, seed=int(seed))
             loaded = comparison.load(settings)
-            return list(comparison.stream(request, loaded))[-1].report
+            return list(comparison.stream(request, loaded, run=elsewhere))[-1].report
         except InputError as error:
             raise gr.Error(str(error)) from error
 

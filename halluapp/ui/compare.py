@@ -31,7 +31,7 @@ def photo_input(**options) -> gr.Image:
     return image
 
 
-def build(settings: Settings) -> dict[str, Any]:
+def build(settings: Settings, elsewhere: comparison.Runner | None = None) -> dict[str, Any]:
     """Builds the tab and connects its events -> components by name."""
     with gr.Sidebar(position="right", open=False, label="Settings"):
         chosen = gr.CheckboxGroup(
@@ -81,7 +81,7 @@ def build(settings: Settings) -> dict[str, Any]:
     kept = gr.State(None)
     inputs = [photo, prompt, chosen, stacked, threshold, *sampling, *widgets.values()]
     outputs = [stage, kept, saved, run, stop]
-    handler = _runner(settings, list(widgets))
+    handler = _runner(settings, list(widgets), elsewhere)
     shared = {"concurrency_id": "model", "concurrency_limit": 1, "show_progress": "hidden", "api_visibility": "private"}
     waits = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
     gr.on([run.click, prompt.submit], announce, None, stage, **waits).then(handler, inputs, outputs, **shared)
@@ -116,8 +116,8 @@ def _preset(text: str):
     return use
 
 
-def _runner(settings: Settings, names: list[tuple[str, str]]):
-    """The run handler for these widgets."""
+def _runner(settings: Settings, names: list[tuple[str, str]], elsewhere: comparison.Runner | None):
+    """The run handler for these widgets. elsewhere: where events are made if not in this process."""
 
     def run(
         request: gr.Request,
@@ -153,7 +153,7 @@ def _runner(settings: Settings, names: list[tuple[str, str]]):
                 repetition_penalty=repetition,
                 stop=[line for line in stop_strings.splitlines() if line.strip()],
             )
-            yield from _streamed(settings, wanted, stopped)
+            yield from _streamed(settings, wanted, stopped, elsewhere)
         except InputError as error:
             yield (
                 fold.empty(str(error)),
@@ -170,7 +170,9 @@ def _runner(settings: Settings, names: list[tuple[str, str]]):
     return run
 
 
-def _streamed(settings: Settings, wanted: comparison.Request, stopped: threading.Event) -> Iterator[tuple]:
+def _streamed(
+    settings: Settings, wanted: comparison.Request, stopped: threading.Event, elsewhere: comparison.Runner | None
+) -> Iterator[tuple]:
     """Decodes and yields the page's outputs, coalesced; the last state is always sent."""
     folded = fold.Fold(wanted.photo, wanted.threshold)
     busy = gr.skip(), gr.update(visible=False), gr.update(interactive=False), gr.update(interactive=True)
@@ -178,7 +180,7 @@ def _streamed(settings: Settings, wanted: comparison.Request, stopped: threading
     yield folded.state(), *busy
     loaded = comparison.load(settings)
     sent = 0.0
-    for event in comparison.stream(wanted, loaded, stopped.is_set):
+    for event in comparison.stream(wanted, loaded, stopped.is_set, elsewhere):
         folded.add(event)
         if time.monotonic() - sent >= UPDATE_SECONDS:
             sent = time.monotonic()
