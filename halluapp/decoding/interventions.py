@@ -1,4 +1,4 @@
-"""Output projections for some rows of a batch: hooks that live for one forward and touch no weight."""
+"""Changes to some rows of a batch: hooks that live for one forward and touch no weight."""
 
 from __future__ import annotations
 
@@ -8,16 +8,18 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor
 
+from halluapp.decoding.attention import attending
 from halluapp.lvlm.base import LVLM
 from halluapp.methods.base import Intervention
 from halluapp.methods.hallu_space import project_out
 
 
 @contextmanager
-def applied(lvlm: LVLM, rows: list[Intervention | None]) -> Iterator[None]:
-    """Within the context, row r of every forward is projected as rows[r] says; other rows are left alone.
+def applied(lvlm: LVLM, rows: list[Intervention | None], spots: Tensor | None = None) -> Iterator[None]:
+    """Within the context, row r of every forward is changed as rows[r] says; other rows are left alone.
 
-    The caller holds `lvlm.lock`; the hooks are removed whatever happens.
+    spots [R, S]: where visual tokens stood in the prefill, for changes of attention. The caller holds `lvlm.lock`; the
+    hooks are removed whatever happens.
     """
     by_layer: dict[int, list[tuple[list[int], Tensor, float]]] = {}
     for change in dict.fromkeys(row for row in rows if row is not None and row.space):
@@ -29,7 +31,8 @@ def applied(lvlm: LVLM, rows: list[Intervention | None]) -> Iterator[None]:
         lvlm.output_projection(layer).register_forward_hook(_hook(changes)) for layer, changes in by_layer.items()
     ]
     try:
-        yield
+        with attending(lvlm, rows, spots):
+            yield
     finally:
         for handle in handles:
             handle.remove()
