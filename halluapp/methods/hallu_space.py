@@ -48,9 +48,7 @@ def project_out(x: Tensor, space: Tensor, strength: float = 1.0) -> Tensor:
     return (values - strength * ((values @ basis) @ basis.T)).to(x.dtype)
 
 
-def pair_difference(
-    truthful: Tensor, hallucinated: Tensor, center: bool = False, center_scale: float = 1.0
-) -> Tensor:
+def pair_difference(truthful: Tensor, hallucinated: Tensor, center: bool = False, center_scale: float = 1.0) -> Tensor:
     """E = (truthful - hallucinated) / 2 in float64 on the CPU: [N, D], [N, D] -> [N, D]. See `hallu_space`."""
     _check_pair(truthful, hallucinated)
     first, second = _double(truthful), _double(hallucinated)
