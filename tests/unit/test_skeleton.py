@@ -33,7 +33,7 @@ ALLOWED = {
     "decoding": BASE | {"methods", "lvlm"},
     "report": BASE | {"decoding"},
     "evaluation": BASE | CORE | {"grounding", "decoding"},
-    "training": BASE | CORE | {"grounding", "decoding", "comparison"},
+    "training": BASE | CORE | {"grounding", "decoding", "comparison", "evaluation", "scenes"},
     "comparison": BASE | CORE | {"grounding", "decoding", "report"},
     "recipe": BASE | CORE | {"grounding", "decoding", "training", "evaluation", "comparison"},
     "bench": BASE | CORE | {"grounding", "decoding", "comparison", "evaluation", "scenes"},
@@ -41,7 +41,7 @@ ALLOWED = {
     "cli": {"*"},
     "ui": {"*"},
 }
-RUNTIME_OF_POCKET = {"__init__", "model", "trunk", "detector", "features", "presence"}
+RUNTIME_OF_POCKET = {"__init__", "model", "trunk", "detector", "features", "presence", "wording"}
 
 
 def part_of(module: str) -> str:
