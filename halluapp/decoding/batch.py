@@ -65,7 +65,14 @@ def _embed(lvlm: LVLM, prefix: Prefix, prompt: str, visual: Visual) -> Tensor:
         return lvlm.embed(ids, None)
     tokens = lvlm.project(visual.features)
     change = prefix.intervention
-    if change is not None and change.projector:
-        other = lvlm.project(visual.features, lvlm.projector(change.projector))
+    if change is not None and (projector := _projector(lvlm, change)) is not None:
+        other = lvlm.project(visual.features, projector)
         tokens = other if change.strength == 1 else (1 - change.strength) * tokens + change.strength * other
     return lvlm.embed(ids, tokens)
+
+
+def _projector(lvlm: LVLM, change: Intervention):
+    """The other projector that an intervention names, or that its adapter brings along; None: the model's own."""
+    if change.projector:
+        return lvlm.projector(change.projector)
+    return lvlm.adapter(change.adapter).projector if change.adapter else None

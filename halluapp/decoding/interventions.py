@@ -1,4 +1,4 @@
-"""Output projections for some rows of a batch: hooks that live for one forward and touch no weight."""
+"""Adapters and output projections for some rows of a batch: hooks that live for one forward and touch no weight."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor
 
+from halluapp.lvlm.adapters import Delta
 from halluapp.lvlm.base import LVLM
 from halluapp.methods.base import Intervention
 from halluapp.methods.hallu_space import project_out
@@ -15,9 +16,10 @@ from halluapp.methods.hallu_space import project_out
 
 @contextmanager
 def applied(lvlm: LVLM, rows: list[Intervention | None]) -> Iterator[None]:
-    """Within the context, row r of every forward is projected as rows[r] says; other rows are left alone.
+    """Within the context, row r of every forward is changed as rows[r] says; other rows are left alone.
 
-    The caller holds `lvlm.lock`; the hooks are removed whatever happens.
+    An adapter's additions come before a projection of the same output. The caller holds `lvlm.lock`; the hooks are
+    removed whatever happens.
     """
     by_layer: dict[int, list[tuple[list[int], Tensor, float]]] = {}
     for change in dict.fromkeys(row for row in rows if row is not None and row.space):
@@ -25,7 +27,8 @@ def applied(lvlm: LVLM, rows: list[Intervention | None]) -> Iterator[None]:
         for layer, directions in lvlm.space(change.space).layers.items():
             kept = directions[:, : change.rank] if change.rank else directions
             by_layer.setdefault(layer, []).append((mine, kept, change.strength))
-    handles = [
+    handles = _add_adapters(lvlm, rows)
+    handles += [
         lvlm.output_projection(layer).register_forward_hook(_hook(changes)) for layer, changes in by_layer.items()
     ]
     try:
@@ -44,3 +47,26 @@ def _hook(changes: list[tuple[list[int], Tensor, float]]):
         return result
 
     return project
+
+
+def _add_adapters(lvlm: LVLM, rows: list[Intervention | None]) -> list:
+    """Hooks on the linear layers that any row's adapter adds to -> their handles."""
+    by_module: dict[str, list[tuple[list[int], Delta, float]]] = {}
+    for change in dict.fromkeys(row for row in rows if row is not None and row.adapter):
+        mine = [index for index, row in enumerate(rows) if row == change]
+        for name, delta in lvlm.adapter(change.adapter).deltas.items():
+            by_module.setdefault(name, []).append((mine, delta, change.strength))
+    return [
+        lvlm.model.get_submodule(name).register_forward_hook(_addition(changes)) for name, changes in by_module.items()
+    ]
+
+
+def _addition(changes: list[tuple[list[int], Delta, float]]):
+    def add(_module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
+        result = output.clone()
+        for rows, delta, strength in changes:
+            index = torch.tensor(rows, device=output.device)
+            result[index] += (strength * delta(inputs[0][index])).to(output.dtype)
+        return result
+
+    return add

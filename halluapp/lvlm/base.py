@@ -16,6 +16,8 @@ from halluapp.errors import MissingWeights
 if TYPE_CHECKING:
     from PIL import Image
 
+    from halluapp.lvlm.adapters import Adapter
+
 
 @dataclass(frozen=True)
 class HalluSpace:
@@ -37,6 +39,7 @@ class LVLM(ABC):
     """One loaded model. `lock` serialises forwards: hooks of one request never see the rows of another.
 
     spaces: HalluSpaces by name; projectors: further projectors by name (the model's own is not among them).
+    adapters: what training runs have made, by name.
     """
 
     def __init__(self, model: nn.Module, tokenizer, name: str, quantization: str = "none"):
@@ -44,6 +47,7 @@ class LVLM(ABC):
         self.lock = threading.RLock()
         self.spaces: dict[str, HalluSpace] = {}
         self.projectors: dict[str, nn.Module] = {}
+        self.adapters: dict[str, Adapter] = {}
         self._surfaces: dict[tuple[str, ...], list[int]] = {}
         self._pieces: dict[int, str] = {}
 
@@ -110,6 +114,16 @@ class LVLM(ABC):
                 f"put projector-{name}.safetensors beside its checkpoint."
             )
         return self.projectors[name]
+
+    def adapter(self, name: str) -> Adapter:
+        """A loaded adapter by name; raises MissingWeights."""
+        if name not in self.adapters:
+            loaded = f"loaded are {', '.join(sorted(self.adapters))}" if self.adapters else "none is loaded"
+            raise MissingWeights(
+                f"No adapter {name} is loaded for {self.name} ({loaded}); train one with: python -m halluapp train, "
+                "and name its folder in adapters/ beside the checkpoint."
+            )
+        return self.adapters[name]
 
     def surface_ids(self, forms: Iterable[str]) -> list[int]:
         """First-token ids of the surface forms of a label, as an answer begins (with and without a space piece)."""

@@ -10,7 +10,7 @@ import torch
 from safetensors import SafetensorError
 
 from halluapp.errors import InputError
-from halluapp.lvlm import quantize
+from halluapp.lvlm import adapters, quantize
 from halluapp.lvlm.base import LVLM, HalluSpace
 from halluapp.lvlm.llava import Llava
 
@@ -75,13 +75,15 @@ def _load_llava(source, name: str, quantization: str, device: str, pocket: bool)
 
 
 def _attach(lvlm: LVLM, folder: Path) -> None:
-    """Loads what lies beside a checkpoint: hallu_space.safetensors and projector-NAME.safetensors."""
+    """Loads what lies beside a checkpoint: hallu_space.safetensors, projector-NAME.safetensors, adapters/NAME/."""
+    for path in sorted(folder.glob("adapters/*/")):
+        lvlm.adapters[path.name] = adapters.load(lvlm, path)
     for path in sorted([*folder.glob("hallu_space.safetensors"), *folder.glob("projector-*.safetensors")]):
         try:
             if path.stem == "hallu_space":
                 lvlm.spaces["default"] = load_space(path)
             else:
-                lvlm.projectors[path.stem.removeprefix("projector-")] = load_projector(lvlm, path)
+                lvlm.projectors[path.stem.removeprefix("projector-")] = adapters.load_projector(lvlm, path)
         except (OSError, ValueError, RuntimeError, SafetensorError) as error:
             raise InputError(
                 f"{path.name} beside the model {lvlm.name} is damaged or made for another model; remove or replace it."
@@ -106,16 +108,3 @@ def save_space(space: HalluSpace, path: Path) -> None:
 
     tensors = {f"layers.{layer}": directions.float().contiguous() for layer, directions in space.layers.items()}
     save_file(tensors, path, metadata={"about": json.dumps(space.about)})
-
-
-def load_projector(lvlm: LVLM, path: Path):
-    """A projector of the same class as the model's own, with the weights of `path` (float16 or float32)."""
-    import copy
-
-    from safetensors.torch import load_file
-
-    own = lvlm.model.model.multi_modal_projector
-    module = copy.deepcopy(own)
-    dtype = next(own.parameters()).dtype
-    module.load_state_dict({k: v.to(dtype) for k, v in load_file(path).items()})
-    return module.to(lvlm.device).eval().requires_grad_(False)

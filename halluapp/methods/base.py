@@ -17,12 +17,14 @@ class Intervention:
 
     space: name of a HalluSpace whose directions are projected out of the MLP outputs; strength 1 removes them.
     rank: how many of its directions (0: all). projector: name of another projector, blended in with `strength`.
+    adapter: name of a loaded adapter (low-rank additions to linear layers, another projector, or both).
     """
 
     space: str | None = None
     rank: int = 0
     projector: str | None = None
     strength: float = 1.0
+    adapter: str | None = None
 
 
 @dataclass(frozen=True)

@@ -23,8 +23,8 @@ def render(
     """Draws a scene -> (RGB picture, objects: [{"label", "box": [x0, y0, x1, y1 in 0..1]}], back to front).
 
     scene: a name of PLACES, or a number that picks a place and varies it (then `seed` is added to it). Boxes enclose
-    the visible part. without: labels of things that are left out, all else unchanged. Backgrounds (sky, road, grass, rugs and towels) and parts of a thing are not listed. Raises
-    InputError.
+    the visible part. without: labels of things that are left out, all else unchanged. Backgrounds (sky, road, grass,
+    rugs and towels) and parts of a thing are not listed. Raises InputError.
     """
     if isinstance(scene, int):
         names = list(PLACES)

@@ -1,4 +1,4 @@
-"""Preference pairs: a photo, a question, a truthful and a hallucinated answer. Reading, checking, writing, splitting."""
+"""Preference pairs: a photo, a question, a truthful and a hallucinated answer. Read, checked, written, split."""
 
 from __future__ import annotations
 
