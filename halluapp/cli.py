@@ -1,4 +1,4 @@
-"""Command line: compare, evaluate, calibrate, bench, pocket. Exit code 0, or 2 with one clear line on bad input."""
+"""Command line: compare, evaluate, calibrate, train, bench, pocket. Exit code 0, or 2 with one line on bad input."""
 
 from __future__ import annotations
 
@@ -49,6 +49,11 @@ def _parser() -> argparse.ArgumentParser:
     calibrate.add_argument("--rank", type=int, default=8)
     calibrate.add_argument("--layers", default="", help="A-B, zero-based, both included (default: upper half)")
     calibrate.add_argument("--pooling", default="answer_mean", choices=("answer_mean", "answer_last", "all"))
+    from halluapp.training import command as training
+
+    train = commands.add_parser("train", help="short CHiP, HACL and AdaVIB runs, and pairs for them")
+    train.set_defaults(run=lambda options: options.train(options))
+    training.add(train)
     bench = _command(commands, "bench", "all panels against one plain generate, in one run", _bench)
     bench.add_argument("--new-tokens", type=int, default=60)
     bench.add_argument("--rounds", type=int, default=7)

@@ -13,11 +13,24 @@ from halluapp.training.corruption import diffuse
 from halluapp.training.segments import changed_tokens, token_weights
 
 __all__ = [
-    "Answers", "ChipLoss", "changed_tokens", "chip_loss", "diffuse", "segment_logps", "sequence_logps",
-    "sequential_kl", "token_logps", "token_weights",
+    "Answers", "ChipLoss", "answer_logps", "changed_tokens", "chip_loss", "diffuse", "segment_logps", "sequence_logps",
+    "sequential_kl", "summed", "token_kl", "token_logps", "token_weights",
 ]  # fmt: skip
 IGNORE = -100
 MODES = ("paper", "joint")
+
+
+def answer_logps(logits: Tensor, ids: Tensor) -> Tensor:
+    """Log-probability of each id under the logits in its own place: [N, A, V], [N, A] -> [N, A]."""
+    return full_precision(logits).log_softmax(-1).gather(-1, ids.unsqueeze(-1)).squeeze(-1)
+
+
+def token_kl(reference_logits: Tensor, policy_logits: Tensor) -> Tensor:
+    """KL(reference || policy) over the vocabulary, place by place: [..., V], [..., V] -> [...]."""
+    reference = full_precision(reference_logits).log_softmax(-1)
+    policy = full_precision(policy_logits).log_softmax(-1)
+    # Where a token has no mass under the reference it adds nothing, even if both log-probabilities are -inf.
+    return (reference.exp() * (reference - policy)).masked_fill(reference == -torch.inf, 0.0).sum(-1)
 
 
 def token_logps(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
@@ -25,10 +38,8 @@ def token_logps(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
 
     logits [R, T, V], labels [R, T], -100 = not counted (such places hold the log-probability of token 0).
     """
-    labels = labels[:, 1:]
-    counted = labels != IGNORE
-    log_p = full_precision(logits[:, :-1]).log_softmax(-1)
-    return log_p.gather(-1, labels.masked_fill(~counted, 0).unsqueeze(-1)).squeeze(-1), counted
+    counted = labels[:, 1:] != IGNORE
+    return answer_logps(logits[:, :-1], labels[:, 1:].masked_fill(~counted, 0)), counted
 
 
 def sequence_logps(logits: Tensor, labels: Tensor, average: bool = False, weights: Tensor | None = None) -> Tensor:
@@ -38,7 +49,7 @@ def sequence_logps(logits: Tensor, labels: Tensor, average: bool = False, weight
     number of answer tokens (0 for a row without any). Any number of rows, padded on either side.
     """
     logps, counted = token_logps(logits, labels)
-    return _sum(logps if weights is None else logps * weights, counted, average)
+    return summed(logps if weights is None else logps * weights, counted, average)
 
 
 def sequential_kl(reference_logits: Tensor, policy_logits: Tensor, labels: Tensor, average: bool = False) -> Tensor:
@@ -46,11 +57,7 @@ def sequential_kl(reference_logits: Tensor, policy_logits: Tensor, labels: Tenso
 
     Source: CHiP, section 3.2 (token level); Zeng et al. 2024 (TDPO), equation 8.
     """
-    reference = full_precision(reference_logits[:, :-1]).log_softmax(-1)
-    policy = full_precision(policy_logits[:, :-1]).log_softmax(-1)
-    # Where a token has no mass under the reference it adds nothing, even if both log-probabilities are -inf.
-    kl = (reference.exp() * (reference - policy)).masked_fill(reference == -torch.inf, 0.0).sum(-1)
-    return _sum(kl, labels[:, 1:] != IGNORE, average)
+    return summed(token_kl(reference_logits[:, :-1], policy_logits[:, :-1]), labels[:, 1:] != IGNORE, average)
 
 
 def segment_logps(logps: Tensor, counted: Tensor, changed: Tensor, weight: float) -> Tensor:
@@ -62,7 +69,8 @@ def segment_logps(logps: Tensor, counted: Tensor, changed: Tensor, weight: float
     return (logps * share).masked_fill(~counted, 0.0).sum(-1) / share.sum(-1).clamp(min=1e-12)
 
 
-def _sum(values: Tensor, counted: Tensor, average: bool) -> Tensor:
+def summed(values: Tensor, counted: Tensor, average: bool = False) -> Tensor:
+    """Sum (or mean) of the counted values of each row: [R, U], [R, U] -> [R]; 0 for a row without any."""
     total = values.masked_fill(~counted, 0.0).sum(-1)
     return total / counted.sum(-1).clamp(min=1) if average else total
 
