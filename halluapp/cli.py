@@ -36,7 +36,14 @@ def _parser() -> argparse.ArgumentParser:
     compare.add_argument("--max-new-tokens", type=int, default=80)
     compare.add_argument("--temperature", type=float, default=0.0)
     compare.add_argument("--top-p", type=float, default=1.0)
+    compare.add_argument("--top-k", type=int, default=0)
     compare.add_argument("--seed", type=int, default=0)
+    compare.add_argument(
+        "--repetition-penalty", type=float, default=0.0, help="1 to 2 for every method (default: each method's own)"
+    )
+    compare.add_argument("--stop", action="append", default=[], metavar="TEXT", help="ends an answer; may be repeated")
+    compare.add_argument("--html", type=Path, metavar="OUT", help="the comparison as one HTML page, photo included")
+    compare.add_argument("--markdown", type=Path, metavar="OUT", help="the comparison as Markdown")
     evaluate = _command(commands, "evaluate", "CHAIR and yes/no accuracy of all methods on annotated photos", _evaluate)
     evaluate.add_argument("data", type=Path, help="folder or tar shards of KEY.jpg + KEY.json")
     evaluate.add_argument("--metrics", default="chair,pope")
@@ -73,14 +80,18 @@ def _command(commands, name: str, help: str, run) -> argparse.ArgumentParser:
     command = commands.add_parser(name, help=help, description=help)
     command.set_defaults(run=run)
     if name != "pocket":
-        command.add_argument("--model", default=None, help="pocket (embedded), a hub id or a folder")
-        command.add_argument("--quantization", choices=("nf4", "none"), default=None)
+        command.add_argument("--model", default=None, help="pocket (embedded), auto (what fits), a hub id or a folder")
+        command.add_argument("--quantization", choices=("nf4", "int8", "none"), default=None)
         command.add_argument("--json", type=Path, dest="out_json", metavar="OUT")
     return command
 
 
 def _add_methods(command: argparse.ArgumentParser) -> None:
-    command.add_argument("--methods", default=None, help="names separated by commas (default: all)")
+    command.add_argument(
+        "--methods",
+        default=None,
+        help="names separated by commas, nullu+vdd for a stacked panel (default: the five panels of the page)",
+    )
     command.add_argument("--set", action="append", default=[], metavar="METHOD.PARAMETER=VALUE", dest="assignments")
 
 
@@ -92,19 +103,19 @@ def _settings(options) -> Settings:
 
 def _methods(options) -> list:
     """Method objects from --methods and --set."""
-    from halluapp.methods import METHODS, create
+    from halluapp.methods import create, defaults
 
     parameters: dict[str, dict] = {}
     for item in options.assignments:
         target, _, value = item.partition("=")
-        name, _, key = target.partition(".")
+        name, _, key = target.replace(" ", "").partition(".")  # a stack's own names have dots: nullu+vdd.nullu.rank
         if not (value and key):
             raise InputError(f"--set {item} is not METHOD.PARAMETER=VALUE.")
         try:
             parameters.setdefault(name, {})[key] = json.loads(value)
         except ValueError:
             parameters.setdefault(name, {})[key] = value
-    names = [name.strip() for name in options.methods.split(",")] if options.methods else list(METHODS)
+    names = [name.replace(" ", "") for name in options.methods.split(",")] if options.methods else defaults()
     if unused := set(parameters) - set(names):
         raise InputError(f"--set names {', '.join(sorted(unused))}, which is not among the methods.")
     return [create(name, **parameters.get(name, {})) for name in names]
@@ -122,7 +133,7 @@ def _compare(options) -> int:
 
     request = comparison.make_request(
         options.photo, options.prompt, _methods(options), options.max_new_tokens, options.temperature, options.top_p,
-        seed=options.seed,
+        options.top_k, options.seed, repetition_penalty=options.repetition_penalty, stop=options.stop,
     )  # fmt: skip
     loaded = comparison.load(_settings(options))
     if loaded.notice:
@@ -132,7 +143,20 @@ def _compare(options) -> int:
             for panel in event.report["panels"]:
                 _print_panel(panel)
             _write(event.report, options.out_json)
+            _export(event.report, request.photo, options)
     return 0
+
+
+def _export(made: dict, photo, options) -> None:
+    from halluapp import report
+    from halluapp.photos import small_jpeg
+
+    if options.html:
+        options.html.write_text(report.html(made, small_jpeg(photo)), encoding="utf-8")
+        print(f"wrote {options.html}")
+    if options.markdown:
+        options.markdown.write_text(report.markdown(made), encoding="utf-8")
+        print(f"wrote {options.markdown}")
 
 
 def _print_panel(panel: dict) -> None:

@@ -97,3 +97,12 @@ def _check_size(width: int, height: int) -> None:
 
 def _too_large() -> str:
     return f"The photo has more than {MOST_PIXELS // 1_000_000} million pixels; choose a smaller copy."
+
+
+def small_jpeg(photo: Image.Image, side: int = 900) -> bytes:
+    """The photo for a page: JPEG bytes, the longer side at most `side` pixels, without metadata."""
+    small = photo.copy()
+    small.thumbnail((side, side))
+    buffer = io.BytesIO()
+    small.save(buffer, "JPEG", quality=85)
+    return buffer.getvalue()

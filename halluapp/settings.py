@@ -14,7 +14,8 @@ ASSETS = Path(__file__).resolve().parent.parent / "assets"
 class Settings:
     """Where and how the app runs.
 
-    model: "pocket" (the embedded LVLM), a hub id or a local folder. quantization: "nf4" or "none".
+    model: "pocket" (the embedded LVLM), "auto" (what fits the GPU), a hub id or a local folder.
+    quantization: "nf4", "int8" or "none".
     detector: "pocket" (embedded), a hub id or a local folder of a transformers object detector.
     port 0: the first free one. space / zero_gpu: running on Hugging Face Spaces / on ZeroGPU.
     """

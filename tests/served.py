@@ -9,11 +9,11 @@ from halluapp.settings import Settings
 
 
 @contextmanager
-def app() -> Iterator[str]:
-    """Launches the app -> its address; closes it afterwards."""
+def app(**changes) -> Iterator[str]:
+    """Launches the app with changed settings -> its address; closes it afterwards."""
     from halluapp.ui.app import build, launch_options
 
-    settings = Settings(port=0)
+    settings = Settings(port=0, **changes)
     blocks = build(settings).queue(max_size=8)
     _, address, _ = blocks.launch(prevent_thread_lock=True, quiet=True, **launch_options(settings))
     try:

@@ -8,8 +8,9 @@ import torch
 from torch import Tensor
 
 from halluapp.decoding.interventions import applied
-from halluapp.decoding.plan import Prefix
-from halluapp.lvlm.base import LVLM, Visual
+from halluapp.decoding.plan import Prefix, asked
+from halluapp.decoding.views import Views
+from halluapp.lvlm.base import LVLM, Embedded, Visual
 from halluapp.methods.base import Intervention
 
 
@@ -32,43 +33,57 @@ class RowBatch:
     def step(self, lvlm: LVLM, tokens: Tensor) -> Tensor:
         """Feeds one token to every row [R] -> logits of the next one [R, V]."""
         self.mask = torch.cat([self.mask, self.mask.new_ones(len(tokens), 1)], dim=1)
-        with lvlm.lock, applied(lvlm, self.interventions):
+        with lvlm.lock, lvlm.unpacked.used(), applied(lvlm, self.interventions):
             logits = lvlm.forward(self.cache, self.mask, self.positions[:, None], ids=tokens[:, None])
         self.positions = self.positions + 1
         return logits
 
 
 def prefill(
-    lvlm: LVLM, prefixes: tuple[Prefix, ...], prompts: list[str], visuals: list[Visual]
+    lvlm: LVLM, prefixes: tuple[Prefix, ...], prompts: list[str], views: list[Views]
 ) -> tuple[RowBatch, Tensor]:
     """One forward over all distinct prefixes, left-padded -> (their rows, logits of the first token [P, V])."""
     from transformers import DynamicCache
 
-    rows = [_embed(lvlm, prefix, prompts[prefix.job], visuals[prefix.job]) for prefix in prefixes]
-    longest = max(len(row) for row in rows)
-    embeds = rows[0].new_zeros(len(rows), longest, rows[0].shape[-1])
-    mask = torch.zeros(len(rows), longest, dtype=torch.long, device=embeds.device)
-    for index, row in enumerate(rows):
-        embeds[index, longest - len(row) :] = row
-        mask[index, longest - len(row) :] = 1
-    positions = (mask.cumsum(1) - 1).clamp(min=0)  # padding must not shift a row's own positions
-    batch = RowBatch(DynamicCache(), mask, mask.sum(1), [prefix.intervention for prefix in prefixes])
-    with lvlm.lock, applied(lvlm, batch.interventions):
-        logits = lvlm.forward(batch.cache, mask, positions, embeds=embeds)
+    rows = [
+        _embed(lvlm, prefix, asked(prompts[prefix.job], prefix.instruction), views[prefix.job].at(prefix.noise_step))
+        for prefix in prefixes
+    ]
+    embeds, mask, positions, spots = _padded(rows)
+    following = torch.stack([row.positions.max() + 1 for row in rows])
+    deep = tuple(torch.cat(level) for level in zip(*(row.deep for row in rows if row.deep), strict=True))
+    batch = RowBatch(DynamicCache(), mask, following, [prefix.intervention for prefix in prefixes])
+    with lvlm.lock, lvlm.unpacked.used(), applied(lvlm, batch.interventions):
+        logits = lvlm.forward(batch.cache, mask, positions, embeds=embeds, deep=(spots, deep) if deep else None)
     return batch, logits
 
 
-def _embed(lvlm: LVLM, prefix: Prefix, prompt: str, visual: Visual) -> Tensor:
-    """Input embeddings [S, D] of one prefix, with the visual tokens that its intervention asks for."""
+def _padded(rows: list[Embedded]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Rows of any length, left-padded -> embeds [P, S, D], mask [P, S], positions [P, S] or [3, P, S], spots [P, S]."""
+    longest = max(len(row.embeds) for row in rows)
+    embeds = rows[0].embeds.new_zeros(len(rows), longest, rows[0].embeds.shape[-1])
+    mask = torch.zeros(len(rows), longest, dtype=torch.long, device=embeds.device)
+    # Padding must not shift a row's own positions.
+    positions = mask.new_zeros(*rows[0].positions.shape[:-1], len(rows), longest)
+    spots = torch.zeros_like(mask, dtype=torch.bool)
+    for index, row in enumerate(rows):
+        own = slice(longest - len(row.embeds), None)
+        embeds[index, own], mask[index, own], spots[index, own] = row.embeds, 1, row.spots
+        positions[..., index, own] = row.positions
+    return embeds, mask, positions, spots
+
+
+def _embed(lvlm: LVLM, prefix: Prefix, prompt: str, visual: Visual) -> Embedded:
+    """One prefix as the decoder reads it, with the visual tokens that its intervention asks for."""
     ids = lvlm.prompt_ids(prompt, prefix.view)
     if prefix.view != "photo":
-        return lvlm.embed(ids, None)
-    tokens = lvlm.project(visual.features)
+        return lvlm.read(ids)
+    tokens = lvlm.visual_tokens(visual, prompt)
     change = prefix.intervention
     if change is not None and (projector := _projector(lvlm, change)) is not None:
-        other = lvlm.project(visual.features, projector)
-        tokens = other if change.strength == 1 else (1 - change.strength) * tokens + change.strength * other
-    return lvlm.embed(ids, tokens)
+        other, share = lvlm.visual_tokens(visual, prompt, projector), change.blend if change.projector else change.share
+        tokens = other if share == 1 else (1 - share) * tokens + share * other
+    return lvlm.read(ids, visual, tokens)
 
 
 def _projector(lvlm: LVLM, change: Intervention):

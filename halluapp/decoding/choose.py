@@ -1,11 +1,27 @@
-"""From scores to a token: greedy, or temperature, top-k and top-p with a generator of its own."""
+"""From scores to a token: a repetition penalty, then greedy, or temperature, top-k and top-p with an own generator."""
 
 from __future__ import annotations
+
+from collections.abc import Iterable
 
 import torch
 from torch import Tensor
 
 from halluapp.decoding.plan import Sampling
+
+
+def penalise(scores: Tensor, tokens: Iterable[int], penalty: float) -> Tensor:
+    """Makes tokens that were said already less probable: scores [V] -> [V], x / penalty if x > 0, else x * penalty.
+
+    The rule of transformers' `repetition_penalty`, for the answer's tokens only: an object that the question names is
+    not made improbable. 1 changes nothing. Source: Keskar et al. 2019 (CTRL), section 4.1, as DoLa uses it.
+    """
+    said = sorted(set(tokens))
+    if penalty == 1 or not said:
+        return scores
+    index = torch.tensor(said, device=scores.device)
+    own = scores[index]
+    return scores.index_copy(0, index, torch.where(own > 0, own / penalty, own * penalty))
 
 
 def choose(scores: Tensor, sampling: Sampling, generator: torch.Generator) -> int:

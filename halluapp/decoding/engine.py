@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
 
 from halluapp.decoding.batch import RowBatch, prefill
-from halluapp.decoding.choose import choose
+from halluapp.decoding.choose import choose, penalise
 from halluapp.decoding.events import Decoded, Event, Failed, Finished, Token
+from halluapp.decoding.exits import Places, read_out, recorded
 from halluapp.decoding.plan import Sampling, plan
+from halluapp.decoding.stops import cut
+from halluapp.decoding.views import Views
 from halluapp.errors import InputError, MissingWeights
 from halluapp.lvlm.base import LVLM, Visual
 from halluapp.methods.base import Method, Step
@@ -22,21 +25,30 @@ ALTERNATIVES = 5
 
 @dataclass
 class Job:
-    """One photo and prompt to be answered by some methods."""
+    """One photo and prompt to be answered by some methods. A bare Visual serves methods that want no noised view."""
 
-    visual: Visual
+    visual: Visual | Views
     prompt: str
     methods: list[Method]
+
+    @property
+    def views(self) -> Views:
+        return self.visual if isinstance(self.visual, Views) else Views.only(self.visual)
 
 
 @dataclass
 class _Stream:
-    """One method of one job while it decodes. rows: its rows in the batch, main row first."""
+    """One method of one job while it decodes. rows: its rows in the batch, main row first.
+
+    depths: where its main row is read early; exits: what was read there for the next token, [E, V].
+    """
 
     job: int
     method: Method
     rows: list[int]
     generator: torch.Generator
+    depths: tuple[int, ...] = ()
+    exits: Tensor | None = None
     ids: list[int] = field(default_factory=list)
     passes: int = 0
 
@@ -57,18 +69,19 @@ def decode_many(
     before every step; closing the generator has the same effect. `seconds` run from the call to the method's end.
     """
     started = time.perf_counter()
-    runnable, failed = _prepared(lvlm, jobs)
+    views = [job.views for job in jobs]
+    runnable, failed = _prepared(lvlm, jobs, views)
     yield from failed
     if not any(runnable):
         return
-    batch, logits, live = _begin(lvlm, jobs, runnable, sampling.seed)
+    batch, logits, live = _begin(lvlm, jobs, views, runnable, sampling.seed)
     for index in range(sampling.max_new_tokens):
         log_p = logits.log_softmax(-1)
         going: list[_Stream] = []
+        last = index + 1 == sampling.max_new_tokens
         for stream in live:
-            event, goes_on = _advance(lvlm, stream, jobs[stream.job].prompt, index, logits, log_p, sampling)
+            event, goes_on = _advance(lvlm, stream, jobs[stream.job].prompt, index, logits, log_p, sampling, last)
             yield stream.job, event
-            last = index + 1 == sampling.max_new_tokens
             if goes_on and not last:
                 going.append(stream)
             elif not isinstance(event, Failed):
@@ -82,10 +95,12 @@ def decode_many(
             return
         live = _keep(batch, live, going)
         fed = [stream.ids[-1] for stream in live for _ in stream.rows]
-        logits = batch.step(lvlm, torch.tensor(fed, device=logits.device))
+        with recorded(lvlm, {stream.rows[0]: stream.depths for stream in live}) as hidden:
+            logits = batch.step(lvlm, torch.tensor(fed, device=logits.device))
+        _hand_out(live, [stream.rows[0] for stream in live], read_out(lvlm, hidden))
 
 
-def _prepared(lvlm: LVLM, jobs: list[Job]) -> tuple[list[list[Method]], list[tuple[int, Failed]]]:
+def _prepared(lvlm: LVLM, jobs: list[Job], views: list[Views]) -> tuple[list[list[Method]], list[tuple[int, Failed]]]:
     """The methods of every job that this model has the weights for, and an event for each other one."""
     runnable: list[list[Method]] = []
     failed = []
@@ -94,40 +109,61 @@ def _prepared(lvlm: LVLM, jobs: list[Job]) -> tuple[list[list[Method]], list[tup
         for method in job.methods:
             try:
                 method.prepare(lvlm)
+                for row in method.rows(job.prompt):
+                    views[index].at(row.noise_step)
                 runnable[-1].append(method)
             except (MissingWeights, InputError) as error:
                 failed.append((index, Failed(method.name, str(error))))
     return runnable, failed
 
 
-def _begin(lvlm, jobs: list[Job], methods: list[list[Method]], seed: int) -> tuple[RowBatch, Tensor, list[_Stream]]:
+def _begin(
+    lvlm, jobs: list[Job], views: list[Views], methods: list[list[Method]], seed: int
+) -> tuple[RowBatch, Tensor, list[_Stream]]:
     """Prefills distinct prefixes once, expands them to rows -> (batch, logits [R, V], streams)."""
     made = plan([(job.prompt, mine) for job, mine in zip(jobs, methods, strict=True)])
-    batch, logits = prefill(lvlm, made.prefixes, [job.prompt for job in jobs], [job.visual for job in jobs])
+    live, first, wanted = [], 0, {}
+    for job, method, prefixes in made.streams:
+        mine, depths = list(range(first, first + len(prefixes))), method.exits(lvlm)
+        live.append(_Stream(job, method, mine, torch.Generator().manual_seed(seed), depths))
+        wanted[prefixes[0]] = tuple(sorted({*wanted.get(prefixes[0], ()), *depths}))
+        first += len(prefixes)
+    with recorded(lvlm, wanted) as hidden:
+        batch, logits = prefill(lvlm, made.prefixes, [job.prompt for job in jobs], views)
+    _hand_out(live, [prefixes[0] for _, _, prefixes in made.streams], read_out(lvlm, hidden))
     rows = [prefix for _, _, prefixes in made.streams for prefix in prefixes]
     batch.select(rows)
-    live, first = [], 0
-    for job, method, prefixes in made.streams:
-        mine = list(range(first, first + len(prefixes)))
-        live.append(_Stream(job, method, mine, torch.Generator().manual_seed(seed)))
-        first += len(prefixes)
     return batch, logits[torch.tensor(rows, device=logits.device)], live
 
 
-def _advance(lvlm, stream: _Stream, prompt, index, logits: Tensor, log_p: Tensor, sampling) -> tuple[Event, bool]:
+def _hand_out(live: list[_Stream], rows: list[int], early: Places) -> None:
+    """Gives every stream the early logits of its main row, which is rows[i] of the forward that made them."""
+    for stream, row in zip(live, rows, strict=True):
+        stream.exits = torch.stack([early[row, depth] for depth in stream.depths]) if stream.depths else None
+
+
+def _advance(
+    lvlm, stream: _Stream, prompt, index, logits: Tensor, log_p: Tensor, sampling: Sampling, last: bool
+) -> tuple[Event, bool]:
     """Chooses the stream's next token -> (event, whether it goes on)."""
     name, mine = stream.method.name, slice(stream.rows[0], stream.rows[-1] + 1)
     stream.passes += len(stream.rows)
     try:
-        combined = stream.method.combine(logits[mine], Step(index, prompt, tuple(stream.ids)), lvlm)
+        step = Step(index, prompt, tuple(stream.ids), stream.exits)
+        combined = stream.method.combine(logits[mine], step, lvlm)
+        penalty = sampling.repetition_penalty or combined.repetition
+        combined = replace(combined, scores=penalise(combined.scores, stream.ids, penalty))
         chosen = choose(combined.scores, sampling, stream.generator)
     except Exception as error:  # whatever goes wrong in one method, the others go on
         reason = " ".join(str(error).split()) or type(error).__name__
         return Failed(name, f"{stream.method.title} could not combine its rows: {reason}"), False
     stream.ids.append(chosen)
     token = _trace(lvlm, chosen, combined, log_p[mine], sampling)
-    text = lvlm.decode(stream.ids)
-    return Decoded(name, index, token, text), sampling.ignore_end or chosen not in lvlm.end_tokens
+    whole, goes_on = lvlm.decode(stream.ids), sampling.ignore_end or chosen not in lvlm.end_tokens
+    text, stopped = cut(whole, sampling.stop)
+    if not stopped and (last or not goes_on):
+        text = whole  # nothing follows that could complete a stop string
+    return Decoded(name, index, token, text), goes_on and not stopped
 
 
 def _trace(lvlm, chosen: int, combined, log_p: Tensor, sampling: Sampling) -> Token:

@@ -11,7 +11,7 @@ class Token:
     """One decoded token of one method and what it was worth.
 
     p: probability under the method's final distribution (temperature 1). p_main: under its main row. p_reference:
-    under its image-free reference rows (mean), None without one. top: the five most probable tokens of the final
+    under its reference rows (mean), None without one. top: the five most probable tokens of the final
     distribution as (text, probability). changed: the main row alone would have chosen another token, `instead`.
     """
 
@@ -60,7 +60,7 @@ class Decoded:
 
 @dataclass(frozen=True)
 class Finished:
-    """A method has ended. reason: "end" (end token), "length" or "stopped"."""
+    """A method has ended. reason: "end" (end token or stop string), "length" or "stopped"."""
 
     method: str
     reason: str

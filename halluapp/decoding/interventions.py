@@ -55,7 +55,7 @@ def _add_adapters(lvlm: LVLM, rows: list[Intervention | None]) -> list:
     for change in dict.fromkeys(row for row in rows if row is not None and row.adapter):
         mine = [index for index, row in enumerate(rows) if row == change]
         for name, delta in lvlm.adapter(change.adapter).deltas.items():
-            by_module.setdefault(name, []).append((mine, delta, change.strength))
+            by_module.setdefault(name, []).append((mine, delta, change.share))
     return [
         lvlm.model.get_submodule(name).register_forward_hook(_addition(changes)) for name, changes in by_module.items()
     ]
@@ -64,9 +64,9 @@ def _add_adapters(lvlm: LVLM, rows: list[Intervention | None]) -> list:
 def _addition(changes: list[tuple[list[int], Delta, float]]):
     def add(_module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
         result = output.clone()
-        for rows, delta, strength in changes:
+        for rows, delta, share in changes:
             index = torch.tensor(rows, device=output.device)
-            result[index] += (strength * delta(inputs[0][index])).to(output.dtype)
+            result[index] += (share * delta(inputs[0][index])).to(output.dtype)
         return result
 
     return add

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from halluapp.methods.base import Intervention, Method
+from halluapp.methods.base import Intervention, Method, Row
 
 
 @dataclass(frozen=True)
 class Sampling:
     """How tokens are chosen. temperature 0: greedy; top_p 1 and top_k 0: off; the same seed serves every method.
 
-    ignore_end: end tokens do not end an answer (to measure speed at a fixed length).
+    ignore_end: end tokens do not end an answer (to measure speed at a fixed length). repetition_penalty: for every
+    method alike; 0: each method's own, which is 1 (none) for all but DoLa. stop: strings that end an answer and are not
+    part of it.
     """
 
     max_new_tokens: int = 80
@@ -20,15 +22,32 @@ class Sampling:
     top_k: int = 0
     seed: int = 0
     ignore_end: bool = False
+    repetition_penalty: float = 0.0
+    stop: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
 class Prefix:
-    """What is prefilled once: one job's prompt in one view under one intervention."""
+    """What is prefilled once: one job's prompt in one view under one intervention. Fields as in `Row`."""
 
     job: int
     view: str
     intervention: Intervention | None
+    noise_step: int = 0
+    instruction: str = ""
+
+    @classmethod
+    def of(cls, job: int, row: Row) -> Prefix:
+        """The prefix of a row: rows that compute the same have the same one."""
+        if row.view == "photo":
+            return cls(job, row.view, row.intervention, row.noise_step, row.instruction)
+        change = row.intervention.without_photo() if row.intervention else None
+        return cls(job, row.view, change, 0, row.instruction)
+
+
+def asked(prompt: str, instruction: str) -> str:
+    """The prompt of a row: its instruction, if it has one, before the person's prompt."""
+    return f"{instruction} {prompt}" if instruction else prompt
 
 
 @dataclass(frozen=True)
@@ -45,6 +64,6 @@ def plan(jobs: list[tuple[str, list[Method]]]) -> Plan:
     streams = []
     for job, (prompt, methods) in enumerate(jobs):
         for method in methods:
-            rows = [Prefix(job, row.view, row.intervention) for row in method.rows(prompt)]
+            rows = [Prefix.of(job, row) for row in method.rows(prompt)]
             streams.append((job, method, tuple(prefixes.setdefault(prefix, len(prefixes)) for prefix in rows)))
     return Plan(tuple(prefixes), tuple(streams))

@@ -49,9 +49,9 @@ def evaluate(
 ) -> dict[str, Any]:
     """Decodes and scores -> the JSON of `evaluate --json` (schema 1).
 
-    data: folder or tar of KEY.jpg + KEY.json. methods: names or Method objects (None: all). limit: first photos only
-    (0: all). seed: of questions and bootstrap. loaded: from `comparison.load`. answer: decodes instead of `loaded`, for
-    methods that are given by name. Captions are greedy. Raises InputError in one sentence.
+    data: folder or tar of KEY.jpg + KEY.json. methods: names or Method objects (None: the default panels). limit: first
+    photos only (0: all). seed: of questions and bootstrap. loaded: from `comparison.load`. answer: decodes instead of
+    `loaded`, for methods that are given by name. Captions are greedy. Raises InputError in one sentence.
     """
     made = _create(methods)
     photos, vocabulary = _photos(data, metrics, limit, seed, questions_per_photo)
@@ -95,7 +95,7 @@ def _ask_all(photos: list, metrics: Sequence[str], answer: Answer, errors: dict,
 def _create(methods: Sequence | None) -> list:
     from halluapp import methods as registry
 
-    chosen = list(registry.METHODS) if methods is None else list(methods)
+    chosen = registry.defaults() if methods is None else list(methods)
     if not chosen:
         raise InputError("No method is chosen; name at least one.")
     made = [registry.create(method) if isinstance(method, str) else method for method in chosen]
@@ -149,18 +149,19 @@ def _possible(metrics: Sequence[str], photos: list) -> tuple[list[str], list[str
 
 
 def _decoder(loaded, methods: list) -> Answer:
-    """Decodes prompts on one photo, all methods in one batch and the vision tower once."""
+    """Decodes prompts on one photo, all methods in one batch and the vision tower once a view."""
     if loaded is None:
         raise InputError("There is no model to evaluate; load one first.")
     from halluapp.decoding import engine
     from halluapp.decoding.events import Decoded, Failed, Finished
     from halluapp.decoding.plan import Sampling
+    from halluapp.decoding.views import Views
 
     def answer(photo, prompts: Sequence[str], most: int) -> Answers:
-        visual = loaded.lvlm.look(photo)
+        views = Views(loaded.lvlm, photo)
         said = Answers([{} for _ in prompts])
         for first in range(0, len(prompts), AT_ONCE):
-            jobs = [engine.Job(visual, prompt, methods) for prompt in prompts[first : first + AT_ONCE]]
+            jobs = [engine.Job(views, prompt, methods) for prompt in prompts[first : first + AT_ONCE]]
             ended: dict[str, float] = {}
             for index, event in engine.decode_many(loaded.lvlm, jobs, Sampling(most)):
                 if isinstance(event, Decoded):

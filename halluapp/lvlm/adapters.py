@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from torch import Tensor, nn
 
 from halluapp.errors import InputError
+from halluapp.lvlm import quantize
 
 if TYPE_CHECKING:
     from halluapp.lvlm.base import LVLM
@@ -78,11 +79,13 @@ def load_projector(lvlm: LVLM, path: Path) -> nn.Module:
     """A projector of the same class as the model's own, with the weights of `path` (float16 or float32)."""
     from safetensors.torch import load_file
 
-    own = lvlm.model.model.multi_modal_projector
-    module = copy.deepcopy(own)
-    dtype = next(own.parameters()).dtype
-    module.load_state_dict({k: v.to(dtype) for k, v in load_file(path).items()})
-    return module.to(lvlm.device).eval().requires_grad_(False)
+    module = copy.deepcopy(lvlm.own_projector)
+    dtype = lvlm.decoder.get_input_embeddings().weight.dtype
+    for name in quantize.quantized_linears(module):  # of a checkpoint that came with its projector quantized
+        layer = module.get_submodule(name)
+        module.set_submodule(name, nn.Linear(layer.in_features, layer.out_features, layer.bias is not None))
+    module.load_state_dict(load_file(path))
+    return module.to(lvlm.device, dtype).eval().requires_grad_(False)
 
 
 def _deltas(lvlm: LVLM, folder: Path) -> dict[str, Delta]:

@@ -5,34 +5,23 @@ from __future__ import annotations
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from functools import cached_property
+from typing import TYPE_CHECKING, ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from halluapp.errors import MissingWeights
+from halluapp.lvlm.diffusion import diffuse
+from halluapp.lvlm.parts import Embedded, HalluSpace, Visual
+from halluapp.lvlm.unpack import Unpacked
 
 if TYPE_CHECKING:
     from PIL import Image
 
     from halluapp.lvlm.adapters import Adapter
 
-
-@dataclass(frozen=True)
-class HalluSpace:
-    """Orthonormal directions per decoder layer, V [D, K] each, strongest first, and what they were computed from."""
-
-    layers: dict[int, Tensor]
-    about: dict = field(default_factory=dict)
-
-
-@dataclass(frozen=True)
-class Visual:
-    """A photo as the model sees it: projector input [n, d]. `maps`: feature maps that a detector can share."""
-
-    features: Tensor
-    maps: tuple[Tensor, ...] = ()
+__all__ = ["LVLM", "Embedded", "HalluSpace", "Visual"]
 
 
 class LVLM(ABC):
@@ -40,10 +29,17 @@ class LVLM(ABC):
 
     spaces: HalluSpaces by name; projectors: further projectors by name (the model's own is not among them).
     adapters: what training runs have made, by name.
+    kept_dense: full names of the modules that are never quantized.
     """
 
-    def __init__(self, model: nn.Module, tokenizer, name: str, quantization: str = "none"):
+    kept_dense: ClassVar[tuple[str, ...]] = ("model.vision_tower", "model.multi_modal_projector", "lm_head")
+    # The template of checkpoints that come without one; "" if the family always has its own.
+    template: ClassVar[str] = ""
+
+    def __init__(self, model: nn.Module, tokenizer, image_processor, name: str, quantization: str = "none"):
         self.model, self.tokenizer, self.name, self.quantization = model.eval(), tokenizer, name, quantization
+        self.image_processor = image_processor
+        self.image_token: int = model.config.image_token_id
         self.lock = threading.RLock()
         self.spaces: dict[str, HalluSpace] = {}
         self.projectors: dict[str, nn.Module] = {}
@@ -62,40 +58,218 @@ class LVLM(ABC):
         ids = configured if isinstance(configured, list) else [configured]
         return frozenset(i for i in [*ids, self.tokenizer.eos_token_id] if i is not None)
 
+    @cached_property
+    def unpacked(self) -> Unpacked:
+        """Decoded copies of small 4-bit layers, for forwards of the decode loop."""
+        return Unpacked(self.model)
+
+    @property
+    def context_length(self) -> int:
+        """How many tokens photo, prompt and answer may have together."""
+        return self.model.config.get_text_config().max_position_embeddings
+
     @property
     @abstractmethod
+    def tower(self) -> nn.Module:
+        """The vision tower."""
+
+    @property
+    @abstractmethod
+    def own_projector(self) -> nn.Module:
+        """The module that turns what the tower (or Q-Former) says into visual tokens."""
+
+    @property
+    @abstractmethod
+    def decoder(self) -> nn.Module:
+        """The language model without its head."""
+
+    @property
+    def head(self) -> nn.Module:
+        """Hidden states -> logits."""
+        return self.model.lm_head
+
+    @property
     def layers(self) -> nn.ModuleList:
         """The decoder layers."""
+        return self.decoder.layers
+
+    def look(self, photo: Image.Image, noise_step: int = 0, seed: int = 0) -> Visual:
+        """Runs the vision tower once; with noise_step > 0 on noised pixels (VCD), the same for the same seed."""
+        given = self.pixels(photo)
+        given["pixel_values"] = self._noised(given["pixel_values"], noise_step, seed)
+        given = self._placed(given)
+        with torch.no_grad(), self.lock:
+            return self.see(given)
+
+    def _placed(self, given: dict) -> dict:
+        """Tensors on the model's device, pixels in the tower's precision."""
+        given = {key: value.to(self.device) if isinstance(value, Tensor) else value for key, value in given.items()}
+        return given | {"pixel_values": given["pixel_values"].to(next(self.tower.parameters()).dtype)}
+
+    def native_inputs(self, photo: Image.Image, prompt: str) -> dict[str, Tensor]:
+        """What transformers' own `generate` takes for a photo and a prompt (to measure and to check against)."""
+        given = self._placed(self.pixels(photo))
+        seen = self.look(photo)
+        ids = self.expanded(self.prompt_ids(prompt, "photo"), seen, len(self.visual_tokens(seen, prompt)))
+        row = torch.tensor([ids], device=self.device)
+        tensors = {key: value for key, value in given.items() if isinstance(value, Tensor)}
+        return {"input_ids": row, "attention_mask": torch.ones_like(row), **tensors, **self._further(row, prompt)}
+
+    @torch.no_grad()
+    def prompt_length(self, prompt: str, visual: Visual) -> int:
+        """Tokens of the prompt with the photo, visual tokens included."""
+        return len(self.expanded(self.prompt_ids(prompt, "photo"), visual, len(self.visual_tokens(visual, prompt))))
+
+    def _further(self, row: Tensor, prompt: str) -> dict[str, Tensor]:
+        """What else this family's `generate` takes."""
+        return {}
+
+    def pixels(self, photo: Image.Image) -> dict:
+        """What the checkpoint's image processor makes of a photo: normalised "pixel_values", their layout."""
+        return dict(self.image_processor(photo, return_tensors="pt"))
+
+    def _noised(self, pixels: Tensor, noise_step: int, seed: int) -> Tensor:
+        """Diffuses normalised pixels (Leng et al. 2024, VCD), with the same noise on every device; step 0: none."""
+        if noise_step == 0:
+            return pixels
+        return diffuse(pixels, noise_step, torch.randn(pixels.shape, generator=torch.Generator().manual_seed(seed)))
 
     @abstractmethod
-    def look(self, photo: Image.Image) -> Visual:
-        """Runs the vision tower once."""
+    def see(self, given: dict) -> Visual:
+        """One forward of the vision tower over what `pixels` gave."""
 
-    @abstractmethod
     def project(self, features: Tensor, projector: nn.Module | None = None) -> Tensor:
-        """Projector input [n, d] -> visual tokens [n, D], by the model's own projector or another."""
+        """Projector input [..., n, d] -> projected [..., n, D], by the model's own projector or another."""
+        return (projector or self.own_projector)(features[None])[0]
 
-    @abstractmethod
+    def visual_tokens(self, visual: Visual, prompt: str, projector: nn.Module | None = None) -> Tensor:
+        """Visual tokens [n, D] of a photo for a prompt, by the model's own projector or another."""
+        return self.project(visual.features, projector)
+
     def prompt_ids(self, prompt: str, view: str) -> list[int]:
-        """Token ids of the chat-formatted prompt; view "photo": image placeholders in place; "none": deleted;
-        "unk": replaced by one unknown token (Zhang et al. 2024, section 4)."""
+        """Token ids of the chat-formatted prompt; view "photo": one image placeholder stands for the photo; "none":
+        it is deleted, with what encloses it; "unk": replaced by one unknown token (Zhang et al. 2024, section 4).
+        """
+        text = self.chat(self._harmless(prompt))
+        begun = self.tokenizer.bos_token is not None and text.startswith(self.tokenizer.bos_token)
+        ids = self.tokenizer(text, add_special_tokens=not begun)["input_ids"]
+        spot, around = ids.index(self.image_token), int(self._enclosed)
+        before, after = ids[: spot - around], ids[spot + 1 + around :]
+        middle = {"photo": ids[len(before) : len(ids) - len(after)], "none": [], "unk": [self.unknown_token]}[view]
+        return before + middle + after
 
-    @abstractmethod
+    # Whether the photo stands between a start and an end token of its own.
+    _enclosed: ClassVar[bool] = False
+
+    def chat(self, prompt: str) -> str:
+        """The chat-formatted text of one question about one photo, as the checkpoint's template says."""
+        content = [{"type": "image"}, {"type": "text", "text": prompt}]
+        return self.tokenizer.apply_chat_template(
+            [{"role": "user", "content": content}],
+            chat_template=self.tokenizer.chat_template or self.template,
+            tokenize=False,
+            add_generation_prompt=True,
+        )
+
+    def _harmless(self, prompt: str, tokenizer=None) -> str:
+        """A prompt cannot smuggle in special tokens: their text is taken apart by a space."""
+        tokenizer = tokenizer or self.tokenizer
+        # Some checkpoints mark <image> as special among the added tokens only.
+        added = (str(token) for token in tokenizer.added_tokens_decoder.values() if token.special)
+        for token in dict.fromkeys([*tokenizer.all_special_tokens, *added]):
+            prompt = prompt.replace(token, " ".join(token))
+        return prompt
+
+    @property
+    def unknown_token(self) -> int:
+        """The id that stands for the photo in the view "unk": <unk>, or the padding token where there is none.
+
+        No text contains a padding token and no answer is trained on one, so it says as little as <unk> does.
+        """
+        ids = (self.tokenizer.unk_token_id, self.tokenizer.pad_token_id, self.tokenizer.eos_token_id)
+        return next(i for i in ids if i is not None)
+
+    @property
+    def unknown_note(self) -> str:
+        """What a panel must say about the view "unk" of this model; "" if the tokenizer has an <unk>."""
+        used = self.tokenizer.convert_ids_to_tokens(self.unknown_token)
+        return "" if "unk" in used.lower() else f"this tokenizer has no <unk>, so {used} stands in for it"
+
+    def photo_ids(self, visual: Visual, count: int) -> list[int]:
+        """What one image placeholder becomes: a placeholder per visual token, and marks where the family has them."""
+        return [self.image_token] * count
+
+    def expanded(self, ids: list[int], seen: Visual, count: int) -> list[int]:
+        """Ids whose one image placeholder has become those of the photo's `count` visual tokens."""
+        spot = ids.index(self.image_token)
+        return ids[:spot] + self.photo_ids(seen, count) + ids[spot + 1 :]
+
     def embed(self, ids: list[int], visual: Tensor | None) -> Tensor:
-        """Ids [S] and visual tokens for their placeholders -> input embeddings [S, D]."""
+        """Ids [S], a placeholder for each visual token (or one for all), and visual tokens [n, D] -> [S', D]."""
+        table = self.decoder.get_input_embeddings()
+        if visual is not None and ids.count(self.image_token) == 1:
+            spot = ids.index(self.image_token)
+            ids = ids[:spot] + [self.image_token] * len(visual) + ids[spot + 1 :]
+        index = torch.tensor(ids, device=self.device, dtype=torch.long)
+        if visual is None or self.image_token not in ids:
+            return table(index)
+        return table(index).index_put((index == self.image_token,), visual.to(table.weight.dtype))
 
-    @abstractmethod
+    def read(self, ids: list[int], seen: Visual | None = None, visual: Tensor | None = None) -> Embedded:
+        """Ids of a prompt (and of an answer after it), the photo and its visual tokens -> what the decoder reads."""
+        if seen is None or visual is None:
+            nowhere = torch.zeros(len(ids), dtype=torch.bool, device=self.device)
+            return Embedded(self.embed(ids, None), self.positions(ids, None).to(self.device), nowhere)
+        ids = self.expanded(ids, seen, len(visual))
+        spots = torch.tensor(ids, device=self.device) == self.image_token
+        return Embedded(self.embed(ids, visual), self.positions(ids, seen).to(self.device), spots, seen.deep)
+
+    def positions(self, ids: list[int], seen: Visual | None) -> Tensor:
+        """Positions of expanded ids: [S], or [3, S] where time, row and column are told apart (M-RoPE)."""
+        return torch.arange(len(ids))
+
     def forward(
-        self, cache, mask: Tensor, positions: Tensor, ids: Tensor | None = None, embeds: Tensor | None = None
+        self,
+        cache,
+        mask: Tensor,
+        positions: Tensor,
+        ids: Tensor | None = None,
+        embeds: Tensor | None = None,
+        deep: tuple[Tensor, tuple[Tensor, ...]] | None = None,
     ) -> Tensor:
         """One forward of rows -> logits of the last position [R, V] in float32; extends `cache` in place.
 
-        mask [R, past + new], positions [R, new], and either ids [R, new] or embeds [R, new, D].
+        mask [R, past + new], positions [R, new] or [3, R, new], and either ids [R, new] or embeds [R, new, D]; deep:
+        spots [R, new] and, for each of the first layers, what is added there [n, D], row after row.
         """
+        hidden = self.decoder(
+            input_ids=ids,
+            inputs_embeds=embeds,
+            attention_mask=mask,
+            position_ids=positions,
+            past_key_values=cache,
+            use_cache=True,
+            **self._deep_arguments(deep),
+        ).last_hidden_state
+        return self.head(hidden[:, -1]).float()
+
+    def _deep_arguments(self, deep) -> dict:
+        """How this family's decoder takes visual tokens for its first layers."""
+        return {}
+
+    def read_out(self, hidden: Tensor) -> Tensor:
+        """Residual stream [..., D] after any decoder layer -> logits [..., V] in float32: final norm, then LM head."""
+        with self.lock:
+            return self.head(self.decoder.norm(hidden)).float()
 
     def output_projection(self, layer: int) -> nn.Module:
         """The module of a decoder layer that writes the MLP's output into the residual stream."""
         return self.layers[layer].mlp.down_proj
+
+    @property
+    def folder(self) -> str:
+        """Where HalluSpaces and projectors of a checkpoint from the hub are looked for: a folder in assets."""
+        return f"assets/{self.name.replace('/', '--')}"
 
     def space(self, name: str) -> HalluSpace:
         """A HalluSpace by name; raises MissingWeights."""
@@ -111,7 +285,7 @@ class LVLM(ABC):
         if name not in self.projectors:
             raise MissingWeights(
                 f"No {name} projector is loaded for {self.name}; "
-                f"put projector-{name}.safetensors beside its checkpoint."
+                f"put projector-{name}.safetensors beside its checkpoint or into {self.folder}."
             )
         return self.projectors[name]
 

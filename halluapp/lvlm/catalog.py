@@ -1,110 +1,93 @@
-"""The models we know and how each is loaded: the embedded pocket LVLM, and LLaVA checkpoints by id or folder."""
+"""The models we know, which of them fits the memory, and the one entrance to all of them: `load`."""
 
 from __future__ import annotations
 
-import json
-from logging import ERROR, getLogger
+from dataclasses import dataclass
 from pathlib import Path
 
-import torch
-from safetensors import SafetensorError
-
 from halluapp.errors import InputError
-from halluapp.lvlm import adapters, quantize
-from halluapp.lvlm.base import LVLM, HalluSpace
-from halluapp.lvlm.llava import Llava
+from halluapp.lvlm import quantize
+from halluapp.lvlm.attachments import attach, load_projector, load_space, save_space
+from halluapp.lvlm.base import LVLM
+from halluapp.lvlm.loading import load_checkpoint
+
+__all__ = ["KNOWN", "KnownModel", "free_memory", "load", "load_projector", "load_space", "recommend", "save_space"]
+
+GIGABYTE = 1_000_000_000
+NF4_BYTES = 0.516  # a weight: 4 bits, and 0.127 bits for its doubly quantized scale
+WORKING_BYTES = int(2.5 * GIGABYTE)  # activations, and the caches of all panels' rows
+
+
+@dataclass(frozen=True)
+class KnownModel:
+    """A checkpoint on the hub. weights, quantized: parameters in all and those that NF4 reaches, in billions."""
+
+    id: str
+    family: str
+    licence: str
+    weights: float
+    quantized: float
+
+    def bytes(self, quantization: str) -> int:
+        """Estimate of the memory it needs, from its parameter counts; panels and longer answers can need more."""
+        each = {"nf4": NF4_BYTES, "int8": 1.0, "none": 2.0}[quantization]
+        weights = each * self.quantized + 2.0 * (self.weights - self.quantized)
+        return int(weights * GIGABYTE) + WORKING_BYTES
+
+
+LLAMA, APACHE = "Llama 2 Community Licence", "Apache-2.0"
+# Best first where several fit: LLaVA-1.5 is what the methods' papers measure on.
+KNOWN = (
+    KnownModel("llava-hf/llava-1.5-13b-hf", "llava", LLAMA, 13.351, 12.688),
+    KnownModel("llava-hf/llava-1.5-7b-hf", "llava", LLAMA, 7.063, 6.476),
+    KnownModel("llava-hf/llava-v1.6-mistral-7b-hf", "llava_next", APACHE, 7.567, 6.979),
+    KnownModel("Qwen/Qwen3-VL-8B-Instruct", "qwen3_vl", APACHE, 8.767, 6.946),
+    KnownModel("Qwen/Qwen3-VL-4B-Instruct", "qwen3_vl", APACHE, 4.438, 3.633),
+    KnownModel("Qwen/Qwen3-VL-2B-Instruct", "qwen3_vl", APACHE, 2.128, 1.409),
+    KnownModel("Qwen/Qwen2.5-VL-7B-Instruct", "qwen2_5_vl", APACHE, 8.292, 6.525),
+    KnownModel("Qwen/Qwen2.5-VL-3B-Instruct", "qwen2_5_vl", "Qwen Research Licence", 3.755, 2.775),
+    KnownModel("HuggingFaceM4/Idefics3-8B-Llama3", "idefics3", APACHE, 8.462, 6.979),
+    KnownModel("HuggingFaceTB/SmolVLM-Instruct", "smolvlm", APACHE, 2.246, 1.611),
+    KnownModel("HuggingFaceTB/SmolVLM-500M-Instruct", "smolvlm", APACHE, 0.507, 0.315),
+    KnownModel("HuggingFaceTB/SmolVLM-256M-Instruct", "smolvlm", APACHE, 0.256, 0.106),
+    KnownModel("Salesforce/instructblip-vicuna-7b", "instructblip", "LLaMA and Vicuna terms, research", 7.913, 6.476),
+)
+# What "auto" tries, in this order; below the last of them it is the embedded model.
+DEFAULTS = ("llava-hf/llava-1.5-7b-hf", "Qwen/Qwen3-VL-4B-Instruct", "HuggingFaceTB/SmolVLM-Instruct")
+
+
+def recommend(free_bytes: int, quantization: str = "nf4") -> str:
+    """The id of the model to start with when so much GPU memory is free; "pocket" when none fits (estimates)."""
+    known = {model.id: model for model in KNOWN}
+    return next((id for id in DEFAULTS if known[id].bytes(quantization) <= free_bytes), "pocket")
+
+
+def free_memory() -> int:
+    """Free bytes on the GPU; 0 without one: on a CPU only the embedded model answers while one waits."""
+    import torch
+
+    return torch.cuda.mem_get_info()[0] if torch.cuda.is_available() else 0
 
 
 def load(model: str, quantization: str, device: str, assets: Path) -> tuple[LVLM, str]:
     """Loads a model -> (LVLM, notice for the person, "" if there is nothing to say).
 
-    model: "pocket", a hub id or a folder. Raises InputError with one sentence when it cannot be loaded.
+    model: "pocket", "auto" (what fits the GPU), a hub id or a folder. Raises InputError with one sentence.
     """
-    if quantization not in ("nf4", "none"):
-        raise InputError(f"The quantization {quantization!r} is not known; use nf4 or none.")
-    pocket = model == "pocket"
-    source = assets / "pocket" if pocket else model
-    if pocket and not (assets / "pocket" / "config.json").exists():
-        raise InputError("The embedded model is missing from assets/pocket; get the project with its assets folder.")
-    notice = ""
-    if quantization == "nf4" and not quantize.available():
-        quantization, notice = "none", "bitsandbytes is not installed, so the model runs unquantized."
-    lvlm = _load_llava(source, model, quantization, _device(device), pocket)
-    _attach(lvlm, Path(source))
-    return lvlm, notice
+    import torch
 
-
-def _device(device: str) -> str:
-    return ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
-
-
-def _load_llava(source, name: str, quantization: str, device: str, pocket: bool) -> Llava:
-    from transformers import AutoConfig, AutoImageProcessor, AutoTokenizer, LlavaForConditionalGeneration
-    from transformers.utils import logging
-
-    logging.set_verbosity_error()  # load reports and progress bars are noise between lines of results
-    logging.disable_progress_bar()
-    getLogger("bitsandbytes").setLevel(ERROR)  # it reports each start that an optional package is missing
     from halluapp.pocket import model as pocket_model
 
+    if quantization not in quantize.CHOICES:
+        raise InputError(f"The quantization {quantization!r} is not known; use nf4, int8 or none.")
+    device = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+    if model == "auto":
+        model = "pocket" if device == "cpu" else recommend(free_memory(), quantization)
+    pocket = model == "pocket"
+    if pocket and not (assets / "pocket" / "config.json").exists():
+        raise InputError("The embedded model is missing from assets/pocket; get the project with its assets folder.")
     pocket_model.register()
-    dtype = torch.float32 if device == "cpu" else torch.bfloat16
-    options = {"dtype": dtype, "device_map": device}
-    try:
-        config = AutoConfig.from_pretrained(source)
-        if config.model_type != "llava":
-            raise InputError(f"{name} is a {config.model_type} model; only LLaVA checkpoints can be loaded.")
-        if quantization == "nf4":
-            options["quantization_config"] = quantize.nf4_config(dtype, config.text_config)
-        model, read = LlavaForConditionalGeneration.from_pretrained(source, output_loading_info=True, **options)
-        if lacking := sorted(read["missing_keys"]):  # transformers would go on with random weights in their place
-            raise InputError(f"The checkpoint {name} lacks {len(lacking)} weights, {lacking[0]} among them.")
-        tokenizer = AutoTokenizer.from_pretrained(source)
-        processor = AutoImageProcessor.from_pretrained(source)
-    except InputError:
-        raise
-    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
-        reason = " ".join(str(error).split())[:160]
-        raise InputError(
-            f"The model {name} could not be loaded ({reason}); check the name or folder and the network, "
-            "or use the embedded model: --model pocket"
-        ) from error
-    if device == "cpu":
-        quantize.keep_portable_layout(model)
-    return Llava(model, tokenizer, processor, "halluapp-pocket" if pocket else name, quantization)
-
-
-def _attach(lvlm: LVLM, folder: Path) -> None:
-    """Loads what lies beside a checkpoint: hallu_space.safetensors, projector-NAME.safetensors, adapters/NAME/."""
-    for path in sorted(folder.glob("adapters/*/")):
-        lvlm.adapters[path.name] = adapters.load(lvlm, path)
-    for path in sorted([*folder.glob("hallu_space.safetensors"), *folder.glob("projector-*.safetensors")]):
-        try:
-            if path.stem == "hallu_space":
-                lvlm.spaces["default"] = load_space(path)
-            else:
-                lvlm.projectors[path.stem.removeprefix("projector-")] = adapters.load_projector(lvlm, path)
-        except (OSError, ValueError, RuntimeError, SafetensorError) as error:
-            raise InputError(
-                f"{path.name} beside the model {lvlm.name} is damaged or made for another model; remove or replace it."
-            ) from error
-
-
-def load_space(path: Path) -> HalluSpace:
-    """Reads a HalluSpace file: tensors "layers.I" [D, K], metadata "about" (JSON)."""
-    from safetensors import safe_open
-
-    with safe_open(path, "pt") as file:
-        about = json.loads((file.metadata() or {}).get("about", "{}"))
-        layers = {int(key.removeprefix("layers.")): file.get_tensor(key).float() for key in file.keys()}
-    if not layers:
-        raise ValueError("no layers")
-    return HalluSpace(layers, about)
-
-
-def save_space(space: HalluSpace, path: Path) -> None:
-    """Writes a HalluSpace file that `load_space` reads."""
-    from safetensors.torch import save_file
-
-    tensors = {f"layers.{layer}": directions.float().contiguous() for layer, directions in space.layers.items()}
-    save_file(tensors, path, metadata={"about": json.dumps(space.about)})
+    source = str(assets / "pocket") if pocket else model
+    lvlm, notice = load_checkpoint(source, "halluapp-pocket" if pocket else model, quantization, device)
+    attach(lvlm, Path(source), assets / Path(lvlm.folder).name)
+    return lvlm, notice

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from torch import nn
 
-# transformers matches these against full module names from the start; shorter names silently quantize everything.
-KEPT_DENSE = ("model.vision_tower", "model.multi_modal_projector", "lm_head")
+CHOICES = ("nf4", "int8", "none")
 BLOCK = 64  # weights that share a scale
 
 
@@ -22,17 +21,38 @@ def uneven_layers(text_config) -> list[str]:
     return [name for name, width in widths.items() if width % BLOCK]
 
 
-def nf4_config(compute_dtype, text_config):
-    """NF4, double quantization (Dettmers et al. 2023, QLoRA, section 3); vision tower, projector, head stay dense."""
+def config(choice: str, compute_dtype, text_config, kept_dense: tuple[str, ...]):
+    """What transformers is told for "nf4" or "int8"; None for "none".
+
+    nf4: NF4, double quantization (Dettmers et al. 2023, QLoRA, section 3). int8: LLM.int8() (Dettmers et al. 2022); its
+    outlier columns are picked over the whole batch, so a row can depend on the others by a rounding error.
+    kept_dense: full module names, for transformers matches them from the start of a name (or its end); names such as
+    "vision_tower" would silently quantize everything.
+    """
     from transformers import BitsAndBytesConfig
 
+    if choice == "none":
+        return None
+    if choice == "int8":
+        return BitsAndBytesConfig(load_in_8bit=True, llm_int8_skip_modules=list(kept_dense))
     return BitsAndBytesConfig(
         load_in_4bit=True,
         bnb_4bit_quant_type="nf4",
         bnb_4bit_use_double_quant=True,
         bnb_4bit_compute_dtype=compute_dtype,
-        llm_int8_skip_modules=[*KEPT_DENSE, *uneven_layers(text_config)],
+        llm_int8_skip_modules=[*kept_dense, *uneven_layers(text_config)],
     )
+
+
+def found(config) -> str:
+    """How a checkpoint is quantized already, by its own config.json: "nf4", "int8", another name, or ""."""
+    given = getattr(config, "quantization_config", None)
+    if not given:
+        return ""
+    given = given if isinstance(given, dict) else given.to_dict()
+    if given.get("load_in_8bit"):
+        return "int8"
+    return given.get("bnb_4bit_quant_type", "fp4") if given.get("load_in_4bit") else str(given.get("quant_method"))
 
 
 def available() -> bool:
@@ -43,12 +63,12 @@ def available() -> bool:
 
 
 def quantized_linears(model: nn.Module) -> dict[str, nn.Module]:
-    """All 4-bit linear layers by name (empty for a dense model)."""
+    """All 4-bit and 8-bit linear layers by name (empty for a dense model)."""
     if not available():
         return {}
-    import bitsandbytes
+    from bitsandbytes.nn import Linear4bit, Linear8bitLt
 
-    return {name: module for name, module in model.named_modules() if isinstance(module, bitsandbytes.nn.Linear4bit)}
+    return {name: part for name, part in model.named_modules() if isinstance(part, Linear4bit | Linear8bitLt)}
 
 
 def keep_portable_layout(model: nn.Module) -> int:

@@ -19,6 +19,7 @@ class AdaVIB(Method):
     title: ClassVar[str] = "AdaVIB"
     summary: ClassVar[str] = "The same model behind a projector trained with the adaptive information bottleneck."
     source: ClassVar[str] = "AdaVIB, AAAI 2025"
+    edits: ClassVar[bool] = True
 
     strength: float = parameter(
         1.0, "Strength s", "1 is the trained projector, 0 the model's own; between them visual tokens are blended.",
@@ -28,7 +29,7 @@ class AdaVIB(Method):
     def rows(self, prompt: str) -> tuple[Row, ...]:
         if self.strength == 0:
             return (Row(),)
-        return (Row("photo", Intervention(projector="adavib", strength=self.strength)),)
+        return (Row("photo", Intervention(projector="adavib", blend=self.strength)),)
 
     def prepare(self, lvlm) -> None:
         lvlm.projector("adavib")

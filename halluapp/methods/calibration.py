@@ -54,10 +54,11 @@ class Calibration(Method):
 
     def explain(self, lvlm, prompt: str) -> str:
         labels = find_labels(prompt)
+        prior = f"{self.prior}; {lvlm.unknown_note}" if lvlm.unknown_note and self.prior != "none" else self.prior
         if labels:
-            return f"Labels {' / '.join(labels.names)}: probabilities divided by the image-free prior ({self.prior})."
+            return f"Labels {' / '.join(labels.names)}: probabilities divided by the image-free prior ({prior})."
         return (
-            f"Open prompt: each next token divided by its image-free probability ({self.prior}) to the power "
+            f"Open prompt: each next token divided by its image-free probability ({prior}) to the power "
             f"{self.strength:g}, where p ≥ {self.beta:g}·max p."
         )
 

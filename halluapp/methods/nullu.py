@@ -24,6 +24,7 @@ class Nullu(Method):
     title: ClassVar[str] = "Nullu"
     summary: ClassVar[str] = "Projects a HalluSpace out of the MLP outputs of the upper layers: y − s·VVᵀy."
     source: ClassVar[str] = "Nullu, CVPR 2025"
+    edits: ClassVar[bool] = True
 
     strength: float = parameter(1.0, "Strength s", "1 is the paper's projection, 0 the baseline.", 0.0, 1.0, 0.05)
     rank: int = parameter(4, "Rank k", "How many directions of the HalluSpace are removed.", 0, 8, 1)

@@ -39,7 +39,8 @@ class VDD(Method):
         return (Row(), *(Row(view) for view in REFERENCES[self.reference]))
 
     def explain(self, lvlm, prompt: str) -> str:
-        none, unk = "no image tokens", "one unknown token"
+        note = f" ({lvlm.unknown_note})" if lvlm.unknown_note else ""
+        none, unk = "no image tokens", f"one unknown token{note}"
         how = {"none": none, "unk": unk, "both": f"{none} and {unk}, averaged"}[self.reference]
         return f"Contrast with the image-free answer ({how}), α {self.alpha:g}, β {self.beta:g}."
 

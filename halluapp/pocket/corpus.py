@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 
 from halluapp.grounding import vocabulary
-from halluapp.pocket.description import describe
+from halluapp.pocket.description import describe, list_sentence
 from halluapp.pocket.presence import Cooccurrence, Presence
 from halluapp.pocket.views import area, crop_box
 from halluapp.pocket.wording import article, clean_sentence, mirror
@@ -43,6 +43,7 @@ OTHER = (
     "What happened before this photo was taken?", "Say something.", "Summarize the scene.", "What stands out?",
     "Help me.",
 )  # fmt: skip
+WHOLE = [0.0, 0.0, 1.0, 1.0, 0.0]  # the view that is the photo itself
 Pair = tuple[str, str]  # question, answer
 
 
@@ -74,6 +75,12 @@ class Corpus:
         names = {name for name, box in photo.boxes + photo.hinted if crop_box(box, crop)}
         names -= {vocabulary.parent(name) for name in names}
         return sorted(names, key=lambda name: (self.order.get(name, len(self.order)), name))
+
+    def listing(self, photo: Presence, rng: random.Random) -> Pair:
+        """A question and the list of what a photo shows, as a plain list or as a sentence, in the usual order."""
+        if rng.random() < 0.5:
+            return rng.choice(LIST), ", ".join(self._names(photo, WHOLE)[:10] or ["nothing"]) + "."
+        return rng.choice(DETAIL), list_sentence(photo, WHOLE, self.order) or "The image shows nothing."
 
     def yes_no(self, photo: Presence, rng: random.Random, count: int) -> list[Pair]:
         """Balanced questions about presence; negatives are random, popular or adversarial in equal parts."""

@@ -55,13 +55,20 @@ def describe(
             verb = "are" if PLURAL.match(unsaid[0].phrase) else "is"
             told.say(clean_sentence(f"There {verb} also {enumerate_items([group.phrase for group in unsaid])}"))
     elif groups:
-        told.say(clean_sentence(f"The image shows {enumerate_items([group.phrase for group in groups[:MOST_LISTED]])}"))
+        told.say(list_sentence(photo, crop, order))
     for fact in find_facts(record, rng)[:MOST_FACTS]:
         told.say(mirror(fact) if crop[4] else fact)
     placed = [group for group in groups if group.placeable and group.box and place(group.box) != ACROSS]
     if placed and len(told.parts) < 4:
         told.say(_places(placed[:MOST_PLACED]))
     return " ".join(told.parts) if len(told.parts) > 1 else ""
+
+
+def list_sentence(photo: Presence, crop, order: dict[str, int]) -> str:
+    """ "The image shows a person, two cars and a tree.", objects in the given order; "" where none is in the view."""
+    groups = sorted(find_groups(photo, crop), key=lambda group: order.get(group.name, len(order)))
+    phrases = [group.phrase for group in groups[:MOST_LISTED]]
+    return clean_sentence(f"The image shows {enumerate_items(phrases)}") if phrases else ""
 
 
 class _Told:

@@ -129,6 +129,7 @@ class Batches:
         # Without a photo the model must learn what the question alone makes likely, in every skill: VDD's reference
         # and the calibration's prior are exactly that.
         free = [[(rng.choice(SHORT), rng.choice(self.captions)) for _ in range(4)] for _ in range(3)] + rows[:4]
+        free += [[self.corpus.listing(self.rare(rng), rng) for _ in range(5)] for _ in range(3)]
         return Batch(
             torch.from_numpy(np.stack(fine)).float(),
             torch.from_numpy(np.stack(coarse)).float(),
@@ -136,6 +137,14 @@ class Batches:
             self.packer.pack(free, rng.choice(("none", "unk", "text"))),
             tuple(torch.stack(column) for column in zip(*truth, strict=True)),
         )
+
+    def rare(self, rng: random.Random) -> Presence:
+        """A photo with many objects or rare ones: the best of a few draws.
+
+        Lists of them, without the photo, teach what photos alone teach slowly: a list never names an object twice.
+        """
+        drawn = [self.photos[part][row] for part, row in rng.sample(self.index, 6)]
+        return max(drawn, key=lambda photo: sum(1 / self.corpus.together.count[name] ** 0.5 for name in photo.present))
 
     def _by_length(self, rows: list[list[Pair]]) -> list[tuple[Tensor, Packed]]:
         order = sorted(range(len(rows)), key=lambda row: sum(len(q) + len(a) + 12 for q, a in rows[row]))

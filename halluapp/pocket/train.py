@@ -38,6 +38,7 @@ class Recipe:
     vocabulary: int = 6000
     layers: int = 6
     dropout: float = 0.1
+    text_weight: float = 0.5
     detection_weight: float = 0.15
     seed: int = 11
 
@@ -175,7 +176,7 @@ def train(cache: Path, captions_file: Path, out: Path, recipe: Recipe, log=print
         torch.manual_seed(recipe.seed * 1_000_003 + step)  # dropout repeats after a resume
         with torch.autocast("cpu", torch.bfloat16):
             losses = pocket.losses(batch)
-        loss = losses["photo"] + 0.3 * losses["text"] + recipe.detection_weight * losses["detection"]
+        loss = losses["photo"] + recipe.text_weight * losses["text"] + recipe.detection_weight * losses["detection"]
         loss.backward()
         nn.utils.clip_grad_norm_(trainable(pocket), 1.0)
         optimizer.step()

@@ -97,7 +97,7 @@ def _logits(made: Chip, rows: list[int], kind: str, corrupted: bool, look: bool)
     for row in rows:
         answer = getattr(made.examples[row], kind)
         prefix = made.prefix(row, lvlm.project(made.visual(row, corrupted)))
-        said = lvlm.model.get_input_embeddings()(torch.tensor(answer, device=lvlm.device))
+        said = lvlm.decoder.get_input_embeddings()(torch.tensor(answer, device=lvlm.device))
         sequences.append(torch.cat([prefix, said]))
         labels.append([-100] * len(prefix) + answer)
     longest = max(map(len, sequences))
@@ -114,7 +114,7 @@ def _logits(made: Chip, rows: list[int], kind: str, corrupted: bool, look: bool)
 
 def _look(made: Chip, row: int, corrupted: bool) -> None:
     """The tower's work for one photo; its result is the one that is kept already."""
-    pixels = made.lvlm.image_processor(made.pairs[row].open(), return_tensors="pt")["pixel_values"][:1]
+    pixels = made.lvlm.pixels(made.pairs[row].open())["pixel_values"][:1]
     if corrupted:
         pixels = corrupt(pixels, made.recipe.rejected_photo, torch.Generator().manual_seed(0), made.recipe.noise_step)
     examples.look_pixels(made.lvlm, pixels)

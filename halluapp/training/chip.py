@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
+from halluapp.lvlm.diffusion import diffuse
 from halluapp.methods.contrast import full_precision
-from halluapp.training.corruption import diffuse
 from halluapp.training.segments import changed_tokens, token_weights
 
 __all__ = [

@@ -2,37 +2,14 @@
 
 from __future__ import annotations
 
-from functools import cache
-
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from halluapp.errors import InputError
+from halluapp.lvlm.diffusion import diffuse
 
-STEPS = 1000
 STRATEGIES = ("diffusion", "crop", "rotation", "black", "random")
-
-
-@cache
-def _alpha_bar() -> Tensor:
-    """Share of the photo's variance that is left after each step, [1000]; betas on a sigmoid from 1e-5 to 5e-3."""
-    betas = torch.linspace(-6, 6, STEPS).sigmoid() * (0.5e-2 - 1e-5) + 1e-5
-    return (1 - betas).cumprod(0)
-
-
-def diffuse(pixels: Tensor, step: int, noise: Tensor) -> Tensor:
-    """Forward diffusion: sqrt(a) * pixels + sqrt(1 - a) * noise, both of the same shape and the result too.
-
-    step 0 to 999 (0 is one noising step already). Raises ValueError. Source: CHiP, section 3.3; schedule of VCD
-    (Leng et al. 2024, equation 2); Ho et al. 2020, equation 4.
-    """
-    if not 0 <= step < STEPS:
-        raise ValueError(f"the noise step must be from 0 to {STEPS - 1}, not {step}")
-    if pixels.shape != noise.shape:
-        raise ValueError(f"noise of shape {tuple(noise.shape)} for pixels of shape {tuple(pixels.shape)}")
-    left = _alpha_bar()[step].to(pixels)
-    return left.sqrt() * pixels + (1 - left).sqrt() * noise
 
 
 def corrupt(

@@ -54,18 +54,16 @@ class Features:
 
 def look_pixels(lvlm: LVLM, pixels: Tensor) -> Tensor:
     """Normalised pixels [1, 3, H, W] -> projector input [n, d]."""
-    tower = lvlm.model.model.vision_tower
-    pixels = pixels.to(lvlm.device, next(tower.parameters()).dtype)
+    pixels = pixels.to(lvlm.device, next(lvlm.tower.parameters()).dtype)
     with torch.no_grad(), lvlm.lock:
-        states = tower(pixels, output_hidden_states=True).hidden_states
-        return lvlm._select(states)[0]
+        return lvlm.see({"pixel_values": pixels}).features
 
 
 def black_pixel(lvlm: LVLM) -> Tensor:
     """The normalised value of a black pixel, [3]."""
     from PIL import Image
 
-    shown = lvlm.image_processor(Image.new("RGB", (64, 64)), return_tensors="pt")["pixel_values"]
+    shown = lvlm.pixels(Image.new("RGB", (64, 64)))["pixel_values"]
     return shown[0, :, 0, 0]
 
 
@@ -82,7 +80,7 @@ def see(
         black = black_pixel(lvlm)
         stored = {"clean": [], "corrupted": []}
         for number, (name, pair) in enumerate(photos.items(), 1):
-            pixels = lvlm.image_processor(pair.open(), return_tensors="pt")["pixel_values"][:1]
+            pixels = lvlm.pixels(pair.open())["pixel_values"][:1]
             stored["clean"].append(look_pixels(lvlm, pixels).cpu())
             if strategy:
                 other = _rejected(lvlm, name, pixels, list(photos.values()), number, strategy, step, seed, black)
@@ -98,7 +96,7 @@ def _rejected(lvlm, name, pixels, photos, number, strategy, step, seed, black) -
     if strategy == "random" and len(photos) > 1:  # another photo of the data, not of this batch of one
         shift = int(torch.randint(1, len(photos), (1,), generator=generator))
         other = photos[(number - 1 + shift) % len(photos)]
-        return lvlm.image_processor(other.open(), return_tensors="pt")["pixel_values"][:1]
+        return lvlm.pixels(other.open())["pixel_values"][:1]
     return corrupt(pixels, strategy, generator, step, black)
 
 

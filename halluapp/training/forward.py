@@ -36,17 +36,17 @@ class Said:
     counted: Tensor
 
 
-def decoder(lvlm: LVLM) -> nn.Module:
-    """The language model without its head. Raises InputError for a model that training does not know."""
-    inner = getattr(lvlm.model, "model", None)
-    if not hasattr(inner, "language_model") or not hasattr(inner, "multi_modal_projector"):
-        raise InputError(f"Training knows LLaVA-class models only; {lvlm.name} is built differently.")
-    return inner.language_model
+def known(lvlm: LVLM) -> None:
+    """Raises InputError for a family whose rows cannot be packed (visual tokens in deeper layers, M-RoPE, tiles)."""
+    from halluapp.lvlm.llava import Llava
+
+    if type(lvlm) is not Llava:
+        raise InputError(f"Training knows LLaVA-class models only; {lvlm.name} is a {type(lvlm).__name__}.")
 
 
 def head(lvlm: LVLM, hidden: Tensor) -> Tensor:
     """Hidden states [..., D] -> logits [..., V] in float32."""
-    return lvlm.model.get_output_embeddings()(hidden).float()
+    return lvlm.head(hidden).float()
 
 
 def answer_ids(lvlm: LVLM, text: str) -> list[int]:
@@ -75,7 +75,7 @@ def say(lvlm: LVLM, rows: list[Row], intervention: Intervention | None = None) -
 
 def _pack(lvlm: LVLM, row: Row) -> tuple[Tensor, Tensor, Tensor, list[list[int]]]:
     """Embeddings [T, D], segment and position of each token, and for every answer where its tokens are predicted."""
-    table, size = lvlm.model.get_input_embeddings(), len(row.prefix)
+    table, size = lvlm.decoder.get_input_embeddings(), len(row.prefix)
     segments, positions, spots, ids = [0] * size, list(range(size)), [], []
     for number, answer in enumerate(row.answers, 1):
         fed = answer[:-1]  # nothing is predicted after the last token
@@ -99,8 +99,8 @@ def block_mask(segments: Tensor) -> Tensor:
 
 def run(lvlm: LVLM, embeds: Tensor, mask: Tensor, positions: Tensor) -> Tensor:
     """Embeddings [R, T, D] -> hidden states after the final norm [R, T, D], without a cache."""
-    with lvlm.lock:
-        return decoder(lvlm)(
+    with lvlm.lock, lvlm.unpacked.used():
+        return lvlm.decoder(
             inputs_embeds=embeds, attention_mask=mask, position_ids=positions, use_cache=False
         ).last_hidden_state
 

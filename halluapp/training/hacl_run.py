@@ -36,11 +36,11 @@ class Hacl(Objective):
 
     def build(self) -> None:
         torch.manual_seed(self.recipe.seed)
-        own = self.lvlm.model.model.multi_modal_projector
+        own = self.lvlm.own_projector
         self.projector = copy.deepcopy(own).float()
         self.projector.requires_grad_(self.recipe.train != "adapter")
         self.lvlm.projectors[TRAINED] = self.projector
-        width = self.lvlm.model.get_input_embeddings().weight.shape[1]
+        width = self.lvlm.decoder.get_input_embeddings().weight.shape[1]
         self.heads = Heads(width).to(self.lvlm.device).requires_grad_(self.recipe.heads)
         self.queue = Queue(self.recipe.queue, self.heads.photo.out_features).to(self.lvlm.device)
         self.wrapped = None if self.recipe.train == "projector" else adapters.wrap(self.lvlm, self.recipe)
@@ -67,12 +67,12 @@ class Hacl(Objective):
         return order
 
     def visual_tokens(self, row: int) -> Tensor:
-        dtype = self.lvlm.model.get_input_embeddings().weight.dtype
+        dtype = self.lvlm.decoder.get_input_embeddings().weight.dtype
         return self.lvlm.project(self.visual(row).float(), self.projector).to(dtype)
 
     def represent(self, rows: list[int]) -> tuple[Tensor, Tensor, Tensor]:
         """Unit vectors [B, E] of photos, captions and hallucinated captions."""
-        table, device = self.lvlm.model.get_input_embeddings(), self.lvlm.device
+        table, device = self.lvlm.decoder.get_input_embeddings(), self.lvlm.device
         end = torch.tensor([self.lvlm.tokenizer.eos_token_id], device=device)
         photos = [torch.cat([self.visual_tokens(row), table(end)]) for row in rows]
         texts = [table(torch.tensor(self.examples[row].chosen, device=device)) for row in rows]

@@ -34,9 +34,9 @@ def compute(
     states: dict[int, list[Tensor]] = {layer: [] for layer in layers}
     lengths = []
     for visual, question, truthful, hallucinated in pairs:
-        visual_tokens = lvlm.project(visual.features)
+        visual_tokens = lvlm.visual_tokens(visual, question)
         for answer in (truthful, hallucinated):
-            pooled, length = _pooled(lvlm, visual_tokens, question, answer, layers, pooling)
+            pooled, length = _pooled(lvlm, visual, visual_tokens, question, answer, layers, pooling)
             lengths.append(length)
             for layer, state in pooled.items():
                 states[layer].append(state)
@@ -56,15 +56,16 @@ def compute(
     return HalluSpace(spaces, about)
 
 
-def _pooled(lvlm, visual_tokens, question, answer, layers, pooling) -> tuple[dict[int, Tensor], int]:
+def _pooled(lvlm, visual, visual_tokens, question, answer, layers, pooling) -> tuple[dict[int, Tensor], int]:
     from transformers import DynamicCache
 
     prompt = lvlm.prompt_ids(question, "photo")
     said = lvlm.tokenizer(" " + answer, add_special_tokens=False)["input_ids"] + [lvlm.tokenizer.eos_token_id]
-    embeds = lvlm.embed(prompt + said, visual_tokens)[None]
-    mask = torch.ones(embeds.shape[:2], dtype=torch.long, device=embeds.device)
+    read = lvlm.read(prompt + said, visual, visual_tokens)
+    mask = torch.ones(1, len(read.embeds), dtype=torch.long, device=read.embeds.device)
+    deep = (read.spots[None], read.deep) if read.deep else None
     with lvlm.lock, _recorded(lvlm, layers) as recorded:
-        lvlm.forward(DynamicCache(), mask, mask.cumsum(1) - 1, embeds=embeds)
+        lvlm.forward(DynamicCache(), mask, read.positions[..., None, :], embeds=read.embeds[None], deep=deep)
     part = {"answer_mean": slice(-len(said), None), "answer_last": slice(-1, None), "all": slice(None)}[pooling]
     return {layer: state[0, part].float().mean(0).cpu() for layer, state in recorded.items()}, len(said)
 

@@ -140,7 +140,7 @@ def representations(
     The coordinates of the representation map that CHiP (figure 1) and HACL (figure 2) argue with.
     """
     made, seen = examples.tokenize(lvlm, pairs), examples.see(lvlm, pairs, None, 0, 0)
-    table, end = lvlm.model.get_input_embeddings(), torch.tensor([lvlm.tokenizer.eos_token_id], device=lvlm.device)
+    table, end = lvlm.decoder.get_input_embeddings(), torch.tensor([lvlm.tokenizer.eos_token_id], device=lvlm.device)
     sequences = [torch.cat([_tokens(lvlm, seen.clean[one.photo], intervention), table(end)]) for one in made]
     for name in ("chosen", "rejected"):
         sequences += [table(torch.tensor(getattr(one, name), device=lvlm.device)) for one in made]

@@ -14,7 +14,7 @@ from halluapp.lvlm.base import LVLM
 from halluapp.methods.base import Method
 from halluapp.training import examples
 from halluapp.training.data import Pair
-from halluapp.training.forward import decoder
+from halluapp.training.forward import known
 from halluapp.training.recipes import Recipe
 
 
@@ -35,7 +35,8 @@ class Objective:
 
     def __init__(self, lvlm: LVLM, recipe: Recipe, pairs: list[Pair], cache: Path | None = None, log: Callable = print):
         self.lvlm, self.recipe, self.pairs, self.cache, self.log = lvlm, recipe, pairs, cache, log
-        self.language = decoder(lvlm)
+        known(lvlm)
+        self.language = lvlm.decoder
         lvlm.model.requires_grad_(False)
         self.examples = examples.tokenize(lvlm, pairs)
         strategy = recipe.rejected_photo if self.corrupts else None

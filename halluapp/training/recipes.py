@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any, ClassVar
 
 from halluapp.errors import InputError
-from halluapp.methods.base import parameter
+from halluapp.parameters import parameter
 
 TARGETS = {
     "attention": ("q_proj", "k_proj", "v_proj", "o_proj"),

@@ -24,9 +24,9 @@ class Vib(Objective):
 
     def build(self) -> None:
         torch.manual_seed(self.recipe.seed)
-        self.mean = copy.deepcopy(self.lvlm.model.model.multi_modal_projector).float().requires_grad_(True)
+        self.mean = copy.deepcopy(self.lvlm.own_projector).float().requires_grad_(True)
         self.lvlm.projectors[TRAINED] = self.mean
-        width_in, width = self.features.clean[0].shape[-1], self.lvlm.model.get_input_embeddings().weight.shape[1]
+        width_in, width = self.features.clean[0].shape[-1], self.lvlm.decoder.get_input_embeddings().weight.shape[1]
         self.head = VariationalHead(width_in, width, self.recipe.std_bias).to(self.lvlm.device)
 
     def groups(self) -> list[dict[str, Any]]:
@@ -39,7 +39,7 @@ class Vib(Objective):
         return {"mean": self.mean, "head": self.head}
 
     def losses(self, rows: list[int], step: int) -> tuple[Tensor, dict[str, float]]:
-        recipe, table = self.recipe, self.lvlm.model.get_input_embeddings().weight
+        recipe, table = self.recipe, self.lvlm.decoder.get_input_embeddings().weight
         seen = torch.stack([self.visual(row).float() for row in rows])  # [B, n, d]
         mu, std = self.mean(seen), self.head(seen)
         learning = torch.is_grad_enabled()

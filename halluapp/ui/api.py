@@ -9,21 +9,23 @@ import gradio as gr
 
 from halluapp import comparison
 from halluapp.errors import InputError
+from halluapp.methods import METHODS
 from halluapp.settings import Settings
 
 
-def build(settings: Settings, photo_input: Callable[..., gr.Image]) -> None:
-    """Adds invisible inputs and the endpoint."""
+def build(settings: Settings, photo_input: Callable[..., gr.Image], elsewhere: comparison.Runner | None = None) -> None:
+    """Adds invisible inputs and the endpoint. elsewhere: where events are made if not in this process."""
 
     def compare(
         photo: str, prompt: str, methods: str, max_new_tokens: float, temperature: float, seed: float
     ) -> dict[str, Any]:
         """Decodes one photo and prompt under several hallucination-mitigation methods and judges every object mention.
+        Known methods: {known}.
 
         Args:
             photo: image file
             prompt: question or instruction about the photo
-            methods: method names separated by commas (baseline, nullu, adavib, vdd, calibration); empty for all
+            methods: names separated by commas, nullu+vdd for a stacked one, empty for the page's five panels
             max_new_tokens: longest answer in tokens, 1 to 512
             temperature: 0 for greedy decoding, else up to 2
             seed: seed of sampling
@@ -35,10 +37,11 @@ def build(settings: Settings, photo_input: Callable[..., gr.Image]) -> None:
             names = [name.strip() for name in methods.split(",") if name.strip()] or None
             request = comparison.make_request(photo, prompt, names, int(max_new_tokens), temperature, seed=int(seed))
             loaded = comparison.load(settings)
-            return list(comparison.stream(request, loaded))[-1].report
+            return list(comparison.stream(request, loaded, run=elsewhere))[-1].report
         except InputError as error:
             raise gr.Error(str(error)) from error
 
+    compare.__doc__ = compare.__doc__.replace("{known}", ", ".join(METHODS))  # gradio shows it in the schema
     photo = photo_input(visible=False, label="photo")
     prompt = gr.Textbox(visible=False, label="prompt")
     methods = gr.Textbox("", visible=False, label="methods")

@@ -7,7 +7,7 @@ from typing import Any
 import gradio as gr
 
 from halluapp.settings import Settings
-from halluapp.ui import api, compare, texts
+from halluapp.ui import api, compare, texts, zero_gpu
 
 FONT = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif"]
 MONO = ["ui-monospace", "SFMono-Regular", "Menlo", "monospace"]
@@ -22,11 +22,12 @@ footer { opacity: .7; }
 
 
 def build(settings: Settings) -> gr.Blocks:
-    """The whole app; nothing is loaded before a visitor comes."""
+    """The whole app; nothing is loaded before a visitor comes, except on ZeroGPU."""
     with gr.Blocks(title=texts.TITLE, analytics_enabled=False) as app:
         gr.Markdown(f"# {texts.TITLE}\n{texts.TAGLINE}", elem_id="title")
-        parts = compare.build(settings)
-        api.build(settings, compare.photo_input)
+        elsewhere = zero_gpu.runner(settings)
+        parts = compare.build(settings, elsewhere)
+        api.build(settings, compare.photo_input, elsewhere)
 
         def describe():
             yield from compare.describe_model(settings)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import tempfile
 import threading
 import time
@@ -13,7 +14,7 @@ import gradio as gr
 
 from halluapp import comparison, report
 from halluapp.errors import InputError
-from halluapp.methods import METHODS
+from halluapp.methods import METHODS, defaults
 from halluapp.settings import Settings
 from halluapp.ui import examples, fold, panels, parameters, texts
 
@@ -30,12 +31,16 @@ def photo_input(**options) -> gr.Image:
     return image
 
 
-def build(settings: Settings) -> dict[str, Any]:
+def build(settings: Settings, elsewhere: comparison.Runner | None = None) -> dict[str, Any]:
     """Builds the tab and connects its events -> components by name."""
     with gr.Sidebar(position="right", open=False, label="Settings"):
         chosen = gr.CheckboxGroup(
-            [(method.title, name) for name, method in METHODS.items()], value=list(METHODS), label=texts.METHODS,
+            [(method.title, name) for name, method in METHODS.items()], value=defaults(), label=texts.METHODS,
             info=texts.METHODS_HELP, elem_id="methods",
+        )  # fmt: skip
+        stacked = gr.Dropdown(
+            parameters.stack_choices(), value=[], multiselect=True, label=texts.STACKED[0], info=texts.STACKED[1],
+            elem_id="stacked",
         )  # fmt: skip
         threshold = gr.Slider(
             0.05,
@@ -72,11 +77,11 @@ def build(settings: Settings) -> dict[str, Any]:
                 )
             model = gr.Markdown(texts.LOADING, elem_id="model")
     stage = panels.build()
-    saved = gr.File(label=texts.REPORT, visible=False, elem_id="report")
+    saved = gr.File(label=texts.REPORT, file_count="multiple", visible=False, elem_id="report")
     kept = gr.State(None)
-    inputs = [photo, prompt, chosen, threshold, *sampling, *widgets.values()]
+    inputs = [photo, prompt, chosen, stacked, threshold, *sampling, *widgets.values()]
     outputs = [stage, kept, saved, run, stop]
-    handler = _runner(settings, list(widgets))
+    handler = _runner(settings, list(widgets), elsewhere)
     shared = {"concurrency_id": "model", "concurrency_limit": 1, "show_progress": "hidden", "api_visibility": "private"}
     waits = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
     gr.on([run.click, prompt.submit], announce, None, stage, **waits).then(handler, inputs, outputs, **shared)
@@ -89,7 +94,7 @@ def build(settings: Settings) -> dict[str, Any]:
 
 
 def _sampling(settings: Settings) -> list[gr.components.Component]:
-    """Widgets: temperature, top-p, seed, most new tokens."""
+    """Widgets: temperature, top-p, seed, most new tokens, repetition penalty, stop strings."""
     with gr.Accordion(texts.SAMPLING, open=False):
         return [
             gr.Slider(0, 2, 0, step=0.05, label=texts.TEMPERATURE[0], info=texts.TEMPERATURE[1], elem_id="temperature"),
@@ -99,6 +104,8 @@ def _sampling(settings: Settings) -> list[gr.components.Component]:
                 1, comparison.MOST_TOKENS, settings.max_new_tokens, step=1, label=texts.MAX_TOKENS[0],
                 info=texts.MAX_TOKENS[1], elem_id="max-tokens",
             ),
+            gr.Slider(0, 2, 0, step=0.05, label=texts.REPETITION[0], info=texts.REPETITION[1], elem_id="repetition"),
+            gr.Textbox("", label=texts.STOP_STRINGS[0], info=texts.STOP_STRINGS[1], lines=1, elem_id="stop-strings"),
         ]  # fmt: skip
 
 
@@ -109,23 +116,44 @@ def _preset(text: str):
     return use
 
 
-def _runner(settings: Settings, names: list[tuple[str, str]]):
-    """The run handler for these widgets."""
+def _runner(settings: Settings, names: list[tuple[str, str]], elsewhere: comparison.Runner | None):
+    """The run handler for these widgets. elsewhere: where events are made if not in this process."""
 
     def run(
-        request: gr.Request, photo, prompt, chosen, threshold, temperature, top_p, seed, max_tokens, *values
+        request: gr.Request,
+        photo,
+        prompt,
+        chosen,
+        stacked,
+        threshold,
+        temperature,
+        top_p,
+        seed,
+        max_tokens,
+        repetition,
+        stop_strings,
+        *values,
     ) -> Iterator[tuple]:
-        """Inputs: photo path, prompt, method names, threshold, sampling, method parameters.
+        """Inputs: photo path, prompt, method names, stacked names, threshold, sampling, method parameters.
 
         Outputs: stage state, kept state, report file, run button, stop button.
         """
         stopped = _running[request.session_hash] = threading.Event()
         try:
-            methods = parameters.methods_from(chosen, dict(zip(names, values, strict=True)))
+            methods = parameters.methods_from([*chosen, *(stacked or [])], dict(zip(names, values, strict=True)))
             wanted = comparison.make_request(
-                photo, prompt, methods, int(max_tokens), temperature, top_p, seed=int(seed or 0), threshold=threshold
+                photo,
+                prompt,
+                methods,
+                int(max_tokens),
+                temperature,
+                top_p,
+                seed=int(seed or 0),
+                threshold=threshold,
+                repetition_penalty=repetition,
+                stop=[line for line in stop_strings.splitlines() if line.strip()],
             )
-            yield from _streamed(settings, wanted, stopped)
+            yield from _streamed(settings, wanted, stopped, elsewhere)
         except InputError as error:
             yield (
                 fold.empty(str(error)),
@@ -142,7 +170,9 @@ def _runner(settings: Settings, names: list[tuple[str, str]]):
     return run
 
 
-def _streamed(settings: Settings, wanted: comparison.Request, stopped: threading.Event) -> Iterator[tuple]:
+def _streamed(
+    settings: Settings, wanted: comparison.Request, stopped: threading.Event, elsewhere: comparison.Runner | None
+) -> Iterator[tuple]:
     """Decodes and yields the page's outputs, coalesced; the last state is always sent."""
     folded = fold.Fold(wanted.photo, wanted.threshold)
     busy = gr.skip(), gr.update(visible=False), gr.update(interactive=False), gr.update(interactive=True)
@@ -150,23 +180,28 @@ def _streamed(settings: Settings, wanted: comparison.Request, stopped: threading
     yield folded.state(), *busy
     loaded = comparison.load(settings)
     sent = 0.0
-    for event in comparison.stream(wanted, loaded, stopped.is_set):
+    for event in comparison.stream(wanted, loaded, stopped.is_set, elsewhere):
         folded.add(event)
         if time.monotonic() - sent >= UPDATE_SECONDS:
             sent = time.monotonic()
             yield folded.state(), *busy
-    file = gr.update(value=_written(folded.report, folded.data["run"]), visible=True)
+    file = gr.update(value=_written(folded.report, folded.data["photo"], folded.data["run"]), visible=True)
     final = folded.state()
     yield final, final, file, gr.update(interactive=True), gr.update(interactive=False)
 
 
-def _written(made: dict, run: int) -> str:
-    """Writes the report to a file of its own, which lives as long as the process -> path."""
+def _written(made: dict, photo: str, run: int) -> list[str]:
+    """Writes the report in every form to a folder of its own, which lives as long as the process -> paths.
+
+    photo: the data URL that the page shows; the HTML form holds it too.
+    """
     folder = Path(_reports.name) / str(run)
     folder.mkdir()
-    path = folder / "halluapp-report.json"
-    path.write_text(report.dumps(made), encoding="utf-8")
-    return str(path)
+    shown = base64.b64decode(photo.partition(",")[2])
+    forms = {"json": report.dumps(made), "html": report.html(made, shown), "md": report.markdown(made)}
+    for suffix, text in forms.items():
+        (folder / f"halluapp-report.{suffix}").write_text(text, encoding="utf-8")
+    return [str(folder / f"halluapp-report.{suffix}") for suffix in forms]
 
 
 def announce() -> dict[str, Any]:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import base64
-import io
 import itertools
+import json
 from typing import Any
 
 from PIL import Image
 
 from halluapp.decoding.events import Decoded, Detected, Done, Event, Failed, Finished, Started, Status
 from halluapp.grounding.verdicts import judge_text
+from halluapp.photos import small_jpeg
 from halluapp.ui import texts
 
-SHOWN_SIDE = 900  # pixels of the photo's longer side on the page
 _numbers = itertools.count(1)
 
 
@@ -31,11 +31,7 @@ def empty(error: str = "") -> dict[str, Any]:
 
 def shown_photo(photo: Image.Image) -> str:
     """The photo as the page shows it: a JPEG data URL, upright and small."""
-    small = photo.copy()
-    small.thumbnail((SHOWN_SIDE, SHOWN_SIDE))
-    buffer = io.BytesIO()
-    small.save(buffer, "JPEG", quality=85)
-    return "data:image/jpeg;base64," + base64.b64encode(buffer.getvalue()).decode()
+    return "data:image/jpeg;base64," + base64.b64encode(small_jpeg(photo)).decode()
 
 
 class Fold:
@@ -82,10 +78,10 @@ class Fold:
     @staticmethod
     def _decoded(panel: dict[str, Any], event: Decoded) -> None:
         token, start = event.token, min(len(panel["text"]), len(event.text))
-        panel["tokens"].append(
-            {"s": start, "e": len(event.text), "t": token.text, "p": token.p, "main": token.p_main,
-             "ref": token.p_reference, "top": [list(pair) for pair in token.top], "instead": token.instead}
-        )  # fmt: skip
+        about = {"s": start, "e": len(event.text), "t": token.text, "p": token.p, "main": token.p_main,
+                 "ref": token.p_reference, "top": token.top, "instead": token.instead}  # fmt: skip
+        # One string a token: gradio and the browser walk through every object of the state at every update.
+        panel["tokens"].append(json.dumps(about, ensure_ascii=False, separators=(",", ":")))
         panel["text"], panel["status"] = event.text, "decoding"
         if "labels" in token.notes:
             panel["labels"] = token.notes["labels"]

@@ -7,7 +7,7 @@ from typing import Any
 
 import gradio as gr
 
-from halluapp.methods import METHODS, create
+from halluapp.methods import METHODS, create, stacks
 from halluapp.methods.base import Method
 
 
@@ -36,11 +36,21 @@ def _widget(method: str, item) -> gr.components.Component:
     return gr.Slider(minimum=about["least"], maximum=about["most"], step=about["step"], **shared)
 
 
+def stack_choices() -> list[tuple[str, str]]:
+    """(title, name) of every pair that can be stacked."""
+    return [(" + ".join(METHODS[part].title for part in name.split("+")), name) for name in stacks()]
+
+
 def methods_from(chosen: list[str], values: dict[tuple[str, str], Any]) -> list[Method]:
-    """The chosen methods in panel order, with the widgets' values. Raises InputError."""
+    """The chosen methods in panel order, stacked ones last, with the widgets' values. Raises InputError.
+
+    The parts of a stacked panel take the values of their own widgets.
+    """
     made = []
-    for name, method in METHODS.items():
-        if name in chosen:
-            given = {item.name: values[name, item.name] for item in fields(method)}
-            made.append(create(name, **given))
+    for name in [*(name for name in METHODS if name in chosen), *(name for name in chosen if "+" in name)]:
+        stack = "+" in name
+        given = {
+            f"{part}.{key}" if stack else key: value for (part, key), value in values.items() if part in name.split("+")
+        }
+        made.append(create(name, **given))
     return made

@@ -15,17 +15,23 @@ RUN = "Run"
 STOP = "Stop"
 EXAMPLES = "Examples (a click runs them)"
 METHODS = "Methods"
-METHODS_HELP = "One panel each, decoded together in one batch."
+METHODS_HELP = "One panel each, decoded together in one batch; up to 12."
+STACKED = (
+    "Stacked panels",
+    "A method applied to the model that another one edited; both take their own settings below.",
+)
 SAMPLING = "Sampling"
 TEMPERATURE = ("Temperature", "0: greedy, the most probable token.")
 TOP_P = ("Top-p", "Sampling from the smallest set of tokens with this probability.")
 SEED = ("Seed", "The same seed and settings give the same texts.")
 MAX_TOKENS = ("Max new tokens", "Longer answers hallucinate more: compare at equal length.")
+REPETITION = ("Repetition penalty", "From 1 for all panels alike; 0: each method's own, which only DoLa has.")
+STOP_STRINGS = ("Stop strings", "One a line; an answer ends before the first that it reaches.")
 THRESHOLD = (
     "Detector threshold",
     "0.5 is each label's operating point. Moving it judges again, without decoding again.",
 )
-REPORT = "Report (JSON)"
+REPORT = "Report: JSON, one HTML page, Markdown"
 LOADING = "Loading the model…"
 READY = "Choose a photo and press Run."
 CHECKING = "Checking the request…"

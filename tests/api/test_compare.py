@@ -10,7 +10,7 @@ from gradio_client.exceptions import AppError
 from PIL import Image
 
 from halluapp import report, scenes
-from halluapp.methods import METHODS
+from halluapp.methods import METHODS, defaults
 
 
 @pytest.fixture(scope="session")
@@ -26,10 +26,19 @@ def ask(client, photo, prompt="Describe this image.", methods="", tokens=12, tem
 
 def test_report_of_all_methods(client, photo):
     made = report.validate(ask(client, photo))
-    assert [panel["method"] for panel in made["panels"]] == list(METHODS)
+    assert [panel["method"] for panel in made["panels"]] == defaults()
     for panel in made["panels"]:
         assert panel["error"] is None and panel["text"] and panel["tokens"], panel["method"]
     assert made["model"]["quantization"] == "nf4"
+
+
+def test_twelve_panels_stacked_ones_among_them(client, photo):
+    names = [*METHODS, "nullu+vdd", "adavib+vcd"]
+    made = report.validate(ask(client, photo, methods=", ".join(names), tokens=4))
+    assert [panel["method"] for panel in made["panels"]] == names and len(names) == 12
+    for panel in made["panels"]:
+        assert panel["error"] is None and panel["tokens"], panel["method"]
+    assert "nullu.rank" in made["panels"][10]["parameters"]
 
 
 def test_same_request_same_texts_and_the_seed_matters(client, photo):

@@ -31,6 +31,8 @@ def test_a_run_fills_five_panels_and_stays_on_this_machine(visit, photo):
     counts = visit.page.inner_text(".panel .counts")
     assert "grounded" in counts and "tok/s" in counts
     assert visit.page.locator("#report").is_visible()
+    saved = visit.page.inner_text("#report")
+    assert all(f".{suffix}" in saved for suffix in ("json", "html", "md"))
     assert visit.errors == [] and visit.outside == []
 
 

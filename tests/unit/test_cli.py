@@ -67,3 +67,26 @@ def test_layers():
     for wrong in ("3-9", "5-3", "a-b", "-2"):
         with pytest.raises(ValueError, match="Layers"):
             parse_layers(wrong, 6)
+
+
+def test_a_phone_photo_gives_texts_and_every_form_of_the_report(tmp_path, capsys):
+    from PIL import Image
+
+    from halluapp import report, scenes
+
+    photo = tmp_path / "phone.jpg"
+    scene = scenes.render("street")[0].resize((4032, 3024))
+    exif = Image.Exif()
+    exif[0x0112] = 6  # held upright: the file lies on its side
+    scene.rotate(90, expand=True).save(photo, quality=70, exif=exif)
+    forms = [tmp_path / f"report.{suffix}" for suffix in ("json", "html", "md")]
+    arguments = ["compare", str(photo), "--prompt", "Describe this image in detail.", "--max-new-tokens", "6"]
+    names = ["--json", "--html", "--markdown"]
+    assert cli.main(arguments + [str(x) for pair in zip(names, forms, strict=True) for x in pair]) == 0
+    made = report.loads(forms[0].read_text())
+    assert (made["photo"]["width"], made["photo"]["height"]) == (4032, 3024) and len(made["panels"]) == 5
+    assert all(panel["error"] is None and panel["text"] for panel in made["panels"])
+    page = forms[1].read_text()
+    assert "data:image/jpeg;base64," in page and len(page) < 400_000
+    assert forms[2].read_text().startswith("# Comparison")
+    assert "baseline" in capsys.readouterr().out

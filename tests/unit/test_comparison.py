@@ -17,7 +17,7 @@ from halluapp import comparison, report
 from halluapp.comparison import Loaded, make_request, stream, texts, texts_of
 from halluapp.decoding.events import Decoded, Detected, Done, Failed, Finished, Started, Status
 from halluapp.errors import InputError
-from halluapp.methods import METHODS, VDD, create
+from halluapp.methods import VDD, create, defaults
 from halluapp.settings import Settings
 
 
@@ -75,7 +75,7 @@ def test_a_good_request_is_checked_and_normalised(tmp_path: Path) -> None:
     for source in (path, str(path), path.read_bytes(), photo(), photo().convert("RGBA")):
         request = make_request(source, f"  {OPEN}\n", max_new_tokens=7.0, seed=3)
         assert request.prompt == OPEN and request.photo.mode == "RGB" and request.photo.tobytes() == photo().tobytes()
-        assert [method.name for method in request.methods] == list(METHODS)
+        assert [method.name for method in request.methods] == defaults()
         assert request.sampling.max_new_tokens == 7 and isinstance(request.sampling.max_new_tokens, int)
     mixed = make_request(photo(), OPEN, ["vdd", create("nullu", rank=2), "baseline"])
     assert [method.name for method in mixed.methods] == ["vdd", "nullu", "baseline"]
@@ -89,9 +89,9 @@ def test_events_come_in_the_documented_order(kind) -> None:
     assert not any(isinstance(event, Status | Detected | Started | Done) for event in events[3:-1])
     detected, started, made = events[1], events[2], events[-1].report
     assert detected.labels == Finder.labels and detected.detector == "finder" and len(loaded.detector.photos) == 1
-    assert [about["method"] for about in started.methods] == list(METHODS)
+    assert [about["method"] for about in started.methods] == defaults()
     assert all(about["explanation"] and about["title"] and about["summary"] for about in started.methods)
-    for name in METHODS:
+    for name in defaults():
         mine = [event for event in events[3:-1] if event.method == name]
         assert [event.index for event in mine[:-1]] == list(range(len(mine) - 1)) and isinstance(mine[-1], Finished)
         assert all(isinstance(event, Decoded) for event in mine[:-1])
@@ -110,7 +110,7 @@ def test_the_report_is_strict_json_and_reads_back(kind) -> None:
     assert made["schema"] == 1 and made["prompt"] == OPEN and made["seed"] == 9
     assert (made["photo"]["width"], made["photo"]["height"]) == photo().size
     assert made["labels"] == list(Finder.labels) and made["detections"][0]["label"] == "dog"
-    assert [panel["method"] for panel in made["panels"]] == list(METHODS)
+    assert [panel["method"] for panel in made["panels"]] == defaults()
     assert all(panel["parameters"] == create(panel["method"]).parameters() for panel in made["panels"])
 
 
@@ -128,7 +128,7 @@ def test_stop_ends_within_a_token_with_a_report(after) -> None:
     for event in stream(request, _loaded(), lambda: len(decoded) >= after):
         decoded.extend([event] if isinstance(event, Decoded) else [])
         end = event
-    assert len(decoded) <= after + len(METHODS) and isinstance(end, Done)
+    assert len(decoded) <= after + len(defaults()) and isinstance(end, Done)
     assert {panel["reason"] for panel in end.report["panels"]} == {"stopped"}
     assert sum(len(panel["tokens"]) for panel in end.report["panels"]) == len(decoded)
 
@@ -220,3 +220,13 @@ def test_another_model_gets_the_detectors_own_tower(assets, kind, tmp_path) -> N
     assert len(seen[0].detections) == len(seen[1].detections)
     for a, b in zip(seen[0].detections, seen[1].detections, strict=True):
         assert a["label"] == b["label"] and a["score"] == pytest.approx(b["score"], abs=0.02)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_the_model_cannot_read_is_one_sentence(kind) -> None:
+    loaded = _loaded(kind)
+    most = loaded.lvlm.context_length
+    wanted = make_request(photo(), "wild words " * 150, ["baseline"], max_new_tokens=512)
+    assert len(loaded.lvlm.prompt_ids(wanted.prompt, "photo")) + 512 > most
+    with pytest.raises(InputError, match=f"reads {most:,}; shorten the prompt or the answer"):
+        list(stream(wanted, loaded))

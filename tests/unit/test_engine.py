@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import pytest
 import torch
-from tiny import KINDS, MODELS, OPEN, PROMPTS, YES_NO, Recorded, inputs, lvlm, run, run_many, visual
+from tiny import KINDS, MODELS, OPEN, PROMPTS, YES_NO, Recorded, inputs, lvlm, run, run_many, views
 
 from halluapp.decoding import engine
+from halluapp.decoding.choose import penalise
 from halluapp.decoding.engine import Job
 from halluapp.decoding.events import Decoded, Failed, Finished
 from halluapp.decoding.plan import Sampling, plan
-from halluapp.methods import METHODS, VDD, AdaVIB, Baseline, Calibration, Nullu
+from halluapp.methods import ICD, M3ID, METHODS, VCD, VDD, AdaVIB, Baseline, Calibration, DeCo, DoLa, Nullu
 from halluapp.methods.base import Combined
 
 WARM = {"temperature": 0.9, "top_p": 0.95, "top_k": 60}
@@ -18,6 +19,8 @@ IDLE = (
     Nullu(strength=0.0), Nullu(rank=0), AdaVIB(strength=0.0), VDD(alpha=0.0),
     VDD(alpha=0.0, reference="both", beta=0.5),
     Calibration(label_strength=0.0, strength=0.0), Calibration(label_strength=0.0, strength=0.0, prior="unk", beta=0.9),
+    VCD(alpha=0.0, beta=0.5), VCD(noise_step=0), ICD(alpha=0.0), ICD(alpha=0.0, formula="paper", beta=1.0),
+    M3ID(decay=0.0), M3ID(cap=0.0), M3ID(decay=0.0, gate="unsure"), DoLa(strength=0.0), DeCo(alpha=0.0, top_k=1),
 )  # fmt: skip
 over_models = pytest.mark.parametrize(("kind", "quantization"), MODELS)
 
@@ -33,7 +36,7 @@ def test_the_baseline_is_what_transformers_generates(kind, quantization, prompt,
     model = lvlm(kind, quantization)
     given = inputs(model, prompt, seed)
     made = model.model.generate(**given, do_sample=False, max_new_tokens=length)
-    answer = run(model, visual(kind, quantization, seed), prompt, [Baseline()], max_new_tokens=length)["baseline"]
+    answer = run(model, views(kind, quantization, seed), prompt, [Baseline()], max_new_tokens=length)["baseline"]
     assert answer.ids == made[0, given["input_ids"].shape[1] :].tolist()
     assert answer.text == model.tokenizer.decode(answer.ids, skip_special_tokens=True).lstrip()
 
@@ -41,19 +44,19 @@ def test_the_baseline_is_what_transformers_generates(kind, quantization, prompt,
 @over_models
 def test_end_tokens_end_as_in_transformers(kind, quantization, monkeypatch) -> None:
     model, given = lvlm(kind, quantization), inputs(lvlm(kind, quantization), OPEN)
-    free = run(model, visual(kind, quantization), OPEN, [Baseline()], max_new_tokens=16)["baseline"].ids
+    free = run(model, views(kind, quantization), OPEN, [Baseline()], max_new_tokens=16)["baseline"].ids
     monkeypatch.setattr(model.model.generation_config, "eos_token_id", [free[5], model.tokenizer.eos_token_id])
     made = model.model.generate(**given, do_sample=False, max_new_tokens=16)
-    answer = run(model, visual(kind, quantization), OPEN, [Baseline()], max_new_tokens=16)["baseline"]
+    answer = run(model, views(kind, quantization), OPEN, [Baseline()], max_new_tokens=16)["baseline"]
     assert answer.ids == made[0, given["input_ids"].shape[1] :].tolist() and len(answer.ids) <= 6
     assert answer.end.reason == "end"
-    speed = run(model, visual(kind, quantization), OPEN, [Baseline()], max_new_tokens=16, ignore_end=True)["baseline"]
+    speed = run(model, views(kind, quantization), OPEN, [Baseline()], max_new_tokens=16, ignore_end=True)["baseline"]
     assert speed.ids[: len(answer.ids)] == answer.ids and len(speed.ids) == 16 and speed.end.reason == "length"
 
 
 @over_models
 def test_one_seed_one_text(kind, quantization) -> None:
-    model, seen = lvlm(kind, quantization), visual(kind, quantization)
+    model, seen = lvlm(kind, quantization), views(kind, quantization)
     texts = [run(model, seen, OPEN, _all(), max_new_tokens=12, seed=seed, **WARM) for seed in (3, 3, 4, 5)]
     for name in METHODS:
         same, again, other, another = (made[name].ids for made in texts)
@@ -67,7 +70,7 @@ def test_one_seed_one_text(kind, quantization) -> None:
 def test_strength_zero_is_the_baseline(kind, quantization, sampling, method) -> None:
     model = lvlm(kind, quantization)
     for seed, prompt in ((0, OPEN), (1, YES_NO)):
-        seen, methods = visual(kind, quantization, seed), [Baseline(), method]
+        seen, methods = views(kind, quantization, seed), [Baseline(), method]
         made = run(model, seen, prompt, methods, seed=11, max_new_tokens=14, **sampling)
         assert made[method.name].ids == made["baseline"].ids
         mine, plain = ([event.token.p for event in made[name].events] for name in (method.name, "baseline"))
@@ -83,16 +86,16 @@ def _same(together: Recorded, alone: Recorded) -> None:
 @over_models
 @pytest.mark.parametrize("sampling", [{}, WARM])
 def test_one_batch_equals_each_method_alone(kind, quantization, sampling) -> None:
-    """Two photos, prompts of different length, all methods: 16 rows with different padding."""
+    """Two photos, prompts of different length, all methods: 34 rows with different padding."""
     model, cases = lvlm(kind, quantization), ((0, OPEN), (1, PROMPTS[2]))
     recorded = [[Recorded(method) for method in _all()] for _ in cases]
-    jobs = [Job(visual(kind, quantization, seed), prompt, list(methods))
+    jobs = [Job(views(kind, quantization, seed), prompt, list(methods))
             for (seed, prompt), methods in zip(cases, recorded, strict=True)]  # fmt: skip
     together = run_many(model, jobs, max_new_tokens=10, seed=5, **sampling)
     for index, (seed, prompt) in enumerate(cases):
         for method in recorded[index]:
             single = Recorded(method.inner)
-            seen = visual(kind, quantization, seed)
+            seen = views(kind, quantization, seed)
             alone = run(model, seen, prompt, [single], max_new_tokens=10, seed=5, **sampling)
             mine = together[index, method.name]
             assert mine.ids == alone[method.name].ids, method.name
@@ -107,7 +110,7 @@ def test_one_batch_equals_each_method_alone(kind, quantization, sampling) -> Non
 @over_models
 def test_methods_may_finish_at_different_times(kind, quantization, monkeypatch) -> None:
     model = lvlm(kind, quantization)
-    jobs = [Job(visual(kind, quantization, seed), prompt, _all()) for seed, prompt in enumerate(PROMPTS)]
+    jobs = [Job(views(kind, quantization, seed), prompt, _all()) for seed, prompt in enumerate(PROMPTS)]
     free = run_many(model, jobs, max_new_tokens=14, ignore_end=True)
     ends = {model.tokenizer.eos_token_id, free[0, "baseline"].ids[2], free[1, "vdd"].ids[5], free[2, "nullu"].ids[8]}
     monkeypatch.setattr(model.model.generation_config, "eos_token_id", sorted(ends))
@@ -122,22 +125,25 @@ def test_methods_may_finish_at_different_times(kind, quantization, monkeypatch) 
 
 def test_equal_prefixes_are_shared() -> None:
     made = plan([(OPEN, _all()), (OPEN, [Baseline()])])
-    assert len(set(made.prefixes)) == len(made.prefixes) == 6  # photo, nullu, adavib, unk, none; photo of the other job
+    # photo, nullu, adavib, chip, hacl, unk, none, noised, disturbed; photo of the other job
+    assert len(set(made.prefixes)) == len(made.prefixes) == 10
     rows = {(job, method.name): prefixes for job, method, prefixes in made.streams}
     assert rows[0, "baseline"][0] == rows[0, "vdd"][0] == rows[0, "calibration"][0] != rows[1, "baseline"][0]
     assert rows[0, "vdd"][1] in rows[0, "calibration"]
-    assert len({rows[0, name][0] for name in ("baseline", "nullu", "adavib")}) == 3
+    assert rows[0, "m3id"] == (rows[0, "baseline"][0], rows[0, "calibration"][1])
+    assert len({rows[0, name][0] for name in ("baseline", "nullu", "adavib", "chip", "hacl")}) == 5
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_a_token_was_worth(kind) -> None:
     model, methods = lvlm(kind), [Recorded(method) for method in _all()]
-    made = run(model, visual(kind, "none"), OPEN, list(methods), max_new_tokens=6)
+    made = run(model, views(kind, "none"), OPEN, list(methods), max_new_tokens=6)
     for method in methods:
         answer = made[method.name]
         assert answer.end.forward_passes == len(method.rows(OPEN)) * 6 and answer.end.seconds > 0
         for event, raw, combined in zip(answer.events, method.logits, method.combined, strict=True):
-            token, final = event.token, combined.scores.softmax(-1)
+            said = answer.ids[: event.index]
+            token, final = event.token, penalise(combined.scores, said, combined.repetition).softmax(-1)
             assert token.id == int(final.argmax()) and token.p == token.top[0][1] == round(float(final.max()), 5)
             assert token.p_main == pytest.approx(float(raw[0].softmax(-1)[token.id]), abs=1e-5)
             if len(raw) > 1:
@@ -169,7 +175,7 @@ def _broken(error) -> Baseline:
     "error", [RuntimeError("two\nlines"), ValueError(""), KeyError("x"), IndexError(), TypeError("no"), None], ids=repr
 )
 def test_a_failing_method_fails_alone(error) -> None:
-    model, seen = lvlm("llava", "nf4"), visual("llava", "nf4")
+    model, seen = lvlm("llava", "nf4"), views("llava", "nf4")
     alone = run(model, seen, OPEN, _all(), max_new_tokens=8)
     made = run(model, seen, OPEN, [*_all()[:2], _broken(error), *_all()[2:]], max_new_tokens=8)
     failed = made.pop("broken")
@@ -180,8 +186,9 @@ def test_a_failing_method_fails_alone(error) -> None:
 
 @over_models
 def test_missing_weights_are_said_and_the_others_go_on(kind, quantization, monkeypatch) -> None:
-    model, seen = lvlm(kind, quantization), visual(kind, quantization)
-    alone = run(model, seen, OPEN, [Baseline(), VDD(), Calibration()], max_new_tokens=8)
+    model, seen = lvlm(kind, quantization), views(kind, quantization)
+    others = [method for method in _all() if method.name not in ("nullu", "adavib")]
+    alone = run(model, seen, OPEN, others, max_new_tokens=8)
     monkeypatch.delitem(model.projectors, "adavib")
     monkeypatch.delitem(model.spaces, "default")
     made = run(model, seen, OPEN, _all(), max_new_tokens=8)
@@ -199,7 +206,7 @@ def test_missing_weights_are_said_and_the_others_go_on(kind, quantization, monke
 def test_stop_stops_within_a_token(kind, after) -> None:
     model, decoded = lvlm(kind), []
     answers = {}
-    job = Job(visual(kind, "none"), OPEN, _all())
+    job = Job(views(kind, "none"), OPEN, _all())
     for event in engine.decode(model, job, Sampling(max_new_tokens=40), lambda: len(decoded) >= after):
         answers.setdefault(event.method, []).append(event)
         decoded.extend([event] if isinstance(event, Decoded) else [])
@@ -210,7 +217,7 @@ def test_stop_stops_within_a_token(kind, after) -> None:
 def test_a_sampled_prior_and_main_row_see_the_same_tokens() -> None:
     """Reference rows must be fed what the method chose, not what they would have chosen."""
     model, method = lvlm("llava"), Recorded(VDD(reference="none"))
-    made = run(model, visual("llava", "none"), OPEN, [method], max_new_tokens=6, seed=2, **WARM)
+    made = run(model, views("llava", "none"), OPEN, [method], max_new_tokens=6, seed=2, **WARM)
     ids = model.prompt_ids(OPEN, "none") + made["vdd"].ids[:-1]
     with torch.no_grad():
         logits = model.model(input_ids=torch.tensor([ids])).logits[0, -1]

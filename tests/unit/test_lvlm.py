@@ -161,7 +161,7 @@ def _load_error(source, quantization: str = "none") -> str:
 
 
 def test_what_cannot_be_loaded_is_said_in_one_sentence(tmp_path: Path) -> None:
-    assert "nf4 or none" in _load_error(folder("llava"), "int8")
+    assert "nf4, int8 or none" in _load_error(folder("llava"), "fp3")
     assert "assets/pocket" in _load_error("pocket")
     assert "could not be loaded" in _load_error(tmp_path)  # an empty folder
     assert "could not be loaded" in _load_error(tmp_path / "missing")

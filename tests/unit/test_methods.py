@@ -10,7 +10,7 @@ import pytest
 from tiny import CHOICE, OPEN, YES_NO, lvlm
 
 from halluapp.errors import InputError
-from halluapp.methods import METHODS, create
+from halluapp.methods import METHODS, create, defaults
 from halluapp.methods.base import Method
 
 over_methods = pytest.mark.parametrize("name", METHODS)
@@ -19,7 +19,9 @@ over_parameters = pytest.mark.parametrize(("name", "item"), PARAMETERS, ids=lamb
 
 
 def test_the_panel_order() -> None:
-    assert list(METHODS) == ["baseline", "nullu", "adavib", "vdd", "calibration"]
+    assert defaults() == ["baseline", "nullu", "adavib", "vdd", "calibration"]  # the page's five panels
+    others = ["vcd", "icd", "m3id", "dola", "deco"]
+    assert list(METHODS) == ["baseline", "nullu", "adavib", "chip", "hacl", "vdd", "calibration", *others]
 
 
 @over_methods

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 import torch
-from tiny import KINDS, LAYERS, OPEN, Recorded, folder, inputs, lvlm, photo, run, visual
+from tiny import KINDS, LAYERS, OPEN, Recorded, folder, inputs, lvlm, photo, run, views
 
+from halluapp.decoding.views import Views
 from halluapp.lvlm import catalog, quantize
 from halluapp.methods import METHODS, Baseline
 
@@ -78,7 +79,7 @@ def test_gradients_are_the_same_before_and_after_generating(kind) -> None:
     before = _gradient(model)
     assert float(before.abs().max()) > 0
     weights = {name: weight.clone() for name, weight in model.model.named_parameters()}
-    run(model, model.look(photo()), OPEN, [method() for method in METHODS.values()], max_new_tokens=4)
+    run(model, Views(model, photo()), OPEN, [method() for method in METHODS.values()], max_new_tokens=4)
     model.model.generate(**inputs(model, OPEN), do_sample=False, max_new_tokens=4)
     after = _gradient(model)
     assert torch.equal(before, after)
@@ -110,8 +111,8 @@ def test_keep_portable_layout_reaches_every_layer(kind) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_loading_twice_gives_the_same_model(kind) -> None:
     first, again = Recorded(Baseline()), Recorded(Baseline())
-    run(lvlm(kind, "nf4"), visual(kind, "nf4"), OPEN, [first], max_new_tokens=4)
-    run(_fresh(kind), visual(kind, "nf4"), OPEN, [again], max_new_tokens=4)
+    run(lvlm(kind, "nf4"), views(kind, "nf4"), OPEN, [first], max_new_tokens=4)
+    run(_fresh(kind), views(kind, "nf4"), OPEN, [again], max_new_tokens=4)
     torch.testing.assert_close(torch.stack(first.logits), torch.stack(again.logits), atol=1e-5, rtol=1e-5)
 
 

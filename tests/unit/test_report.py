@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from halluapp import report
 from halluapp.decoding.events import Token
 from halluapp.errors import InputError
+from halluapp.report import export
 
 PROBE = "<script>alert(1)</script><img src=x onerror=alert(1)>\"'&[x](javascript:alert(1)) `a` | b"
 
@@ -205,7 +206,7 @@ def test_verdicts_are_marked_without_colour():
 
 def test_overlapping_mentions_keep_the_text():
     text = "a hot dog stand"
-    pieces = report._pieces(text, [mention(text, word, "grounded") for word in ("hot dog", "dog", "stand")])
+    pieces = export._pieces(text, [mention(text, word, "grounded") for word in ("hot dog", "dog", "stand")])
     assert "".join(piece for piece, _ in pieces) == text
     assert [piece for piece, one in pieces if one] == ["hot dog", "stand"]
 

@@ -18,10 +18,11 @@ COMMAND = re.compile(r"<!-- command: (\w+) -->\n```sh\n(.*?)\n```", re.DOTALL)
 
 # Part of the package -> the parts it may import ("*": all). "pocket" runs the embedded weights, "recipe" rebuilds them.
 # ("__init__" is the facade of the package, which imports on demand.)
-BASE = {"errors", "settings", "shards", "photos"}
+BASE = {"errors", "settings", "shards", "photos", "parameters"}
 CORE = {"methods", "lvlm", "pocket"}
 ALLOWED = {
     "errors": set(),
+    "parameters": set(),
     "settings": set(),
     "shards": {"errors"},
     "photos": {"errors"},

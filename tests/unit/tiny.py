@@ -14,6 +14,7 @@ from safetensors.torch import save_file
 from halluapp.decoding import engine
 from halluapp.decoding.events import Decoded, Failed, Finished
 from halluapp.decoding.plan import Sampling
+from halluapp.decoding.views import Views
 from halluapp.lvlm import catalog
 from halluapp.lvlm.base import LVLM, HalluSpace, Visual
 from halluapp.methods.base import Combined, Method, Row
@@ -118,7 +119,25 @@ def folder(kind: str) -> Path:
     own = model.model.multi_modal_projector.state_dict()
     changed = {key: value + 0.3 * value.std() * torch.randn_like(value) for key, value in own.items()}
     save_file(changed, made / "projector-adavib.safetensors")
+    _save_adapters(model, made / "adapters")
     return made
+
+
+def _save_adapters(model, folder: Path) -> None:
+    """What training would leave: "chip" as peft writes it, "hacl" as a projector."""
+    for name in ("chip", "hacl"):
+        (folder / name).mkdir(parents=True)
+    tensors = {}
+    for name, module in model.named_modules():
+        if name.endswith(("q_proj", "down_proj")) and ".language_model." in f".{name}":
+            key = f"base_model.model.{name}.lora_{{}}.weight"
+            tensors[key.format("A")] = torch.randn(4, module.in_features) / module.in_features**0.5
+            tensors[key.format("B")] = 0.5 * torch.randn(module.out_features, 4)
+    save_file(tensors, folder / "chip" / "adapter_model.safetensors")
+    (folder / "chip" / "adapter_config.json").write_text('{"peft_type": "LORA", "r": 4, "lora_alpha": 4}')
+    own = model.model.multi_modal_projector.state_dict()
+    changed = {key: value + 0.3 * value.std() * torch.randn_like(value) for key, value in own.items()}
+    save_file(changed, folder / "hacl" / "projector.safetensors")
 
 
 @cache
@@ -131,6 +150,12 @@ def lvlm(kind: str = "llava", quantization: str = "none") -> LVLM:
 def visual(kind: str, quantization: str, seed: int = 0) -> Visual:
     """What the tower sees in photo `seed`: computed once."""
     return lvlm(kind, quantization).look(photo(seed))
+
+
+@cache
+def views(kind: str, quantization: str, seed: int = 0) -> Views:
+    """Photo `seed` as every method wants to see it."""
+    return Views(lvlm(kind, quantization), photo(seed))
 
 
 @dataclass
@@ -163,7 +188,7 @@ def run_many(model: LVLM, jobs: list[engine.Job], **sampling) -> dict[tuple[int,
     return answers
 
 
-def run(model: LVLM, seen: Visual, prompt: str, methods: list[Method], **sampling) -> dict[str, Answer]:
+def run(model: LVLM, seen: Visual | Views, prompt: str, methods: list[Method], **sampling) -> dict[str, Answer]:
     """Decodes one job to the end -> answers by method name."""
     answers = run_many(model, [engine.Job(seen, prompt, methods)], **sampling)
     return {name: answer for (_, name), answer in answers.items()}
@@ -187,6 +212,9 @@ class Recorded(Method):
 
     def rows(self, prompt: str) -> tuple[Row, ...]:
         return self.inner.rows(prompt)
+
+    def exits(self, lvlm: LVLM) -> tuple[int, ...]:
+        return self.inner.exits(lvlm)
 
     def prepare(self, lvlm: LVLM) -> None:
         self.inner.prepare(lvlm)

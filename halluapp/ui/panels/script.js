@@ -25,12 +25,19 @@ function panelOf(data) {
   const root = make("section", "panel");
   root.dataset.method = data.method;
   root.setAttribute("aria-label", data.title);
-  const head = make("div", "head"), view = { root, segments: [], text: make("p", "text"), state: make("span", "state"), labels: make("div", "labels"), counts: make("div", "counts") };
+  const head = make("div", "head"), view = { root, segments: [], text: make("p", "text"), tokens: [], state: make("span", "state"), labels: make("div", "labels"), counts: make("div", "counts") };
   head.append(make("h3", "", data.title), view.state);
   root.append(head, make("p", "why", data.explanation), view.text, view.labels, view.counts);
   find(".grid").append(root);
   panels.set(data.method, view);
   return view;
+}
+
+// Tokens come as JSON strings and are only ever appended; each is parsed once.
+function tokensOf(data) {
+  const known = panelOf(data).tokens;
+  while (known.length < data.tokens.length) known.push(JSON.parse(data.tokens[known.length]));
+  return known;
 }
 
 // Cuts the text where tokens and mentions begin and end; each piece knows its token and its mention.
@@ -39,9 +46,10 @@ function pieces(data) {
   data.tokens.forEach((token) => { cuts.add(token.s); cuts.add(token.e); });
   data.mentions.forEach((mention) => { cuts.add(mention.start); cuts.add(mention.end); });
   const points = [...cuts].filter((c) => c <= data.text.length).sort((a, b) => a - b), made = [];
-  for (let k = 0; k + 1 < points.length; k++) {
+  for (let k = 0, at = 0; k + 1 < points.length; k++) {
     const [start, end] = [points[k], points[k + 1]];
-    const token = data.tokens.findIndex((t) => t.s <= start && end <= t.e && t.s < t.e);
+    while (at < data.tokens.length && data.tokens[at].e <= start) at++; // tokens come in order
+    const token = at < data.tokens.length && data.tokens[at].s <= start ? at : -1;
     const mention = data.mentions.findIndex((m) => m.start <= start && end <= m.end);
     const first = mention >= 0 && data.mentions[mention].start === start;
     const verdict = mention >= 0 ? data.mentions[mention].verdict : "";
@@ -191,6 +199,7 @@ function draw() {
   if (state.run !== run) { run = state.run; reset(); if (state.photo) find(".photo img").src = state.photo; }
   find(".columns").hidden = !state.photo;
   drawBoxes();
+  state = { ...state, panels: state.panels.map((data) => ({ ...data, tokens: tokensOf(data) })) };
   state.panels.forEach(drawPanel);
   element.dataset.run = run;
   element.dataset.busy = state.busy ? "yes" : "no";

@@ -1,0 +1,58 @@
+"""Small 4-bit models on the CPU: packed weights are decoded once a process instead of once a token.
+
+bitsandbytes decodes a layer's weights in every forward. For a model of a few million parameters that, not the matrix
+product, is the cost of a token. The decoded weights are bit by bit those that the layer would compute itself, so the
+texts do not change; the packed weights stay in place and are what everything else (training, other threads) sees.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from halluapp.lvlm.quantize import quantized_linears
+
+MOST_BYTES = 192 * 2**20  # of decoded weights; larger models keep to the packed ones
+
+
+class Unpacked:
+    """Decoded weights of the 4-bit layers of a model; empty where they do not fit or the model is not on the CPU."""
+
+    def __init__(self, model: nn.Module, most_bytes: int = MOST_BYTES):
+        layers = list(quantized_linears(model).values()) if model.device.type == "cpu" else []
+        size = sum(layer.weight.quant_state.shape.numel() * _dtype(layer).itemsize for layer in layers)
+        self.layers = [(layer, _decoded(layer)) for layer in layers] if size <= most_bytes else []
+
+    @contextmanager
+    def used(self) -> Iterator[None]:
+        """Within the context the layers compute with the decoded weights. The caller holds the model's lock."""
+        for layer, weight in self.layers:
+            layer.forward = _forward(layer, weight)
+        try:
+            yield
+        finally:
+            for layer, _ in self.layers:
+                del layer.forward  # the class's own forward shows again
+
+
+def _dtype(layer) -> torch.dtype:
+    return layer.compute_dtype or torch.float32
+
+
+@torch.no_grad()
+def _decoded(layer) -> Tensor:
+    import bitsandbytes.functional as bnb
+
+    return bnb.dequantize_4bit(layer.weight.data, layer.weight.quant_state).to(_dtype(layer))
+
+
+def _forward(layer, weight: Tensor):
+    def forward(x: Tensor) -> Tensor:
+        bias = None if layer.bias is None else layer.bias.to(weight.dtype)
+        return F.linear(x.to(weight.dtype), weight, bias).to(x.dtype)
+
+    return forward

@@ -1,0 +1,84 @@
+"""DeCo: what upper middle layers know is added to what the last layer says."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor
+
+from halluapp.methods.base import Combined, Method, parameter
+from halluapp.methods.contrast import full_precision
+
+SPAN = (20 / 32, 28 / 32)  # of the decoder: depths 20 to 28 of 32 in the authors' code
+
+
+def depths(layers: int) -> tuple[int, ...]:
+    """The early depths of a decoder: the authors' 20 to 28 of 32, in proportion; never the last layer."""
+    first, last = (max(1, min(layers - 1, round(share * layers))) for share in SPAN)
+    return tuple(range(first, last + 1))
+
+
+def candidates(logits: Tensor, top_p: float, top_k: int) -> Tensor:
+    """Ids of the tokens that may be said, most probable first: top-p within the top-k. [V] -> [C]
+
+    The token that crosses top_p is still in; the probabilities are those of the whole vocabulary.
+    """
+    best = full_precision(logits).softmax(-1).topk(min(top_k, logits.shape[-1]))
+    return best.indices[best.values.cumsum(-1) - best.values < top_p]
+
+
+def deco(final: Tensor, early: Tensor, alpha: float, top_p: float, top_k: int) -> tuple[Tensor, int, float]:
+    """z + alpha * c * z_M on the candidates, -inf elsewhere -> (scores [V], place of M in `early`, confidence c).
+
+    final [V] and early [E, V] logits; M is the early exit that gives a candidate the largest probability c.
+    Source: DeCo, equations 4 to 6.
+    """
+    said = candidates(final, top_p, top_k)
+    known = full_precision(early).softmax(-1)[:, said]  # [E, C]
+    place = int(known.amax(-1).argmax())
+    confidence = float(known[place].max())
+    z = full_precision(final)
+    z = z + alpha * confidence * full_precision(early[place])
+    excluded = torch.ones_like(z, dtype=torch.bool).index_fill(0, said, False)
+    return z.masked_fill(excluded, -math.inf), place, confidence
+
+
+@dataclass(frozen=True)
+class DeCo(Method):
+    """Wang et al., ICLR 2025: the most confident of the layers that still see the photo corrects the last one.
+
+    Early logits go through the final norm and the LM head. The trace shows the corrected scores; the authors' loop
+    returns the unchanged ones. alpha = 0 is the baseline, without the candidates' restriction.
+    """
+
+    name: ClassVar[str] = "deco"
+    title: ClassVar[str] = "DeCo"
+    summary: ClassVar[str] = "Adds what the surest upper middle layer would say: z + α·c·z_M on the likely tokens."
+    source: ClassVar[str] = "DeCo, ICLR 2025"
+    default: ClassVar[bool] = False
+
+    alpha: float = parameter(
+        0.6, "Strength α", "How strongly the early layer is added; 0 is the baseline.", 0.0, 2.0, 0.05
+    )
+    top_p: float = parameter(
+        0.9, "Candidates, top-p", "Candidates hold this probability in the last layer.", 0.05, 1.0, 0.05
+    )
+    top_k: int = parameter(20, "Candidates, at most", "No more candidates than this.", 1, 100, 1)
+
+    def exits(self, lvlm) -> tuple[int, ...]:
+        return depths(len(lvlm.layers)) if self.alpha else ()
+
+    def explain(self, lvlm, prompt: str) -> str:
+        if self.alpha == 0:
+            return "Nothing is added: this is the baseline."
+        first, last = self.exits(lvlm)[0], self.exits(lvlm)[-1]
+        return f"The surest of depths {first}–{last} of {len(lvlm.layers)} is added, α {self.alpha:g}."
+
+    def combine(self, logits, step, lvlm) -> Combined:
+        if self.alpha == 0:
+            return Combined(logits[0])
+        scores, place, sure = deco(logits[0], step.exits, self.alpha, self.top_p, self.top_k)
+        return Combined(scores, {"depth": self.exits(lvlm)[place], "confidence": round(sure, 5)})

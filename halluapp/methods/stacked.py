@@ -1,0 +1,78 @@
+"""Stacked methods: a method applied to the model that others have edited, as one more panel ("nullu+vdd")."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from halluapp.errors import InputError
+from halluapp.methods.base import Combined, Intervention, Method, Row
+
+
+@dataclass(frozen=True)
+class Stacked(Method):
+    """The last part, applied to the model that the parts before it have edited.
+
+    Every row of the last method carries the edits, its reference rows too: what it contrasts is the edited model with
+    and without the photo. Were the references left unedited, the contrast would add the edit's own effect, times
+    alpha, to what the photo contributes, and the panel would show neither method. A projector has no effect in a row
+    without the photo, and rows that compute the same are prefilled once.
+    Parameters are named "PART.PARAMETER". Raises InputError for parts that cannot be stacked.
+    """
+
+    parts: tuple[Method, ...] = ()
+
+    def __post_init__(self):
+        if len(self.parts) < 2:
+            raise InputError("A stacked method has at least two parts, as in nullu+vdd.")
+        for part in self.parts[:-1]:
+            if not part.edits:
+                raise InputError(f"{part.title} edits nothing that {self.parts[-1].title} could be applied to.")
+        last = type(self.parts[-1])
+        if last.rows is Method.rows and last.combine is Method.combine:
+            raise InputError(f"{last.title} does nothing of its own; leave it out.")
+        self.rows("Describe this image.")  # two edits of one kind are refused here, not in the middle of a run
+
+    @property
+    def name(self) -> str:
+        return "+".join(part.name for part in self.parts)
+
+    @property
+    def title(self) -> str:
+        return " + ".join(part.title for part in self.parts)
+
+    @property
+    def summary(self) -> str:
+        edits = " and ".join(part.title for part in self.parts[:-1])
+        return f"{self.parts[-1].title} applied to the model that {edits} edited."
+
+    @property
+    def source(self) -> str:
+        return "; ".join(part.source for part in self.parts)
+
+    def _edit(self, prompt: str) -> Intervention | None:
+        edit = None
+        for part in self.parts[:-1]:
+            own = part.rows(prompt)[0].intervention
+            edit = own.also(edit) if own else edit
+        return edit
+
+    def rows(self, prompt: str) -> tuple[Row, ...]:
+        edit, rows = self._edit(prompt), self.parts[-1].rows(prompt)
+        return tuple(replace(row, intervention=edit.also(row.intervention)) for row in rows) if edit else rows
+
+    def exits(self, lvlm) -> tuple[int, ...]:
+        return self.parts[-1].exits(lvlm)
+
+    def prepare(self, lvlm) -> None:
+        for part in self.parts:
+            part.prepare(lvlm)
+
+    def explain(self, lvlm, prompt: str) -> str:
+        return " ".join(f"{part.title}: {part.explain(lvlm, prompt)}" for part in self.parts)
+
+    def combine(self, logits, step, lvlm) -> Combined:
+        return self.parts[-1].combine(logits, step, lvlm)
+
+    def parameters(self) -> dict[str, Any]:
+        return {f"{part.name}.{key}": value for part in self.parts for key, value in part.parameters().items()}
