@@ -6,6 +6,7 @@ earlier tokens. Gradients and values are those of separate rows, at a fraction o
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -99,7 +100,9 @@ def block_mask(segments: Tensor) -> Tensor:
 
 def run(lvlm: LVLM, embeds: Tensor, mask: Tensor, positions: Tensor) -> Tensor:
     """Embeddings [R, T, D] -> hidden states after the final norm [R, T, D], without a cache."""
-    with lvlm.lock, lvlm.unpacked.used():
+    # A checkpointed layer computes again during backward, when the decoded weights are not in place any more.
+    again = torch.is_grad_enabled() and lvlm.decoder.is_activation_checkpointing
+    with lvlm.lock, nullcontext() if again else lvlm.unpacked.used():
         return lvlm.decoder(
             inputs_embeds=embeds, attention_mask=mask, position_ids=positions, use_cache=False
         ).last_hidden_state

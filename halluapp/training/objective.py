@@ -47,7 +47,7 @@ class Objective:
         self.features = examples.see(lvlm, pairs, strategy, step, recipe.seed, self._cached("features"), log)
         self.build()
         if recipe.checkpointing:
-            self.language.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+            self.language.activation_checkpointing_enable(activation_checkpointing_kwargs={"use_reentrant": False})
 
     def _cached(self, part: str) -> Path | None:
         return self.cache / f"{part}-{self.key}.safetensors" if self.cache else None
@@ -110,7 +110,7 @@ class Objective:
     def undo(self) -> None:
         """Takes everything out of the model again."""
         if self.recipe.checkpointing:
-            self.language.gradient_checkpointing_disable()
+            self.language.activation_checkpointing_disable()
 
     def visual(self, row: int, corrupted: bool = False) -> Tensor:
         """Projector input [n, d] of a pair's photo."""

@@ -135,10 +135,9 @@ class Run:
     def rename(self, name: str) -> Run:
         """The run under another name. Raises InputError."""
         self._must_be_over()
-        target = self.folder.with_name(name)
-        if not name or Path(name).name != name or name.startswith(".") or target.exists():
+        if not name or Path(name).name != name or name.startswith(".") or (self.folder.parent / name).exists():
             raise InputError(f"{name!r} cannot be the name of a run; choose one that is new and has no slash.")
-        return Run(self.folder.rename(target))
+        return Run(self.folder.rename(self.folder.parent / name))
 
     def _must_be_over(self) -> None:
         if self.status()["state"] in LIVE:
