@@ -154,7 +154,7 @@ def _check_fits(request: Request, lvlm: LVLM, visual) -> None:
     prompts = {
         asked(request.prompt, row.instruction) for method in request.methods for row in method.rows(request.prompt)
     }
-    prompt = max(lvlm.prompt_length(prompt, visual) for prompt in prompts)
+    prompt = max(len(lvlm.prompt_ids(text, "photo")) + lvlm.photo_length(visual, text) - 1 for text in prompts)
     most = lvlm.context_length
     if prompt + request.sampling.max_new_tokens > most:
         raise InputError(
@@ -239,6 +239,7 @@ def _report(request: Request, loaded: Loaded, detections: list[dict], panels: di
                 reason=getattr(end, "reason", None),
                 error=getattr(end, "error", None),
                 explanation=about["explanation"],
+                note=getattr(end, "note", ""),
             )
         )
     photo = request.photo

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
+from halluapp.decoding import memory
 from halluapp.decoding.batch import RowBatch, prefill
 from halluapp.decoding.choose import choose, penalise
 from halluapp.decoding.events import Decoded, Event, Failed, Finished, Token
@@ -21,6 +22,7 @@ from halluapp.lvlm.base import LVLM, Visual
 from halluapp.methods.base import Method, Step
 
 ALTERNATIVES = 5
+SHORT = "There is not enough memory for this method alone; ask for fewer new tokens, or load a smaller model."
 
 
 @dataclass
@@ -65,16 +67,62 @@ def decode_many(
 ) -> Iterator[tuple[int, Event]]:
     """Decodes several jobs in one batch; yields (job index, event).
 
-    A method whose weights are missing, or whose combination fails, ends with Failed; the others go on. `stop` is asked
+    A method whose weights are missing, or whose combination fails, ends with Failed; the others go on. Where memory
+    is short, smaller groups are decoded one after another (same tokens; `Finished.note` says so). `stop` is asked
     before every step; closing the generator has the same effect. `seconds` run from the call to the method's end.
     """
     started = time.perf_counter()
     views = [job.views for job in jobs]
     runnable, failed = _prepared(lvlm, jobs, views)
     yield from failed
-    if not any(runnable):
+    waiting, told = [runnable], _Told()
+    while waiting:
+        group = waiting.pop(0)
+        note = "" if group is runnable else f"Memory was short: decoded in a group of {sum(map(len, group))}."
+        try:
+            for job, event in _decode_group(lvlm, jobs, views, group, sampling, stop, started):
+                if told.is_new(job, event):
+                    yield job, replace(event, note=note) if isinstance(event, Finished) else event
+        except (RuntimeError, MemoryError) as error:
+            if not memory.is_short(error):
+                raise
+            left = told.unfinished(group)
+            smaller = memory.halves(left)
+            waiting = smaller + waiting if len(smaller) > 1 else waiting
+            if len(smaller) == 1:
+                job, method = next((job, methods[0]) for job, methods in enumerate(left) if methods)
+                yield job, Failed(method.name, SHORT)
+        if waiting:
+            memory.release()
+
+
+class _Told:
+    """Which events a caller has had: a group that is decoded again in parts does not say them twice."""
+
+    def __init__(self):
+        self._last: dict[tuple[int, str], int] = {}
+        self._ended: set[tuple[int, str]] = set()
+
+    def is_new(self, job: int, event: Event) -> bool:
+        place = (job, event.method)
+        if not isinstance(event, Decoded):
+            self._ended.add(place)
+            return True
+        new = event.index > self._last.get(place, -1)
+        self._last[place] = max(event.index, self._last.get(place, -1))
+        return new
+
+    def unfinished(self, group: memory.Group) -> memory.Group:
+        return [[one for one in methods if (job, one.name) not in self._ended] for job, methods in enumerate(group)]
+
+
+def _decode_group(
+    lvlm, jobs: list[Job], views: list[Views], methods: memory.Group, sampling: Sampling, stop, started: float
+) -> Iterator[tuple[int, Event]]:
+    """Decodes some methods of the jobs as rows of one batch."""
+    if not any(methods):
         return
-    batch, logits, live = _begin(lvlm, jobs, views, runnable, sampling.seed)
+    batch, logits, live = _begin(lvlm, jobs, views, methods, sampling.seed)
     for index in range(sampling.max_new_tokens):
         log_p = logits.log_softmax(-1)
         going: list[_Stream] = []

@@ -60,12 +60,16 @@ class Decoded:
 
 @dataclass(frozen=True)
 class Finished:
-    """A method has ended. reason: "end" (end token or stop string), "length" or "stopped"."""
+    """A method has ended. reason: "end" (end token or stop string), "length" or "stopped".
+
+    note: what was unusual about it, one sentence ("" if nothing).
+    """
 
     method: str
     reason: str
     seconds: float
     forward_passes: int
+    note: str = ""
 
 
 @dataclass(frozen=True)

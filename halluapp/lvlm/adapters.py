@@ -81,7 +81,7 @@ def load_projector(lvlm: LVLM, path: Path) -> nn.Module:
 
     module = copy.deepcopy(lvlm.own_projector)
     dtype = lvlm.decoder.get_input_embeddings().weight.dtype
-    for name in quantize.quantized_linears(module):  # of a checkpoint that came with its projector quantized
+    for name in quantize.quantized_linears(module, True):  # of a checkpoint that came with its projector quantized
         layer = module.get_submodule(name)
         module.set_submodule(name, nn.Linear(layer.in_features, layer.out_features, layer.bias is not None))
     module.load_state_dict(load_file(path))

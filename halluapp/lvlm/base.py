@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Iterable
 from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar
 
@@ -15,6 +14,7 @@ from halluapp.errors import MissingWeights
 from halluapp.lvlm.diffusion import diffuse
 from halluapp.lvlm.parts import Embedded, HalluSpace, Visual
 from halluapp.lvlm.unpack import Unpacked
+from halluapp.lvlm.words import Words
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["LVLM", "Embedded", "HalluSpace", "Visual"]
 
 
-class LVLM(ABC):
+class LVLM(Words, ABC):
     """One loaded model. `lock` serialises forwards: hooks of one request never see the rows of another.
 
     spaces: HalluSpaces by name; projectors: further projectors by name (the model's own is not among them).
@@ -33,19 +33,16 @@ class LVLM(ABC):
     """
 
     kept_dense: ClassVar[tuple[str, ...]] = ("model.vision_tower", "model.multi_modal_projector", "lm_head")
-    # The template of checkpoints that come without one; "" if the family always has its own.
-    template: ClassVar[str] = ""
 
     def __init__(self, model: nn.Module, tokenizer, image_processor, name: str, quantization: str = "none"):
-        self.model, self.tokenizer, self.name, self.quantization = model.eval(), tokenizer, name, quantization
+        Words.__init__(self, tokenizer)
+        self.model, self.name, self.quantization = model.eval(), name, quantization
         self.image_processor = image_processor
         self.image_token: int = model.config.image_token_id
         self.lock = threading.RLock()
         self.spaces: dict[str, HalluSpace] = {}
         self.projectors: dict[str, nn.Module] = {}
         self.adapters: dict[str, Adapter] = {}
-        self._surfaces: dict[tuple[str, ...], list[int]] = {}
-        self._pieces: dict[int, str] = {}
 
     @property
     def device(self) -> torch.device:
@@ -115,11 +112,6 @@ class LVLM(ABC):
         tensors = {key: value for key, value in given.items() if isinstance(value, Tensor)}
         return {"input_ids": row, "attention_mask": torch.ones_like(row), **tensors, **self._further(row, prompt)}
 
-    @torch.no_grad()
-    def prompt_length(self, prompt: str, visual: Visual) -> int:
-        """Tokens of the prompt with the photo, visual tokens included."""
-        return len(self.expanded(self.prompt_ids(prompt, "photo"), visual, len(self.visual_tokens(visual, prompt))))
-
     def _further(self, row: Tensor, prompt: str) -> dict[str, Tensor]:
         """What else this family's `generate` takes."""
         return {}
@@ -129,10 +121,14 @@ class LVLM(ABC):
         return dict(self.image_processor(photo, return_tensors="pt"))
 
     def _noised(self, pixels: Tensor, noise_step: int, seed: int) -> Tensor:
-        """Diffuses normalised pixels (Leng et al. 2024, VCD), with the same noise on every device; step 0: none."""
-        if noise_step == 0:
+        """Normalised pixels after VCD's diffusion, at step 0 themselves; drawn on the CPU: one seed, one noise."""
+        if not noise_step:
             return pixels
-        return diffuse(pixels, noise_step, torch.randn(pixels.shape, generator=torch.Generator().manual_seed(seed)))
+        return diffuse(pixels, noise_step, self._noise(pixels, torch.Generator().manual_seed(seed)))
+
+    def _noise(self, pixels: Tensor, generator: torch.Generator) -> Tensor:
+        """Standard normal noise of the pixels' shape."""
+        return torch.randn(pixels.shape, generator=generator)
 
     @abstractmethod
     def see(self, given: dict) -> Visual:
@@ -161,40 +157,6 @@ class LVLM(ABC):
     # Whether the photo stands between a start and an end token of its own.
     _enclosed: ClassVar[bool] = False
 
-    def chat(self, prompt: str) -> str:
-        """The chat-formatted text of one question about one photo, as the checkpoint's template says."""
-        content = [{"type": "image"}, {"type": "text", "text": prompt}]
-        return self.tokenizer.apply_chat_template(
-            [{"role": "user", "content": content}],
-            chat_template=self.tokenizer.chat_template or self.template,
-            tokenize=False,
-            add_generation_prompt=True,
-        )
-
-    def _harmless(self, prompt: str, tokenizer=None) -> str:
-        """A prompt cannot smuggle in special tokens: their text is taken apart by a space."""
-        tokenizer = tokenizer or self.tokenizer
-        # Some checkpoints mark <image> as special among the added tokens only.
-        added = (str(token) for token in tokenizer.added_tokens_decoder.values() if token.special)
-        for token in dict.fromkeys([*tokenizer.all_special_tokens, *added]):
-            prompt = prompt.replace(token, " ".join(token))
-        return prompt
-
-    @property
-    def unknown_token(self) -> int:
-        """The id that stands for the photo in the view "unk": <unk>, or the padding token where there is none.
-
-        No text contains a padding token and no answer is trained on one, so it says as little as <unk> does.
-        """
-        ids = (self.tokenizer.unk_token_id, self.tokenizer.pad_token_id, self.tokenizer.eos_token_id)
-        return next(i for i in ids if i is not None)
-
-    @property
-    def unknown_note(self) -> str:
-        """What a panel must say about the view "unk" of this model; "" if the tokenizer has an <unk>."""
-        used = self.tokenizer.convert_ids_to_tokens(self.unknown_token)
-        return "" if "unk" in used.lower() else f"this tokenizer has no <unk>, so {used} stands in for it"
-
     def photo_ids(self, visual: Visual, count: int) -> list[int]:
         """What one image placeholder becomes: a placeholder per visual token, and marks where the family has them."""
         return [self.image_token] * count
@@ -203,6 +165,11 @@ class LVLM(ABC):
         """Ids whose one image placeholder has become those of the photo's `count` visual tokens."""
         spot = ids.index(self.image_token)
         return ids[:spot] + self.photo_ids(seen, count) + ids[spot + 1 :]
+
+    @torch.no_grad()
+    def photo_length(self, visual: Visual, prompt: str) -> int:
+        """How many places a photo takes in the prompt, marks of its layout included."""
+        return len(self.photo_ids(visual, len(self.visual_tokens(visual, prompt))))
 
     def embed(self, ids: list[int], visual: Tensor | None) -> Tensor:
         """Ids [S], a placeholder for each visual token (or one for all), and visual tokens [n, D] -> [S', D]."""
@@ -298,27 +265,3 @@ class LVLM(ABC):
                 "and name its folder in adapters/ beside the checkpoint."
             )
         return self.adapters[name]
-
-    def surface_ids(self, forms: Iterable[str]) -> list[int]:
-        """First-token ids of the surface forms of a label, as an answer begins (with and without a space piece)."""
-        key = tuple(forms)
-        if key not in self._surfaces:
-            found: dict[int, None] = {}
-            for form in key:
-                for text in (form, " " + form):
-                    ids = self.tokenizer(text, add_special_tokens=False)["input_ids"]
-                    pieces = [i for i in ids if self.tokenizer.decode([i]).strip()]
-                    if len(pieces) == 1:  # a label that splits would lend its mass to whatever shares its first piece
-                        found[pieces[0]] = None
-            self._surfaces[key] = list(found)
-        return self._surfaces[key]
-
-    def piece(self, token: int) -> str:
-        """The text of one token id, spaces included; kept, because every trace names a dozen of them."""
-        if token not in self._pieces:
-            self._pieces[token] = self.tokenizer.decode([token])
-        return self._pieces[token]
-
-    def decode(self, ids: list[int]) -> str:
-        """Token ids of an answer -> text."""
-        return self.tokenizer.decode(ids, skip_special_tokens=True).lstrip()

@@ -47,11 +47,10 @@ class InstructBlip(LVLM):
     def see(self, given: dict) -> Visual:
         return Visual(self.tower(given["pixel_values"]).last_hidden_state[0])
 
-    @torch.no_grad()
     def visual_tokens(self, visual: Visual, prompt: str, projector: nn.Module | None = None) -> Tensor:
         """The Q-Former's queries [n, d] for this photo and this prompt, projected to [n, D]."""
         ids, queries = self._asked(prompt), self.model.query_tokens
-        with self.lock:
+        with torch.no_grad(), self.lock:  # gradients are for projectors, which come after
             asked = self.model.qformer(
                 input_ids=ids,
                 attention_mask=ids.new_ones(1, queries.shape[1] + ids.shape[1]),

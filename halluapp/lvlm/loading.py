@@ -124,7 +124,7 @@ def _choice(config, quantization: str) -> tuple[str, str]:
 
 def _seen_through_quantization(lvlm: LVLM) -> str:
     """A notice when a checkpoint came with parts quantized that we would have kept dense."""
-    coarse = [name for name in quantize.quantized_linears(lvlm.model) if name.startswith(lvlm.kept_dense)]
+    coarse = [name for name in quantize.quantized_linears(lvlm.model, True) if name.startswith(lvlm.kept_dense)]
     return f"The checkpoint came with {len(coarse)} quantized layers outside the decoder." if coarse else ""
 
 

@@ -62,13 +62,14 @@ def available() -> bool:
     return find_spec("bitsandbytes") is not None
 
 
-def quantized_linears(model: nn.Module) -> dict[str, nn.Module]:
-    """All 4-bit and 8-bit linear layers by name (empty for a dense model)."""
+def quantized_linears(model: nn.Module, eight_bit: bool = False) -> dict[str, nn.Module]:
+    """All 4-bit (and, if wanted, 8-bit) linear layers by name; empty for a dense model."""
     if not available():
         return {}
     from bitsandbytes.nn import Linear4bit, Linear8bitLt
 
-    return {name: part for name, part in model.named_modules() if isinstance(part, Linear4bit | Linear8bitLt)}
+    wanted = (Linear4bit, Linear8bitLt) if eight_bit else (Linear4bit,)
+    return {name: module for name, module in model.named_modules() if isinstance(module, wanted)}
 
 
 def keep_portable_layout(model: nn.Module) -> int:

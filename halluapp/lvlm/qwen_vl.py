@@ -8,7 +8,6 @@ import torch
 from torch import Tensor, nn
 
 from halluapp.lvlm.base import LVLM, Visual
-from halluapp.lvlm.diffusion import diffuse
 
 # The processors allow 16,384 visual tokens a photo; every panel holds a cache of its own of them.
 MOST_VISUAL_TOKENS = 1280
@@ -43,16 +42,12 @@ class Qwen25VL(LVLM):
     def decoder(self) -> nn.Module:
         return self.model.model.language_model
 
-    def _noised(self, pixels: Tensor, noise_step: int, seed: int) -> Tensor:
-        """Patches [n, C * T * P * P] hold a still photo T times: both copies get the same noise."""
-        if noise_step == 0:
-            return pixels
+    def _noise(self, pixels: Tensor, generator: torch.Generator) -> Tensor:
+        """Patches [n, C * T * P * P] hold a still photo T times: all copies get the same noise."""
         vision = self.model.config.vision_config
-        parted = pixels.unflatten(1, (vision.in_channels, vision.temporal_patch_size, -1))
-        once = torch.randn(
-            (parted.shape[0], parted.shape[1], 1, parted.shape[3]), generator=torch.Generator().manual_seed(seed)
-        )
-        return diffuse(parted, noise_step, once.expand_as(parted)).flatten(1)
+        copies, channels = vision.temporal_patch_size, vision.in_channels
+        once = torch.randn(len(pixels), channels, 1, pixels.shape[1] // (channels * copies), generator=generator)
+        return once.expand(-1, -1, copies, -1).flatten(1)
 
     def see(self, given: dict) -> Visual:
         grid = given["image_grid_thw"]

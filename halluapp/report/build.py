@@ -60,6 +60,7 @@ def panel(
     reason: str | None,
     error: str | None = None,
     explanation: str = "",
+    note: str = "",
 ) -> dict[str, Any]:
     """One method's part of a report. mentions: as `grounding.verdicts.judge` returns them. reason: why it ended."""
     return plain({
@@ -73,6 +74,7 @@ def panel(
         "seconds": seconds,
         "forward_passes": forward_passes,
         "reason": reason,
+        "note": note,
     })  # fmt: skip
 
 

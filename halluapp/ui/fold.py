@@ -57,7 +57,9 @@ class Fold:
         elif isinstance(event, Decoded):
             self._decoded(self._panels[event.method], event)
         elif isinstance(event, Finished):
-            self._panels[event.method].update(status=event.reason, seconds=event.seconds, passes=event.forward_passes)
+            self._panels[event.method].update(
+                status=event.reason, seconds=event.seconds, passes=event.forward_passes, note=event.note
+            )
         elif isinstance(event, Failed):
             self._panels[event.method].update(status="failed", error=event.error)
         elif isinstance(event, Done):
@@ -68,7 +70,7 @@ class Fold:
             about["method"]: {
                 "method": about["method"], "title": about["title"], "explanation": about["explanation"],
                 "status": "waiting", "error": "", "text": "", "tokens": [], "mentions": [], "labels": None,
-                "seconds": None, "passes": None,
+                "seconds": None, "passes": None, "note": "",
             }
             for about in event.methods
         }  # fmt: skip

@@ -52,6 +52,7 @@ def test_the_photo_view_is_what_transformers_makes(kind, prompt) -> None:
         tokens = model.visual_tokens(seen, prompt)
         ids = model.expanded(model.prompt_ids(prompt, "photo"), seen, len(tokens))
         assert ids == given["input_ids"][0].tolist()
+        assert model.photo_length(seen, prompt) == len(ids) - len(model.prompt_ids(prompt, "photo")) + 1
         read = model.read(model.prompt_ids(prompt, "photo"), seen, tokens)
         assert torch.equal(read.embeds[read.spots], tokens) and len(read.embeds) == len(ids)
 
@@ -228,6 +229,8 @@ def test_noise_is_diffusion_of_the_normalised_pixels(kind) -> None:
     pixels = model.pixels(photo(1))["pixel_values"]
     added = model._noised(pixels, 500, 1) - 0.8629 * pixels
     assert abs(float(added.std()) - 0.505) < 0.03 and abs(float(added.mean())) < 0.03
+    with pytest.raises(ValueError, match="0 to 999"):
+        model.look(photo(1), 1000)
     if kind in QWEN:  # a still photo is given twice, as two moments: the noise is the same in both
         first, second = model._noised(pixels, 500, 1).unflatten(1, (3, 2, -1)).unbind(2)
         assert torch.equal(first, second)
@@ -290,6 +293,14 @@ def test_large_photos_are_scaled_down(kind) -> None:
     model = Qwen25VL(lvlm(kind).model, tokenizer(kind), processor, "large")
     rows, columns = (model.pixels(photo(0).resize((900, 500)))["image_grid_thw"][0, 1:] // 2).tolist()
     assert 0.9 * MOST_VISUAL_TOKENS < rows * columns <= MOST_VISUAL_TOKENS
+
+
+@over_families
+def test_gradients_reach_a_projector_that_is_trained(kind) -> None:
+    model = lvlm(kind)
+    projector = copy.deepcopy(model.own_projector).requires_grad_(True)
+    model.visual_tokens(visual(kind, "none"), OPEN, projector).square().sum().backward()
+    assert all(weight.grad is not None and weight.grad.abs().max() > 0 for weight in projector.parameters())
 
 
 def test_instructblip_queries_depend_on_the_prompt() -> None:

@@ -106,6 +106,7 @@ function drawPanel(data) {
     const rate = data.seconds > 0 ? data.tokens.length / data.seconds : 0;
     nodes.push(make("span", "", data.tokens.length + " tokens · " + data.seconds.toFixed(2) + " s · " + rate.toFixed(0) + " tok/s · " + data.passes + " forward passes"));
   }
+  if (data.note) nodes.push(make("span", "note", data.note));
   view.counts.replaceChildren(...nodes);
 }
 
