@@ -1,4 +1,4 @@
-"""Command line: compare, evaluate, search, calibrate, bench, pocket. Exit code 0, or 2 with one line on bad input."""
+"""The command line (`--help` lists the commands). Exit code 0, or 2 with one clear line on bad input."""
 
 from __future__ import annotations
 
@@ -69,6 +69,11 @@ def _parser() -> argparse.ArgumentParser:
     calibrate.add_argument("--layers", default="", help="A-B, zero-based, both included (default: upper half)")
     calibrate.add_argument("--pooling", default="answer_mean", choices=("answer_mean", "answer_last", "all", "authors"))
     calibrate.add_argument("--limit", type=int, default=0, help="first N pairs only (0: all)")
+    from halluapp.training import command as training
+
+    train = commands.add_parser("train", help="short CHiP, HACL and AdaVIB runs, and pairs for them")
+    train.set_defaults(run=lambda options: options.train(options))
+    training.add(train)
     bench = _command(commands, "bench", "all panels against one plain generate, in one run", _bench)
     bench.add_argument("--new-tokens", type=int, default=60)
     bench.add_argument("--rounds", type=int, default=7)

@@ -83,7 +83,7 @@ def one_after_another(loaded, new_tokens: int) -> Work:
                 made = []
                 for batch, _ in rows:
                     batch.mask = torch.cat([batch.mask, batch.mask.new_ones(1, 1)], dim=1)
-                    with applied(lvlm, batch.interventions):
+                    with applied(lvlm, batch.interventions, batch.spots):
                         token = torch.tensor([[ids[-1]]], device=lvlm.device)
                         made.append(lvlm.forward(batch.cache, batch.mask, batch.positions[:, None], ids=token))
                     batch.positions = batch.positions + 1

@@ -85,7 +85,14 @@ def _embed(lvlm: LVLM, prefix: Prefix, prompt: str, visual: Visual) -> Embedded:
         return lvlm.read(ids)
     tokens = lvlm.visual_tokens(visual, prompt)
     change = prefix.intervention
-    if change is not None and change.projector:
-        other = lvlm.visual_tokens(visual, prompt, lvlm.projector(change.projector))
-        tokens = other if change.blend == 1 else (1 - change.blend) * tokens + change.blend * other
+    if change is not None and (projector := _projector(lvlm, change)) is not None:
+        other, share = lvlm.visual_tokens(visual, prompt, projector), change.blend if change.projector else change.share
+        tokens = other if share == 1 else (1 - share) * tokens + share * other
     return lvlm.read(ids, visual, tokens)
+
+
+def _projector(lvlm: LVLM, change: Intervention):
+    """The other projector that an intervention names, or that its adapter brings along; None: the model's own."""
+    if change.projector:
+        return lvlm.projector(change.projector)
+    return lvlm.adapter(change.adapter).projector if change.adapter else None

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-import copy
 import json
 from pathlib import Path
 
 from safetensors import SafetensorError
-from torch import nn
 
 from halluapp.errors import InputError
-from halluapp.lvlm import quantize
+from halluapp.lvlm.adapters import load as load_adapter
+from halluapp.lvlm.adapters import load_projector
 from halluapp.lvlm.base import LVLM, HalluSpace
+
+__all__ = ["attach", "load_projector", "load_space", "save_space"]
 
 
 def attach(lvlm: LVLM, *folders: Path) -> None:
-    """Loads hallu_space.safetensors and projector-NAME.safetensors; raises InputError for a damaged file."""
+    """Loads hallu_space.safetensors, projector-NAME.safetensors and adapters/NAME/; InputError for a damaged file."""
+    for path in (path for folder in folders for path in sorted(folder.glob("adapters/*/"))):
+        lvlm.adapters[path.name] = load_adapter(lvlm, path)
     found = [path for folder in folders for path in sorted(folder.glob("*.safetensors"))]
     for path in found:
         try:
@@ -47,16 +50,3 @@ def save_space(space: HalluSpace, path: Path) -> None:
 
     tensors = {f"layers.{layer}": directions.float().contiguous() for layer, directions in space.layers.items()}
     save_file(tensors, path, metadata={"about": json.dumps(space.about)})
-
-
-def load_projector(lvlm: LVLM, path: Path) -> nn.Module:
-    """A projector of the same class as the model's own, with the weights of `path` (float16 or float32)."""
-    from safetensors.torch import load_file
-
-    module = copy.deepcopy(lvlm.own_projector)
-    dtype = lvlm.decoder.get_input_embeddings().weight.dtype
-    for name in quantize.quantized_linears(module, True):  # of a checkpoint that came with its projector quantized
-        layer = module.get_submodule(name)
-        module.set_submodule(name, nn.Linear(layer.in_features, layer.out_features, layer.bias is not None))
-    module.load_state_dict(load_file(path))
-    return module.to(lvlm.device, dtype).eval().requires_grad_(False)

@@ -19,6 +19,8 @@ from halluapp.lvlm.words import Words
 if TYPE_CHECKING:
     from PIL import Image
 
+    from halluapp.lvlm.adapters import Adapter
+
 __all__ = ["LVLM", "Embedded", "HalluSpace", "Visual"]
 
 
@@ -26,6 +28,7 @@ class LVLM(Words, ABC):
     """One loaded model. `lock` serialises forwards: hooks of one request never see the rows of another.
 
     spaces: HalluSpaces by name; projectors: further projectors by name (the model's own is not among them).
+    adapters: what training runs have made, by name.
     kept_dense: full names of the modules that are never quantized.
     """
 
@@ -39,6 +42,7 @@ class LVLM(Words, ABC):
         self.lock = threading.RLock()
         self.spaces: dict[str, HalluSpace] = {}
         self.projectors: dict[str, nn.Module] = {}
+        self.adapters: dict[str, Adapter] = {}
 
     @property
     def device(self) -> torch.device:
@@ -256,3 +260,13 @@ class LVLM(Words, ABC):
                 f"put projector-{name}.safetensors beside its checkpoint or into {self.folder}."
             )
         return self.projectors[name]
+
+    def adapter(self, name: str) -> Adapter:
+        """A loaded adapter by name; raises MissingWeights."""
+        if name not in self.adapters:
+            loaded = f"loaded are {', '.join(sorted(self.adapters))}" if self.adapters else "none is loaded"
+            raise MissingWeights(
+                f"No adapter {name} is loaded for {self.name} ({loaded}); train one with: python -m halluapp train, "
+                "and name its folder in adapters/ beside the checkpoint."
+            )
+        return self.adapters[name]

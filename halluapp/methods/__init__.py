@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import Field, fields
 
 from halluapp.errors import InputError
+from halluapp.methods.adapter import HACL, Adapter, CHiP
 from halluapp.methods.adavib import AdaVIB
 from halluapp.methods.base import Method
 from halluapp.methods.baseline import Baseline
@@ -20,7 +21,8 @@ from halluapp.methods.vcd import VCD
 from halluapp.methods.vdd import VDD
 
 METHODS: dict[str, type[Method]] = {
-    method.name: method for method in (Baseline, Nullu, AdaVIB, VDD, Calibration, VCD, ICD, M3ID, PAI, DoLa, DeCo)
+    method.name: method
+    for method in (Baseline, Nullu, AdaVIB, CHiP, HACL, VDD, Calibration, VCD, ICD, M3ID, PAI, DoLa, DeCo)
 }
 
 
@@ -34,6 +36,8 @@ def stacks() -> list[str]:
     edits = [name for name, method in METHODS.items() if method.edits]
     others = [name for name, method in METHODS.items() if not method.edits and method is not Baseline]
     pairs = [(first, second) for place, first in enumerate(edits) for second in edits[place + 1 :]]
+    projecting = {name for name in edits if METHODS[name]().rows("")[0].intervention.space is None}
+    pairs = [pair for pair in pairs if not set(pair) <= projecting]  # two of them replace the same thing
     return ["+".join(pair) for pair in [*((edit, other) for edit in edits for other in others), *pairs]]
 
 
@@ -41,12 +45,15 @@ def create(name: str, /, **parameters) -> Method:
     """A method by name with some of its parameters; raises InputError for an unknown name, parameter or value.
 
     "nullu+vdd" stacks methods; a parameter of a part is "nullu.rank", or "alpha" if only one part has it.
+    "adapter:NAME" is any loaded adapter.
     """
     if "+" in name:
         return _stack([part.strip() for part in name.split("+")], parameters)
-    if name not in METHODS:
-        raise InputError(f"There is no method {name!r}; known are {', '.join(METHODS)}.")
-    method = METHODS[name]
+    if name.startswith("adapter:"):
+        name, parameters = "adapter", {"adapter": name.partition(":")[2], **parameters}
+    if name not in METHODS and name != "adapter":
+        raise InputError(f"There is no method {name!r}; known are {', '.join(METHODS)}, and adapter:NAME.")
+    method = METHODS.get(name, Adapter)
     known = {item.name: item for item in fields(method)}
     for key in parameters:
         if key not in known:
@@ -81,6 +88,10 @@ def _checked(title: str, known: Field, value):
         if value not in about["choices"]:
             raise InputError(f"{title}: {known.name} must be one of {', '.join(about['choices'])}, not {value!r}.")
         return value
+    if isinstance(known.default, str):
+        if not isinstance(value, str) or not value.strip():
+            raise InputError(f"{title}: {known.name} must be a name, not {value!r}.")
+        return value.strip()
     whole = isinstance(known.default, int)
     number = isinstance(value, int | float) and not isinstance(value, bool) and about["least"] <= value <= about["most"]
     if not number or (whole and value != int(value)):

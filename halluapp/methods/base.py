@@ -6,6 +6,9 @@ from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from halluapp.errors import InputError
+from halluapp.parameters import parameter
+
+__all__ = ["Combined", "Intervention", "Method", "Row", "Step", "parameter"]
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -20,6 +23,8 @@ class Intervention:
     space: name of a HalluSpace whose directions are projected out of the MLP outputs; strength 1 removes them.
     rank: how many of its directions (0: all). projector: name of another projector; blend: its share of the visual
     tokens, 1 for all. attention: by what part of |s| the last position's scores of the photo's keys are raised.
+    adapter: name of a loaded adapter (low-rank additions to linear layers, another projector, or both); share: how much
+    of it acts, 1 for all.
     """
 
     space: str | None = None
@@ -28,21 +33,28 @@ class Intervention:
     projector: str | None = None
     blend: float = 1.0
     attention: float = 0.0
+    adapter: str | None = None
+    share: float = 1.0
 
     def also(self, other: Intervention | None) -> Intervention:
-        """Both changes at once. Raises InputError if both are of one kind, as two spaces to project out."""
+        """Both changes at once. Raises InputError if both are of one kind; adapters may bring a projector along."""
         if other is None:
             return self
-        kinds = ((self.space, other.space), (self.projector, other.projector), (self.attention, other.attention))
+        tokens = (self.projector or self.adapter), (other.projector or other.adapter)
+        kinds = ((self.space, other.space), tokens, (self.attention, other.attention))
         if any(mine and others for mine, others in kinds):
             raise InputError("Two methods that make the same kind of change cannot be stacked.")
-        space, projector = (self if self.space else other), (self if self.projector else other)
+        space, rest = (self if self.space else other), (self if tokens[0] else other)
         attention = self.attention or other.attention
-        return replace(space, projector=projector.projector, blend=projector.blend, attention=attention)
+        return replace(
+            space, projector=rest.projector, blend=rest.blend, adapter=rest.adapter, share=rest.share,
+            attention=attention,
+        )  # fmt: skip
 
     def without_photo(self) -> Intervention | None:
         """What is left of the change in a row without the photo: there is nothing to project or to attend to."""
-        return replace(self, projector=None, blend=1.0, attention=0.0) if self.space else None
+        left = replace(self, projector=None, blend=1.0, attention=0.0)
+        return left if self.space or self.adapter else None
 
 
 @dataclass(frozen=True)
@@ -82,12 +94,6 @@ class Combined:
     scores: Tensor
     notes: dict[str, Any] = field(default_factory=dict)
     repetition: float = 1.0
-
-
-def parameter(default, label: str, help: str, least=None, most=None, step=None, choices=None):
-    """A dataclass field that carries what a slider, a CLI flag or an API schema needs."""
-    about = {"label": label, "help": help, "least": least, "most": most, "step": step, "choices": choices}
-    return field(default=default, metadata=about)
 
 
 @dataclass(frozen=True)

@@ -18,13 +18,13 @@ LEAST_VISIBLE = 0.0004  # of the picture; less than that of a thing cannot be se
 
 
 def render(
-    scene: str | int, size: tuple[int, int] = (640, 480), seed: int = 0
+    scene: str | int, size: tuple[int, int] = (640, 480), seed: int = 0, without: tuple[str, ...] = ()
 ) -> tuple[Image.Image, list[dict[str, Any]]]:
     """Draws a scene -> (RGB picture, objects: [{"label", "box": [x0, y0, x1, y1 in 0..1]}], back to front).
 
     scene: a name of PLACES, or a number that picks a place and varies it (then `seed` is added to it). Boxes enclose
-    the visible part. Backgrounds (sky, road, grass, rugs and towels) and parts of a thing are not listed. Raises
-    InputError.
+    the visible part. without: labels of things that are left out, all else unchanged. Backgrounds (sky, road, grass,
+    rugs and towels) and parts of a thing are not listed. Raises InputError.
     """
     if isinstance(scene, int):
         names = list(PLACES)
@@ -33,7 +33,7 @@ def render(
         raise InputError(f"There is no scene {scene!r}; choose one of {', '.join(PLACES)}.")
     if min(size) < 16 or max(size) > 2048:
         raise InputError(f"A scene is drawn at 16 to 2048 pixels a side, not {size[0]} x {size[1]}.")
-    pen = Pen(size, Random(f"{scene} {seed}"))  # a string seed is hashed the same way in every process
+    pen = Pen(size, Random(f"{scene} {seed}"), without)  # a string seed is hashed the same way in every process
     PLACES[scene](pen)
     objects = []
     for label, mask in pen.things:

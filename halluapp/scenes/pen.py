@@ -23,13 +23,19 @@ def _between(a: float, b: float, c: float, d: float, t: float) -> float:
 
 
 class Pen:
-    """Draws shapes in design units and remembers which pixels belong to which thing."""
+    """Draws shapes in design units and remembers which pixels belong to which thing.
 
-    def __init__(self, size: tuple[int, int], rng: Random):
+    left_out: labels of things that are not drawn; everything else stays as it would be with them.
+    """
+
+    def __init__(self, size: tuple[int, int], rng: Random, left_out: Iterable[str] = ()):
         self.image = Image.new("RGB", (size[0] * SUPER, size[1] * SUPER), "white")
         self.rng = rng
         self.things: list[tuple[str, Image.Image]] = []
+        self.left_out = frozenset(left_out)
         self._mask: Image.Image | None = None
+        self._hidden = False
+        self._shadow: tuple[float, ...] | None = None  # of the next thing, which may be left out
         self._place = (0.0, 0.0, 1.0, 1.0)  # origin x, y, scale x, scale y
 
     @contextmanager
@@ -44,6 +50,14 @@ class Pen:
     @contextmanager
     def thing(self, label: str) -> Iterator[None]:
         """Everything drawn inside belongs to one object; it hides what lies under it."""
+        shadow, self._shadow = self._shadow, None
+        if label in self.left_out:
+            self._hidden = True
+            yield
+            self._hidden = False
+            return
+        if shadow:
+            self.oval(*shadow, "#14203855", blur=1.6)
         self._mask = Image.new("L", self.image.size)
         yield
         for _, earlier in self.things:
@@ -53,6 +67,8 @@ class Pen:
 
     def poly(self, points: Points, fill: Fill, blur: float = 0.0) -> None:
         """A filled polygon. Blurred shapes are light and shadow: they belong to no thing."""
+        if self._hidden:
+            return
         ox, oy, sx, sy = self._place
         kx, ky = self.image.width / 400, self.image.height / 300
         pixels = [((ox + x * sx) * kx, (oy + y * sy) * ky) for x, y in points]
@@ -110,5 +126,5 @@ class Pen:
         self.line([(x + r * math.cos(a), y + r * math.sin(a)) for a in angles], fill, width)
 
     def shadow(self, rx: float, x: float = 0.0, ry: float = 3.5) -> None:
-        """A soft shadow on the ground under a thing."""
-        self.oval(x, 0, rx, ry, "#14203855", blur=1.6)
+        """A soft shadow on the ground under the thing that is drawn next."""
+        self._shadow = (x, 0, rx, ry)

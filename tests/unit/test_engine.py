@@ -126,13 +126,13 @@ def test_methods_may_finish_at_different_times(kind, quantization, monkeypatch) 
 
 def test_equal_prefixes_are_shared() -> None:
     made = plan([(OPEN, _all()), (OPEN, [Baseline()])])
-    # photo, nullu, adavib, unk, none, noised, disturbed, attending; photo of the other job
-    assert len(set(made.prefixes)) == len(made.prefixes) == 9
+    # photo, nullu, adavib, chip, hacl, unk, none, noised, disturbed, attending; photo of the other job
+    assert len(set(made.prefixes)) == len(made.prefixes) == 11
     rows = {(job, method.name): prefixes for job, method, prefixes in made.streams}
     assert rows[0, "baseline"][0] == rows[0, "vdd"][0] == rows[0, "calibration"][0] != rows[1, "baseline"][0]
     assert rows[0, "vdd"][1] in rows[0, "calibration"]
     assert rows[0, "m3id"] == (rows[0, "baseline"][0], rows[0, "calibration"][1])
-    assert len({rows[0, name][0] for name in ("baseline", "nullu", "adavib")}) == 3
+    assert len({rows[0, name][0] for name in ("baseline", "nullu", "adavib", "chip", "hacl")}) == 5
 
 
 @pytest.mark.parametrize("kind", KINDS)

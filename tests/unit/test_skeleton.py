@@ -18,10 +18,11 @@ COMMAND = re.compile(r"<!-- command: (\w+) -->\n```sh\n(.*?)\n```", re.DOTALL)
 
 # Part of the package -> the parts it may import ("*": all). "pocket" runs the embedded weights, "recipe" rebuilds them.
 # ("__init__" is the facade of the package, which imports on demand.)
-BASE = {"errors", "settings", "shards", "photos"}
+BASE = {"errors", "settings", "shards", "photos", "parameters"}
 CORE = {"methods", "lvlm", "pocket"}
 ALLOWED = {
     "errors": set(),
+    "parameters": set(),
     "settings": set(),
     "shards": {"errors"},
     "photos": {"errors"},
@@ -33,7 +34,7 @@ ALLOWED = {
     "decoding": BASE | {"methods", "lvlm"},
     "report": BASE | {"decoding"},
     "evaluation": BASE | CORE | {"grounding", "decoding"},
-    "training": BASE | CORE | {"grounding", "decoding", "comparison"},
+    "training": BASE | CORE | {"grounding", "decoding", "comparison", "evaluation", "scenes"},
     "comparison": BASE | CORE | {"grounding", "decoding", "report"},
     "recipe": BASE | CORE | {"grounding", "decoding", "training", "evaluation", "comparison"},
     "bench": BASE | CORE | {"grounding", "decoding", "comparison", "evaluation", "scenes"},
@@ -41,7 +42,7 @@ ALLOWED = {
     "cli": {"*"},
     "ui": {"*"},
 }
-RUNTIME_OF_POCKET = {"__init__", "model", "trunk", "detector", "features", "presence"}
+RUNTIME_OF_POCKET = {"__init__", "model", "trunk", "detector", "features", "presence", "wording"}
 
 
 def part_of(module: str) -> str:

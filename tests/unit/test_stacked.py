@@ -20,7 +20,7 @@ over_models = pytest.mark.parametrize(("kind", "quantization"), MODELS)
 IDLE = {
     "nullu": {"strength": 0.0}, "adavib": {"strength": 0.0}, "vdd": {"alpha": 0.0}, "vcd": {"alpha": 0.0},
     "icd": {"alpha": 0.0}, "m3id": {"decay": 0.0}, "pai": {"alpha": 0.0, "gamma": 1.0},
-    "dola": {"strength": 0.0}, "deco": {"alpha": 0.0},
+    "dola": {"strength": 0.0}, "deco": {"alpha": 0.0}, "chip": {"strength": 0.0}, "hacl": {"strength": 0.0},
     "calibration": {"strength": 0.0, "label_strength": 0.0},
 }  # fmt: skip
 

@@ -119,7 +119,25 @@ def folder(kind: str) -> Path:
     own = model.model.multi_modal_projector.state_dict()
     changed = {key: value + 0.3 * value.std() * torch.randn_like(value) for key, value in own.items()}
     save_file(changed, made / "projector-adavib.safetensors")
+    _save_adapters(model, made / "adapters")
     return made
+
+
+def _save_adapters(model, folder: Path) -> None:
+    """What training would leave: "chip" as peft writes it, "hacl" as a projector."""
+    for name in ("chip", "hacl"):
+        (folder / name).mkdir(parents=True)
+    tensors = {}
+    for name, module in model.named_modules():
+        if name.endswith(("q_proj", "down_proj")) and ".language_model." in f".{name}":
+            key = f"base_model.model.{name}.lora_{{}}.weight"
+            tensors[key.format("A")] = torch.randn(4, module.in_features) / module.in_features**0.5
+            tensors[key.format("B")] = 0.5 * torch.randn(module.out_features, 4)
+    save_file(tensors, folder / "chip" / "adapter_model.safetensors")
+    (folder / "chip" / "adapter_config.json").write_text('{"peft_type": "LORA", "r": 4, "lora_alpha": 4}')
+    own = model.model.multi_modal_projector.state_dict()
+    changed = {key: value + 0.3 * value.std() * torch.randn_like(value) for key, value in own.items()}
+    save_file(changed, folder / "hacl" / "projector.safetensors")
 
 
 @cache

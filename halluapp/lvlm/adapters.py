@@ -1,0 +1,120 @@
+"""Adapters in peft's file format, read without wrapping the model: y + scale * B(A(x)) for a method's rows only."""
+
+from __future__ import annotations
+
+import copy
+import json
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from torch import Tensor, nn
+
+from halluapp.errors import InputError
+from halluapp.lvlm import quantize
+
+if TYPE_CHECKING:
+    from halluapp.lvlm.base import LVLM
+
+WEIGHTS, CONFIG, PROJECTOR = "adapter_model.safetensors", "adapter_config.json", "projector.safetensors"
+PICKLES = (".bin", ".pt", ".pth", ".pkl", ".ckpt")
+# Options of peft under which an output is not x W + scale * B(A(x)).
+UNSUPPORTED = ("use_dora", "modules_to_save", "layer_replication", "use_qalora", "trainable_token_indices", "lora_bias")
+
+
+@dataclass(frozen=True)
+class Delta:
+    """A low-rank addition to one linear layer: down A [r, in], up B [out, r], float32. Hu et al. 2022, equation 3."""
+
+    down: Tensor
+    up: Tensor
+    scale: float
+
+    def __call__(self, inputs: Tensor) -> Tensor:
+        """x [..., in] -> scale * B(A(x)) [..., out] in float32."""
+        return (inputs.to(self.down.dtype) @ self.down.T @ self.up.T) * self.scale
+
+
+@dataclass(frozen=True, eq=False)
+class Adapter:
+    """What a training run leaves. deltas: by full module name. projector: in place of the model's own (None: that).
+
+    about: how it was made, as far as the folder says.
+    """
+
+    name: str
+    deltas: dict[str, Delta] = field(default_factory=dict)
+    projector: nn.Module | None = None
+    about: dict = field(default_factory=dict)
+
+
+def load(lvlm: LVLM, folder: str | Path, name: str = "") -> Adapter:
+    """Reads a folder with adapter_model.safetensors + adapter_config.json (peft), projector.safetensors, or both.
+
+    Raises InputError, in one sentence: for pickles, kinds of adapters that we cannot add row by row, weights of other
+    shapes than the model's, and damaged files.
+    """
+    folder = Path(folder)
+    name = name or folder.name
+    deltas, projector = {}, None
+    try:
+        if (folder / WEIGHTS).exists():
+            deltas = _deltas(lvlm, folder)
+        elif pickles := sorted(path.name for path in folder.glob("*") if path.suffix in PICKLES):
+            raise InputError(f"{pickles[0]} can run code when it is opened; save the adapter as safetensors instead.")
+        if (folder / PROJECTOR).exists():
+            projector = load_projector(lvlm, folder / PROJECTOR)
+        about = json.loads((folder / "about.json").read_text()) if (folder / "about.json").exists() else {}
+    except InputError:
+        raise
+    except Exception as error:  # safetensors, JSON, torch and the file system each have their own
+        raise InputError(f"The adapter {name} is damaged or made for another model; remove or replace it.") from error
+    if not deltas and projector is None:
+        raise InputError(f"{folder} holds no adapter; it needs {WEIGHTS} with {CONFIG}, or {PROJECTOR}.")
+    return Adapter(name, deltas, projector, about)
+
+
+def load_projector(lvlm: LVLM, path: Path) -> nn.Module:
+    """A projector of the same class as the model's own, with the weights of `path` (float16 or float32)."""
+    from safetensors.torch import load_file
+
+    module = copy.deepcopy(lvlm.own_projector)
+    dtype = lvlm.decoder.get_input_embeddings().weight.dtype
+    for name in quantize.quantized_linears(module, True):  # of a checkpoint that came with its projector quantized
+        layer = module.get_submodule(name)
+        module.set_submodule(name, nn.Linear(layer.in_features, layer.out_features, layer.bias is not None))
+    module.load_state_dict(load_file(path))
+    return module.to(lvlm.device, dtype).eval().requires_grad_(False)
+
+
+def _deltas(lvlm: LVLM, folder: Path) -> dict[str, Delta]:
+    from safetensors.torch import load_file
+
+    config = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+    if config.get("peft_type") != "LORA":
+        raise InputError(f"The adapter {folder.name} is of the kind {config.get('peft_type')}; only LoRA can be added.")
+    if used := [option for option in UNSUPPORTED if config.get(option)]:
+        raise InputError(f"The adapter {folder.name} uses {used[0]}, which cannot be added row by row.")
+    tensors = load_file(folder / WEIGHTS)
+    made, modules = {}, dict(lvlm.model.named_modules())
+    for key in sorted(tensors):
+        match = re.fullmatch(r"base_model\.model\.(.+)\.lora_A(?:\.default)?\.weight", key)
+        if not match:
+            if ".lora_B" not in key:
+                raise InputError(f"The adapter {folder.name} holds {key}, which is no LoRA weight.")
+            continue
+        module = modules.get(match[1])
+        down, up = tensors[key].float(), tensors[key.replace("lora_A", "lora_B")].float()
+        if module is None or (down.shape[1], up.shape[0]) != (module.in_features, module.out_features):
+            raise InputError(f"The adapter {folder.name} was made for another model: {match[1]} does not fit.")
+        made[match[1]] = Delta(down.to(lvlm.device), up.to(lvlm.device), _scale(config, match[1], len(down)))
+    return made
+
+
+def _scale(config: dict, module: str, rank: int) -> float:
+    alpha = config.get("lora_alpha", rank)
+    for pattern, value in (config.get("alpha_pattern") or {}).items():
+        if re.search(rf"(^|\.){pattern}$", module):
+            alpha = value
+    return alpha / (rank**0.5 if config.get("use_rslora") else rank)

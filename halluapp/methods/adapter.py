@@ -1,0 +1,90 @@
+"""What a training run has made, as panels: the same 4-bit weights with a low-rank addition or another projector."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from halluapp.errors import MissingWeights
+from halluapp.methods.base import Intervention, Method, Row, parameter
+
+
+@dataclass(frozen=True)
+class Trained(Method):
+    """A loaded adapter: y + s * scale * B(A(x)) in the layers it was trained for, another projector, or both.
+
+    Added to this method's rows only, in prefill and decoding, so that the shared weights stay as they are.
+    """
+
+    source: ClassVar[str] = "LoRA, Hu et al. 2022, equation 3; QLoRA, Dettmers et al. 2023"
+    default: ClassVar[bool] = False
+    edits: ClassVar[bool] = True
+
+    strength: float = parameter(
+        1.0, "Strength s", "1 is the trained adapter, 0 the baseline; between them its additions are scaled.",
+        0.0, 1.0, 0.05,
+    )  # fmt: skip
+
+    @property
+    def loaded(self) -> str:
+        """The name of the adapter."""
+        return self.name
+
+    def rows(self, prompt: str) -> tuple[Row, ...]:
+        if self.strength == 0:
+            return (Row(),)
+        return (Row("photo", Intervention(adapter=self.loaded, share=self.strength)),)
+
+    def prepare(self, lvlm) -> None:
+        modules = dict(lvlm.model.named_modules())
+        for name, delta in lvlm.adapter(self.loaded).deltas.items():
+            module = modules.get(name)
+            if module is None or (module.in_features, module.out_features) != (delta.down.shape[1], len(delta.up)):
+                raise MissingWeights(f"The adapter {self.loaded} was made for another model than {lvlm.name}.")
+
+    def explain(self, lvlm, prompt: str) -> str:
+        adapter = lvlm.adapter(self.loaded)
+        parts = [f"additions to {len(adapter.deltas)} linear layers"] if adapter.deltas else []
+        parts += ["a projector of its own"] if adapter.projector is not None else []
+        return f"Adapter {self.loaded}: {' and '.join(parts)}, strength {self.strength:g}."
+
+
+@dataclass(frozen=True)
+class CHiP(Trained):
+    """Fu et al., ICLR 2025: preference of truthful answers and true photos, at four levels; at inference an adapter."""
+
+    name: ClassVar[str] = "chip"
+    title: ClassVar[str] = "CHiP"
+    summary: ClassVar[str] = "Fine-tuned to prefer truthful answers, changed segments, single tokens and true photos."
+    source: ClassVar[str] = "CHiP, ICLR 2025"
+
+
+@dataclass(frozen=True)
+class HACL(Trained):
+    """Jiang et al., CVPR 2024: photos told from hallucinated captions by contrast; at inference another projector."""
+
+    name: ClassVar[str] = "hacl"
+    title: ClassVar[str] = "HACL"
+    summary: ClassVar[str] = "Trained by contrast to keep photos apart from hallucinated captions of them."
+    source: ClassVar[str] = "HACL, CVPR 2024"
+
+
+@dataclass(frozen=True)
+class Adapter(Trained):
+    """Any loaded adapter, chosen by name: "adapter:NAME". Not among METHODS, because it is as many panels as runs."""
+
+    summary: ClassVar[str] = "The same 4-bit weights with what a training run has made."
+
+    adapter: str = parameter("chip", "Adapter", "The name of a loaded adapter.")
+
+    @property
+    def name(self) -> str:
+        return f"adapter:{self.adapter}"
+
+    @property
+    def title(self) -> str:
+        return f"Adapter {self.adapter}"
+
+    @property
+    def loaded(self) -> str:
+        return self.adapter

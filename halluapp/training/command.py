@@ -1,0 +1,188 @@
+"""`python -m halluapp train ...`: runs, pairs, before-and-after numbers and the step benchmark."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from dataclasses import fields
+from pathlib import Path
+
+from halluapp.errors import InputError
+from halluapp.settings import Settings
+from halluapp.training import recipes
+
+
+def add(command: argparse.ArgumentParser) -> None:
+    """Adds `train`'s own subcommands, with a flag for every setting of a recipe."""
+    parts = command.add_subparsers(dest="what", required=True)
+    for kind, recipe in recipes.RECIPES.items():
+        part = parts.add_parser(kind, help=recipe.__doc__.splitlines()[0], description=recipe.__doc__)
+        part.set_defaults(train=_run)
+        part.add_argument("--data", default="", help="folder with pairs.jsonl, a JSONL or parquet file, or a hub id")
+        part.add_argument("--out", type=Path, required=True, help="folder of the run")
+        part.add_argument("--resume", action="store_true", help="go on with the run in OUT")
+        part.add_argument("--wait", action="store_true", help="wait while another run trains")
+        part.add_argument("--photo", default="", help="photo to caption while training (default: a held-out one)")
+        _add_model(part)
+        for item in fields(recipe):
+            _add_setting(part, item)
+    pairs = parts.add_parser("pairs", help="make preference pairs of drawn scenes or of captioned photos")
+    pairs.set_defaults(train=_pairs)
+    source = pairs.add_mutually_exclusive_group(required=True)
+    source.add_argument("--scenes", type=int, metavar="N", help="draw N scenes")
+    source.add_argument("--photos", type=Path, metavar="DATA", help="folder or tar of KEY.jpg + KEY.json with captions")
+    pairs.add_argument("--out", type=Path, required=True)
+    pairs.add_argument("--limit", type=int, default=0, help="first N photos only (0: all)")
+    pairs.add_argument("--seed", type=int, default=0)
+    for name, run, about in (
+        ("measure", _measure, "held-out margin, retrieval and CHAIR before and after a run"),
+        ("stop", _stop, "end a run after the step it is in"),
+        ("list", _list, "the runs in a folder"),
+    ):
+        part = parts.add_parser(name, help=about, description=about)
+        part.set_defaults(train=run)
+        part.add_argument("run_folder", type=Path)
+        if name == "measure":
+            part.add_argument("--data", default="", help="other pairs than those that the run held out")
+            part.add_argument("--photos", type=int, default=100, help="how many photos are captioned")
+    bench = parts.add_parser("bench", help="CHiP's packed step against six separate forwards: same loss, and the ratio")
+    bench.set_defaults(train=_bench)
+    bench.add_argument("--data", required=True)
+    bench.add_argument("--batch", type=int, default=4)
+    bench.add_argument("--rounds", type=int, default=5)
+    _add_model(bench)
+
+
+def _add_model(part: argparse.ArgumentParser) -> None:
+    part.add_argument("--model", default=None, help="pocket (embedded), a hub id or a folder")
+    part.add_argument("--quantization", choices=("nf4", "none"), default=None)
+
+
+def _add_setting(part: argparse.ArgumentParser, item) -> None:
+    about, flag = item.metadata, "--" + item.name.replace("_", "-")
+    default = json.dumps(item.default) if isinstance(item.default, bool) else item.default
+    options = {"help": f"{about['help']} (default: {default})", "default": None, "dest": f"setting_{item.name}"}
+    if isinstance(item.default, bool):
+        part.add_argument(flag, type=json.loads, metavar="true|false", **options)
+    elif about["choices"]:
+        part.add_argument(flag, choices=about["choices"], **options)
+    else:
+        part.add_argument(flag, type=type(item.default), metavar="N", **options)
+
+
+def _settings(options) -> Settings:
+    from dataclasses import replace
+
+    changes = {"model": options.model, "quantization": options.quantization}
+    return replace(Settings.from_environment(), **{k: v for k, v in changes.items() if v is not None})
+
+
+def _load(settings: Settings):
+    import torch
+
+    from halluapp.lvlm import catalog
+
+    if settings.threads:
+        torch.set_num_threads(settings.threads)
+    return catalog.load(settings.model, settings.quantization, settings.device, settings.assets)[0]
+
+
+def _run(options) -> int:
+    from halluapp.training import runs
+    from halluapp.training.data import read_pairs
+
+    settings = _settings(options)
+    values = {name.removeprefix("setting_"): value for name, value in vars(options).items()
+              if name.startswith("setting_") and value is not None}  # fmt: skip
+    recipe = recipes.create(options.what, **values)
+    if options.resume:
+        config = runs.Run(options.out).config()  # everything but the kind comes from the folder
+        settings = Settings.from_environment()
+        from dataclasses import replace
+
+        settings = replace(settings, model=config.model, quantization=config.quantization)
+    else:
+        if not options.data:
+            raise InputError(
+                "Say with --data which pairs to learn from; make some with: train pairs --scenes 100 --out"
+            )
+        read_pairs(options.data)  # before a folder is made and a model is loaded for nothing
+    asked = runs.Config(options.what, recipe, options.data, settings.model, settings.quantization, options.photo)
+    run = runs.create(options.out, asked, options.resume)
+    from halluapp.training import loop
+
+    if not loop.World().first:  # another process of `accelerate launch`
+        loop.train(run, _load(settings))
+        return 0
+    with runs.alone(run, options.wait):
+        loop.train(run, _load(settings))
+    status = run.status()
+    print(f"{status['state']} at step {status['step']} of {status['steps']}; result: {run.adapter}")
+    return 0
+
+
+def _pairs(options) -> int:
+    from halluapp.training import make_pairs
+
+    if options.scenes is not None:
+        make_pairs.scene_pairs(options.scenes, options.out, options.seed)
+    else:
+        make_pairs.photo_pairs(options.photos, options.out, options.limit, options.seed)
+    print(make_pairs.about(options.out))
+    return 0
+
+
+def _measure(options) -> int:
+    from halluapp.lvlm import adapters
+    from halluapp.methods import create
+    from halluapp.training import measure, runs
+    from halluapp.training.adapters import write_text
+    from halluapp.training.data import read_pairs, split
+
+    run = runs.Run(options.run_folder)
+    config = run.config()
+    settings = Settings.from_environment()
+    from dataclasses import replace
+
+    lvlm = _load(replace(settings, model=config.model, quantization=config.quantization))
+    lvlm.adapters["run"] = adapters.load(lvlm, run.adapter)
+    pairs = read_pairs(options.data or config.data)
+    if not options.data:
+        pairs = [pairs[row] for row in split(pairs, config.recipe.held_out, config.recipe.seed)[1]]
+    say = lambda line: print(line, file=sys.stderr, flush=True)  # noqa: E731
+    made = measure.measure(lvlm, pairs, create("adapter", adapter="run"), config.recipe.seed, options.photos, say)
+    print(measure.table(made))
+    name = "measured.json" if not options.data else f"measured-{Path(options.data).stem}.json"
+    write_text(run.folder / name, json.dumps(made, indent=1))
+    return 0
+
+
+def _stop(options) -> int:
+    from halluapp.training import runs
+
+    run = runs.Run(options.run_folder)
+    run.config()
+    run.stop()
+    print(f"{run.name} ends after the step it is in.")
+    return 0
+
+
+def _list(options) -> int:
+    from halluapp.training import runs
+
+    for run in runs.list_runs(options.run_folder):
+        status = run.status()
+        print(f"{run.name:<24}{run.config().kind:<8}{status['state']:<12}{status['step']}/{status['steps']}  "
+              f"{status['error']}".rstrip())  # fmt: skip
+    return 0
+
+
+def _bench(options) -> int:
+    from halluapp.training import bench_step
+    from halluapp.training.data import read_pairs
+
+    made = bench_step.run(_load(_settings(options)), read_pairs(options.data), options.batch, options.rounds)
+    for key, value in made.items():
+        print(f"{key}: {value}")
+    return 0

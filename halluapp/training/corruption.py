@@ -1,0 +1,55 @@
+"""Rejected photos for CHiP's visual preference: the same photo, corrupted. All on normalised pixels [B, 3, H, W]."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from halluapp.errors import InputError
+from halluapp.lvlm.diffusion import diffuse
+
+STRATEGIES = ("diffusion", "crop", "rotation", "black", "random")
+
+
+def corrupt(
+    pixels: Tensor, strategy: str, generator: torch.Generator, step: int = 500, black: Tensor | None = None
+) -> Tensor:
+    """A rejected photo for every photo: [B, 3, H, W] -> [B, 3, H, W].
+
+    diffusion: noise of `step`; crop: a random fifth to half of the area, scaled up; rotation: by 90, 180 or 270
+    degrees; black: `black` [3], the value of a black pixel (the authors use the mean colour, our default 0); random:
+    another photo of the batch, mirrored for a batch of one. Raises InputError. Source: CHiP, section 4.4.
+    """
+    if strategy == "diffusion":
+        noise = torch.randn(pixels.shape, generator=generator, dtype=torch.float32).to(pixels)
+        return diffuse(pixels, step, noise)
+    if strategy == "crop":
+        return torch.cat([_crop(photo[None], generator) for photo in pixels])
+    if strategy == "rotation":
+        turns = torch.randint(1, 4, (len(pixels),), generator=generator).tolist()
+        turned = [torch.rot90(photo, turn, (1, 2)) for photo, turn in zip(pixels, turns, strict=True)]
+        return torch.stack([_fit(photo[None], pixels.shape[-2:])[0] for photo in turned])
+    if strategy == "black":
+        colour = pixels.new_zeros(3) if black is None else black.to(pixels)
+        return colour[None, :, None, None].expand_as(pixels).clone()
+    if strategy == "random":
+        if len(pixels) == 1:
+            return pixels.flip(-1)
+        shift = int(torch.randint(1, len(pixels), (1,), generator=generator))
+        return pixels.roll(shift, 0)
+    raise InputError(f"The rejected photo must be one of {', '.join(STRATEGIES)}, not {strategy!r}.")
+
+
+def _crop(photo: Tensor, generator: torch.Generator) -> Tensor:
+    share, x, y = torch.rand(3, generator=generator).tolist()
+    side = (0.2 + 0.3 * share) ** 0.5
+    height, width = (max(1, int(side * size)) for size in photo.shape[-2:])
+    top, left = int(y * (photo.shape[-2] - height)), int(x * (photo.shape[-1] - width))
+    return _fit(photo[..., top : top + height, left : left + width], photo.shape[-2:])
+
+
+def _fit(photo: Tensor, size: tuple[int, ...]) -> Tensor:
+    if photo.shape[-2:] == size:
+        return photo
+    return functional.interpolate(photo, size=size, mode="bilinear", align_corners=False)

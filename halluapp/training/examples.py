@@ -1,0 +1,135 @@
+"""Pairs as a model sees them: token ids, and what its frozen tower sees in each photo, computed once, kept on disk."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from halluapp.lvlm.base import LVLM
+from halluapp.training.corruption import corrupt
+from halluapp.training.data import Pair
+from halluapp.training.forward import answer_ids
+from halluapp.training.segments import changed_tokens
+
+
+@dataclass(frozen=True)
+class Example:
+    """One pair as token ids. photo: row of the features. changed_*: positions of tokens that differ."""
+
+    photo: int
+    prompt: list[int]
+    chosen: list[int]
+    rejected: list[int]
+    changed_chosen: list[int]
+    changed_rejected: list[int]
+
+
+def tokenize(lvlm: LVLM, pairs: list[Pair], min_match: int = 3) -> list[Example]:
+    """Pairs -> examples; equal photos share a row of features."""
+    photos: dict[str, int] = {}
+    made = []
+    for pair in pairs:
+        chosen, rejected = answer_ids(lvlm, pair.chosen), answer_ids(lvlm, pair.rejected)
+        marks = changed_tokens(chosen, rejected, min_match)
+        row = photos.setdefault(pair.photo, len(photos))
+        made.append(Example(row, lvlm.prompt_ids(pair.question, "photo"), chosen, rejected, *marks))
+    return made
+
+
+class Features:
+    """What the frozen tower sees: clean [P, n, d], and corrupted [P, n, d] where a strategy is given.
+
+    The corrupted photo of a pair is the same in every epoch, for the policy and for the reference.
+    """
+
+    def __init__(self, clean: list[Tensor], corrupted: list[Tensor] | None):
+        self.clean, self.corrupted = clean, corrupted
+
+
+def look_pixels(lvlm: LVLM, pixels: Tensor) -> Tensor:
+    """Normalised pixels [1, 3, H, W] -> projector input [n, d]."""
+    pixels = pixels.to(lvlm.device, next(lvlm.tower.parameters()).dtype)
+    with torch.no_grad(), lvlm.lock:
+        return lvlm.see({"pixel_values": pixels}).features
+
+
+def black_pixel(lvlm: LVLM) -> Tensor:
+    """The normalised value of a black pixel, [3]."""
+    from PIL import Image
+
+    shown = lvlm.pixels(Image.new("RGB", (64, 64)))["pixel_values"]
+    return shown[0, :, 0, 0]
+
+
+def see(
+    lvlm: LVLM, pairs: list[Pair], strategy: str | None, step: int, seed: int, cache: Path | None = None,
+    log: Callable[[str], None] = lambda line: None,
+) -> Features:  # fmt: skip
+    """Runs the tower once over all photos of the pairs (and their corrupted copies), or reads `cache`."""
+    photos: dict[str, Pair] = {}
+    for pair in pairs:
+        photos.setdefault(pair.photo, pair)
+    stored = read_cached(cache, len(photos))
+    if stored is None:
+        black = black_pixel(lvlm)
+        stored = {"clean": [], "corrupted": []}
+        for number, (name, pair) in enumerate(photos.items(), 1):
+            pixels = lvlm.pixels(pair.open())["pixel_values"][:1]
+            stored["clean"].append(look_pixels(lvlm, pixels).cpu())
+            if strategy:
+                other = _rejected(lvlm, name, pixels, list(photos.values()), number, strategy, step, seed, black)
+                stored["corrupted"].append(look_pixels(lvlm, other).cpu())
+            if number % 50 == 0 or number == len(photos):
+                log(f"looked at {number} of {len(photos)} photos")
+        write_cached(cache, stored)
+    return Features(stored["clean"], stored["corrupted"] if strategy else None)
+
+
+def _rejected(lvlm, name, pixels, photos, number, strategy, step, seed, black) -> Tensor:
+    generator = torch.Generator().manual_seed(int(hashlib.sha256(f"{seed}/{name}".encode()).hexdigest()[:12], 16))
+    if strategy == "random" and len(photos) > 1:  # another photo of the data, not of this batch of one
+        shift = int(torch.randint(1, len(photos), (1,), generator=generator))
+        other = photos[(number - 1 + shift) % len(photos)]
+        return lvlm.pixels(other.open())["pixel_values"][:1]
+    return corrupt(pixels, strategy, generator, step, black)
+
+
+def key(*parts) -> str:
+    """A short name for what the parts say: the file name of something that is computed once."""
+    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:16]
+
+
+def read_cached(path: Path | None, count: int) -> dict[str, list[Tensor]] | None:
+    """What `write_cached` wrote, `count` tensors a list; None where there is no such file or it is damaged."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    if path is None or not path.exists():
+        return None
+    try:
+        tensors = load_file(path)
+    except (OSError, SafetensorError):  # half written by a killed run of an older version, or damaged: compute anew
+        return None
+    lists = {
+        part: [tensors[f"{part}.{row}"] for row in range(count) if f"{part}.{row}" in tensors]
+        for part in ("clean", "corrupted")
+    }
+    return lists if len(lists["clean"]) == count and len(lists["corrupted"]) in (0, count) else None
+
+
+def write_cached(path: Path | None, lists: dict[str, list[Tensor]]) -> None:
+    """Writes lists of tensors ("clean", "corrupted"), whole or not at all; does nothing without a path."""
+    from safetensors.torch import save_file
+
+    if path is None:
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(path.name + ".partial")
+    save_file({f"{part}.{i}": t.contiguous() for part, rows in lists.items() for i, t in enumerate(rows)}, partial)
+    partial.replace(path)

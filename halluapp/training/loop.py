@@ -1,0 +1,277 @@
+"""The training loop: batches in an order that depends on seed and step alone, so that a resumed run is the same run."""
+
+from __future__ import annotations
+
+import errno
+import json
+import math
+import resource
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import torch
+from torch import nn
+
+from halluapp.errors import InputError
+from halluapp.lvlm.base import LVLM
+from halluapp.training.data import read_pairs, split
+from halluapp.training.objective import Objective
+from halluapp.training.recipes import Recipe
+from halluapp.training.runs import Run
+
+MOST_HELD_OUT = 64  # pairs whose losses are computed at once in a while
+SAMPLE_TOKENS = 60
+
+
+def say(line: str) -> None:
+    """To the run's log, at once."""
+    print(line, flush=True)
+
+
+def objectives() -> dict[str, type[Objective]]:
+    from halluapp.training.chip_run import Chip
+    from halluapp.training.hacl_run import Hacl
+    from halluapp.training.vib_run import Vib
+
+    return {"chip": Chip, "hacl": Hacl, "adavib": Vib}
+
+
+def rate_at(recipe: Recipe, step: int) -> float:
+    """Factor of the learning rate in a step: linear warm-up, then a cosine to a tenth."""
+    warm = max(1, round(recipe.warmup * recipe.steps))
+    if step < warm:
+        return (step + 1) / warm
+    done = (step - warm) / max(1, recipe.steps - warm)
+    return 0.1 + 0.45 * (1 + math.cos(math.pi * min(done, 1.0)))
+
+
+def batches(objective: Objective, rows: list[int], first: int) -> Iterator[list[int]]:
+    """Batches without end, from number `first` on; the same for the same seed. A batch never mixes two epochs."""
+    recipe, number, epoch = objective.recipe, 0, 0
+    while True:
+        order = objective.order(rows, Random(f"{recipe.seed}/{epoch}"))
+        if not order:
+            raise InputError("The pairs have no descriptions of at least four words; this method learns from those.")
+        parts = [order[start : start + recipe.batch] for start in range(0, len(order), recipe.batch)]
+        if len(parts) > 1 and len(parts[-1]) < recipe.batch:
+            parts.pop()  # the contrast of a small batch would be another loss; the next epoch mixes anew
+        for part in parts:
+            if number >= first:
+                yield part
+            number += 1
+        epoch += 1
+
+
+def train(run: Run, lvlm: LVLM) -> None:
+    """Trains to the last step or until asked to stop, going on where a state is. Raises InputError for every end
+    that is not one of these, in a sentence that says what to change."""
+    config = run.config()
+    step = 0
+    try:
+        run.write_status("preparing")
+        pairs = read_pairs(config.data)
+        rows, held = split(pairs, config.recipe.held_out, config.recipe.seed)
+        made = objectives()[config.kind](lvlm, config.recipe, pairs, run.folder.parent / ".cache", say)
+        try:
+            for step, state in _steps(run, made, rows, held):  # noqa: B007
+                run.write_status(state, step)
+        finally:
+            made.undo()
+    except InputError as error:
+        run.write_status("failed", step, str(error))
+        raise
+    except Exception as error:  # a run must never end without a word: nobody may be watching
+        sentence = explain(error, config.recipe, step)
+        run.write_status("failed", step, sentence)
+        raise InputError(sentence) from error
+
+
+def explain(error: BaseException, recipe: Recipe, step: int) -> str:
+    """One sentence about what ended a run, and what to change."""
+    text = " ".join(str(error).split())
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return f"The disk is full at step {step}; free some space, then go on with --resume."
+    if isinstance(error, MemoryError) or "out of memory" in text.lower() or "not enough memory" in text.lower():
+        smaller = f"lower batch (now {recipe.batch}) and raise accumulation" if recipe.batch > 1 else "lower rank"
+        return f"Memory ran out at step {step}; {smaller}, or switch on checkpointing."
+    return f"The run ended at step {step}: {text[:300] or type(error).__name__}"
+
+
+def _steps(run: Run, made: Objective, rows: list[int], held: list[int]) -> Iterator[tuple[int, str]]:
+    """Yields (steps done, state) after every step and at the end."""
+    recipe, world = made.recipe, World()
+    optimizer = torch.optim.AdamW(_by_shape(made.groups(), recipe.weight_decay), lr=recipe.rate)
+    rates = [group["lr"] for group in optimizer.param_groups]
+    first, before = _resume(run, made, optimizer)
+    started = time.time() - before
+    if first == 0 and world.first:
+        _look_back(run, made, held, 0, started)
+    source = batches(made, rows, first * recipe.accumulation)
+    step = first
+    yield step, "running"
+    while step < recipe.steps:
+        for group, rate in zip(optimizer.param_groups, rates, strict=True):
+            group["lr"] = rate * rate_at(recipe, step)
+        row = _step(made, optimizer, source, step, world)
+        step += 1
+        asked = (run.folder / "stop").exists()
+        last = asked or step == recipe.steps
+        if world.first:
+            row |= {"step": step, "seconds": round(time.time() - started, 2), "memory_mb": memory()}
+            run.add("metrics.jsonl", row)
+            if step % recipe.evaluate_every == 0 or step % recipe.sample_every == 0 or last:
+                _look_back(run, made, held, step, started, last)
+            if step % recipe.save_every == 0 or last:
+                _save(run, made, optimizer, step, time.time() - started)
+        if asked:
+            yield step, "stopped"
+            return
+        yield step, "running"
+    yield step, "finished"
+
+
+def _step(made: Objective, optimizer, source: Iterator[list[int]], step: int, world: World) -> dict[str, Any]:
+    """One optimizer step -> its row of metrics."""
+    recipe, seen, total = made.recipe, {}, 0.0
+    torch.manual_seed(recipe.seed * 1_000_003 + step)  # dropout and noise repeat after a resume
+    made.train(True)
+    for _ in range(recipe.accumulation):
+        part = world.share(next(source))
+        loss, numbers = made.losses(part, step)
+        (loss / recipe.accumulation).backward()
+        total += float(loss.detach()) / recipe.accumulation
+        for name, value in numbers.items():
+            seen[name] = seen.get(name, 0.0) + value / recipe.accumulation
+    made.train(False)
+    params = [p for group in optimizer.param_groups for p in group["params"]]
+    world.average(params)
+    norm = float(nn.utils.clip_grad_norm_(params, recipe.clip))
+    if not math.isfinite(total) or not math.isfinite(norm):
+        raise InputError(
+            f"The loss is not a number any more at step {step + 1}; lower the learning rate (now {recipe.rate:g})."
+        )
+    optimizer.step()
+    optimizer.zero_grad(set_to_none=True)
+    made.after_step()
+    numbers = {name: round(value, 6) for name, value in seen.items()}
+    return {"rate": optimizer.param_groups[0]["lr"], "gradient": round(norm, 5), "loss": round(total, 6), **numbers}
+
+
+def _by_shape(groups: list[dict[str, Any]], weight_decay: float) -> list[dict[str, Any]]:
+    """Matrices and vectors apart, because only matrices decay."""
+    made = []
+    for group in groups:
+        for matrices in (True, False):
+            params = [p for p in group["params"] if p.requires_grad and (p.ndim >= 2) is matrices]
+            if params:
+                made.append({**group, "params": params, "weight_decay": weight_decay if matrices else 0.0})
+    return made
+
+
+def held_out(made: Objective, rows: list[int]) -> dict[str, float]:
+    """Components of the loss over held-out pairs, mean over at most 64 of them."""
+    order = made.order(rows, Random("held out"))[:MOST_HELD_OUT]
+    total: dict[str, float] = {}
+    state = torch.get_rng_state()
+    with torch.no_grad():
+        torch.manual_seed(0)
+        for first in range(0, len(order), made.recipe.batch):
+            part = order[first : first + made.recipe.batch]
+            loss, numbers = made.losses(part, 0)
+            for name, value in {"loss": float(loss), **numbers}.items():
+                total[name] = total.get(name, 0.0) + value * len(part) / len(order)
+    torch.set_rng_state(state)
+    return {name: round(value, 6) for name, value in total.items()}
+
+
+def _look_back(run: Run, made: Objective, held: list[int], step: int, started: float, last: bool = False) -> None:
+    """Held-out losses and a caption, where this step is one for them."""
+    recipe = made.recipe
+    if held and (step % recipe.evaluate_every == 0 or last):
+        row = {"step": step, "seconds": round(time.time() - started, 2), "held": held_out(made, held)}
+        run.add("metrics.jsonl", row)
+    if step % recipe.sample_every == 0 or last:
+        run.add("samples.jsonl", {"step": step, "text": sample(made, run.config().photo, held)})
+
+
+def sample(made: Objective, photo: str, held: list[int]) -> str:
+    """What the model in training says about a photo, greedily."""
+    from halluapp.decoding import engine
+    from halluapp.decoding.events import Decoded
+    from halluapp.decoding.plan import Sampling
+    from halluapp.photos import read_photo
+
+    shown = read_photo(photo) if photo else made.pairs[held[0] if held else 0].open()
+    job = engine.Job(made.lvlm.look(shown), "Describe this image in detail.", [made.probe()])
+    text = ""
+    for event in engine.decode(made.lvlm, job, Sampling(SAMPLE_TOKENS)):
+        text = event.text if isinstance(event, Decoded) else text
+    return text
+
+
+def _save(run: Run, made: Objective, optimizer, step: int, seconds: float) -> None:
+    """Adapter first, then the state: both whole files, so that a killed process leaves the last good ones."""
+    config = run.config()
+    about = {"kind": config.kind, "model": made.lvlm.name, "quantization": made.lvlm.quantization, "step": step,
+             "steps": config.recipe.steps, "data": Path(config.data).name, "pairs": len(made.pairs),
+             "recipe": json.loads((run.folder / "config.json").read_text())["recipe"]}  # fmt: skip
+    made.save(run.adapter, about)
+    partial = run.folder / "state.pt.partial"
+    state = {"step": step, "seconds": seconds, "optimizer": optimizer.state_dict(), "objective": made.state(),
+             "rng": torch.get_rng_state()}  # fmt: skip
+    torch.save(state, partial)
+    partial.replace(run.folder / "state.pt")
+
+
+def _resume(run: Run, made: Objective, optimizer) -> tuple[int, float]:
+    """Puts back the last state, if there is one -> (steps done, seconds spent)."""
+    path = run.folder / "state.pt"
+    if not path.exists():
+        run.forget_after(-1)
+        return 0, 0.0
+    try:
+        state = torch.load(path, weights_only=True)
+        made.load_state(state["objective"])
+        optimizer.load_state_dict(state["optimizer"])
+    except (RuntimeError, ValueError, KeyError, EOFError) as error:
+        raise InputError(f"The state of {run.folder} is damaged or of another recipe; start the run anew.") from error
+    torch.set_rng_state(state["rng"])
+    run.forget_after(state["step"])
+    return state["step"], state["seconds"]
+
+
+def memory() -> float:
+    """Peak memory in MB: of the accelerator where there is one, else of this process."""
+    if torch.cuda.is_available():
+        return round(torch.cuda.max_memory_allocated() / 2**20, 1)
+    scale = 2**20 if sys.platform == "darwin" else 2**10
+    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / scale, 1)
+
+
+class World:
+    """The processes of `accelerate launch`: each takes its share of a batch, gradients are averaged."""
+
+    def __init__(self):
+        from accelerate import PartialState
+
+        self.state = PartialState()
+
+    @property
+    def first(self) -> bool:
+        return self.state.is_main_process
+
+    def share(self, batch: list[int]) -> list[int]:
+        mine = batch[self.state.process_index :: self.state.num_processes]
+        return mine or batch[:1]
+
+    def average(self, params: list[nn.Parameter]) -> None:
+        if self.state.num_processes > 1:
+            from accelerate.utils import reduce
+
+            for parameter in params:
+                if parameter.grad is not None:
+                    parameter.grad = reduce(parameter.grad, "mean")

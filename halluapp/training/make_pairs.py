@@ -1,0 +1,151 @@
+"""Makes preference pairs: of scenes that our renderer draws, and of captioned photos."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections import Counter
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from halluapp import scenes, shards
+from halluapp.errors import InputError
+from halluapp.grounding import vocabulary
+from halluapp.pocket.wording import article, clean_sentence, enumerate_items
+from halluapp.training.data import jpeg, write_pairs
+from halluapp.training.hallucinate import Companions, hallucinate
+
+SIZE = (256, 192)
+NUMBERS = {1: "", 2: "two", 3: "three", 4: "four", 5: "five"}
+# What holds other things up stays, or they would hang in the air.
+FIXED = frozenset(("house", "couch", "cabinet", "dining table", "bowl", "window"))
+DETAIL = "Describe this image in detail."
+BRIEF = "Describe this image."
+
+
+def scene_pairs(count: int, out: Path, seed: int = 0, size: tuple[int, int] = SIZE) -> int:
+    """Draws `count` scenes, some without what belongs there, and writes four pairs each -> number of pairs.
+
+    The rejected answers name what is missing although its companions are there: the error that models make. Depends
+    on count and seed alone. Raises InputError.
+    """
+    if not 2 <= count <= 100_000:
+        raise InputError(f"The number of scenes must be from 2 to 100,000, not {count}.")
+    photos, rows = {}, []
+    whole = {place: [item["label"] for item in scenes.render(place, (64, 48), seed)[1]] for place in scenes.PLACES}
+    companions = Companions(whole.values())
+    for number in range(count):
+        rng = Random(f"scene-pairs/{seed}/{number}")
+        place = list(scenes.PLACES)[number % len(scenes.PLACES)]
+        free = sorted(set(whole[place]) - FIXED)
+        missing = tuple(rng.sample(free, rng.randint(1, max(1, len(free) // 2))))
+        image, objects = scenes.render(place, size, seed=1000 * (seed + 1) + number, without=missing)
+        name = f"{number:04d}-{place}.jpg"
+        photos[name] = jpeg(image)
+        rows += [{"image": name, **row} for row in _scene_rows(objects, missing, companions, rng)]
+    write_pairs(out, photos, rows)
+    return len(rows)
+
+
+def _scene_rows(objects: list[dict], missing: tuple[str, ...], companions: Companions, rng: Random) -> list[dict]:
+    """Two descriptions and two yes/no questions about a scene, each with a wrong answer."""
+    names = sorted({item["label"] for item in objects})
+    truth = {"objects": names}
+    listed = describe(objects)
+    lie = rng.choice(missing)
+    added = describe([*objects, {"label": lie, "box": None}])
+    rows = [{"question": BRIEF, "chosen": listed, "rejected": added, "kind": "co-occurrence", **truth}]
+    told = f"{listed} {where(objects)}".strip()
+    wrong = hallucinate(told, rng, companions, names, ("count", "place", "co-occurrence"))
+    if wrong:
+        rows.append({"question": DETAIL, "chosen": told, "rejected": wrong.text, "kind": wrong.kind, **truth})
+    for name, there in ((rng.choice(names), True), (rng.choice(missing), False)):
+        question = f"Is there {article(name)} {name} in the image?"
+        yes, no = ("Yes.", "No.") if there else ("No.", "Yes.")
+        rows.append({"question": question, "chosen": yes, "rejected": no, "kind": "presence", **truth})
+    return rows
+
+
+def describe(objects: list[dict[str, Any]]) -> str:
+    """ "The image shows two trees, a bench and a dog.", in alphabetical order, so that order says nothing."""
+    count = Counter(item["label"] for item in objects)
+    parts = []
+    for name in sorted(count):
+        many = NUMBERS.get(count[name], "several")
+        parts.append(f"{many} {vocabulary.plural(name)}" if many else f"{article(name)} {name}")
+    return f"The image shows {enumerate_items(parts)}."
+
+
+def where(objects: list[dict[str, Any]], most: int = 3) -> str:
+    """ "The bench is on the left and the dog is on the right." of things that are there once; "" if there are none."""
+    count = Counter(item["label"] for item in objects)
+    clauses = []
+    for item in sorted(objects, key=lambda item: item["label"]):
+        middle = (item["box"][0] + item["box"][2]) / 2
+        side = "on the left" if middle < 0.36 else "on the right" if middle > 0.64 else ""
+        if side and count[item["label"]] == 1 and len(clauses) < most:
+            clauses.append(f"the {item['label']} is {side}")
+    return clean_sentence(enumerate_items(clauses)) if clauses else ""
+
+
+def photo_pairs(source: str | Path, out: Path, limit: int = 0, seed: int = 0, longest: int = 320) -> int:
+    """Pairs of captioned photos (shards, or KEY.jpg + KEY.json): captions against wrong ones -> number of pairs.
+
+    Photos are scaled to at most `longest` pixels a side. limit: first photos only (0: all). Raises InputError.
+    """
+    try:
+        samples = [sample for sample in shards.read(source) if sample.record.get("captions")]
+    except ValueError as error:
+        raise InputError(str(error)) from error
+    if not samples:
+        raise InputError(f"{source} has no photos with captions.")
+    from halluapp.evaluation import chair
+
+    companions = Companions(chair.truth_of(sample.record, "wide") for sample in samples)
+    photos, rows = {}, []
+    for sample in samples[: limit or None]:
+        rng = Random(f"photo-pairs/{seed}/{sample.key}")
+        present = sorted(chair.truth_of(sample.record, "wide"))
+        captions = [clean_sentence(caption) for caption in sample.record["captions"]]
+        rng.shuffle(captions)
+        texts = [(BRIEF, captions[0]), (DETAIL, " ".join(captions[1:3]))]
+        made = [(question, text, hallucinate(text, rng, companions, present)) for question, text in texts if text]
+        name = f"{sample.key.replace('/', '-')}.jpg"
+        for question, text, wrong in made:
+            if wrong:
+                rows.append({"image": name, "question": question, "chosen": text, "rejected": wrong.text,
+                             "kind": wrong.kind, "objects": present})  # fmt: skip
+        rows += [{"image": name, **row} for row in _presence(present, companions, rng)]
+        photos[name] = _smaller(sample.jpeg, longest)
+    write_pairs(out, photos, rows)
+    return len(rows)
+
+
+def _presence(present: list[str], companions: Companions, rng: Random) -> list[dict]:
+    """A question about something that is there and one about something that usually is with it, but is not."""
+    absent = companions.absent(present, rng)
+    asked = [(rng.choice(present), "Yes.", "No.")] if present else []
+    asked += [(absent, "No.", "Yes.")] if absent else []
+    return [
+        {"question": f"Is there {article(name)} {name} in the image?", "chosen": chosen, "rejected": rejected,
+         "kind": "presence", "objects": present}
+        for name, chosen, rejected in asked
+    ]  # fmt: skip
+
+
+def _smaller(content: bytes, longest: int) -> bytes:
+    from halluapp.photos import read_photo
+
+    image = read_photo(io.BytesIO(content).getvalue())
+    image.thumbnail((longest, longest))
+    return jpeg(image)
+
+
+def about(folder: Path) -> str:
+    """One line about a folder of pairs."""
+    rows = [json.loads(line) for line in (folder / "pairs.jsonl").read_text(encoding="utf-8").splitlines()]
+    kinds = Counter(row.get("kind", "") for row in rows)
+    photos = len({row["image"] for row in rows})
+    listed = ", ".join(f"{kinds[kind]} {kind}" for kind in sorted(kinds))
+    return f"wrote {folder / 'pairs.jsonl'}: {len(rows)} pairs of {photos} photos ({listed})"

@@ -1,0 +1,204 @@
+"""Before and after a run, on pairs that it never learned from: margin, retrieval among hard negatives, CHAIR."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import normalize
+
+from halluapp.evaluation import chair, statistics
+from halluapp.lvlm.base import LVLM
+from halluapp.methods.base import Intervention
+from halluapp.methods.baseline import Baseline
+from halluapp.training import examples, forward
+from halluapp.training.chip import answer_logps
+from halluapp.training.data import Pair
+
+AT_ONCE = 8
+LEAST_WORDS = 4
+CAPTION_TOKENS = 80
+
+
+def measure(
+    lvlm: LVLM, pairs: list[Pair], method, seed: int = 0, photos: int = 100, log: Callable[[str], None] = print
+) -> dict[str, Any]:
+    """Baseline against a method with one row (an adapter) -> {"before", "after", "difference"} by metric.
+
+    margin: ln p(chosen) - ln p(rejected), and the share of pairs where it is positive; visual_margin: ln p(chosen)
+    with the photo minus with a noised one (diffusion step 500). retrieval: share of photos whose nearest caption, among
+    all true and hallucinated ones, is their own; told_apart: nearer to their caption than to their own hallucinated
+    one. chair_i, recall, length: of captions of up to `photos` photos whose objects are known. Values are
+    [value, low, high] with 95 % intervals over photos; differences are paired.
+    """
+    rows = {"before": _all_rows(lvlm, pairs, Baseline(), seed, photos, log)}
+    rows["after"] = _all_rows(lvlm, pairs, method, seed, photos, log)
+    made: dict[str, Any] = {"pairs": len(pairs), "photos": len({pair.photo for pair in pairs}), "seed": seed}
+    for side in ("before", "after"):
+        made[side] = {name: _interval(table, statistic, seed) for name, (table, statistic) in rows[side].items()}
+    made["difference"] = {}
+    for name, (table, statistic) in rows["after"].items():
+        found = statistics.paired_difference(rows["before"][name][0], table, statistic, seed=seed)
+        made["difference"][name] = [_number(found.value), _number(found.low), _number(found.high)]
+    return made
+
+
+def _mean(total, count):
+    return total / count
+
+
+def _interval(table, statistic, seed: int) -> list[float | None]:
+    sums = np.asarray(table, dtype=float).sum(axis=0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        value = float(np.asarray(statistic(*sums[:, None])).reshape(-1)[0])
+    return [_number(value), *map(_number, statistics.bootstrap(table, statistic, seed=seed))]
+
+
+def _number(value: float) -> float | None:
+    return round(float(value), 5) if np.isfinite(value) else None
+
+
+def _all_rows(lvlm, pairs, method, seed, photos, log) -> dict[str, tuple[list, Callable]]:
+    """Per metric: sums of every photo, and the statistic of the sums."""
+    intervention = method.rows("")[0].intervention
+    made: dict[str, tuple[list, Callable]] = {}
+    values = margins(lvlm, pairs, intervention, seed)
+    for name, value in values.items():
+        made[name] = (_by_photo(pairs, value), _mean)
+    log(f"{method.name}: margins of {len(pairs)} pairs")
+    described = [row for row, pair in enumerate(pairs) if len(pair.chosen.split()) >= LEAST_WORDS]
+    first = {pairs[row].photo: row for row in reversed(described)}
+    some = [pairs[row] for row in sorted(first.values())]
+    if len(some) > 1:
+        for name, value in retrieval(*representations(lvlm, some, intervention)).items():
+            made[name] = ([(float(v), 1.0) for v in value], _mean)
+        log(f"{method.name}: representations of {len(some)} photos")
+    known = {pair.photo: pair for pair in reversed(pairs) if pair.objects}
+    shown = [known[name] for name in sorted(known)][:photos]
+    if shown:
+        rows = [row.sums() for row in captions(lvlm, shown, method)]
+        for name in ("chair_i", "chair_s", "recall", "length"):
+            made[name] = (rows, chair.STATISTICS[name])
+        log(f"{method.name}: captions of {len(shown)} photos")
+    return made
+
+
+def _by_photo(pairs: Sequence[Pair], values: Sequence[float]) -> list[tuple[float, float]]:
+    sums: dict[str, list[float]] = {}
+    for pair, value in zip(pairs, values, strict=True):
+        total = sums.setdefault(pair.photo, [0.0, 0.0])
+        total[0] += float(value)
+        total[1] += 1
+    return [tuple(sums[name]) for name in sorted(sums)]
+
+
+@torch.no_grad()
+def margins(
+    lvlm: LVLM, pairs: list[Pair], intervention: Intervention | None = None, seed: int = 0
+) -> dict[str, list[float]]:
+    """margin, preferred (1 where it is positive) and visual_margin of every pair, in nats."""
+    made = examples.tokenize(lvlm, pairs)
+    seen = examples.see(lvlm, pairs, "diffusion", 500, seed)
+    found: dict[str, list[float]] = {"margin": [], "preferred": [], "visual_margin": []}
+    for first in range(0, len(made), AT_ONCE):
+        part = made[first : first + AT_ONCE]
+        rows = [_row(lvlm, one, seen.clean[one.photo], intervention, [one.chosen, one.rejected]) for one in part]
+        rows += [_row(lvlm, one, seen.corrupted[one.photo], intervention, [one.chosen]) for one in part]
+        said = forward.say(lvlm, rows, intervention)
+        logps = answer_logps(forward.head(lvlm, said.hidden), said.ids).masked_fill(~said.counted, 0.0).sum(-1)
+        count = len(part)
+        chosen, rejected, blind = logps[0 : 2 * count : 2], logps[1 : 2 * count : 2], logps[2 * count :]
+        found["margin"] += (chosen - rejected).tolist()
+        found["preferred"] += (chosen > rejected).float().tolist()
+        found["visual_margin"] += (chosen - blind).tolist()
+    return found
+
+
+def _row(lvlm: LVLM, one: examples.Example, features: Tensor, intervention, answers: list[list[int]]) -> forward.Row:
+    return forward.Row(lvlm.embed(one.prompt, _tokens(lvlm, features, intervention)), answers)
+
+
+def _tokens(lvlm: LVLM, features: Tensor, intervention: Intervention | None) -> Tensor:
+    """Visual tokens as the decoder would get them under an intervention, [n, D]."""
+    projector = None
+    if intervention is not None and intervention.adapter:
+        projector = lvlm.adapter(intervention.adapter).projector
+    elif intervention is not None and intervention.projector:
+        projector = lvlm.projector(intervention.projector)
+    return lvlm.project(features.to(lvlm.device), projector)
+
+
+@torch.no_grad()
+def representations(
+    lvlm: LVLM, pairs: list[Pair], intervention: Intervention | None = None
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Unit vectors [N, D] at the end token of photos, truthful and hallucinated captions, without HACL's heads.
+
+    The coordinates of the representation map that CHiP (figure 1) and HACL (figure 2) argue with.
+    """
+    made, seen = examples.tokenize(lvlm, pairs), examples.see(lvlm, pairs, None, 0, 0)
+    table, end = lvlm.decoder.get_input_embeddings(), torch.tensor([lvlm.tokenizer.eos_token_id], device=lvlm.device)
+    sequences = [torch.cat([_tokens(lvlm, seen.clean[one.photo], intervention), table(end)]) for one in made]
+    for name in ("chosen", "rejected"):
+        sequences += [table(torch.tensor(getattr(one, name), device=lvlm.device)) for one in made]
+    states = [
+        forward.ends(lvlm, sequences[first : first + AT_ONCE], intervention).float().cpu()
+        for first in range(0, len(sequences), AT_ONCE)
+    ]
+    return normalize(torch.cat(states), dim=-1).chunk(3)
+
+
+def retrieval(image: Tensor, text: Tensor, hallucinated: Tensor) -> dict[str, Tensor]:
+    """From photos to captions among hard negatives: three [N, D] unit vectors -> numbers of every photo [N].
+
+    retrieval: 1 where the nearest of all 2N texts is its own caption; told_apart: 1 where that is nearer than its own
+    hallucinated caption; distance: 1 - cosine of photo and caption.
+    """
+    scores = torch.cat([image @ text.T, image @ hallucinated.T], dim=1)  # [N, 2N]
+    own, other = (image * text).sum(-1), (image * hallucinated).sum(-1)
+    nearest = (scores.argmax(-1) == torch.arange(len(image))).float()
+    return {"retrieval": nearest, "told_apart": (own > other).float(), "distance": 1 - own}
+
+
+def separability(image: Tensor, text: Tensor, hallucinated: Tensor) -> float:
+    """AUC of the cosine to the photo as a test of truthful against hallucinated captions: 0.5 is chance."""
+    own, other = (image * text).sum(-1), (image * hallucinated).sum(-1)
+    return float((own[:, None] > other).float().mean() + 0.5 * (own[:, None] == other).float().mean())
+
+
+def captions(lvlm: LVLM, pairs: list[Pair], method) -> list[chair.ChairRow]:
+    """CHAIR's counts of a greedy detailed description of every photo, by the objects that the pairs name."""
+    from halluapp.decoding import engine
+    from halluapp.decoding.events import Decoded
+    from halluapp.decoding.plan import Sampling
+
+    texts = [""] * len(pairs)
+    for first in range(0, len(pairs), AT_ONCE):
+        part = pairs[first : first + AT_ONCE]
+        jobs = [engine.Job(lvlm.look(pair.open()), "Describe this image in detail.", [method]) for pair in part]
+        for index, event in engine.decode_many(lvlm, jobs, Sampling(CAPTION_TOKENS)):
+            if isinstance(event, Decoded):
+                texts[first + index] = event.text
+    mentions = [chair.object_mentions(text, "wide") for text in texts]
+    truth = [set(pair.objects or ()) for pair in pairs]
+    return chair.chair_rows(mentions, truth, [chair.count_words(text) for text in texts], "wide")
+
+
+def table(result: dict[str, Any]) -> str:
+    """The numbers as text."""
+    lines = [f"{result['pairs']} held-out pairs of {result['photos']} photos, 95 % intervals over photos"]
+    lines.append(f"{'':<15}{'before':>24}{'after':>24}{'difference':>24}")
+    for name in result["after"]:
+        cells = [_cell(result[side][name]) for side in ("before", "after", "difference")]
+        lines.append(f"{name:<15}" + "".join(cell.rjust(24) for cell in cells))
+    return "\n".join(lines)
+
+
+def _cell(value: list[float | None]) -> str:
+    if value[0] is None:
+        return "undefined"
+    spread = "" if value[1] is None or value[2] is None else f" [{value[1]:.3f} {value[2]:.3f}]"
+    return f"{value[0]:.3f}{spread}"

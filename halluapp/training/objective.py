@@ -1,0 +1,122 @@
+"""What a training run needs of a method: prepare, losses of a batch, what to save. One subclass a method."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from halluapp.lvlm.base import LVLM
+from halluapp.methods.base import Method
+from halluapp.training import examples
+from halluapp.training.data import Pair
+from halluapp.training.forward import known
+from halluapp.training.recipes import Recipe
+
+
+def fingerprint(lvlm: LVLM) -> str:
+    """Changes when the model's weights do, so that nothing computed with other weights is taken for current."""
+    seen = []
+    for name, weight in sorted(lvlm.model.named_parameters()):
+        flat = weight.detach().reshape(-1)
+        ends = torch.cat([flat[:16], flat[len(flat) // 2 :][:16]])
+        seen.append([name, list(weight.shape), float(ends.float().abs().sum())])
+    return examples.key(lvlm.name, lvlm.quantization, seen)
+
+
+class Objective:
+    """A method's losses over `pairs`. Subclasses build what is trained in `build` and compute in `losses`."""
+
+    corrupts = False
+
+    def __init__(self, lvlm: LVLM, recipe: Recipe, pairs: list[Pair], cache: Path | None = None, log: Callable = print):
+        self.lvlm, self.recipe, self.pairs, self.cache, self.log = lvlm, recipe, pairs, cache, log
+        known(lvlm)
+        self.language = lvlm.decoder
+        lvlm.model.requires_grad_(False)
+        self.examples = examples.tokenize(lvlm, pairs)
+        strategy = recipe.rejected_photo if self.corrupts else None
+        step = recipe.noise_step if self.corrupts else 0
+        self.key = examples.key(
+            fingerprint(lvlm), [[p.photo, p.question, p.chosen, p.rejected] for p in pairs], strategy, step, recipe.seed
+        )
+        self.features = examples.see(lvlm, pairs, strategy, step, recipe.seed, self._cached("features"), log)
+        self.build()
+        if recipe.checkpointing:
+            self.language.activation_checkpointing_enable(activation_checkpointing_kwargs={"use_reentrant": False})
+
+    def _cached(self, part: str) -> Path | None:
+        return self.cache / f"{part}-{self.key}.safetensors" if self.cache else None
+
+    def build(self) -> None:
+        """Makes what is trained, and what is computed once."""
+        raise NotImplementedError
+
+    def groups(self) -> list[dict[str, Any]]:
+        """Parameter groups with their rate as "lr"."""
+        raise NotImplementedError
+
+    def losses(self, rows: list[int], step: int) -> tuple[Tensor, dict[str, float]]:
+        """Loss of these pairs to minimise, scalar, and its components as numbers."""
+        raise NotImplementedError
+
+    def after_step(self) -> None:
+        """Called when the weights have changed."""
+
+    def order(self, rows: list[int], rng: Random) -> list[int]:
+        """The pairs of one epoch in the order in which they are learned."""
+        order = list(rows)
+        rng.shuffle(order)
+        return order
+
+    def modules(self) -> dict[str, nn.Module]:
+        """What is trained and has to be there after a resume, by name."""
+        raise NotImplementedError
+
+    def state(self) -> dict[str, Any]:
+        """Trained weights and buffers, by name."""
+        return {
+            name: {key: value.detach().cpu() for key, value in module.state_dict().items() if self.is_ours(name, key)}
+            for name, module in self.modules().items()
+        }
+
+    def load_state(self, state: dict[str, Any]) -> None:
+        """Puts back what `state` gave."""
+        for name, module in self.modules().items():
+            module.load_state_dict(state[name], strict=False)
+
+    def is_ours(self, module: str, key: str) -> bool:
+        """Whether a tensor belongs to what is trained (not to the frozen model around it)."""
+        return "lora_" in key if module == "adapter" else True
+
+    def train(self, training: bool) -> None:
+        """Dropout of what is trained, and the switch that gradient checkpointing reads."""
+        for module in self.modules().values():
+            module.train(training)
+        self.language.train(training)
+
+    def save(self, folder: Path, about: dict[str, Any]) -> None:
+        """Writes a folder that `lvlm.adapters.load` reads."""
+        raise NotImplementedError
+
+    def probe(self) -> Method:
+        """The method that decodes with the weights as they are now."""
+        raise NotImplementedError
+
+    def undo(self) -> None:
+        """Takes everything out of the model again."""
+        if self.recipe.checkpointing:
+            self.language.activation_checkpointing_disable()
+
+    def visual(self, row: int, corrupted: bool = False) -> Tensor:
+        """Projector input [n, d] of a pair's photo."""
+        kept = self.features.corrupted if corrupted else self.features.clean
+        return kept[self.examples[row].photo].to(self.lvlm.device)
+
+    def prefix(self, row: int, visual_tokens: Tensor) -> Tensor:
+        """Embeddings of a pair's question with these visual tokens [n, D] -> [P, D]."""
+        return self.lvlm.embed(self.examples[row].prompt, visual_tokens)

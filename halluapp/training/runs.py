@@ -1,0 +1,227 @@
+"""A training run is a folder: what it was asked, its curve, samples, result and state. One run at a time.
+
+config.json    kind, recipe, data, model          metrics.jsonl  losses, training and held-out pairs, memory
+status.json    state, step, one sentence on error samples.jsonl  a photo captioned every k steps
+adapter/       what `lvlm.adapters` loads         state.pt       optimizer, weights, step: to resume
+stop           put there to stop the run          log.txt        what the process printed
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from halluapp.errors import InputError
+from halluapp.training import recipes
+from halluapp.training.recipes import Recipe
+
+LOCK = ".running"
+STATES = ("waiting", "preparing", "running", "finished", "stopped", "failed", "interrupted")
+LIVE = ("waiting", "preparing", "running")
+
+
+@dataclass(frozen=True)
+class Config:
+    """What a run was asked for. photo: captioned while it trains ("": the first held-out one)."""
+
+    kind: str
+    recipe: Recipe
+    data: str
+    model: str = "pocket"
+    quantization: str = "nf4"
+    photo: str = ""
+
+    def command(self, out: Path, resume: bool = False) -> list[str]:
+        """The command line that does the same, settings that differ from the default only."""
+        made = ["train", self.kind, "--data", self.data, "--out", str(out), "--model", self.model]
+        made += ["--quantization", self.quantization] + (["--photo", self.photo] if self.photo else [])
+        default = asdict(recipes.RECIPES[self.kind]())
+        for name, value in asdict(self.recipe).items():
+            if value != default[name]:
+                made += [f"--{name.replace('_', '-')}", json.dumps(value) if isinstance(value, bool) else str(value)]
+        return made + (["--resume"] if resume else [])
+
+
+class Run:
+    """A run's folder. Reads are safe while another process writes."""
+
+    def __init__(self, folder: str | Path):
+        self.folder = Path(folder)
+
+    @property
+    def name(self) -> str:
+        return self.folder.name
+
+    def config(self) -> Config:
+        """Raises InputError when the folder holds no run."""
+        try:
+            about = json.loads((self.folder / "config.json").read_text(encoding="utf-8"))
+            about["recipe"] = recipes.create(about["kind"], **about["recipe"])
+            return Config(**about)
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise InputError(f"{self.folder} holds no training run.") from error
+
+    def status(self) -> dict[str, Any]:
+        """state (one of STATES), step, steps, error. A run whose process is gone is "interrupted"."""
+        try:
+            status = json.loads((self.folder / "status.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            return {"state": "interrupted", "step": 0, "steps": 0, "error": ""}
+        if status["state"] in LIVE and not _alive(status.get("pid", 0)):
+            status["state"] = "interrupted"
+        return status
+
+    def write_status(self, state: str, step: int = 0, error: str = "", **more: Any) -> None:
+        """Whole or not at all; a full disk is no reason to lose the sentence that says so."""
+        from halluapp.training.adapters import write_text
+
+        steps = self.config().recipe.steps
+        about = {"state": state, "step": step, "steps": steps, "error": error, "pid": os.getpid(), **more}
+        try:
+            write_text(self.folder / "status.json", json.dumps(about))
+        except OSError as problem:
+            print(f"status not written: {problem}", file=sys.stderr)
+
+    def metrics(self) -> list[dict[str, Any]]:
+        """All rows so far, by step."""
+        return list(_lines(self.folder / "metrics.jsonl"))
+
+    def samples(self) -> list[dict[str, Any]]:
+        return list(_lines(self.folder / "samples.jsonl"))
+
+    def add(self, file: str, row: dict[str, Any]) -> None:
+        with open(self.folder / file, "a", encoding="utf-8") as out:
+            out.write(json.dumps(row, ensure_ascii=False) + "\n")
+
+    def forget_after(self, step: int) -> None:
+        """Drops rows later than the state from which a run resumes; they will be made again."""
+        from halluapp.training.adapters import write_text
+
+        for file in ("metrics.jsonl", "samples.jsonl"):
+            path = self.folder / file
+            if path.exists():
+                kept = [json.dumps(row, ensure_ascii=False) for row in _lines(path) if row.get("step", 0) <= step]
+                write_text(path, "\n".join(kept)) if kept else path.unlink()
+
+    def stop(self) -> None:
+        """Asks the run to end after the step it is in; what it has learned stays usable."""
+        (self.folder / "stop").touch()
+
+    @property
+    def adapter(self) -> Path:
+        return self.folder / "adapter"
+
+    def log(self, last: int = 20_000) -> str:
+        """The end of what the process printed."""
+        path = self.folder / "log.txt"
+        return path.read_text(encoding="utf-8", errors="replace")[-last:] if path.exists() else ""
+
+    def delete(self) -> None:
+        """Removes the folder. Raises InputError while the run lives."""
+        self._must_be_over()
+        self.config()
+        shutil.rmtree(self.folder)
+
+    def rename(self, name: str) -> Run:
+        """The run under another name. Raises InputError."""
+        self._must_be_over()
+        if not name or Path(name).name != name or name.startswith(".") or (self.folder.parent / name).exists():
+            raise InputError(f"{name!r} cannot be the name of a run; choose one that is new and has no slash.")
+        return Run(self.folder.rename(self.folder.parent / name))
+
+    def _must_be_over(self) -> None:
+        if self.status()["state"] in LIVE:
+            raise InputError(f"The run {self.name} is not over; stop it first.")
+
+
+def _lines(path: Path) -> Iterator[dict[str, Any]]:
+    if path.exists():
+        for line in path.read_text(encoding="utf-8").splitlines():
+            try:
+                yield json.loads(line)
+            except ValueError:  # the last line of a killed process
+                continue
+
+
+def _alive(pid: int) -> bool:
+    """Whether a process runs; one that has ended but was not waited for (a zombie) does not."""
+    try:
+        os.kill(pid, 0)
+        status = Path(f"/proc/{pid}/stat")
+        return not (pid > 0 and status.exists() and status.read_text().rpartition(")")[2].split()[0] == "Z")
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        return True
+
+
+def list_runs(root: str | Path) -> list[Run]:
+    """All runs under a folder, newest first."""
+    found = [path.parent for path in Path(root).glob("*/config.json")]
+    return [Run(path) for path in sorted(found, key=lambda path: path.stat().st_mtime, reverse=True)]
+
+
+def create(out: str | Path, config: Config, resume: bool = False) -> Run:
+    """A new run's folder, or that of one to resume. Raises InputError."""
+    run = Run(out)
+    if resume:
+        asked = run.config()
+        if asked.kind != config.kind:
+            raise InputError(f"{out} is a {asked.kind} run; resume it with: train {asked.kind} --out {out} --resume")
+        (run.folder / "stop").unlink(missing_ok=True)
+        return run
+    if run.folder.exists() and any(path.name != "log.txt" for path in run.folder.iterdir()):
+        raise InputError(f"{out} is not empty; choose another folder, or add --resume to go on with the run in it.")
+    run.folder.mkdir(parents=True, exist_ok=True)
+    about = {**asdict(config), "recipe": asdict(config.recipe)}
+    from halluapp.training.adapters import write_text
+
+    write_text(run.folder / "config.json", json.dumps(about, indent=1, ensure_ascii=False))
+    run.write_status("waiting")
+    return run
+
+
+@contextmanager
+def alone(run: Run, wait: bool = False) -> Iterator[None]:
+    """Holds the one place in which runs of a folder train. The kernel gives it back however a process ends.
+
+    wait: until it is free, or `stop` is asked (then InputError); otherwise InputError at once, naming the other run.
+    """
+    path = run.folder.parent / LOCK
+    with open(path, "a+", encoding="utf-8") as lock:
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except OSError as error:
+                other = path.read_text(encoding="utf-8").strip()
+                if not wait or (run.folder / "stop").exists():
+                    raise InputError(f"The run {other} is training; one at a time. Stop it or wait.") from error
+                time.sleep(0.5)
+        lock.truncate(0)
+        lock.write(run.name)
+        lock.flush()
+        yield
+
+
+def launch(out: str | Path, config: Config, resume: bool = False) -> Run:
+    """Starts a run in a process of its own, which outlives this one; it waits for its turn. Raises InputError."""
+    run = create(out, config, resume)
+    arguments = [sys.executable, "-m", "halluapp", *run.config().command(run.folder, resume=True), "--wait"]
+    with open(run.folder / "log.txt", "a", encoding="utf-8") as log:
+        process = subprocess.Popen(
+            arguments, stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True,
+            cwd=Path(__file__).resolve().parents[2],
+        )  # fmt: skip
+    run.write_status("waiting", run.status().get("step", 0), pid=process.pid)
+    return run

@@ -1,0 +1,153 @@
+"""Preference pairs: what is refused and how, what is wrong in a rejected answer, scenes with and without things."""
+
+from __future__ import annotations
+
+import base64
+import json
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from halluapp import scenes
+from halluapp.errors import InputError
+from halluapp.evaluation.chair import object_mentions
+from halluapp.training import make_pairs
+from halluapp.training.data import Pair, jpeg, read_pairs, split, write_pairs
+from halluapp.training.hallucinate import KINDS, Companions, hallucinate
+
+GOOD = {"image": "a.jpg", "question": "Describe this image.", "chosen": "A dog.", "rejected": "A cat."}
+
+
+def photo(seed: int = 0) -> bytes:
+    return jpeg(scenes.render("park", (64, 48), seed)[0])
+
+
+def folder(path: Path, *lines: str | dict) -> Path:
+    path.mkdir(exist_ok=True)
+    (path / "a.jpg").write_bytes(photo())
+    rows = [line if isinstance(line, str) else json.dumps(line) for line in lines]
+    (path / "pairs.jsonl").write_text("\n".join(rows), encoding="utf-8")
+    return path
+
+
+def test_pairs_are_read_from_a_folder_or_its_file(tmp_path):
+    made = read_pairs(folder(tmp_path, GOOD, "", {**GOOD, "kind": "co-occurrence", "objects": ["dog"]}))
+    assert [pair.chosen for pair in made] == ["A dog."] * 2 and made[1].objects == ("dog",)
+    assert made == read_pairs(tmp_path / "pairs.jsonl")
+    assert made[0].open().size == (64, 48)
+
+
+@pytest.mark.parametrize("line, message", [
+    ("{", "Line 2 of pairs.jsonl is not JSON"),
+    ("[1]", "Line 2 of pairs.jsonl is not an object"),
+    ({**GOOD, "chosen": ""}, "Line 2 of pairs.jsonl lacks chosen."),
+    ({"image": "a.jpg"}, "Line 2 of pairs.jsonl lacks question and chosen and rejected."),
+    ({**GOOD, "image": None}, "Line 2 of pairs.jsonl lacks an image"),
+    ({**GOOD, "image": "b.jpg"}, "Line 2 of pairs.jsonl: the photo b.jpg cannot be opened"),
+    ({**GOOD, "rejected": "A dog."}, "Line 2 of pairs.jsonl: the chosen and the rejected answer are the same"),
+    ({**GOOD, "chosen": "a" * 4001}, "Line 2 of pairs.jsonl has a text of more than 4,000"),
+    ({"image": "a.jpg", "text": "not json"}, "Line 2 of pairs.jsonl: its text is not the JSON"),
+])  # fmt: skip
+def test_the_bad_line_is_named_in_one_sentence(tmp_path, line, message):
+    with pytest.raises(InputError) as caught:
+        read_pairs(folder(tmp_path, GOOD, line))
+    assert str(caught.value).startswith(message) and "\n" not in str(caught.value)
+
+
+def test_rlhf_v_rows_are_read(tmp_path):
+    text = json.dumps({"question": "<image>\nWhat is it?", "chosen": "A dog.", "rejected": "A cat.", "idx": 1})
+    content = base64.b64encode(photo()).decode()
+    rows = [{"image": {"path": "a.jpg"}, "text": text}, {"image": {"bytes": content, "path": None}, "text": text}]
+    made = read_pairs(folder(tmp_path, *rows))
+    assert [pair.question for pair in made] == ["What is it?"] * 2
+    assert made[1].image == photo() and made[1].open().size == (64, 48)
+
+
+@pytest.mark.parametrize("source", ["nowhere.jsonl", "no/such/file"])
+def test_missing_data_is_said_in_one_sentence(source):
+    with pytest.raises(InputError, match="no pairs|needs the package"):
+        read_pairs(source)
+
+
+def test_held_out_pairs_show_other_photos():
+    pairs = [Pair(b"", f"photo {row % 10}", "q", "a", "b") for row in range(40)]
+    train, held = split(pairs, 0.2, seed=3)
+    assert len(train) == 32 and len(held) == 8
+    assert not {pairs[row].photo for row in train} & {pairs[row].photo for row in held}
+    assert (train, held) == split(pairs, 0.2, seed=3) != split(pairs, 0.2, seed=4)
+    with pytest.raises(InputError, match="hold 1 out"):
+        split(pairs[:1], 0.2)
+
+
+COMPANIONS = Companions([{"dog", "frisbee", "tree"}, {"dog", "bench", "tree"}, {"fork", "knife"}])
+
+
+@pytest.mark.parametrize("kind, text", [
+    ("co-occurrence", "A dog runs under a tree."),
+    ("attribute", "A man in a red shirt sits on a bench."),
+    ("count", "Two dogs play with a ball."),
+    ("count", "A boy holds a ball."),
+    ("place", "The dog is on the left of the bench."),
+])  # fmt: skip
+def test_every_kind_makes_a_sentence_false(kind, text):
+    made = {hallucinate(text, Random(seed), COMPANIONS, kinds=[kind]) for seed in range(12)}
+    for wrong in made:
+        assert wrong.kind == kind and wrong.text != text and wrong.after in wrong.text.lower()
+        assert wrong.text.endswith(".") and "  " not in wrong.text
+
+
+def test_added_objects_usually_accompany_what_is_there_and_are_absent():
+    for seed in range(30):
+        made = hallucinate("A dog.", Random(seed), COMPANIONS, present=["bench"], kinds=["co-occurrence"])
+        new = set(object_mentions(made.text)) - {"dog"}
+        assert new <= {"frisbee"} and made.after.removeprefix("a ") in ("tree", "frisbee")
+    assert COMPANIONS.absent(["fork"], Random(0)) == "knife"
+
+
+def test_nothing_is_made_up_where_no_kind_applies():
+    assert hallucinate("Hello.", Random(0), Companions([]), kinds=KINDS) is None
+
+
+def test_scene_pairs_are_deterministic_and_true(tmp_path):
+    count = make_pairs.scene_pairs(6, tmp_path / "one", seed=1)
+    make_pairs.scene_pairs(6, tmp_path / "two", seed=1)
+    files = sorted(path.name for path in (tmp_path / "one").iterdir())
+    assert all((tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes() for name in files)
+    pairs = read_pairs(tmp_path / "one")
+    assert count == len(pairs) >= 18 and "24 pairs of 6 photos" in make_pairs.about(tmp_path / "one")
+    for pair in pairs:
+        if pair.kind == "co-occurrence":
+            assert set(object_mentions(pair.chosen)) <= set(pair.objects)
+        assert set(object_mentions(pair.rejected)) <= set(pair.objects) or pair.kind == "co-occurrence"
+    with pytest.raises(InputError, match="number of scenes"):
+        make_pairs.scene_pairs(1, tmp_path / "three")
+
+
+def test_a_thing_left_out_changes_nothing_else():
+    whole = scenes.render("park", (128, 96), 4)[1]
+    image, rest = scenes.render("park", (128, 96), 4, without=("dog", "kite"))
+    assert [item["label"] for item in rest] == [i["label"] for i in whole if i["label"] not in ("dog", "kite")]
+    for item in rest:
+        (same,) = [other for other in whole if other["label"] == item["label"] and other["box"] == item["box"]] or [
+            item
+        ]
+        assert same["box"][0] >= item["box"][0]  # it may show more of what the dog hid
+    assert image.size == (128, 96)
+
+
+def test_photos_with_captions_become_pairs(tmp_path):
+    source = tmp_path / "photos"
+    source.mkdir()
+    for number in range(3):
+        (source / f"{number}.jpg").write_bytes(photo(number))
+        record = {"captions": ["A dog runs beside a bench.", "A brown dog near two trees.", "A kite in the sky."]}
+        (source / f"{number}.json").write_text(json.dumps(record))
+    assert make_pairs.photo_pairs(source, tmp_path / "out") == len(read_pairs(tmp_path / "out")) > 0
+    with pytest.raises(InputError):
+        make_pairs.photo_pairs(tmp_path / "nowhere", tmp_path / "out")
+
+
+def test_written_rows_are_read_again(tmp_path):
+    write_pairs(tmp_path / "new", {"a.jpg": photo()}, [GOOD])
+    assert read_pairs(tmp_path / "new")[0].rejected == "A cat."
