@@ -1,4 +1,4 @@
-"""Command line: compare, evaluate, calibrate, train, bench, pocket. Exit code 0, or 2 with one line on bad input."""
+"""The command line (`--help` lists the commands). Exit code 0, or 2 with one clear line on bad input."""
 
 from __future__ import annotations
 
@@ -50,12 +50,25 @@ def _parser() -> argparse.ArgumentParser:
     _add_methods(evaluate)
     evaluate.add_argument("--limit", type=int, default=0, help="first N photos only (0: all)")
     evaluate.add_argument("--seed", type=int, default=0)
+    search = _command(commands, "search", "tune a method on some photos, test it on the others", _search)
+    search.add_argument("data", type=Path, help="folder or tar shards of KEY.jpg + KEY.json")
+    search.add_argument("--method", required=True, help="a name, nullu+vdd for a stacked one")
+    search.add_argument(
+        "--grid", action="append", default=[], metavar="KEY=VALUE,..",
+        help="a parameter of the method, temperature, top_p, top_k or repetition_penalty; may be repeated",
+    )  # fmt: skip
+    search.add_argument("--objective", default="chair_i", help="chair_i, chair_s, recall, accuracy or f1")
+    search.add_argument("--tuning-share", type=float, default=0.5, help="share of the photos that choose")
+    search.add_argument("--one-at-a-time", action="store_true", help="vary one key, the others at their defaults")
+    search.add_argument("--limit", type=int, default=0, help="first N photos only (0: all)")
+    search.add_argument("--seed", type=int, default=0, help="of the split, the questions and the sampling")
     calibrate = _command(commands, "calibrate", "compute a HalluSpace from pairs", _calibrate)
-    calibrate.add_argument("pairs", type=Path, help="JSONL: image, question, chosen, rejected")
+    calibrate.add_argument("pairs", type=Path, help=".jsonl (image, question, chosen, rejected), or a set like RLHF-V")
     calibrate.add_argument("--out", type=Path, required=True)
     calibrate.add_argument("--rank", type=int, default=8)
     calibrate.add_argument("--layers", default="", help="A-B, zero-based, both included (default: upper half)")
-    calibrate.add_argument("--pooling", default="answer_mean", choices=("answer_mean", "answer_last", "all"))
+    calibrate.add_argument("--pooling", default="answer_mean", choices=("answer_mean", "answer_last", "all", "authors"))
+    calibrate.add_argument("--limit", type=int, default=0, help="first N pairs only (0: all)")
     from halluapp.training import command as training
 
     train = commands.add_parser("train", help="short CHiP, HACL and AdaVIB runs, and pairs for them")
@@ -192,10 +205,35 @@ def _evaluate(options) -> int:
     return 0
 
 
+def _search(options) -> int:
+    from halluapp import comparison
+    from halluapp.evaluation import search
+
+    grid = search.parse_grid(options.grid)
+    search.configurations(options.method, grid, options.one_at_a_time, options.seed)  # before a model is loaded
+    if not options.data.exists():
+        raise InputError(f"No data at {options.data}: give a folder or a .tar of KEY.jpg + KEY.json files.")
+    result = search.search(
+        options.data, options.method, grid, options.objective, options.tuning_share, options.one_at_a_time,
+        options.limit, options.seed, comparison.load(_settings(options)),
+        log=lambda line: print(line, file=sys.stderr, flush=True),
+    )  # fmt: skip
+    print(search.table(result))
+    _write(result, options.out_json)
+    return 0
+
+
 def _calibrate(options) -> int:
     from halluapp.training import calibrate
 
-    print(calibrate.run(options.pairs, options.out, _settings(options), options.rank, options.layers, options.pooling))
+    space = calibrate.run(
+        options.pairs, options.out, _settings(options), options.rank, options.layers, options.pooling, options.limit
+    )
+    from halluapp.training.directions import table
+
+    print(table(space.about))
+    print(f"wrote {options.out}")
+    _write(space.about, options.out_json)
     return 0
 
 

@@ -218,6 +218,7 @@ def _about(method: Method, prompt: str, lvlm) -> dict[str, Any]:
         "title": method.title,
         "summary": method.summary,
         "explanation": explanation,
+        "reference": method.reference_is,
         "parameters": method.parameters(),
     }
 

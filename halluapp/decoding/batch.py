@@ -16,24 +16,29 @@ from halluapp.methods.base import Intervention
 
 @dataclass
 class RowBatch:
-    """cache: keys and values of all rows; mask [R, past]; positions [R]: the next token's, not counting padding."""
+    """cache: keys and values of all rows; mask [R, past]; positions [R]: the next token's, not counting padding.
+
+    spots [R, S]: where visual tokens stood in the prefill.
+    """
 
     cache: object
     mask: Tensor
     positions: Tensor
     interventions: list[Intervention | None]
+    spots: Tensor | None = None
 
     def select(self, rows: list[int]) -> None:
         """Keeps these rows, in this order, repetitions allowed."""
         index = torch.tensor(rows, device=self.mask.device)
         self.cache.batch_select_indices(index)
         self.mask, self.positions = self.mask[index], self.positions[index]
+        self.spots = None if self.spots is None else self.spots[index]
         self.interventions = [self.interventions[row] for row in rows]
 
     def step(self, lvlm: LVLM, tokens: Tensor) -> Tensor:
         """Feeds one token to every row [R] -> logits of the next one [R, V]."""
         self.mask = torch.cat([self.mask, self.mask.new_ones(len(tokens), 1)], dim=1)
-        with lvlm.lock, lvlm.unpacked.used(), applied(lvlm, self.interventions):
+        with lvlm.lock, lvlm.unpacked.used(), applied(lvlm, self.interventions, self.spots):
             logits = lvlm.forward(self.cache, self.mask, self.positions[:, None], ids=tokens[:, None])
         self.positions = self.positions + 1
         return logits
@@ -52,8 +57,8 @@ def prefill(
     embeds, mask, positions, spots = _padded(rows)
     following = torch.stack([row.positions.max() + 1 for row in rows])
     deep = tuple(torch.cat(level) for level in zip(*(row.deep for row in rows if row.deep), strict=True))
-    batch = RowBatch(DynamicCache(), mask, following, [prefix.intervention for prefix in prefixes])
-    with lvlm.lock, lvlm.unpacked.used(), applied(lvlm, batch.interventions):
+    batch = RowBatch(DynamicCache(), mask, following, [prefix.intervention for prefix in prefixes], spots)
+    with lvlm.lock, lvlm.unpacked.used(), applied(lvlm, batch.interventions, batch.spots):
         logits = lvlm.forward(batch.cache, mask, positions, embeds=embeds, deep=(spots, deep) if deep else None)
     return batch, logits
 

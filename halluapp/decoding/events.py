@@ -27,7 +27,7 @@ class Token:
 
 @dataclass(frozen=True)
 class Started:
-    """Decoding begins. methods: [{"method", "title", "summary", "explanation", "parameters"}] in panel order."""
+    """Decoding begins. methods, in panel order: method, title, summary, explanation, reference and parameters."""
 
     methods: list[dict[str, Any]]
 

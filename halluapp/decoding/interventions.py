@@ -1,4 +1,4 @@
-"""Adapters and output projections for some rows of a batch: hooks that live for one forward and touch no weight."""
+"""Changes to some rows of a batch: hooks that live for one forward and touch no weight."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor
 
+from halluapp.decoding.attention import attending
 from halluapp.lvlm.adapters import Delta
 from halluapp.lvlm.base import LVLM
 from halluapp.methods.base import Intervention
@@ -15,11 +16,11 @@ from halluapp.methods.hallu_space import project_out
 
 
 @contextmanager
-def applied(lvlm: LVLM, rows: list[Intervention | None]) -> Iterator[None]:
+def applied(lvlm: LVLM, rows: list[Intervention | None], spots: Tensor | None = None) -> Iterator[None]:
     """Within the context, row r of every forward is changed as rows[r] says; other rows are left alone.
 
-    An adapter's additions come before a projection of the same output. The caller holds `lvlm.lock`; the hooks are
-    removed whatever happens.
+    spots [R, S]: where visual tokens stood in the prefill, for changes of attention. An adapter's additions come before
+    a projection of the same output. The caller holds `lvlm.lock`; the hooks are removed whatever happens.
     """
     by_layer: dict[int, list[tuple[list[int], Tensor, float]]] = {}
     for change in dict.fromkeys(row for row in rows if row is not None and row.space):
@@ -32,7 +33,8 @@ def applied(lvlm: LVLM, rows: list[Intervention | None]) -> Iterator[None]:
         lvlm.output_projection(layer).register_forward_hook(_hook(changes)) for layer, changes in by_layer.items()
     ]
     try:
-        yield
+        with attending(lvlm, rows, spots):
+            yield
     finally:
         for handle in handles:
             handle.remove()

@@ -7,16 +7,20 @@ and recall stand beside CHAIR because a method that says less hallucinates less.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from halluapp import shards
 from halluapp.errors import InputError
 from halluapp.evaluation import chair, questions, scoring
 from halluapp.evaluation.scoring import Photo
 from halluapp.photos import read_photo
+
+if TYPE_CHECKING:
+    from halluapp.decoding.plan import Sampling
 
 METRICS = ("chair", "pope")
 CAPTION_PROMPT, CAPTION_TOKENS = "Describe this image in detail.", 80
@@ -37,7 +41,7 @@ Answer = Callable[[Any, Sequence[str], int], Answers]  # photo, prompts, most ne
 
 
 def evaluate(
-    data: str | Path,
+    data: str | Path | list[shards.Sample],
     metrics: Sequence[str] = METRICS,
     methods: Sequence | None = None,
     limit: int = 0,
@@ -46,26 +50,28 @@ def evaluate(
     log: Callable[[str], None] = lambda line: None,
     answer: Answer | None = None,
     questions_per_photo: int = 3,
+    sampling: Mapping[str, Sampling] | None = None,
 ) -> dict[str, Any]:
     """Decodes and scores -> the JSON of `evaluate --json` (schema 1).
 
     data: folder or tar of KEY.jpg + KEY.json. methods: names or Method objects (None: the default panels). limit: first
     photos only (0: all). seed: of questions and bootstrap. loaded: from `comparison.load`. answer: decodes instead of
-    `loaded`, for methods that are given by name. Captions are greedy. Raises InputError in one sentence.
+    `loaded`, for methods that are given by name. data may also be samples that `annotated` has read. sampling: by
+    method name, where it is not greedy. Raises InputError in one sentence.
     """
     made = _create(methods)
     photos, vocabulary = _photos(data, metrics, limit, seed, questions_per_photo)
     metrics, notes = _possible(metrics, photos)
     for note in notes:
         log(note)
-    answer = answer or _decoder(loaded, made)
+    answer = answer or _decoder(loaded, made, sampling or {})
     errors, seconds = {}, dict.fromkeys((method.name for method in made), 0.0)
     kept = _ask_all(photos, metrics, answer, errors, seconds, log)
     if not kept:
-        raise InputError(f"No photo of {Path(data).name} can be decoded.")
+        raise InputError(f"No photo of {_name(data)} can be decoded.")
     return {
         "schema": 1,
-        "data": Path(data).name,
+        "data": _name(data),
         "photos": len(kept),
         "vocabulary": vocabulary,
         "seed": seed,
@@ -104,13 +110,8 @@ def _create(methods: Sequence | None) -> list:
     return made
 
 
-def _photos(
-    data: str | Path, metrics: Sequence[str], limit: int, seed: int, per_photo: int
-) -> tuple[list[tuple[Photo, bytes]], chair.Vocabulary]:
-    """Annotated photos with their questions, and the vocabulary that the annotations allow."""
-    unknown = [metric for metric in metrics if metric not in METRICS]
-    if unknown or not metrics:
-        raise InputError(f"Metrics are {' and '.join(METRICS)}, not {', '.join(unknown) or 'none'}.")
+def annotated(data: str | Path, limit: int = 0) -> list[shards.Sample]:
+    """The photos of a folder or tar that can be scored, the first `limit` only (0: all). Raises InputError."""
     if limit < 0:
         raise InputError(f"The limit must be 0 (all photos) or more, not {limit}.")
     samples = []
@@ -124,6 +125,21 @@ def _photos(
         raise InputError(str(error)) from error
     if not samples:
         raise InputError(f"{Path(data).name} has no annotated photos (objects, captions or entities in KEY.json).")
+    return samples
+
+
+def _name(data: str | Path | list) -> str:
+    return f"{len(data)} samples" if isinstance(data, list) else Path(data).name
+
+
+def _photos(
+    data: str | Path | list[shards.Sample], metrics: Sequence[str], limit: int, seed: int, per_photo: int
+) -> tuple[list[tuple[Photo, bytes]], chair.Vocabulary]:
+    """Annotated photos with their questions, and the vocabulary that the annotations allow."""
+    unknown = [metric for metric in metrics if metric not in METRICS]
+    if unknown or not metrics:
+        raise InputError(f"Metrics are {' and '.join(METRICS)}, not {', '.join(unknown) or 'none'}.")
+    samples = data if isinstance(data, list) else annotated(data, limit)
     records = [sample.record for sample in samples]
     vocabulary = chair.vocabulary_of(records)
     asked: list[list[questions.Question]] = [[] for _ in samples]
@@ -148,8 +164,8 @@ def _possible(metrics: Sequence[str], photos: list) -> tuple[list[str], list[str
     return left, [note]
 
 
-def _decoder(loaded, methods: list) -> Answer:
-    """Decodes prompts on one photo, all methods in one batch and the vision tower once a view."""
+def _decoder(loaded, methods: list, sampling: Mapping[str, Sampling]) -> Answer:
+    """Decodes prompts on one photo, methods of equal sampling in one batch and the vision tower once a view."""
     if loaded is None:
         raise InputError("There is no model to evaluate; load one first.")
     from halluapp.decoding import engine
@@ -157,13 +173,17 @@ def _decoder(loaded, methods: list) -> Answer:
     from halluapp.decoding.plan import Sampling
     from halluapp.decoding.views import Views
 
+    groups: dict[Sampling, list] = {}
+    for method in methods:
+        groups.setdefault(sampling.get(method.name, Sampling()), []).append(method)
+
     def answer(photo, prompts: Sequence[str], most: int) -> Answers:
         views = Views(loaded.lvlm, photo)
         said = Answers([{} for _ in prompts])
-        for first in range(0, len(prompts), AT_ONCE):
-            jobs = [engine.Job(views, prompt, methods) for prompt in prompts[first : first + AT_ONCE]]
+        for first, (how, mine) in product(range(0, len(prompts), AT_ONCE), groups.items()):
+            jobs = [engine.Job(views, prompt, mine) for prompt in prompts[first : first + AT_ONCE]]
             ended: dict[str, float] = {}
-            for index, event in engine.decode_many(loaded.lvlm, jobs, Sampling(most)):
+            for index, event in engine.decode_many(loaded.lvlm, jobs, replace(how, max_new_tokens=most)):
                 if isinstance(event, Decoded):
                     said.texts[first + index][event.method] = event.text
                 elif isinstance(event, Failed):

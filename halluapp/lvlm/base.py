@@ -224,10 +224,15 @@ class LVLM(Words, ABC):
         """How this family's decoder takes visual tokens for its first layers."""
         return {}
 
+    @property
+    def final_norm(self) -> nn.Module:
+        """The norm between the last decoder layer and the LM head."""
+        return self.decoder.norm
+
     def read_out(self, hidden: Tensor) -> Tensor:
         """Residual stream [..., D] after any decoder layer -> logits [..., V] in float32: final norm, then LM head."""
-        with self.lock:
-            return self.head(self.decoder.norm(hidden)).float()
+        with torch.no_grad(), self.lock:
+            return self.head(self.final_norm(hidden)).float()
 
     def output_projection(self, layer: int) -> nn.Module:
         """The module of a decoder layer that writes the MLP's output into the residual stream."""

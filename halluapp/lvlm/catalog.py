@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from halluapp.errors import InputError
-from halluapp.lvlm import quantize
+from halluapp.lvlm import quantize, random_weights
 from halluapp.lvlm.attachments import attach, load_projector, load_space, save_space
 from halluapp.lvlm.base import LVLM
 from halluapp.lvlm.loading import load_checkpoint
@@ -72,7 +72,8 @@ def free_memory() -> int:
 def load(model: str, quantization: str, device: str, assets: Path) -> tuple[LVLM, str]:
     """Loads a model -> (LVLM, notice for the person, "" if there is nothing to say).
 
-    model: "pocket", "auto" (what fits the GPU), a hub id or a folder. Raises InputError with one sentence.
+    model: "pocket", "auto" (what fits the GPU), "random:NAME" (`random_weights`), a hub id or a folder.
+    Raises InputError with one sentence.
     """
     import torch
 
@@ -83,6 +84,8 @@ def load(model: str, quantization: str, device: str, assets: Path) -> tuple[LVLM
     device = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
     if model == "auto":
         model = "pocket" if device == "cpu" else recommend(free_memory(), quantization)
+    if model.startswith(random_weights.PREFIX):
+        return random_weights.build(model.removeprefix(random_weights.PREFIX), quantization, device, assets), ""
     pocket = model == "pocket"
     if pocket and not (assets / "pocket" / "config.json").exists():
         raise InputError("The embedded model is missing from assets/pocket; get the project with its assets folder.")

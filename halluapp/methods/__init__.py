@@ -15,13 +15,14 @@ from halluapp.methods.dola import DoLa
 from halluapp.methods.icd import ICD
 from halluapp.methods.m3id import M3ID
 from halluapp.methods.nullu import Nullu
+from halluapp.methods.pai import PAI
 from halluapp.methods.stacked import Stacked
 from halluapp.methods.vcd import VCD
 from halluapp.methods.vdd import VDD
 
 METHODS: dict[str, type[Method]] = {
     method.name: method
-    for method in (Baseline, Nullu, AdaVIB, CHiP, HACL, VDD, Calibration, VCD, ICD, M3ID, DoLa, DeCo)
+    for method in (Baseline, Nullu, AdaVIB, CHiP, HACL, VDD, Calibration, VCD, ICD, M3ID, PAI, DoLa, DeCo)
 }
 
 

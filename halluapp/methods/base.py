@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Intervention:
-    """A change to the computation of a row that belongs to this row alone; both parts may act at once.
+    """A change to the computation of a row that belongs to this row alone; all its parts may act at once.
 
     space: name of a HalluSpace whose directions are projected out of the MLP outputs; strength 1 removes them.
     rank: how many of its directions (0: all). projector: name of another projector; blend: its share of the visual
-    tokens, 1 for all.
+    tokens, 1 for all. attention: by what part of |s| the last position's scores of the photo's keys are raised.
     adapter: name of a loaded adapter (low-rank additions to linear layers, another projector, or both); share: how much
     of it acts, 1 for all.
     """
@@ -32,6 +32,7 @@ class Intervention:
     strength: float = 1.0
     projector: str | None = None
     blend: float = 1.0
+    attention: float = 0.0
     adapter: str | None = None
     share: float = 1.0
 
@@ -39,14 +40,21 @@ class Intervention:
         """Both changes at once. Raises InputError if both are of one kind; adapters may bring a projector along."""
         if other is None:
             return self
-        if (self.space and other.space) or ((self.projector or self.adapter) and (other.projector or other.adapter)):
+        tokens = (self.projector or self.adapter), (other.projector or other.adapter)
+        kinds = ((self.space, other.space), tokens, (self.attention, other.attention))
+        if any(mine and others for mine, others in kinds):
             raise InputError("Two methods that make the same kind of change cannot be stacked.")
-        space, rest = (self if self.space else other), (self if self.projector or self.adapter else other)
-        return replace(space, projector=rest.projector, blend=rest.blend, adapter=rest.adapter, share=rest.share)
+        space, rest = (self if self.space else other), (self if tokens[0] else other)
+        attention = self.attention or other.attention
+        return replace(
+            space, projector=rest.projector, blend=rest.blend, adapter=rest.adapter, share=rest.share,
+            attention=attention,
+        )  # fmt: skip
 
     def without_photo(self) -> Intervention | None:
-        """What is left of the change in a row without the photo: a projector has nothing to project there."""
-        return replace(self, projector=None, blend=1.0) if self.space or self.adapter else None
+        """What is left of the change in a row without the photo: there is nothing to project or to attend to."""
+        left = replace(self, projector=None, blend=1.0, attention=0.0)
+        return left if self.space or self.adapter else None
 
 
 @dataclass(frozen=True)
@@ -95,6 +103,7 @@ class Method:
     name: identifier in CLI, JSON and API. title: on the panel. summary: one sentence, shown under the title.
     source: paper and equation. default: whether it is on when nobody chooses. edits: its one row is the model with an
     intervention and nothing is combined, so that a method of several rows can be stacked on it (`methods/stacked.py`).
+    reference_is: what the reference rows are, in the words beside their probability.
     """
 
     name: ClassVar[str] = ""
@@ -103,6 +112,7 @@ class Method:
     source: ClassVar[str] = ""
     default: ClassVar[bool] = True
     edits: ClassVar[bool] = False
+    reference_is: ClassVar[str] = "model without the photo"
 
     def rows(self, prompt: str) -> tuple[Row, ...]:
         """The rows this method decodes; the first is its main row."""

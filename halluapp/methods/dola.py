@@ -77,7 +77,7 @@ class DoLa(Method):
     def exits(self, lvlm) -> tuple[int, ...]:
         if self.strength == 0:
             return ()
-        tied = lvlm.model.get_input_embeddings().weight is lvlm.model.get_output_embeddings().weight
+        tied = lvlm.decoder.get_input_embeddings().weight is lvlm.head.weight
         return bucket(len(lvlm.layers), self.layers, tied)
 
     def explain(self, lvlm, prompt: str) -> str:

@@ -39,6 +39,7 @@ class ICD(Method):
     summary: ClassVar[str] = "Subtracts what the model would say in the role of a confused object detector."
     source: ClassVar[str] = "ICD, Findings of ACL 2024"
     default: ClassVar[bool] = False
+    reference_is: ClassVar[str] = "model in the confused role"
 
     alpha: float = parameter(
         1.0, "Strength α", "How strongly the disturbed answer is subtracted; 0 is the baseline.", 0.0, 3.0, 0.05

@@ -50,6 +50,10 @@ class Stacked(Method):
     def source(self) -> str:
         return "; ".join(part.source for part in self.parts)
 
+    @property
+    def reference_is(self) -> str:
+        return self.parts[-1].reference_is
+
     def _edit(self, prompt: str) -> Intervention | None:
         edit = None
         for part in self.parts[:-1]:

@@ -2,32 +2,17 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from halluapp.errors import InputError
 from halluapp.photos import read_photo
 from halluapp.settings import Settings
+from halluapp.training import pairs
 
-
-def read_pairs(path: Path) -> list[dict]:
-    """JSONL with image, question, chosen, rejected. Raises InputError that names the bad line."""
-    pairs = []
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line)
-        except ValueError as error:
-            raise InputError(f"Line {number} of {path.name} is not JSON ({error}).") from error
-        missing = [key for key in ("image", "question", "chosen", "rejected") if not isinstance(row.get(key), str)]
-        if missing:
-            raise InputError(f"Line {number} of {path.name} lacks {', '.join(missing)}.")
-        pairs.append(row)
-    if not pairs:
-        raise InputError(f"{path.name} holds no pairs.")
-    return pairs
+if TYPE_CHECKING:
+    from halluapp.lvlm.base import HalluSpace
 
 
 def parse_layers(text: str, count: int) -> list[int]:
@@ -40,24 +25,19 @@ def parse_layers(text: str, count: int) -> list[int]:
     return list(range(int(first), int(last or first) + 1))
 
 
-def run(pairs_file: Path, out: Path, settings: Settings, rank: int, layers: str, pooling: str) -> str:
-    """Computes and writes the HalluSpace -> one line about it."""
+def run(
+    pairs_file: Path, out: Path, settings: Settings, rank: int, layers: str, pooling: str, limit: int = 0
+) -> HalluSpace:
+    """Computes and writes the HalluSpace -> it; its `about` is in the file's metadata. limit: first pairs only."""
     from halluapp import comparison
     from halluapp.lvlm.catalog import save_space
     from halluapp.training import hallu_space
 
-    rows = read_pairs(pairs_file)
+    rows = pairs.read(pairs_file, limit)
+    # A bad file is refused before a model is loaded for nothing; photos of a parquet file are read a few at a time.
+    rows = chain([next(rows)], rows) if pairs_file.suffix == ".parquet" else list(rows)
     lvlm = comparison.load(settings).lvlm
-
-    def pairs() -> Iterator[tuple]:
-        for row in rows:
-            yield (
-                lvlm.look(read_photo(pairs_file.parent / row["image"])),
-                row["question"],
-                row["chosen"],
-                row["rejected"],
-            )
-
-    space = hallu_space.compute(lvlm, pairs(), parse_layers(layers, len(lvlm.layers)), rank, pooling)
+    each = ((lvlm.look(read_photo(row.image)), row.question, row.chosen, row.rejected) for row in rows)
+    space = hallu_space.compute(lvlm, each, parse_layers(layers, len(lvlm.layers)), rank, pooling)
     save_space(space, out)
-    return f"wrote {out}: {space.about['pairs']} pairs, layers {sorted(space.layers)}, rank {rank}"
+    return space

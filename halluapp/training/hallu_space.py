@@ -11,8 +11,9 @@ from torch import Tensor
 from halluapp.errors import InputError
 from halluapp.lvlm.base import LVLM, HalluSpace, Visual
 from halluapp.methods.hallu_space import hallu_space, spectrum
+from halluapp.training import directions
 
-POOLINGS = ("answer_mean", "answer_last", "all")
+POOLINGS = ("answer_mean", "answer_last", "all", "authors")
 
 
 @torch.no_grad()
@@ -26,8 +27,10 @@ def compute(
     """pairs: (photo, question, truthful, hallucinated) -> V [D, rank] for every layer (zero-based).
 
     Hidden states are true layer outputs, taken by hooks on the very model that will be edited, 4-bit weights included.
-    pooling: over the answer's tokens (default), its last token, or all positions as the authors do; with "all", pairs
-    of different length put the length into the first direction. Raises InputError without pairs.
+    pooling: over the answer's tokens (default), its last token, or all positions; with "all", pairs of different length
+    put the length into the first direction. "authors": all positions, and the last layer's states after the final
+    norm, as the authors take them, though its MLP writes before that norm. Directions point from truthful to
+    hallucinated. `about["directions"]`: a report a layer, see `directions.describe`. Raises InputError without pairs.
     """
     if pooling not in POOLINGS:
         raise InputError(f"Pooling must be one of {', '.join(POOLINGS)}, not {pooling!r}.")
@@ -42,16 +45,18 @@ def compute(
                 states[layer].append(state)
     if len(lengths) < 2 * rank:
         raise InputError(f"A HalluSpace of rank {rank} needs at least {rank} pairs; {len(lengths) // 2} were given.")
-    spaces, spectra = {}, {}
+    spaces, spectra, reports = {}, {}, {}
+    longer = torch.tensor([b - a for a, b in zip(lengths[0::2], lengths[1::2], strict=True)])
     for layer in layers:
         truth, lie = torch.stack(states[layer][0::2]), torch.stack(states[layer][1::2])  # [N, D]
-        spaces[layer] = hallu_space(truth, lie, rank)
-        spectra[layer] = [round(float(s), 4) for s in spectrum(truth, lie)[: 2 * rank]]
-    difference = [abs(a - b) for a, b in zip(lengths[0::2], lengths[1::2], strict=True)]
+        spaces[layer] = directions.oriented(hallu_space(truth, lie, rank), truth, lie)
+        singular = spectrum(truth, lie)
+        spectra[layer] = [round(float(s), 4) for s in singular[: 2 * rank]]
+        reports[layer] = directions.describe(lvlm, spaces[layer], singular, truth, lie, longer)
     about = {
         "pairs": len(lengths) // 2, "pooling": pooling, "rank": rank, "model": lvlm.name,
         "quantization": lvlm.quantization, "spectrum": spectra,
-        "mean_length_difference": sum(difference) / len(difference),
+        "mean_length_difference": float(longer.abs().float().mean()), "directions": reports,
     }  # fmt: skip
     return HalluSpace(spaces, about)
 
@@ -66,7 +71,9 @@ def _pooled(lvlm, visual, visual_tokens, question, answer, layers, pooling) -> t
     deep = (read.spots[None], read.deep) if read.deep else None
     with lvlm.lock, _recorded(lvlm, layers) as recorded:
         lvlm.forward(DynamicCache(), mask, read.positions[..., None, :], embeds=read.embeds[None], deep=deep)
-    part = {"answer_mean": slice(-len(said), None), "answer_last": slice(-1, None), "all": slice(None)}[pooling]
+    if pooling == "authors" and (last := len(lvlm.layers) - 1) in recorded:
+        recorded[last] = lvlm.final_norm(recorded[last])
+    part = {"answer_mean": slice(-len(said), None), "answer_last": slice(-1, None)}.get(pooling, slice(None))
     return {layer: state[0, part].float().mean(0).cpu() for layer, state in recorded.items()}, len(said)
 
 

@@ -69,8 +69,8 @@ class Fold:
         self._panels = {
             about["method"]: {
                 "method": about["method"], "title": about["title"], "explanation": about["explanation"],
-                "status": "waiting", "error": "", "text": "", "tokens": [], "mentions": [], "labels": None,
-                "seconds": None, "passes": None, "note": "",
+                "reference": about["reference"], "status": "waiting", "error": "", "text": "", "tokens": [],
+                "mentions": [], "labels": None, "seconds": None, "passes": None, "note": "",
             }
             for about in event.methods
         }  # fmt: skip

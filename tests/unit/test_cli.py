@@ -9,7 +9,8 @@ import sys
 import pytest
 
 from halluapp import cli
-from halluapp.training.calibrate import parse_layers, read_pairs
+from halluapp.training.calibrate import parse_layers
+from halluapp.training.pairs import read
 
 
 def test_help_is_instant():
@@ -54,10 +55,10 @@ def test_pairs_name_the_bad_line(tmp_path):
     path = tmp_path / "pairs.jsonl"
     path.write_text(json.dumps(good) + "\n" + json.dumps({"image": "b.jpg"}) + "\n")
     with pytest.raises(ValueError, match="Line 2 of pairs.jsonl lacks question, chosen, rejected"):
-        read_pairs(path)
+        list(read(path))
     path.write_text(json.dumps(good) + "\n\n{oops\n")
     with pytest.raises(ValueError, match="Line 3"):
-        read_pairs(path)
+        list(read(path))
 
 
 def test_layers():

@@ -11,7 +11,7 @@ from halluapp.decoding.choose import penalise
 from halluapp.decoding.engine import Job
 from halluapp.decoding.events import Decoded, Failed, Finished
 from halluapp.decoding.plan import Sampling, plan
-from halluapp.methods import ICD, M3ID, METHODS, VCD, VDD, AdaVIB, Baseline, Calibration, DeCo, DoLa, Nullu
+from halluapp.methods import ICD, M3ID, METHODS, PAI, VCD, VDD, AdaVIB, Baseline, Calibration, DeCo, DoLa, Nullu
 from halluapp.methods.base import Combined
 
 WARM = {"temperature": 0.9, "top_p": 0.95, "top_k": 60}
@@ -20,7 +20,8 @@ IDLE = (
     VDD(alpha=0.0, reference="both", beta=0.5),
     Calibration(label_strength=0.0, strength=0.0), Calibration(label_strength=0.0, strength=0.0, prior="unk", beta=0.9),
     VCD(alpha=0.0, beta=0.5), VCD(noise_step=0), ICD(alpha=0.0), ICD(alpha=0.0, formula="paper", beta=1.0),
-    M3ID(decay=0.0), M3ID(cap=0.0), M3ID(decay=0.0, gate="unsure"), DoLa(strength=0.0), DeCo(alpha=0.0, top_k=1),
+    M3ID(decay=0.0), M3ID(cap=0.0), M3ID(decay=0.0, gate="unsure"), PAI(alpha=0.0, gamma=1.0),
+    DoLa(strength=0.0), DeCo(alpha=0.0, top_k=1),
 )  # fmt: skip
 over_models = pytest.mark.parametrize(("kind", "quantization"), MODELS)
 
@@ -86,7 +87,7 @@ def _same(together: Recorded, alone: Recorded) -> None:
 @over_models
 @pytest.mark.parametrize("sampling", [{}, WARM])
 def test_one_batch_equals_each_method_alone(kind, quantization, sampling) -> None:
-    """Two photos, prompts of different length, all methods: 34 rows with different padding."""
+    """Two photos, prompts of different length, all methods: 38 rows with different padding."""
     model, cases = lvlm(kind, quantization), ((0, OPEN), (1, PROMPTS[2]))
     recorded = [[Recorded(method) for method in _all()] for _ in cases]
     jobs = [Job(views(kind, quantization, seed), prompt, list(methods))
@@ -125,8 +126,8 @@ def test_methods_may_finish_at_different_times(kind, quantization, monkeypatch) 
 
 def test_equal_prefixes_are_shared() -> None:
     made = plan([(OPEN, _all()), (OPEN, [Baseline()])])
-    # photo, nullu, adavib, chip, hacl, unk, none, noised, disturbed; photo of the other job
-    assert len(set(made.prefixes)) == len(made.prefixes) == 10
+    # photo, nullu, adavib, chip, hacl, unk, none, noised, disturbed, attending; photo of the other job
+    assert len(set(made.prefixes)) == len(made.prefixes) == 11
     rows = {(job, method.name): prefixes for job, method, prefixes in made.streams}
     assert rows[0, "baseline"][0] == rows[0, "vdd"][0] == rows[0, "calibration"][0] != rows[1, "baseline"][0]
     assert rows[0, "vdd"][1] in rows[0, "calibration"]

@@ -10,10 +10,11 @@ import torch
 from golden import Case, cases
 from torch import Tensor
 
+from halluapp.decoding.attention import last
 from halluapp.lvlm.diffusion import alpha_bar, diffuse
 from halluapp.methods import deco as deco_file
 from halluapp.methods import dola as dola_file
-from halluapp.methods import icd, m3id
+from halluapp.methods import icd, m3id, pai
 from halluapp.methods.contrast import contrast, plausible
 
 HALF = ("vcd/step/normal-float16", "vcd/step/huge-float16", "vcd/step/normal-bfloat16")
@@ -96,6 +97,37 @@ def test_the_weight_of_m3id_grows_without_bound_unless_capped() -> None:
     capped = [m3id.weight(t - 1, 0.02, 4.0) for t in (1, 50, 100, 10**6)]
     assert capped == pytest.approx([0.0202, 1.718, 4, 4], rel=1e-3)
     assert m3id.weight(5, 0.0) == 0 and math.isfinite(m3id.weight(10**6, 0.2))
+
+
+GUIDES = [case for case in cases("decoding", "pai/") if "attention" not in case.id]
+
+
+@pytest.mark.parametrize("case", GUIDES, ids=repr)
+def test_golden_pai_guidance(case: Case) -> None:
+    """With gamma = 1 the authors return the log-probabilities without the plausible set."""
+    for z, z_text, theirs in zip(
+        tensor(case, "logits"), tensor(case, "text_logits"), case.outputs["result"], strict=True
+    ):
+        ours = pai.guide(z, z_text, case.parameters["gamma"], case.parameters["cutoff"])
+        assert np.array_equal(np.isfinite(theirs), ours.isfinite().numpy())
+        close(ours, theirs)
+
+
+@pytest.mark.parametrize("case", cases("decoding", "pai/attention"), ids=repr)
+def test_golden_pai_attention(case: Case) -> None:
+    """Only the last position changes: s + alpha |s| on the photo's keys, after the mask and before the softmax."""
+    hidden, about = tensor(case, "hidden"), case.parameters
+    strength = about["alpha"] if about["amplified"] else 0.0
+    photo = torch.zeros(hidden.shape[1], dtype=torch.bool)
+    photo[about["first_photo_key"] : about["last_photo_key_exclusive"]] = True
+    heads = case.outputs["weights"].shape[1]
+    q, k, v = (
+        (hidden @ tensor(case, f"{name}_proj").T).unflatten(-1, (heads, -1)).transpose(1, 2) for name in "qkv"
+    )  # [B, H, T, d]
+    for row, theirs in enumerate(case.outputs["output"]):
+        allowed = tensor(case, "mask")[row, :, -1]
+        read = last(q[row, :, -1], k[row], v[row], allowed, photo, strength, q.shape[-1] ** -0.5)
+        close(read.flatten() @ tensor(case, "o_proj").T, theirs[-1])
 
 
 @pytest.mark.parametrize("case", cases("decoding", "deco/"), ids=repr)

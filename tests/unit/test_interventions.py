@@ -126,10 +126,10 @@ def test_nothing_stays_behind_after_an_exception_inside_the_model() -> None:
     def fail_in_the_third(*_):
         calls.append(1)
         if len(calls) == 3:
-            raise MemoryError("out of memory")
+            raise RuntimeError("the device is lost")  # not of memory: that is handled by smaller groups
 
     probe = model.layers[-1].register_forward_pre_hook(fail_in_the_third)
-    with pytest.raises(MemoryError):
+    with pytest.raises(RuntimeError, match="lost"):
         list(engine.decode(model, job, Sampling(max_new_tokens=6)))
     probe.remove()
     assert hooks(model) == 0

@@ -20,7 +20,7 @@ over_parameters = pytest.mark.parametrize(("name", "item"), PARAMETERS, ids=lamb
 
 def test_the_panel_order() -> None:
     assert defaults() == ["baseline", "nullu", "adavib", "vdd", "calibration"]  # the page's five panels
-    others = ["vcd", "icd", "m3id", "dola", "deco"]
+    others = ["vcd", "icd", "m3id", "pai", "dola", "deco"]
     assert list(METHODS) == ["baseline", "nullu", "adavib", "chip", "hacl", "vdd", "calibration", *others]
 
 
@@ -87,7 +87,7 @@ def test_whole_numbers_stay_whole() -> None:
 @over_methods
 def test_unknown_parameters_are_named(name: str) -> None:
     known = [item.name for item in fields(METHODS[name])]
-    for key in ("gamma", "name", "title", "summary", "source"):
+    for key in ("zeta", "name", "title", "summary", "source"):
         with pytest.raises(InputError) as caught:
             create(name, **{key: 1})
         message = str(caught.value)

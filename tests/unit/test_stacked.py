@@ -19,8 +19,9 @@ from halluapp.ui import parameters
 over_models = pytest.mark.parametrize(("kind", "quantization"), MODELS)
 IDLE = {
     "nullu": {"strength": 0.0}, "adavib": {"strength": 0.0}, "vdd": {"alpha": 0.0}, "vcd": {"alpha": 0.0},
-    "icd": {"alpha": 0.0}, "m3id": {"decay": 0.0}, "dola": {"strength": 0.0}, "deco": {"alpha": 0.0},
-    "calibration": {"strength": 0.0, "label_strength": 0.0}, "chip": {"strength": 0.0}, "hacl": {"strength": 0.0},
+    "icd": {"alpha": 0.0}, "m3id": {"decay": 0.0}, "pai": {"alpha": 0.0, "gamma": 1.0},
+    "dola": {"strength": 0.0}, "deco": {"alpha": 0.0}, "chip": {"strength": 0.0}, "hacl": {"strength": 0.0},
+    "calibration": {"strength": 0.0, "label_strength": 0.0},
 }  # fmt: skip
 
 
@@ -86,7 +87,7 @@ def test_interventions_combine_unless_they_are_of_one_kind() -> None:
     assert space.also(projector) == projector.also(space) == Intervention("a", 2, 0.5, "b", 0.3)
     assert space.also(None) == space and projector.without_photo() is None
     assert space.also(projector).without_photo() == space
-    for one in (space, projector):
+    for one in (space, projector, Intervention(attention=0.2)):
         with pytest.raises(InputError, match="same kind"):
             one.also(one)
 

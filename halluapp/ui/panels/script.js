@@ -166,7 +166,7 @@ function showEvidence(data, token, mention) {
     const row = (name, value) => { const r = make("tr"); r.append(make("th", "", name), make("td", "n", value)); table.append(r); };
     row("this method", percent(token.p));
     row("model with the photo", percent(token.main));
-    if (token.ref !== null) row("model without the photo", percent(token.ref));
+    if (token.ref !== null) row(data.reference, percent(token.ref));
     for (const other of state.panels) {
       if (other.method === data.method) continue;
       const k = data.tokens.indexOf(token), same = other.tokens[k];

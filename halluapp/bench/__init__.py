@@ -1,0 +1,80 @@
+"""Speed and memory of all panels against one plain `generate`, and against one method after another, in one run."""
+
+from __future__ import annotations
+
+import statistics
+import time
+
+from halluapp.settings import Settings
+
+
+def eleven() -> list[str]:
+    """Every method that needs no training run: eleven panels."""
+    from halluapp.methods import METHODS
+
+    return [name for name in METHODS if name not in ("chip", "hacl")]
+
+
+def run(settings: Settings, new_tokens: int = 60, rounds: int = 7) -> dict:
+    """Interleaved rounds (one, five, eleven, one after another, one, ...) in one process; peak memory measured apart.
+
+    Returns ratio_five_panels_to_one and ratio_eleven_panels_to_one (medians of the rounds' ratios),
+    ratio_sequential_to_five (the same five methods one after another, a forward for every row and token), medians of
+    seconds, peak_memory_ratio (of five panels to one `generate`: the resident set of fresh processes on a CPU, what is
+    allocated on a GPU), and more.
+    """
+    import torch
+
+    from halluapp import comparison
+    from halluapp.bench import memory, work
+    from halluapp.methods import create, defaults
+
+    loaded = comparison.load(settings)
+    works = {
+        "one": work.generate(loaded, new_tokens),
+        "five": work.panels(loaded, new_tokens, defaults()),
+        "eleven": work.panels(loaded, new_tokens, eleven()),
+        "sequential": work.one_after_another(loaded, new_tokens),
+    }
+    for name in ("one", "five", "eleven"):
+        works[name]()  # warm up
+    seconds = [{name: _seconds(each) for name, each in works.items()} for _ in range(rounds)]
+    median = {name: round(statistics.median(row[name] for row in seconds), 3) for name in works}
+    ratios = sorted(row["five"] / row["one"] for row in seconds)
+    visual = loaded.lvlm.look(work.photo())
+    prefix = len(loaded.lvlm.prompt_ids(work.PROMPT, "photo")) + loaded.lvlm.photo_length(visual, work.PROMPT) - 1
+    return {
+        "schema": 1,
+        "model": loaded.lvlm.name,
+        "quantization": loaded.lvlm.quantization,
+        "device": torch.cuda.get_device_name() if loaded.lvlm.device.type == "cuda" else "cpu",
+        "threads": torch.get_num_threads(),
+        "prefix_tokens": prefix,
+        "new_tokens": new_tokens,
+        "rounds": rounds,
+        "ratio_five_panels_to_one": _ratio(seconds, "five", "one"),
+        "ratio_least": round(ratios[0], 3),
+        "ratio_most": round(ratios[-1], 3),
+        "ratio_eleven_panels_to_one": _ratio(seconds, "eleven", "one"),
+        "ratio_sequential_to_five": _ratio(seconds, "sequential", "five"),
+        **{f"seconds_{name}": value for name, value in median.items()},
+        "seconds_to_first_token_five": round(statistics.median(works["five"]() for _ in range(3)), 3),
+        "tokens_per_second_five": round(5 * new_tokens / median["five"], 1),
+        "rows_five": sum(len(create(name).rows(work.PROMPT)) for name in defaults()),
+        "rows_eleven": sum(len(create(name).rows(work.PROMPT)) for name in eleven()),
+        **memory.peaks(settings, loaded, works, new_tokens),
+    }
+
+
+def _ratio(seconds: list[dict], above: str, below: str) -> float:
+    return round(statistics.median(row[above] / row[below] for row in seconds), 3)
+
+
+def _seconds(each) -> float:
+    import torch
+
+    started = time.perf_counter()
+    each()
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+    return time.perf_counter() - started

@@ -1,0 +1,74 @@
+"""Peak memory of one plain `generate` and of five panels."""
+
+from __future__ import annotations
+
+import json
+import resource
+import subprocess
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+from halluapp.settings import Settings
+
+MEGABYTE = 2**20
+
+
+def peaks(settings: Settings, loaded, works: dict, new_tokens: int) -> dict:
+    """peak_memory_one_mb, peak_memory_five_mb and their ratio; on a GPU also what the panels need beyond the model."""
+    if loaded.lvlm.device.type == "cuda":
+        own = _allocated()
+        one, five = _gpu_peak(works["one"]), _gpu_peak(works["five"])
+        further = {"memory_of_model_mb": own, "memory_beyond_model_five_mb": round(five - own, 1)}
+    else:
+        one, five = (_resident_peak(settings, part, new_tokens) for part in ("one", "five"))
+        further = {}
+    return {
+        "peak_memory_one_mb": round(one, 1),
+        "peak_memory_five_mb": round(five, 1),
+        "peak_memory_ratio": round(five / one, 3),
+        **further,
+    }
+
+
+def _allocated() -> float:
+    import torch
+
+    torch.cuda.empty_cache()
+    return round(torch.cuda.memory_allocated() / MEGABYTE, 1)
+
+
+def _gpu_peak(work) -> float:
+    import torch
+
+    torch.cuda.empty_cache()
+    torch.cuda.reset_peak_memory_stats()
+    work()
+    return torch.cuda.max_memory_allocated() / MEGABYTE
+
+
+def _resident_peak(settings: Settings, part: str, new_tokens: int) -> float:
+    """Peak resident set in MB of a fresh process that loads the model and runs one part twice."""
+    code = "import sys; from halluapp.bench import memory; memory.child(*sys.argv[1:])"
+    values = {key: str(value) if key == "assets" else value for key, value in asdict(settings).items()}
+    output = subprocess.run(
+        [sys.executable, "-c", code, json.dumps(values), part, str(new_tokens)],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    return float(output.stdout.split()[-1])
+
+
+def child(values: str, part: str, new_tokens: str) -> None:
+    """Body of the memory process; prints the peak in MB."""
+    from halluapp import comparison
+    from halluapp.bench import work
+    from halluapp.methods import defaults
+
+    given = json.loads(values)
+    given["assets"] = Path(given["assets"])
+    loaded, count = comparison.load(Settings(**given)), int(new_tokens)
+    each = work.generate(loaded, count) if part == "one" else work.panels(loaded, count, defaults())
+    each(), each()
+    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)

@@ -1,0 +1,92 @@
+"""What is measured: one plain `generate`, panels through the engine, and the same methods one after another."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+
+from halluapp.decoding.events import Failed
+
+PROMPT = "Describe this image in detail."
+Work = Callable[[], float | None]  # one run; panels return the seconds to the first token
+
+
+def photo():
+    """A synthetic photo: what is on it does not matter for time."""
+    from PIL import Image
+
+    return Image.linear_gradient("L").resize((640, 480)).convert("RGB")
+
+
+def generate(loaded, new_tokens: int) -> Work:
+    """transformers' own greedy `generate`, end tokens ignored, photo processing included."""
+    import copy
+
+    lvlm = loaded.lvlm
+    config = copy.deepcopy(lvlm.model.generation_config)
+    # End tokens are kept out by the shortest length: a None here would be filled from the model's own configuration.
+    config.min_new_tokens, config.max_new_tokens, config.do_sample = new_tokens, new_tokens, False
+    given = lvlm.native_inputs(photo(), PROMPT)
+
+    def work() -> None:
+        pixels = lvlm.pixels(photo())["pixel_values"].to(lvlm.device, lvlm.model.dtype)
+        made = lvlm.model.generate(**(given | {"pixel_values": pixels}), generation_config=config)
+        assert made.shape[1] == given["input_ids"].shape[1] + new_tokens
+
+    return work
+
+
+def panels(loaded, new_tokens: int, names: Sequence[str]) -> Work:
+    """Methods by name, with their defaults, through the engine, traces included."""
+    from halluapp.decoding import engine
+    from halluapp.decoding.plan import Sampling
+    from halluapp.decoding.views import Views
+    from halluapp.methods import create
+
+    def work() -> float:
+        started, first = time.perf_counter(), 0.0
+        job = engine.Job(Views(loaded.lvlm, photo()), PROMPT, [create(name) for name in names])
+        for event in engine.decode(loaded.lvlm, job, Sampling(new_tokens, ignore_end=True)):
+            if isinstance(event, Failed):
+                raise RuntimeError(event.error)
+            first = first or time.perf_counter() - started
+        return first
+
+    return work
+
+
+def one_after_another(loaded, new_tokens: int) -> Work:
+    """The same methods as separate runs: a photo pass each, a prefill and a forward a token for every row.
+
+    This is how published implementations decode: `generate` with a second model call a token for the reference.
+    """
+    import torch
+
+    from halluapp.decoding.batch import prefill
+    from halluapp.decoding.interventions import applied
+    from halluapp.decoding.plan import Prefix
+    from halluapp.decoding.views import Views
+    from halluapp.methods import create, defaults
+    from halluapp.methods.base import Step
+
+    lvlm = loaded.lvlm
+
+    @torch.no_grad()
+    def work() -> None:
+        for method in map(create, defaults()):
+            views, ids = Views(lvlm, photo()), []
+            prefixes = [Prefix.of(0, row) for row in method.rows(PROMPT)]
+            rows = [prefill(lvlm, (prefix,), [PROMPT], [views]) for prefix in prefixes]
+            logits = torch.cat([first for _, first in rows])
+            for index in range(new_tokens):
+                ids.append(int(method.combine(logits, Step(index, PROMPT, tuple(ids)), lvlm).scores.argmax()))
+                made = []
+                for batch, _ in rows:
+                    batch.mask = torch.cat([batch.mask, batch.mask.new_ones(1, 1)], dim=1)
+                    with applied(lvlm, batch.interventions, batch.spots):
+                        token = torch.tensor([[ids[-1]]], device=lvlm.device)
+                        made.append(lvlm.forward(batch.cache, batch.mask, batch.positions[:, None], ids=token))
+                    batch.positions = batch.positions + 1
+                logits = torch.cat(made)
+
+    return work

@@ -1,0 +1,253 @@
+"""Search of a decoding configuration, as VDD's authors do it, but chosen on some photos and scored on others.
+
+Zhang et al. 2024 (arXiv 2403.05262) tune temperature, top-p and top-k per model and benchmark, and report the best on
+the benchmark that chose it. Here the photos are split first: what is chosen on the tuning photos is scored on the
+test photos, beside the same method with its defaults and beside the baseline.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from halluapp.decoding.plan import Sampling
+from halluapp.errors import InputError
+from halluapp.evaluation import harness
+from halluapp.methods import create
+from halluapp.methods.base import Combined, Method, Row
+
+SAMPLING = {"temperature": (0, 2), "top_p": (0.01, 1), "top_k": (0, 1000), "repetition_penalty": (1, 2)}
+# What may be searched for: the metric it belongs to, and whether more of it is better.
+OBJECTIVES = {
+    "chair_i": ("chair", False), "chair_s": ("chair", False), "recall": ("chair", True),
+    "accuracy": ("pope", True), "f1": ("pope", True),
+}  # fmt: skip
+MOST_CONFIGURATIONS = 256
+AT_ONCE = 6  # configurations decoded in one batch
+
+
+@dataclass(frozen=True)
+class Named(Method):
+    """Another method under a name of its own, so that several settings of one stand side by side."""
+
+    inner: Method
+    label: str
+
+    @property
+    def name(self) -> str:
+        return self.label
+
+    @property
+    def title(self) -> str:
+        return self.inner.title
+
+    def rows(self, prompt: str) -> tuple[Row, ...]:
+        return self.inner.rows(prompt)
+
+    def exits(self, lvlm) -> tuple[int, ...]:
+        return self.inner.exits(lvlm)
+
+    def prepare(self, lvlm) -> None:
+        self.inner.prepare(lvlm)
+
+    def combine(self, logits, step, lvlm) -> Combined:
+        return self.inner.combine(logits, step, lvlm)
+
+    def parameters(self) -> dict[str, Any]:
+        return self.inner.parameters()
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """Settings of a method and of the sampler: {} for the defaults."""
+
+    settings: tuple[tuple[str, Any], ...]
+    method: Method
+    sampling: Sampling
+
+
+def parse_grid(items: Sequence[str]) -> dict[str, list]:
+    """["alpha=0.5,1", "reference=none,unk"] -> {"alpha": [0.5, 1], "reference": ["none", "unk"]}. Raises InputError."""
+    grid: dict[str, list] = {}
+    for item in items:
+        key, _, values = item.partition("=")
+        parts = [part.strip() for part in values.split(",")]
+        if not key.strip() or not all(parts):
+            raise InputError(f"--grid {item} is not KEY=VALUE,VALUE,..")
+        if key.strip() in grid:
+            raise InputError(f"--grid names {key.strip()} twice; give all its values at once.")
+        grid[key.strip()] = list(dict.fromkeys(_value(part) for part in parts))
+    return grid
+
+
+def _value(text: str) -> Any:
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return text
+    return value if isinstance(value, int | float) and not isinstance(value, bool) else text
+
+
+def configurations(method: str, grid: dict[str, list], one_at_a_time: bool, seed: int) -> list[Configuration]:
+    """The defaults, and every combination of the grid, or each of its values with all others at their defaults.
+
+    Raises InputError for a setting that the method and the sampler do not have, or that is out of bounds.
+    """
+    if not grid:
+        raise InputError("There is nothing to search; give at least one --grid KEY=VALUE,VALUE,..")
+    if one_at_a_time:
+        made = [{}, *({key: value} for key, values in grid.items() for value in values)]
+    else:
+        made = [{}, *(dict(zip(grid, values, strict=True)) for values in product(*grid.values()))]
+    if len(made) > MOST_CONFIGURATIONS:
+        raise InputError(f"The grid has {len(made) - 1} configurations; search at most {MOST_CONFIGURATIONS - 1}.")
+    found = {}
+    for settings in made:
+        one = _configuration(method, settings, seed)
+        found.setdefault((one.method, one.sampling), one)  # a grid value that is the default is the default
+    return list(found.values())
+
+
+def _configuration(name: str, settings: dict[str, Any], seed: int) -> Configuration:
+    for key, (least, most) in SAMPLING.items():
+        value = settings.get(key, most)
+        if not isinstance(value, int | float) or not least <= value <= most or (key == "top_k" and value != int(value)):
+            raise InputError(f"{key} must be a number from {least} to {most}, not {value!r}.")
+    own = {key: value for key, value in settings.items() if key not in SAMPLING}
+    drawn = {key: value for key, value in settings.items() if key in SAMPLING}
+    if "top_p" in drawn or "top_k" in drawn:  # they say nothing about greedy decoding; the paper's default is 1
+        drawn.setdefault("temperature", 1.0)
+    return Configuration(tuple(settings.items()), create(name, **own), replace(Sampling(seed=seed), **drawn))
+
+
+def split(samples: list, share: float, seed: int) -> tuple[list, list]:
+    """Samples -> (for tuning, for the test), each in the order of the data; the seed alone says which is which."""
+    if not 0 < share < 1:
+        raise InputError(f"The share of tuning photos must lie between 0 and 1, not {share}.")
+    order = list(range(len(samples)))
+    random.Random(f"search/{seed}").shuffle(order)
+    chosen = set(order[: max(1, round(share * len(order)))])
+    tuning, test = ([one for place, one in enumerate(samples) if (place in chosen) == own] for own in (True, False))
+    if not test:
+        raise InputError("A search needs at least two annotated photos: one to tune on and one to test on.")
+    return tuning, test
+
+
+def search(
+    data: str | Path,
+    method: str,
+    grid: dict[str, list],
+    objective: str = "chair_i",
+    share: float = 0.5,
+    one_at_a_time: bool = False,
+    limit: int = 0,
+    seed: int = 0,
+    loaded=None,
+    log: Callable[[str], None] = lambda line: None,
+) -> dict[str, Any]:
+    """Searches the configuration of a method -> JSON (schema 1).
+
+    grid: by `parse_grid`; keys are parameters of the method and temperature, top_p, top_k, repetition_penalty. Decoding
+    is greedy, but where top_p or top_k is set without a temperature, that is 1.
+    objective: one of OBJECTIVES. share: of the photos, for tuning. "tuning": every configuration with score and 95 %
+    interval; "best": the settings chosen; "test": scores of baseline, defaults and best on the other photos;
+    "gain": best minus defaults on either; a gain that shrinks was selection. Raises InputError in one sentence.
+    """
+    if objective not in OBJECTIVES:
+        raise InputError(f"The objective must be one of {', '.join(OBJECTIVES)}, not {objective!r}.")
+    candidates = configurations(method, grid, one_at_a_time, seed)
+    tuning, test = split(harness.annotated(data, limit), share, seed)
+    log(f"{len(candidates)} configurations on {len(tuning)} photos, then a test on {len(test)}")
+    rows = []
+    for first in range(0, len(candidates), AT_ONCE):
+        part = candidates[first : first + AT_ONCE]
+        named = {f"#{first + place}": one for place, one in enumerate(part)}
+        rows += _scores(_evaluate(tuning, named, objective, seed, loaded, log), objective)
+    for one, row in zip(candidates, rows, strict=True):
+        row["settings"] = dict(one.settings)
+    best = candidates[_best(rows, objective)]
+    compared = {"baseline": _configuration("baseline", {}, seed), "defaults": candidates[0], "best": best}
+    if best.sampling != candidates[0].sampling:  # how much of it is the sampler's: the baseline with the same one
+        compared["baseline, same sampling"] = replace(compared["baseline"], sampling=best.sampling)
+    told = _evaluate(test, compared, objective, seed, loaded, log)
+    scores = {row["method"]: row["score"] for row in _scores(told, objective)}
+    return {
+        "schema": 1, "data": Path(data).name, "method": method, "grid": grid, "one_at_a_time": one_at_a_time,
+        "objective": objective, "more_is_better": OBJECTIVES[objective][1], "seed": seed,
+        "photos": {"tuning": len(tuning), "test": len(test)}, "model": told["model"],
+        "quantization": told["quantization"], "tuning": rows, "best": dict(best.settings), "test": told["methods"],
+        "gain": {"tuning": _gain(rows[_best(rows, objective)]["score"], rows[0]["score"]),
+                 "test": _gain(scores["best"], scores["defaults"])},
+    }  # fmt: skip
+
+
+def _evaluate(samples, named: dict[str, Configuration], objective: str, seed: int, loaded, log) -> dict[str, Any]:
+    methods = [Named(one.method, name) for name, one in named.items()]
+    result = harness.evaluate(
+        samples, [OBJECTIVES[objective][0]], methods, seed=seed, loaded=loaded, log=log,
+        sampling={name: one.sampling for name, one in named.items()},
+    )  # fmt: skip
+    if failed := [row["error"] for row in result["methods"] if row["error"]]:
+        raise InputError(failed[0])
+    return result
+
+
+def _scores(result: dict[str, Any], objective: str) -> list[dict[str, Any]]:
+    """Name, score of the objective (null where it is undefined) and its interval, a configuration each."""
+    metric = OBJECTIVES[objective][0]
+    made = []
+    for row in result["methods"]:
+        score, interval = row[metric][objective], row["intervals"][metric][objective]
+        made.append({"method": row["method"], "score": score, "interval": interval})
+    return made
+
+
+def _best(rows: list[dict[str, Any]], objective: str) -> int:
+    """Place of the best score; of equal ones the first, so that the defaults win a tie."""
+    sign = 1 if OBJECTIVES[objective][1] else -1
+    known = [place for place, row in enumerate(rows) if row["score"] is not None]
+    if not known:
+        raise InputError(f"{objective} is undefined on the tuning photos: no answer says anything that counts for it.")
+    return max(known, key=lambda place: (sign * rows[place]["score"], -place))
+
+
+def _gain(best: float | None, plain: float | None) -> float | None:
+    return None if best is None or plain is None else round(best - plain, 6)
+
+
+def table(result: dict[str, Any]) -> str:
+    """The result as text: all configurations on the tuning photos, then the chosen one on the test photos."""
+    name, photos = result["objective"], result["photos"]
+    better = "more is better" if result["more_is_better"] else "less is better"
+    lines = [f"{result['method']}: {name} ({better}), {len(result['tuning'])} configurations"]
+    lines.append(f"tuning, {photos['tuning']} photos")
+    for row in result["tuning"]:
+        lines.append(f"  {_told(row['score'], row['interval'])}  {_settings(row['settings'])}")
+    lines.append(f"test, {photos['test']} photos; chosen: {_settings(result['best'])}")
+    metric = OBJECTIVES[name][0]
+    for row in result["test"]:
+        line = f"  {_told(row[metric][name], row['intervals'][metric][name])}  {row['method']}"
+        if "differences" in row:
+            d = row["differences"][metric][name]
+            line += f"  (minus baseline {_told(d['value'], [d['low'], d['high']])})"
+        lines.append(line)
+    gain = {part: _number(value) for part, value in result["gain"].items()}
+    lines.append(f"best minus defaults: {gain['tuning']} on tuning photos, {gain['test']} on test photos")
+    return "\n".join(lines)
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f}"
+
+
+def _told(value: float | None, interval: list) -> str:
+    return f"{_number(value)} [{_number(interval[0])} {_number(interval[1])}]"
+
+
+def _settings(settings: dict[str, Any]) -> str:
+    return " ".join(f"{key}={value}" for key, value in settings.items()) or "defaults"

@@ -1,0 +1,170 @@
+"""Full-size LVLMs with random weights: speed and memory can be measured where no checkpoint is at hand.
+
+`--model random:llava-1.5-7b`. Texts are noise; shapes, kernels and quantization are those of the real model. The
+tokenizer is the embedded model's, so prompts are a few tokens longer or shorter than with the real one.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+
+import torch
+
+from halluapp.errors import InputError
+from halluapp.lvlm import quantize
+from halluapp.lvlm.base import LVLM, HalluSpace
+from halluapp.lvlm.loading import FAMILIES
+
+PREFIX, RANK = "random:", 4
+
+
+@dataclass(frozen=True)
+class Blueprint:
+    """model_type of the family; config(image token id) -> configuration; processor() -> image processor.
+
+    image: the image placeholder; words: further special tokens that the family's prompts need.
+    """
+
+    family: str
+    config: Callable
+    processor: Callable
+    image: str = "<image>"
+    words: tuple[str, ...] = ()
+
+
+def _llava(size: dict, image: int, vision: dict | None = None):
+    import transformers
+
+    seen = {
+        "hidden_size": 1024, "intermediate_size": 4096, "num_hidden_layers": 24, "num_attention_heads": 16,
+        "image_size": 336, "patch_size": 14, "projection_dim": 768,
+    }  # fmt: skip
+    return transformers.LlavaConfig(
+        vision_config=transformers.CLIPVisionConfig(**{**seen, **(vision or {})}),
+        text_config=transformers.LlamaConfig(**size, tie_word_embeddings=False), image_token_id=image,
+        vision_feature_layer=-2, vision_feature_select_strategy="default", tie_word_embeddings=False,
+    )  # fmt: skip
+
+
+def _clip_processor(side: int):
+    import transformers
+
+    return transformers.CLIPImageProcessorPil(size={"shortest_edge": side}, crop_size={"height": side, "width": side})
+
+
+def _qwen25(size: dict, vision: dict, section: list[int], image: int):
+    import transformers
+
+    rope = {"rope_type": "default", "mrope_section": section, "rope_theta": 1e6}
+    return transformers.Qwen2_5_VLConfig(
+        vision_config={"patch_size": 14, "window_size": 112, "out_hidden_size": size["hidden_size"], **vision},
+        text_config={**size, "rope_parameters": rope, "tie_word_embeddings": False},
+        image_token_id=image, tie_word_embeddings=False,
+    )  # fmt: skip
+
+
+def _qwen_processor(side: int):
+    import transformers
+
+    pixels = (side * 28) ** 2  # side 24: 576 visual tokens, as LLaVA-1.5 has
+    return transformers.Qwen2VLImageProcessorPil(min_pixels=pixels, max_pixels=pixels)
+
+
+SEVEN = {
+    "vocab_size": 32064, "hidden_size": 4096, "intermediate_size": 11008, "num_hidden_layers": 32,
+    "num_attention_heads": 32, "num_key_value_heads": 32, "max_position_embeddings": 4096,
+}  # fmt: skip
+TINY = {
+    "vocab_size": 8000, "hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2, "num_attention_heads": 4,
+    "num_key_value_heads": 4, "max_position_embeddings": 512,
+}  # fmt: skip
+TINY_VISION = {
+    "hidden_size": 64, "intermediate_size": 128, "num_hidden_layers": 2, "num_attention_heads": 4, "image_size": 56,
+}  # fmt: skip
+QWEN_SEVEN = {
+    "vocab_size": 152064, "hidden_size": 3584, "intermediate_size": 18944, "num_hidden_layers": 28,
+    "num_attention_heads": 28, "num_key_value_heads": 4, "max_position_embeddings": 32768,
+}  # fmt: skip
+QWEN_VISION = {
+    "depth": 32, "hidden_size": 1280, "intermediate_size": 3420, "num_heads": 16,
+    "fullatt_block_indexes": [7, 15, 23, 31],
+}  # fmt: skip
+QWEN_TINY_VISION = {
+    "depth": 2, "hidden_size": 32, "intermediate_size": 64, "num_heads": 2, "fullatt_block_indexes": [1],
+}  # fmt: skip
+QWEN_MARKS = ("<|vision_start|>", "<|image_pad|>", "<|vision_end|>")
+QWEN_TEMPLATE = (
+    "{% for message in messages %}USER: {% for part in message['content'] %}{% if part['type'] == 'image' %}"
+    "<|vision_start|><|image_pad|><|vision_end|>{% else %}{{ part['text'] }}{% endif %}{% endfor %} {% endfor %}"
+    "ASSISTANT:"
+)
+BLUEPRINTS = {
+    "llava-1.5-7b": Blueprint("llava", lambda image: _llava(SEVEN, image), lambda: _clip_processor(336)),
+    "qwen2.5-vl-7b": Blueprint(
+        "qwen2_5_vl",
+        lambda image: _qwen25(QWEN_SEVEN, QWEN_VISION, [16, 24, 24], image),
+        lambda: _qwen_processor(24),
+        QWEN_MARKS[1],
+        QWEN_MARKS,
+    ),
+    "qwen-tiny": Blueprint(
+        "qwen2_5_vl",
+        lambda image: _qwen25(TINY, QWEN_TINY_VISION, [2, 3, 3], image),
+        lambda: _qwen_processor(4),
+        QWEN_MARKS[1],
+        QWEN_MARKS,
+    ),
+    "llava-tiny": Blueprint("llava", lambda image: _llava(TINY, image, TINY_VISION), lambda: _clip_processor(56)),
+}
+
+
+def build(name: str, quantization: str, device: str, assets: Path) -> LVLM:
+    """A model by the name after "random:", with a random HalluSpace and AdaVIB projector. Raises InputError."""
+    import transformers
+    from transformers import AutoTokenizer
+
+    if name not in BLUEPRINTS:
+        raise InputError(f"There is no random model {name!r}; known are {', '.join(BLUEPRINTS)}.")
+    plan = BLUEPRINTS[name]
+    module, ours, theirs = FAMILIES[plan.family]
+    family, architecture = getattr(import_module(f"halluapp.lvlm.{module}"), ours), getattr(transformers, theirs)
+    tokenizer = AutoTokenizer.from_pretrained(assets / "pocket")
+    if plan.words:
+        tokenizer.add_special_tokens({"additional_special_tokens": list(plan.words)})
+        tokenizer.chat_template = QWEN_TEMPLATE
+    config = plan.config(tokenizer.convert_tokens_to_ids(plan.image))
+    dtype = torch.float32 if device == "cpu" else torch.bfloat16
+    torch.manual_seed(0)
+    with torch.device(device):
+        dense = architecture._from_config(config, dtype=dtype)
+    model = dense
+    if quantization != "none":
+        state = {key: value.cpu() for key, value in dense.state_dict().items()}
+        del model, dense
+        made = quantize.config(quantization, dtype, config.text_config, family.kept_dense)
+        model = architecture.from_pretrained(
+            None, config=config, state_dict=state, quantization_config=made, dtype=dtype, device_map=device
+        )
+    for key in ("eos_token_id", "pad_token_id", "bos_token_id"):
+        setattr(model.generation_config, key, getattr(tokenizer, key))
+    if device == "cpu":
+        quantize.keep_portable_layout(model)
+    lvlm = family(model, tokenizer, plan.processor(), PREFIX + name, quantization)
+    _attach(lvlm)
+    return lvlm
+
+
+def _attach(lvlm: LVLM) -> None:
+    """A HalluSpace at the upper half of the layers, and a projector near the model's own: what the five panels need."""
+    count, width = len(lvlm.layers), lvlm.decoder.get_input_embeddings().weight.shape[1]
+    layers = {layer: torch.linalg.qr(torch.randn(width, RANK))[0] for layer in range(count // 2, count)}
+    lvlm.spaces["default"] = HalluSpace(layers, {"pairs": 0})
+    projector = copy.deepcopy(lvlm.own_projector)
+    with torch.no_grad():
+        for weight in projector.parameters():
+            weight.mul_(1.01)
+    lvlm.projectors["adavib"] = projector.requires_grad_(False)
