@@ -77,6 +77,7 @@ def _parser() -> argparse.ArgumentParser:
     bench = _command(commands, "bench", "all panels against one plain generate, in one run", _bench)
     bench.add_argument("--new-tokens", type=int, default=60)
     bench.add_argument("--rounds", type=int, default=7)
+    bench.add_argument("--profile", action="store_true", help="also which operations five panels spend their time in")
     pocket = _command(commands, "pocket", "rebuild the embedded model", _pocket)
     pocket.add_argument(
         "action", choices=("train", "finish", "measure"), help="finish: from the last checkpoint; measure: numbers only"
@@ -240,7 +241,7 @@ def _calibrate(options) -> int:
 def _bench(options) -> int:
     from halluapp import bench
 
-    result = bench.run(_settings(options), options.new_tokens, options.rounds)
+    result = bench.run(_settings(options), options.new_tokens, options.rounds, options.profile)
     for key, value in result.items():
         print(f"{key}: {value}")
     _write(result, options.out_json)

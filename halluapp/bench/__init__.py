@@ -15,18 +15,19 @@ def eleven() -> list[str]:
     return [name for name in METHODS if name not in ("chip", "hacl")]
 
 
-def run(settings: Settings, new_tokens: int = 60, rounds: int = 7) -> dict:
+def run(settings: Settings, new_tokens: int = 60, rounds: int = 7, profiled: bool = False) -> dict:
     """Interleaved rounds (one, five, eleven, one after another, one, ...) in one process; peak memory measured apart.
 
     Returns ratio_five_panels_to_one and ratio_eleven_panels_to_one (medians of the rounds' ratios),
     ratio_sequential_to_five (the same five methods one after another, a forward for every row and token), medians of
     seconds, peak_memory_ratio (of five panels to one `generate`: the resident set of fresh processes on a CPU, what is
-    allocated on a GPU), and more.
+    allocated on a GPU), and more; with `profiled`, the operations that five panels spend their time in.
     """
     import torch
 
     from halluapp import comparison
     from halluapp.bench import memory, work
+    from halluapp.bench.profile import profile
     from halluapp.methods import create, defaults
 
     loaded = comparison.load(settings)
@@ -63,6 +64,7 @@ def run(settings: Settings, new_tokens: int = 60, rounds: int = 7) -> dict:
         "rows_five": sum(len(create(name).rows(work.PROMPT)) for name in defaults()),
         "rows_eleven": sum(len(create(name).rows(work.PROMPT)) for name in eleven()),
         **memory.peaks(settings, loaded, works, new_tokens),
+        **({"operations_five": profile(works["five"])} if profiled else {}),
     }
 
 

@@ -14,8 +14,9 @@ from halluapp.settings import ASSETS, Settings
 
 
 def test_bench_of_a_random_model() -> None:
-    made = bench.run(Settings(model="random:llava-tiny", device="cpu"), new_tokens=3, rounds=1)
+    made = bench.run(Settings(model="random:llava-tiny", device="cpu"), new_tokens=3, rounds=1, profiled=True)
     assert made["model"] == "random:llava-tiny" and made["quantization"] == "nf4" and made["device"] == "cpu"
+    assert made["operations_five"][0]["share"] >= made["operations_five"][1]["share"] > 0
     assert made["rows_five"] == 8 and made["rows_eleven"] > 11
     assert made["prefix_tokens"] > 16 and made["peak_memory_ratio"] > 0
     for key, value in made.items():
