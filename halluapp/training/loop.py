@@ -33,6 +33,7 @@ def say(line: str) -> None:
 
 
 def objectives() -> dict[str, type[Objective]]:
+    """The training methods by the kind of their recipe."""
     from halluapp.training.chip_run import Chip
     from halluapp.training.hacl_run import Hacl
     from halluapp.training.vib_run import Vib
@@ -262,13 +263,16 @@ class World:
 
     @property
     def first(self) -> bool:
+        """Whether this process writes the run's files."""
         return self.state.is_main_process
 
     def share(self, batch: list[int]) -> list[int]:
+        """This process's part of a batch, never empty."""
         mine = batch[self.state.process_index :: self.state.num_processes]
         return mine or batch[:1]
 
     def average(self, params: list[nn.Parameter]) -> None:
+        """Gradients become their mean over all processes."""
         if self.state.num_processes > 1:
             from accelerate.utils import reduce
 

@@ -169,6 +169,15 @@ def separability(image: Tensor, text: Tensor, hallucinated: Tensor) -> float:
     return float((own[:, None] > other).float().mean() + 0.5 * (own[:, None] == other).float().mean())
 
 
+def plane(*groups: Tensor) -> list[Tensor]:
+    """Groups of vectors [N_i, D] -> their coordinates [N_i, 2] on the two main axes of all of them (PCA)."""
+    whole = torch.cat(groups)
+    centred = whole - whole.mean(0)
+    axes = torch.linalg.svd(centred, full_matrices=False).Vh[:2]  # [2, D]
+    axes = axes * axes.gather(1, axes.abs().argmax(1, keepdim=True)).sign()  # an axis has no sign of its own
+    return list((centred @ axes.T).split([len(group) for group in groups]))
+
+
 def captions(lvlm: LVLM, pairs: list[Pair], method) -> list[chair.ChairRow]:
     """CHAIR's counts of a greedy detailed description of every photo, by the objects that the pairs name."""
     from halluapp.decoding import engine

@@ -111,6 +111,32 @@ class VibRecipe(Recipe):
 
 
 RECIPES: dict[str, type[Recipe]] = {recipe.kind: recipe for recipe in (ChipRecipe, HaclRecipe, VibRecipe)}
+# Ablations of the papers: levels on and off, weights, how the photo is corrupted, what is trained.
+PRESETS: dict[str, dict[str, dict[str, Any]]] = {
+    "chip": {
+        "CHiP": {},
+        "DPO": {"segment": 0.0, "token": 0.0, "visual": 0.0},
+        "with photos (CMDPO)": {"segment": 0.0, "token": 0.0},
+        "without photos": {"visual": 0.0},
+        "as in the code": {"mode": "joint", "segment": 3.0},
+        **{f"rejected photo: {name}": {"rejected_photo": name} for name in STRATEGIES[1:]},
+        **{f"noise step {step}": {"noise_step": step} for step in (100, 300, 700, 900)},
+    },
+    "hacl": {
+        "HACL": {},
+        "queue of 512": {"queue": 512},
+        "hard negatives of the batch": {"hard_negatives": "all"},
+        "random heads, as published": {"heads": False},
+        "adapter": {"train": "adapter"},
+        "captions only": {"contrast": 0.0},
+    },
+    "adavib": {
+        "AdaVIB": {},
+        "fixed weight": {"adaptive": False},
+        "projector fine-tuning": {"beta": 0.0, "std_bias": -20.0},
+        "as in the code": {"beta": 1e-7, "samples": 3, "authors_pooling": True},
+    },
+}
 
 
 def create(kind: str, /, **values: Any) -> Recipe:

@@ -60,6 +60,7 @@ class Run:
 
     @property
     def name(self) -> str:
+        """Its folder's name."""
         return self.folder.name
 
     def config(self) -> Config:
@@ -97,9 +98,11 @@ class Run:
         return list(_lines(self.folder / "metrics.jsonl"))
 
     def samples(self) -> list[dict[str, Any]]:
+        """{"step", "text"} of every caption so far."""
         return list(_lines(self.folder / "samples.jsonl"))
 
     def add(self, file: str, row: dict[str, Any]) -> None:
+        """Appends a row to metrics.jsonl or samples.jsonl."""
         with open(self.folder / file, "a", encoding="utf-8") as out:
             out.write(json.dumps(row, ensure_ascii=False) + "\n")
 
@@ -119,6 +122,7 @@ class Run:
 
     @property
     def adapter(self) -> Path:
+        """The folder that `lvlm.adapters.load` takes."""
         return self.folder / "adapter"
 
     def log(self, last: int = 20_000) -> str:

@@ -307,3 +307,19 @@ def test_a_background_run_survives_kill_9_and_resumes(tmp_path):
             break
         time.sleep(0.5)
     assert again.status()["state"] == "stopped" and losses(again)[: len(before)] == before
+
+
+def test_presets_are_recipes():
+    for kind, presets in recipes.PRESETS.items():
+        assert {recipes.create(kind, **values) for values in presets.values()} >= {recipes.create(kind)}
+
+
+def test_the_representation_map_separates_what_is_apart():
+    left, right = torch.randn(6, 8) * 0.1, torch.randn(5, 8) * 0.1 + 3
+    one, two = measure.plane(left, right)
+    assert one.shape == (6, 2) and two.shape == (5, 2)
+    assert (one[:, 0].max() < two[:, 0].min()) or (one[:, 0].min() > two[:, 0].max())
+    image = torch.nn.functional.normalize(torch.randn(6, 8), dim=-1)
+    assert measure.separability(image, image, -image) == 1.0 and measure.separability(image, image, image) == 0.5
+    found = measure.retrieval(image, image, -image)
+    assert found["retrieval"].mean() == found["told_apart"].mean() == 1 and found["distance"].abs().max() < 1e-5
