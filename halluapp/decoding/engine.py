@@ -222,15 +222,17 @@ def _trace(lvlm, chosen: int, combined, log_p: Tensor, sampling: Sampling) -> To
     top = tuple((lvlm.piece(i), round(p, 5)) for i, p in ranked if p > 0)
     main_choice = int(log_p[0].argmax())
     changed = sampling.temperature <= 0 and main_choice != chosen
+    branches = [round(p, 5) for p in log_p[:, chosen].exp().tolist()]
     return Token(
         id=chosen,
         text=lvlm.piece(chosen),
         p=round(float(final[chosen]), 5),
-        p_main=round(float(log_p[0, chosen].exp()), 5),
-        p_reference=round(float(log_p[1:, chosen].exp().mean()), 5) if len(log_p) > 1 else None,
+        p_main=branches[0],
+        p_reference=round(sum(branches[1:]) / (len(branches) - 1), 5) if len(branches) > 1 else None,
         top=top,
         instead=lvlm.piece(main_choice) if changed else None,
         notes=combined.notes,
+        branches=tuple(branches),
     )
 
 

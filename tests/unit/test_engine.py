@@ -148,6 +148,8 @@ def test_what_a_token_was_worth(kind) -> None:
             assert token.id == int(final.argmax()) and token.p == token.top[0][1] == round(float(final.max()), 5)
             assert token.p_main == pytest.approx(float(raw[0].softmax(-1)[token.id]), abs=1e-5)
             if len(raw) > 1:
+                each = raw.softmax(-1)[:, token.id].tolist()
+                assert token.branches == pytest.approx(each, abs=1e-5) and token.p_main == token.branches[0]
                 assert token.p_reference == pytest.approx(float(raw[1:].softmax(-1)[:, token.id].mean()), abs=1e-5)
             main = int(raw[0].argmax())
             assert token.instead == (model.tokenizer.decode([main]) if main != token.id else None)
