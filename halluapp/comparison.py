@@ -219,6 +219,7 @@ def _about(method: Method, prompt: str, lvlm) -> dict[str, Any]:
         "summary": method.summary,
         "explanation": explanation,
         "reference": method.reference_is,
+        "rows": [row.describe() for row in method.rows(prompt)],
         "parameters": method.parameters(),
     }
 

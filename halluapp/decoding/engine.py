@@ -40,13 +40,15 @@ class Job:
 
 @dataclass
 class _Stream:
-    """One method of one job while it decodes. rows: its rows in the batch, main row first.
+    """One method of one job while it decodes. prefixes: what its rows begin with, main row first; rows: where they are
+    in the batch. Methods share a row for as long as they have said the same behind the same prefix.
 
     depths: where its main row is read early; exits: what was read there for the next token, [E, V].
     """
 
     job: int
     method: Method
+    prefixes: tuple[int, ...]
     rows: list[int]
     generator: torch.Generator
     depths: tuple[int, ...] = ()
@@ -141,9 +143,8 @@ def _decode_group(
             for stream in going:
                 yield stream.job, Finished(stream.method.name, "stopped", time.perf_counter() - started, stream.passes)
             return
-        live = _keep(batch, live, going)
-        fed = [stream.ids[-1] for stream in live for _ in stream.rows]
-        with recorded(lvlm, {stream.rows[0]: stream.depths for stream in live}) as hidden:
+        live, fed = going, _regroup(batch, going)
+        with recorded(lvlm, _depths(live)) as hidden:
             logits = batch.step(lvlm, torch.tensor(fed, device=logits.device))
         _hand_out(live, [stream.rows[0] for stream in live], read_out(lvlm, hidden))
 
@@ -170,18 +171,22 @@ def _begin(
 ) -> tuple[RowBatch, Tensor, list[_Stream]]:
     """Prefills distinct prefixes once, expands them to rows -> (batch, logits [R, V], streams)."""
     made = plan([(job.prompt, mine) for job, mine in zip(jobs, methods, strict=True)])
-    live, first, wanted = [], 0, {}
-    for job, method, prefixes in made.streams:
-        mine, depths = list(range(first, first + len(prefixes))), method.exits(lvlm)
-        live.append(_Stream(job, method, mine, torch.Generator().manual_seed(seed), depths))
-        wanted[prefixes[0]] = tuple(sorted({*wanted.get(prefixes[0], ()), *depths}))
-        first += len(prefixes)
-    with recorded(lvlm, wanted) as hidden:
+    live = [
+        _Stream(job, method, prefixes, list(prefixes), torch.Generator().manual_seed(seed), method.exits(lvlm))
+        for job, method, prefixes in made.streams
+    ]
+    with recorded(lvlm, _depths(live)) as hidden:
         batch, logits = prefill(lvlm, made.prefixes, [job.prompt for job in jobs], views)
-    _hand_out(live, [prefixes[0] for _, _, prefixes in made.streams], read_out(lvlm, hidden))
-    rows = [prefix for _, _, prefixes in made.streams for prefix in prefixes]
-    batch.select(rows)
-    return batch, logits[torch.tensor(rows, device=logits.device)], live
+    _hand_out(live, [stream.rows[0] for stream in live], read_out(lvlm, hidden))
+    return batch, logits, live
+
+
+def _depths(live: list[_Stream]) -> dict[int, tuple[int, ...]]:
+    """Where each main row is read early, by row."""
+    wanted: dict[int, tuple[int, ...]] = {}
+    for stream in live:
+        wanted[stream.rows[0]] = tuple(sorted({*wanted.get(stream.rows[0], ()), *stream.depths}))
+    return wanted
 
 
 def _hand_out(live: list[_Stream], rows: list[int], early: Places) -> None:
@@ -194,7 +199,7 @@ def _advance(
     lvlm, stream: _Stream, prompt, index, logits: Tensor, log_p: Tensor, sampling: Sampling, last: bool
 ) -> tuple[Event, bool]:
     """Chooses the stream's next token -> (event, whether it goes on)."""
-    name, mine = stream.method.name, slice(stream.rows[0], stream.rows[-1] + 1)
+    name, mine = stream.method.name, torch.tensor(stream.rows, device=logits.device)
     stream.passes += len(stream.rows)
     try:
         step = Step(index, prompt, tuple(stream.ids), stream.exits)
@@ -222,25 +227,35 @@ def _trace(lvlm, chosen: int, combined, log_p: Tensor, sampling: Sampling) -> To
     top = tuple((lvlm.piece(i), round(p, 5)) for i, p in ranked if p > 0)
     main_choice = int(log_p[0].argmax())
     changed = sampling.temperature <= 0 and main_choice != chosen
+    branches = [round(p, 5) for p in log_p[:, chosen].exp().tolist()]
     return Token(
         id=chosen,
         text=lvlm.piece(chosen),
         p=round(float(final[chosen]), 5),
-        p_main=round(float(log_p[0, chosen].exp()), 5),
-        p_reference=round(float(log_p[1:, chosen].exp().mean()), 5) if len(log_p) > 1 else None,
+        p_main=branches[0],
+        p_reference=round(sum(branches[1:]) / (len(branches) - 1), 5) if len(branches) > 1 else None,
         top=top,
         instead=lvlm.piece(main_choice) if changed else None,
         notes=combined.notes,
+        branches=tuple(branches),
     )
 
 
-def _keep(batch, live: list[_Stream], going: list[_Stream]) -> list[_Stream]:
-    """Drops the rows of streams that have ended and renumbers the rest."""
-    if len(going) == len(live):
-        return live
-    batch.select([row for stream in going for row in stream.rows])
-    first = 0
+def _regroup(batch: RowBatch, going: list[_Stream]) -> list[int]:
+    """Leaves the batch with one row for each prefix and text so far -> the token that each row is fed next.
+
+    Rows of streams that have ended go; a row that several streams shared is copied where their last tokens differ.
+    """
+    places: dict[tuple, int] = {}
+    sources, fed = [], []
     for stream in going:
-        stream.rows = list(range(first, first + len(stream.rows)))
-        first += len(stream.rows)
-    return going
+        said = tuple(stream.ids)
+        for part, (prefix, row) in enumerate(zip(stream.prefixes, stream.rows, strict=True)):
+            place = places.setdefault((prefix, said), len(sources))
+            if place == len(sources):
+                sources.append(row)
+                fed.append(said[-1])
+            stream.rows[part] = place
+    if sources != list(range(len(batch.interventions))):
+        batch.select(sources)
+    return fed

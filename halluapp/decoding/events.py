@@ -12,7 +12,8 @@ class Token:
 
     p: probability under the method's final distribution (temperature 1). p_main: under its main row. p_reference:
     under its reference rows (mean), None without one. top: the five most probable tokens of the final
-    distribution as (text, probability). changed: the main row alone would have chosen another token, `instead`.
+    distribution as (text, probability). branches: its probability under each row, main row first.
+    changed: the main row alone would have chosen another token, `instead`.
     """
 
     id: int
@@ -23,6 +24,7 @@ class Token:
     top: tuple[tuple[str, float], ...]
     instead: str | None = None
     notes: dict[str, Any] = field(default_factory=dict)
+    branches: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -70,6 +70,16 @@ class Row:
     noise_step: int = 0
     instruction: str = ""
 
+    def describe(self) -> str:
+        """What the row sees, in words beside a probability."""
+        if self.view != "photo":
+            return {"none": "no image tokens", "unk": "one unknown token instead of the photo"}.get(
+                self.view, self.view
+            )
+        if self.noise_step:
+            return f"the photo after {self.noise_step} noise steps"
+        return "the photo, in another role" if self.instruction else "the photo"
+
 
 @dataclass(frozen=True)
 class Step:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from pathlib import Path
 from random import Random
@@ -28,7 +29,7 @@ def fingerprint(lvlm: LVLM) -> str:
     return examples.key(lvlm.name, lvlm.quantization, seen)
 
 
-class Objective:
+class Objective(ABC):
     """A method's losses over `pairs`. Subclasses build what is trained in `build` and compute in `losses`."""
 
     corrupts = False
@@ -52,19 +53,19 @@ class Objective:
     def _cached(self, part: str) -> Path | None:
         return self.cache / f"{part}-{self.key}.safetensors" if self.cache else None
 
+    @abstractmethod
     def build(self) -> None:
         """Makes what is trained, and what is computed once."""
-        raise NotImplementedError
 
+    @abstractmethod
     def groups(self) -> list[dict[str, Any]]:
         """Parameter groups with their rate as "lr"."""
-        raise NotImplementedError
 
+    @abstractmethod
     def losses(self, rows: list[int], step: int) -> tuple[Tensor, dict[str, float]]:
         """Loss of these pairs to minimise, scalar, and its components as numbers."""
-        raise NotImplementedError
 
-    def after_step(self) -> None:
+    def after_step(self) -> None:  # noqa: B027 (most methods have nothing to do)
         """Called when the weights have changed."""
 
     def order(self, rows: list[int], rng: Random) -> list[int]:
@@ -73,9 +74,9 @@ class Objective:
         rng.shuffle(order)
         return order
 
+    @abstractmethod
     def modules(self) -> dict[str, nn.Module]:
         """What is trained and has to be there after a resume, by name."""
-        raise NotImplementedError
 
     def state(self) -> dict[str, Any]:
         """Trained weights and buffers, by name."""
@@ -99,13 +100,13 @@ class Objective:
             module.train(training)
         self.language.train(training)
 
+    @abstractmethod
     def save(self, folder: Path, about: dict[str, Any]) -> None:
         """Writes a folder that `lvlm.adapters.load` reads."""
-        raise NotImplementedError
 
+    @abstractmethod
     def probe(self) -> Method:
         """The method that decodes with the weights as they are now."""
-        raise NotImplementedError
 
     def undo(self) -> None:
         """Takes everything out of the model again."""

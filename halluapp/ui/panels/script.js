@@ -167,6 +167,7 @@ function showEvidence(data, token, mention) {
     row("this method", percent(token.p));
     row("model with the photo", percent(token.main));
     if (token.ref !== null) row(data.reference, percent(token.ref));
+    if (token.branches.length > 2) token.branches.slice(1).forEach((p, k) => row("– with " + data.rows[k + 1], percent(p)));
     for (const other of state.panels) {
       if (other.method === data.method) continue;
       const k = data.tokens.indexOf(token), same = other.tokens[k];
