@@ -40,8 +40,9 @@ def look(settings: Settings, chosen: str | None, overlay: list[str], seen: str =
     digest = hashlib.sha256(json.dumps(made, sort_keys=True, default=str).encode()).hexdigest()
     if digest == seen:
         return [gr.skip(), gr.skip(), gr.skip(), gr.skip()]
-    busy = any(row["live"] for row in made["list"])
-    return [made, digest, gr.Timer(QUICK if busy else SLOW), gr.update(interactive=busy)]
+    live = any(row["live"] for row in made["list"])
+    busy = live or any(row["measuring"] for row in made["list"])
+    return [made, digest, gr.Timer(QUICK if busy else SLOW), gr.update(interactive=live)]
 
 
 def choose(settings: Settings, name: str, what: str, chosen: str | None, overlay: list[str]) -> list[Any]:

@@ -17,7 +17,7 @@ from halluapp.methods import METHODS
 from halluapp.settings import Settings
 from halluapp.training import runs
 from halluapp.ui import shelf
-from halluapp.ui.train import form, live, state, texts
+from halluapp.ui.train import form, live, measuring, state, texts
 
 _zips = tempfile.TemporaryDirectory(prefix="halluapp-runs-")
 Work = Callable[..., tuple[str, str | None, str]]
@@ -33,6 +33,7 @@ class Actions:
     settings: gr.Button
     resume: gr.Button
     rename: gr.Button
+    measure: gr.Button
     delete: gr.Button
     new_name: gr.Textbox
     rename_sure: gr.Button
@@ -62,6 +63,7 @@ def build() -> Actions:
         download = gr.Button(texts.DOWNLOAD, size="sm", elem_id="train-download", min_width=80)
         use = gr.Button(texts.SETTINGS_OF, size="sm", elem_id="train-use", min_width=110)
         rename = gr.Button(texts.RENAME[0], size="sm", elem_id="train-rename", min_width=70)
+        measure = gr.Button(texts.MEASURE, size="sm", elem_id="train-measure", min_width=70)
         delete = gr.Button(texts.DELETE, size="sm", elem_id="train-delete", min_width=70)
     with gr.Row(visible=False) as renaming:
         new_name = gr.Textbox("", label=texts.RENAME[1], max_lines=1, elem_id="train-new-name", scale=3)
@@ -71,7 +73,7 @@ def build() -> Actions:
         keep = gr.Button(texts.KEEP, size="sm", elem_id="train-keep", min_width=90)
     packed = gr.File(label=texts.ZIP, visible=False, elem_id="train-zip")
     return Actions(
-        add, remove, download, use, resume, rename, delete, new_name, rename_sure, renaming, delete_sure, keep,
+        add, remove, download, use, resume, rename, measure, delete, new_name, rename_sure, renaming, delete_sure, keep,
         deleting, packed,
     )  # fmt: skip
 
@@ -128,6 +130,7 @@ def connect(
     parts.add.click(changing(settings, _adder(settings)), inputs, outputs, **model)
     parts.remove.click(changing(settings, _remover(settings)), inputs, outputs, **instant)
     parts.resume.click(changing(settings, _resumer(settings)), inputs, outputs, **shared)
+    parts.measure.click(changing(settings, _measurer(settings)), inputs, outputs, **instant)
     renamed = parts.rename_sure.click(
         changing(settings, _renamer(settings)), [*inputs, parts.new_name], outputs, **shared
     )
@@ -218,6 +221,19 @@ def _resumer(settings: Settings) -> Work:
         return texts.RESUMED.format(name=run.name), run.name, ""
 
     return resume
+
+
+def _measurer(settings: Settings) -> Work:
+    def measure(chosen):
+        run = shelf.find(settings.runs, _chosen(settings, chosen))
+        if shelf.is_imported(run):
+            raise InputError(texts.NO_PAIRS_KNOWN.format(name=run.name))
+        if busy := state.live(settings.runs):
+            raise InputError(texts.TRAINING_FIRST.format(name=busy[0].name))
+        measuring.start(run)
+        return texts.MEASURE_STARTED.format(name=run.name), run.name, ""
+
+    return measure
 
 
 def _deleter(settings: Settings) -> Work:

@@ -98,7 +98,7 @@ def connect(
         begin, [view.chosen, view.overlay, *made.inputs], [view.chosen, notice, *view.outputs], **shared
     ).then(preview, made.inputs, shown, **instant)
     buttons.stop.click(end, [view.chosen, view.overlay], [notice, *view.outputs], **instant)
-    buttons.save.click(None, buttons.file, None, js=SAVE_FILE)
+    buttons.save.click(None, buttons.file, None, js=SAVE_FILE, api_visibility="private")
     _connect_form(settings, made, buttons, notice, instant)
     return preview
 

@@ -10,7 +10,7 @@ from halluapp.errors import InputError
 from halluapp.training import recipes
 from halluapp.training.runs import LIVE, Run, list_runs
 from halluapp.ui import shelf
-from halluapp.ui.train import texts
+from halluapp.ui.train import measuring, texts
 
 MOST_POINTS = 400  # of one curve on the wire
 MOST_RUNS = 6  # overlaid in one plot
@@ -40,7 +40,7 @@ def snapshot(root: Path, chosen: str | None, overlay: list[str]) -> dict[str, An
     return {
         "chosen": chosen,
         "overlay": [name for name in overlay if name in names],
-        "list": [_row(run) for run in runs] + [_imported_row(run) for run in shelf.imported(root)],
+        "list": _said_of_waiting([_row(run) for run in runs]) + [_imported_row(run) for run in shelf.imported(root)],
         "curves": [{"name": name, "keys": _curves(root / name)} for name in drawn],
         "run": _whole(Run(root / chosen)) if chosen in names else None,
         "labels": texts.CURVES,
@@ -104,7 +104,8 @@ def _row(run: Run) -> dict[str, Any]:
         kind = "?"
     return {
         "name": run.name, "kind": kind, "state": texts.STATES.get(status["state"], status["state"]),
-        "live": status["state"] in LIVE, "step": status["step"], "steps": status["steps"],
+        "live": status["state"] in LIVE, "measuring": measuring.running(run),
+        "step": status["step"], "steps": status["steps"],
         "loss": _last(rows, "loss", False), "held": _last(rows, "loss", True),
         "margin": _last(rows, "reward_margin", True), "panel": (run.folder / shelf.MARK).exists(),
         "seconds": max((row.get("seconds", 0) for row in rows), default=0),
@@ -112,8 +113,17 @@ def _row(run: Run) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def _said_of_waiting(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """A run that waits for nobody is starting: its process is loading the model."""
+    if sum(row["live"] for row in rows) == 1:
+        for row in rows:
+            if row["live"] and row["state"] == texts.STATES["waiting"]:
+                row["state"] = texts.STATES["starting"]
+    return rows
+
+
 def _imported_row(run: Run) -> dict[str, Any]:
-    empty = dict.fromkeys(("step", "steps", "loss", "held", "margin", "seconds", "memory"))
+    empty = dict.fromkeys(("measuring", "step", "steps", "loss", "held", "margin", "seconds", "memory"))
     panel = (run.folder / shelf.MARK).exists()
     return {**empty, "name": run.name, "kind": "adapter", "state": texts.MADE_ELSEWHERE, "live": False, "panel": panel}
 
@@ -129,7 +139,7 @@ def _whole(run: Run) -> dict[str, Any]:
         **row, "status": status["state"], "error": status["error"], "left": _left(rows, row) if row["live"] else None,
         "note": said[-1] if said and row["live"] else "", "log": log if failed else "",
         "samples": [{"step": s.get("step"), "text": str(s.get("text", ""))} for s in run.samples()],
-        "measured": _measured(run), "can_resume": failed and (run.folder / "config.json").exists(),
+        "measured": _measured(run), "measuring_note": measuring.said(run),
     }  # fmt: skip
 
 

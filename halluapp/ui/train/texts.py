@@ -23,7 +23,8 @@ COMMAND = ("The same on the command line", "Settings that differ from the defaul
 SAVE, LOAD = "Save settings", "Load settings"
 START, STOP, RESUME = "Start", "Stop", "Resume"
 RUNS = "Runs"
-ADD, TAKE_AWAY, DOWNLOAD, SETTINGS_OF = "Add as panel", "Take panel away", "Download", "Use its settings"
+ADD, TAKE_AWAY, DOWNLOAD, SETTINGS_OF = "Add as panel", "Remove panel", "Download", "Use its settings"
+MEASURE = "Measure"
 RENAME = ("Rename", "New name")
 DELETE, DELETE_SURE, KEEP = "Delete", "Delete {name} for good", "Keep it"
 IMPORT = "Load an adapter made elsewhere"
@@ -34,13 +35,16 @@ IMPORT_BUTTON = "Load as panel"
 ZIP = "The run as a zip: settings, curve, captions, adapter"
 NO_RUNS = "No runs yet. The shipped pairs and the defaults make a good first one: press Start."
 MADE_ELSEWHERE = "made elsewhere"
-STATES = {"waiting": "waiting", "preparing": "preparing", "running": "training", "finished": "finished",
-          "stopped": "stopped", "failed": "failed", "interrupted": "interrupted"}  # fmt: skip
+STATES = {"waiting": "waiting", "starting": "starting", "preparing": "preparing", "running": "training",
+          "finished": "finished", "stopped": "stopped", "failed": "failed", "interrupted": "interrupted"}  # fmt: skip
 # Curves in the order in which they are drawn; others follow under their own name.
 CURVES = {
     "loss": "Loss", "reward_margin": "Reward margin", "preferred": "Truthful answer preferred",
     "response": "Response loss", "segment": "Segment loss", "token": "Token loss (sequential KL)",
-    "visual": "Visual loss", "contrast": "Contrastive loss", "generation": "Generation loss", "kl": "KL",
+    "visual": "Visual loss", "photo_to_text": "Contrast, photo to text", "text_to_photo": "Contrast, text to photo",
+    "told_apart": "Told apart from its hallucinated caption", "similarity": "Similarity to the true caption",
+    "similarity_hallucinated": "Similarity to the hallucinated one", "generation": "Generation loss",
+    "kl": "KL of the bottleneck", "alpha": "Adaptive weight",
     "likelihood": "Likelihood loss", "reward_chosen": "Reward of the truthful answer",
     "reward_rejected": "Reward of the hallucinated answer", "gradient": "Gradient norm", "memory_mb": "Memory, MB",
 }  # fmt: skip
@@ -60,6 +64,12 @@ LOADED = "Settings loaded."
 SAVED = "Settings saved to the downloads of your browser."
 NOT_SETTINGS = "This file holds no settings of a run; save some with the button beside this one."
 PAIRS_GOOD = "{pairs} pairs of {photos} photos; every line is in order."
+MEASURE_STARTED = "{name} is being measured against the model as it was; the numbers appear below."
+MEASURING = "measuring: {line}"
+NO_PAIRS_KNOWN = "{name} was made elsewhere, so there are no held-out pairs to measure it on."
+TRAINING_FIRST = "{name} is training; measure when it is done."
+MEASURING_ALREADY = "A run is being measured already; wait until its numbers are there."
+NO_ADAPTER = "The run {name} has saved no adapter yet; let it train for some more steps."
 NO_UPLOAD = "No pairs are uploaded yet; drop pairs.jsonl with its photos, or one parquet file."
 TWO_FILES = "Upload one file of pairs (pairs.jsonl or a parquet file) with its photos, not {n}."
 OUTSIDE = "A line of the uploaded pairs names a photo that was not uploaded with them: {name}."

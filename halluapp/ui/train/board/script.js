@@ -29,11 +29,8 @@ function number(value) {
 }
 // Labels of an axis, with as many digits as tell them apart.
 function ticks(values) {
-  for (let digits = 0; digits < 7; digits++) {
-    const made = values.map((value) => value.toFixed(digits));
-    if (new Set(made).size === made.length && (digits > 0 || Math.abs(values[2] - values[0]) >= 10)) return made;
-  }
-  return values.map(number);
+  const digits = Math.max(0, 1 - Math.floor(Math.log10(Math.abs(values[2] - values[0]))));
+  return values.map((value) => (digits > 4 ? (value === 0 ? "0" : value.toExponential(1)) : Number(value.toFixed(digits)) === 0 ? "0" : value.toFixed(digits)));
 }
 function time(seconds) {
   if (seconds === null || seconds === undefined) return "–";
@@ -47,7 +44,7 @@ function drawNow() {
   find(".now").hidden = !run;
   if (!run) return;
   find(".now .name").textContent = run.name + " · " + run.kind;
-  find(".now .state").textContent = run.state;
+  find(".now .state").textContent = state.list.find((one) => one.name === run.name).state;
   const share = run.steps ? Math.round(100 * run.step / run.steps) : 0;
   find(".bar i").style.width = share + "%";
   find(".bar").setAttribute("aria-valuenow", share);
@@ -56,6 +53,7 @@ function drawNow() {
   if (run.left !== null) facts.push("about " + time(run.left) + " left");
   if (run.memory) facts.push(number(run.memory) + " MB at most");
   if (run.note && run.status !== "running") facts.push(run.note);
+  if (run.measuring_note) facts.push(run.measuring_note);
   find(".facts").textContent = facts.join(" · ");
   find(".now .error").hidden = !run.error;
   find(".now .error").textContent = run.error || "";
@@ -176,7 +174,8 @@ function read(figure, event) {
   }
   const near = series.map((one) => one.points.reduce((a, c) => (Math.abs(c[0] - step) < Math.abs(a[0] - step) ? c : a)));
   if (event && near.length) svg.append(shape("line", { class: "cursor", x1: x(near[0][0]), x2: x(near[0][0]), y1: TOP, y2: HEIGHT - BOTTOM }));
-  const said = near.map((point, k) => number(point[1]) + (series[k].side === "held" ? " held" : "")).slice(0, 4).join(" · ");
+  const mine = series.map((one, k) => [one, near[k]]).filter(([one]) => event || one.run === series[0].run);
+  const said = mine.map(([one, point]) => number(point[1]) + (one.side === "held" ? " held-out" : "")).join(" · ");
   figure.querySelector("figcaption span + span").textContent = (event && near.length ? "step " + near[0][0] + ": " : "") + said;
 }
 
