@@ -17,7 +17,8 @@ class Settings:
     model: "pocket" (the embedded LVLM), "auto" (what fits the GPU), a hub id or a local folder.
     quantization: "nf4", "int8" or "none".
     detector: "pocket" (embedded), a hub id or a local folder of a transformers object detector.
-    port 0: the first free one. space / zero_gpu: running on Hugging Face Spaces / on ZeroGPU.
+    runs: folder of the training runs. port 0: the first free one.
+    space / zero_gpu: running on Hugging Face Spaces / on ZeroGPU.
     """
 
     model: str = "pocket"
@@ -25,6 +26,7 @@ class Settings:
     quantization: str = "nf4"
     device: str = "auto"
     assets: Path = ASSETS
+    runs: Path = Path("runs")
     host: str = "127.0.0.1"
     port: int = 7860
     max_new_tokens: int = 80
@@ -35,7 +37,7 @@ class Settings:
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Settings:
         """Reads HALLUAPP_MODEL, HALLUAPP_DETECTOR, HALLUAPP_QUANTIZATION, HALLUAPP_DEVICE, HALLUAPP_THREADS,
-        and gradio's own names of host and port.
+        HALLUAPP_RUNS and gradio's own names of host and port.
         """
         space = "SPACE_ID" in environment
         return cls(
@@ -43,6 +45,7 @@ class Settings:
             detector=environment.get("HALLUAPP_DETECTOR", cls.detector),
             quantization=environment.get("HALLUAPP_QUANTIZATION", cls.quantization),
             device=environment.get("HALLUAPP_DEVICE", cls.device),
+            runs=Path(environment.get("HALLUAPP_RUNS") or cls.runs),
             threads=int(environment.get("HALLUAPP_THREADS", cls.threads)),
             host=environment.get("GRADIO_SERVER_NAME", "0.0.0.0" if space else cls.host),
             port=int(environment.get("GRADIO_SERVER_PORT", cls.port)),

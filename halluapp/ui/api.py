@@ -11,6 +11,7 @@ from halluapp import comparison
 from halluapp.errors import InputError
 from halluapp.methods import METHODS
 from halluapp.settings import Settings
+from halluapp.ui import shelf
 
 
 def build(settings: Settings, photo_input: Callable[..., gr.Image], elsewhere: comparison.Runner | None = None) -> None:
@@ -37,6 +38,7 @@ def build(settings: Settings, photo_input: Callable[..., gr.Image], elsewhere: c
             names = [name.strip() for name in methods.split(",") if name.strip()] or None
             request = comparison.make_request(photo, prompt, names, int(max_new_tokens), temperature, seed=int(seed))
             loaded = comparison.load(settings)
+            shelf.ensure(settings.runs, loaded.lvlm, request.methods)
             return list(comparison.stream(request, loaded, run=elsewhere))[-1].report
         except InputError as error:
             raise gr.Error(str(error)) from error

@@ -7,7 +7,8 @@ from typing import Any
 import gradio as gr
 
 from halluapp.settings import Settings
-from halluapp.ui import api, compare, texts, zero_gpu
+from halluapp.ui import api, compare, texts, train, zero_gpu
+from halluapp.ui.train import live, shelf_view
 
 FONT = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif"]
 MONO = ["ui-monospace", "SFMono-Regular", "Menlo", "monospace"]
@@ -17,6 +18,10 @@ CSS = """
 #model p { font-size: 13px; opacity: .75; }
 #presets { gap: 6px; flex-wrap: wrap; } #presets button { font-weight: 400; white-space: normal; }
 #request .gallery { gap: 6px; } #request .gallery-item img { border-radius: 6px; }
+#train-intro p, .train-about p { font-size: 13px; opacity: .8; margin: 0; }
+.train-presets, .train-actions { gap: 6px; flex-wrap: wrap; }
+.train-presets button, .train-actions button { font-weight: 400; white-space: normal; }
+#train-command textarea { font-family: ui-monospace, Menlo, monospace; font-size: 12px; }
 footer { opacity: .7; }
 """
 
@@ -26,14 +31,31 @@ def build(settings: Settings) -> gr.Blocks:
     with gr.Blocks(title=texts.TITLE, analytics_enabled=False) as app:
         gr.Markdown(f"# {texts.TITLE}\n{texts.TAGLINE}", elem_id="title")
         elsewhere = zero_gpu.runner(settings)
-        parts = compare.build(settings, elsewhere)
+        with gr.Tabs(elem_id="tabs"):
+            with gr.Tab(texts.TAB, id="compare"):
+                parts = compare.build(settings, elsewhere)
+            with gr.Tab(train.texts.TAB, id="train", render_children=True):
+                training = train.build(settings, compare.photo_input, parts["methods"])
         api.build(settings, compare.photo_input, elsewhere)
 
         def describe():
             yield from compare.describe_model(settings)
 
+        if training:
+            _show_runs(app, settings, parts["methods"], training["view"])
+            preview, *around = training["preview"]
+            app.load(preview, *around, **train.INSTANT)
         app.load(describe, None, parts["model"], show_progress="hidden", api_visibility="private")
     return app
+
+
+def _show_runs(app: gr.Blocks, settings: Settings, methods: gr.CheckboxGroup, view: live.View) -> None:
+    """A page that is opened or reloaded shows every run, its whole curve, and offers the panels that were added."""
+
+    def show(current):
+        return [shelf_view.panels(settings.runs, current), *live.look(settings, None, [])]
+
+    app.load(show, methods, [methods, *view.outputs], **train.INSTANT)
 
 
 def launch_options(settings: Settings) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from halluapp import comparison, report
 from halluapp.errors import InputError
 from halluapp.methods import METHODS, defaults
 from halluapp.settings import Settings
-from halluapp.ui import examples, fold, panels, parameters, texts
+from halluapp.ui import examples, fold, panels, parameters, shelf, texts
 
 UPDATE_SECONDS = 0.125  # the browser, not the server, limits streaming: at most eight updates a second
 _running: dict[str, threading.Event] = {}
@@ -90,7 +90,7 @@ def build(settings: Settings, elsewhere: comparison.Runner | None = None) -> dic
     threshold.release(judge_again, [kept, threshold], [stage, kept], show_progress="hidden", api_visibility="private")
     for button, text in zip(presets, texts.PROMPTS, strict=True):
         button.click(_preset(text), None, prompt, queue=False, show_progress="hidden", api_visibility="private")
-    return {"model": model, "photo": photo, "prompt": prompt, "stage": stage}
+    return {"model": model, "photo": photo, "prompt": prompt, "stage": stage, "methods": chosen}
 
 
 def _sampling(settings: Settings) -> list[gr.components.Component]:
@@ -179,6 +179,7 @@ def _streamed(
     folded.data["status"] = texts.LOADING
     yield folded.state(), *busy
     loaded = comparison.load(settings)
+    shelf.ensure(settings.runs, loaded.lvlm, wanted.methods)
     sent = 0.0
     for event in comparison.stream(wanted, loaded, stopped.is_set, elsewhere):
         folded.add(event)

@@ -8,7 +8,10 @@ from typing import Any
 import gradio as gr
 
 from halluapp.methods import METHODS, create, stacks
+from halluapp.methods.adapter import Adapter
 from halluapp.methods.base import Method
+from halluapp.ui import texts
+from halluapp.ui.shelf import PREFIX
 
 
 def build() -> dict[tuple[str, str], gr.components.Component]:
@@ -20,6 +23,9 @@ def build() -> dict[tuple[str, str], gr.components.Component]:
         with gr.Accordion(method.title, open=False):
             for item in fields(method):
                 widgets[name, item.name] = _widget(name, item)
+    with gr.Accordion(texts.TRAINED, open=False):  # one for all of them: runs come and go
+        strength = next(item for item in fields(Adapter) if item.name == "strength")
+        widgets["adapter", "strength"] = _widget("adapter", strength)
     return widgets
 
 
@@ -42,15 +48,16 @@ def stack_choices() -> list[tuple[str, str]]:
 
 
 def methods_from(chosen: list[str], values: dict[tuple[str, str], Any]) -> list[Method]:
-    """The chosen methods in panel order, stacked ones last, with the widgets' values. Raises InputError.
+    """The chosen methods in panel order, training runs and stacked ones last, with the widgets' values. Raises
+    InputError.
 
     The parts of a stacked panel take the values of their own widgets.
     """
+    runs = [name for name in chosen if name.startswith(PREFIX) and "+" not in name]
     made = []
-    for name in [*(name for name in METHODS if name in chosen), *(name for name in chosen if "+" in name)]:
+    for name in [*(name for name in METHODS if name in chosen), *runs, *(name for name in chosen if "+" in name)]:
         stack = "+" in name
-        given = {
-            f"{part}.{key}" if stack else key: value for (part, key), value in values.items() if part in name.split("+")
-        }
+        parts = ["adapter"] if name in runs else name.split("+")
+        given = {f"{part}.{key}" if stack else key: value for (part, key), value in values.items() if part in parts}
         made.append(create(name, **given))
     return made

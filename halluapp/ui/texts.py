@@ -2,6 +2,7 @@
 
 TITLE = "halluapp"
 TAGLINE = "One photo, one prompt, the same quantized LVLM under every hallucination-mitigation method at once."
+TAB = "Compare"
 PROMPTS = (
     "Describe this image in detail.",
     "Describe this image.",
@@ -20,6 +21,7 @@ STACKED = (
     "Stacked panels",
     "A method applied to the model that another one edited; both take their own settings below.",
 )
+TRAINED = "Panels of training runs"
 SAMPLING = "Sampling"
 TEMPERATURE = ("Temperature", "0: greedy, the most probable token.")
 TOP_P = ("Top-p", "Sampling from the smallest set of tokens with this probability.")

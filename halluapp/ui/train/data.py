@@ -1,0 +1,88 @@
+"""Where the pairs and the photo of a run come from: shipped, typed, uploaded. Uploads are kept beside the runs."""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from halluapp.errors import InputError
+from halluapp.photos import read_photo, small_jpeg
+from halluapp.settings import Settings
+from halluapp.training.data import Pair, read_pairs
+from halluapp.ui.train import texts
+
+UPLOADS, PHOTOS = ".uploads", ".photos"  # beside the runs: a gradio upload may be gone before the run is over
+TABLES = (".jsonl", ".parquet")
+
+
+def shown(path: str | Path) -> str:
+    """A path as a person types it: below the working directory if it lies there."""
+    try:
+        return str(Path(path).resolve().relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)
+
+
+def source(settings: Settings, which: str, typed: str, uploaded: str | None) -> str:
+    """What `--data` is: an absolute path where there is one, because a run has its own working directory.
+
+    Raises InputError where nothing is given.
+    """
+    if which == texts.SHIPPED:
+        return str((settings.assets / "pairs").resolve())
+    if which == texts.UPLOADED:
+        if not uploaded or not Path(uploaded).exists():
+            raise InputError(texts.NO_UPLOAD)
+        return uploaded
+    if settings.space:
+        raise InputError(texts.NO_PATHS)
+    typed = (typed or "").strip()
+    if not typed:
+        raise InputError("Say which pairs to learn from: a folder with pairs.jsonl, a file, or a data set's id.")
+    return str(Path(typed).resolve()) if Path(typed).exists() else typed
+
+
+def check(path: str) -> str:
+    """One sentence about good pairs. Raises InputError with one that names the bad line."""
+    pairs = read_pairs(path)
+    return texts.PAIRS_GOOD.format(pairs=f"{len(pairs):,}", photos=f"{len({pair.photo for pair in pairs}):,}")
+
+
+def keep_upload(root: Path, files: Sequence[str] | None) -> str:
+    """Copies uploaded pairs and photos to a folder named by their content -> the file of pairs. Raises InputError."""
+    paths = [Path(file) for file in files or ()]
+    tables = [path for path in paths if path.suffix.lower() in TABLES]
+    if not paths:
+        raise InputError(texts.NO_UPLOAD)
+    if len(tables) != 1:
+        raise InputError(texts.TWO_FILES.format(n=len(tables)))
+    digest = hashlib.sha256()
+    for path in sorted(paths, key=lambda path: path.name):
+        digest.update(f"{path.name}/{path.stat().st_size}/".encode() + hashlib.sha256(path.read_bytes()).digest())
+    folder = (root / UPLOADS / digest.hexdigest()[:16]).resolve()
+    folder.mkdir(parents=True, exist_ok=True)
+    for path in paths:
+        shutil.copyfile(path, folder / path.name)
+    table = folder / tables[0].name
+    _refuse_other_files(read_pairs(table), folder)
+    return str(table)
+
+
+def _refuse_other_files(pairs: list[Pair], folder: Path) -> None:
+    """A line that names a file of this machine must not show it to a visitor."""
+    for pair in pairs:
+        if isinstance(pair.image, Path) and pair.image.resolve().parent != folder:
+            raise InputError(texts.OUTSIDE.format(name=pair.photo[:80]))
+
+
+def keep_photo(root: Path, path: str | None) -> str:
+    """A copy of the photo to caption, upright and small -> its path ("" for none). Raises InputError."""
+    if not path:
+        return ""
+    content = small_jpeg(read_photo(path))
+    (root / PHOTOS).mkdir(parents=True, exist_ok=True)
+    kept = (root / PHOTOS / f"{hashlib.sha256(content).hexdigest()[:16]}.jpg").resolve()
+    kept.write_bytes(content)
+    return str(kept)

@@ -1,0 +1,81 @@
+"""All text of the training tab."""
+
+TAB = "Train"
+INTRO = (
+    "A short run of CHiP, HACL or AdaVIB on the 4-bit model, in a process of its own: close the page, come back, "
+    "and it is still here. What it has learned becomes one more panel of Compare."
+)
+ZERO_GPU = (
+    "Training is off on ZeroGPU, which lends a GPU for seconds at a time; run the app on your own machine to train."
+)
+KIND = ("Method", "What the run learns.")
+NAME = ("Name of the run", "Empty: the method and a number.")
+SOURCE = ("Pairs to learn from", "A photo, a question, a truthful and a hallucinated answer each.")
+SHIPPED, TYPED, UPLOADED = "Shipped pairs of drawn scenes", "A folder, a file or a data set", "Uploaded files"
+PATH = ("Path or hub id", "A folder with pairs.jsonl, a JSONL or parquet file, or the id of a set like RLHF-V.")
+UPLOAD = "pairs.jsonl with its photos, or one parquet file"
+CHECK = "Check the pairs"
+PHOTO = "Photo to caption while it trains (none: a held-out one)"
+PRESETS = "Presets and ablations"
+OWN = "Settings of"
+GROUPS = {"Recipe": "More settings of the run", "Lora": "Adapter"}
+COMMAND = ("The same on the command line", "Settings that differ from the default only.")
+SAVE, LOAD = "Save settings", "Load settings"
+START, STOP, RESUME = "Start", "Stop", "Resume"
+RUNS = "Runs"
+ADD, TAKE_AWAY, DOWNLOAD, SETTINGS_OF = "Add as panel", "Remove panel", "Download", "Use its settings"
+MEASURE = "Measure"
+RENAME = ("Rename", "New name")
+DELETE, DELETE_SURE, KEEP = "Delete", "Delete {name} for good", "Keep it"
+IMPORT = "Load an adapter made elsewhere"
+IMPORT_FILES = "adapter_model.safetensors and adapter_config.json of peft, or projector.safetensors"
+IMPORT_PATH = ("Or its folder on this machine", "Safetensors only: other formats can run code when they are opened.")
+IMPORT_NAME = "Name"
+IMPORT_BUTTON = "Load as panel"
+ZIP = "The run as a zip: settings, curve, captions, adapter"
+NO_RUNS = "No runs yet. The shipped pairs and the defaults make a good first one: press Start."
+MADE_ELSEWHERE = "made elsewhere"
+STATES = {"waiting": "waiting", "starting": "starting", "preparing": "preparing", "running": "training",
+          "finished": "finished", "stopped": "stopped", "failed": "failed", "interrupted": "interrupted"}  # fmt: skip
+# Curves in the order in which they are drawn; others follow under their own name.
+CURVES = {
+    "loss": "Loss", "reward_margin": "Reward margin", "preferred": "Truthful answer preferred",
+    "response": "Response loss", "segment": "Segment loss", "token": "Token loss (sequential KL)",
+    "visual": "Visual loss", "photo_to_text": "Contrast, photo to text", "text_to_photo": "Contrast, text to photo",
+    "told_apart": "Told apart from its hallucinated caption", "similarity": "Similarity to the true caption",
+    "similarity_hallucinated": "Similarity to the hallucinated one", "generation": "Generation loss",
+    "kl": "KL of the bottleneck", "alpha": "Adaptive weight",
+    "likelihood": "Likelihood loss", "reward_chosen": "Reward of the truthful answer",
+    "reward_rejected": "Reward of the hallucinated answer", "gradient": "Gradient norm", "memory_mb": "Memory, MB",
+}  # fmt: skip
+
+STARTED = "{name} has started."
+QUEUED = "{name} waits for its turn: {other} is training, and runs go one at a time."
+QUEUE_FULL = "{n} runs are training or waiting already; stop one or wait."
+STOPPING = "{name} ends after the step it is in; what it has learned stays usable."
+NOTHING_TO_STOP = "No run is training."
+RESUMED = "{name} goes on."
+NOTHING_TO_RESUME = "{name} is not a run that was stopped or broke off; there is nothing to go on with."
+NOTHING_TO_IMPORT = "Give the files of an adapter, or the folder in which they lie."
+ADDED = "{name} is a panel of Compare now, beside the others."
+TAKEN_AWAY = "{name} is no panel any more; the run is still here."
+DELETED, RENAMED = "{name} is deleted.", "{old} is {new} now."
+LOADED = "Settings loaded."
+SAVED = "Settings saved to the downloads of your browser."
+NOT_SETTINGS = "This file holds no settings of a run; save some with the button beside this one."
+PAIRS_GOOD = "{pairs} pairs of {photos} photos; every line is in order."
+MEASURE_STARTED = "{name} is being measured against the model as it was; the numbers appear below."
+MEASURING = "measuring: {line}"
+NO_PAIRS_KNOWN = "{name} was made elsewhere, so there are no held-out pairs to measure it on."
+TRAINING_FIRST = "{name} is training; measure when it is done."
+MEASURING_ALREADY = "A run is being measured already; wait until its numbers are there."
+NO_ADAPTER = "The run {name} has saved no adapter yet; let it train for some more steps."
+NO_UPLOAD = "No pairs are uploaded yet; drop pairs.jsonl with its photos, or one parquet file."
+TWO_FILES = "Upload one file of pairs (pairs.jsonl or a parquet file) with its photos, not {n}."
+OUTSIDE = "A line of the uploaded pairs names a photo that was not uploaded with them: {name}."
+NO_PATHS = "Paths of the server cannot be read here; upload the pairs instead."
+
+
+def preset_line(name: str) -> str:
+    """What a preset did."""
+    return f"Preset “{name}”: the settings it names are set, all others stay as they were."
