@@ -50,9 +50,8 @@ def _gpu_peak(work) -> float:
 def _resident_peak(settings: Settings, part: str, new_tokens: int) -> float:
     """Peak resident set in MB of a fresh process that loads the model and runs one part twice."""
     code = "import sys; from halluapp.bench import memory; memory.child(*sys.argv[1:])"
-    values = {key: str(value) if key == "assets" else value for key, value in asdict(settings).items()}
     output = subprocess.run(
-        [sys.executable, "-c", code, json.dumps(values), part, str(new_tokens)],
+        [sys.executable, "-c", code, json.dumps(asdict(settings), default=str), part, str(new_tokens)],
         check=True,
         capture_output=True,
         text=True,
@@ -66,8 +65,10 @@ def child(values: str, part: str, new_tokens: str) -> None:
     from halluapp.bench import work
     from halluapp.methods import defaults
 
-    given = json.loads(values)
-    given["assets"] = Path(given["assets"])
+    given = {
+        key: Path(value) if isinstance(getattr(Settings, key), Path) else value
+        for key, value in json.loads(values).items()
+    }
     loaded, count = comparison.load(Settings(**given)), int(new_tokens)
     each = work.generate(loaded, count) if part == "one" else work.panels(loaded, count, defaults())
     each(), each()
