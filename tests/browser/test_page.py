@@ -77,7 +77,9 @@ def test_stop_stops_and_run_works_again(visit, photo, monkeypatch):
     visit.page.keyboard.press("Tab")
     visit.run(wait=False)
     visit.page.wait_for_function("() => document.querySelector('.panel .text')?.textContent.length > 5", timeout=60_000)
-    visit.page.click("#stop", force=True)
+    # A click on a disabled button does nothing, and the panels move it while they grow.
+    visit.page.wait_for_function("() => document.querySelector('#stop').disabled === false", timeout=30_000)
+    visit.page.evaluate("() => document.querySelector('#stop').click()")
     visit.wait_done()
     assert any(state == "stopped" for state in visit.states()), visit.states()
     before = visit.texts()
