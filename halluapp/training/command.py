@@ -23,6 +23,7 @@ def add(command: argparse.ArgumentParser) -> None:
         part.add_argument("--out", type=Path, required=True, help="folder of the run")
         part.add_argument("--resume", action="store_true", help="go on with the run in OUT")
         part.add_argument("--wait", action="store_true", help="wait while another run trains")
+        part.add_argument("--launched", action="store_true", help=argparse.SUPPRESS)  # by `runs.launch`, which made OUT
         part.add_argument("--photo", default="", help="photo to caption while training (default: a held-out one)")
         _add_model(part)
         for item in fields(recipe):
@@ -109,14 +110,18 @@ def _run(options) -> int:
             )
         read_pairs(options.data)  # before a folder is made and a model is loaded for nothing
     asked = runs.Config(options.what, recipe, options.data, settings.model, settings.quantization, options.photo)
-    run = runs.create(options.out, asked, options.resume)
+    # What was launched must not be created again: a stop that came while this process started would be lost.
+    run = runs.Run(options.out) if options.launched else runs.create(options.out, asked, options.resume)
     from halluapp.training import loop
 
     if not loop.World().first:  # another process of `accelerate launch`
         loop.train(run, _load(settings))
         return 0
-    with runs.alone(run, options.wait):
-        loop.train(run, _load(settings))
+    with runs.alone(run, options.wait or options.launched):
+        with loop.told(run):
+            run.write_status("preparing", run.status()["step"])
+            lvlm = _load(settings)
+        loop.train(run, lvlm)
     status = run.status()
     print(f"{status['state']} at step {status['step']} of {status['steps']}; result: {run.adapter}")
     return 0
