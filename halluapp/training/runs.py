@@ -28,6 +28,7 @@ from halluapp.training.recipes import Recipe
 LOCK = ".running"
 STATES = ("waiting", "preparing", "running", "finished", "stopped", "failed", "interrupted")
 LIVE = ("waiting", "preparing", "running")
+RESUMABLE = ("stopped", "failed", "interrupted")
 DIED = (
     "Its process ended at step {step} without a word: it was killed, the machine restarted, or memory ran out. "
     "Resume it (--resume); if memory was short, start another run with a lower batch."

@@ -21,6 +21,7 @@ CSS = """
 #train-intro p, .train-about p { font-size: 13px; opacity: .8; margin: 0; }
 .train-presets, .train-actions { gap: 6px; flex-wrap: wrap; }
 .train-presets button, .train-actions button { font-weight: 400; white-space: normal; }
+.train-actions button { flex: 0 1 auto !important; padding-left: 12px; padding-right: 12px; }
 #train-command textarea { font-family: ui-monospace, Menlo, monospace; font-size: 12px; }
 footer { opacity: .7; }
 """

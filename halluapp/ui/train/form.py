@@ -103,9 +103,14 @@ def _widget(kind: str, item, width: int = 150) -> gr.components.Component:
     if about["choices"]:
         return gr.Dropdown(list(about["choices"]), info=about["help"], min_width=width, **shared)
     # No bounds for the component: its own refusal is an error of the server, ours is a sentence.
-    info = f"{about['help']} {about['least']:g} to {about['most']:g}."
+    info = f"{about['help']} {_plain(about['least'])} to {_plain(about['most'])}."
     whole = {"precision": 0} if isinstance(default, int) else {}
     return gr.Number(info=info, step=about["step"] or 0.1, min_width=width, **whole, **shared)
+
+
+def _plain(bound: float) -> str:
+    """A bound as a person writes it."""
+    return f"{int(bound):,}" if bound == int(bound) else f"{bound:g}"
 
 
 def values(form: Form, given: Sequence[Any]) -> dict[str, Any]:
