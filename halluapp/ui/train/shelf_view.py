@@ -88,7 +88,7 @@ def build() -> Actions:
 def build_import(settings: Settings) -> Import:
     """Builds the form for adapters from elsewhere, in the place where it is called."""
     with gr.Accordion(texts.IMPORT, open=False, elem_id="train-import"):
-        files = gr.File(label=texts.IMPORT_FILES, file_count="multiple", elem_id="train-import-files", height=110)
+        files = gr.File(label=texts.IMPORT_FILES, file_count="multiple", elem_id="train-import-files", height=150)
         folder = gr.Textbox(
             "", label=texts.IMPORT_PATH[0], info=texts.IMPORT_PATH[1], max_lines=1, visible=not settings.space,
             elem_id="train-import-folder",

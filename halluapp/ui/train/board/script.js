@@ -199,10 +199,12 @@ function drawCurves() {
 }
 
 // Numbers with three places: the cells of a row are read against each other.
-function cell(value) {
-  if (!value || value[0] === null) return "–";
-  const text = (one) => one.toFixed(Math.abs(one) >= 10 ? 1 : 3);
-  return text(value[0]) + (value.length < 3 || value[1] === null || value[2] === null ? "" : " [" + text(value[1]) + ", " + text(value[2]) + "]");
+const places = (one) => (one === null || one === undefined ? "–" : one.toFixed(Math.abs(one) >= 10 ? 1 : 3));
+function cell(value, said) {
+  const td = make("td", "n", places(value[0])), known = value.length > 2 && value[1] !== null && value[2] !== null;
+  if (said) td.append(make("b", said, " " + said));
+  if (known) td.append(make("small", "", places(value[1]) + " to " + places(value[2])));
+  return td;
 }
 
 // Better or worse is said only where the interval of the difference leaves zero out.
@@ -216,9 +218,8 @@ function drawMeasured() {
   const rows = (state.run && state.run.measured) || [];
   find(".measured").hidden = rows.length === 0;
   const head = make("tr"), lines = rows.map((one) => {
-    const row = make("tr"), said = verdict(one), last = make("td", "n", cell(one.difference));
-    if (said) last.append(make("b", said, " " + said));
-    row.append(make("td", "", one.label + (one.on ? " (" + one.on + ")" : "")), make("td", "n", cell(one.before)), make("td", "n", cell(one.after)), last);
+    const row = make("tr");
+    row.append(make("td", "", one.label + (one.on ? " (" + one.on + ")" : "")), cell(one.before), cell(one.after), cell(one.difference, verdict(one)));
     return row;
   });
   head.append(make("th", "", ""), ...["before", "after", "difference"].map((side) => make("th", "n", side)));
@@ -255,7 +256,7 @@ function drawMap() {
     return entry;
   }));
   const numbers = state.run.measured.filter((one) => !one.on && ["distance", "separability"].includes(one.key));
-  find(".map .numbers").textContent = numbers.map((one) => one.label + ": " + cell(one.before.slice(0, 1)) + " → " + cell(one.after.slice(0, 1))).join(" · ");
+  find(".map .numbers").textContent = numbers.map((one) => one.label + ": " + places(one.before[0]) + " → " + places(one.after[0])).join(" · ");
 }
 
 function drawSamples() {
