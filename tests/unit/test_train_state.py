@@ -68,8 +68,13 @@ def test_the_table_and_the_map_are_what_was_measured(trained):
     assert low <= value <= high
 
 
-@pytest.mark.parametrize("content", ["", "[1]", "{}", '{"before": 1, "after": {"x": 1}, "difference": {}}',
-                                     '{"before": {}, "after": {"x": [null]}, "difference": {}, "map": {"before": 3}}'])  # fmt: skip
+DAMAGED = (
+    "", "[1]", "{}", '{"before": 1, "after": {"x": 1}, "difference": {}}',
+    '{"before": {}, "after": {"x": [null]}, "difference": {}, "map": {"before": 3}}',
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("content", DAMAGED)
 def test_a_damaged_measurement_is_no_reason_to_show_nothing(tmp_path, content):
     made = start(tmp_path, "chip")
     (made.folder / "measured.json").write_text(content)
@@ -170,8 +175,13 @@ def test_settings_go_to_a_file_and_back(tmp_path):
     assert form.read(run.folder / "config.json")[0] == "adavib"
 
 
-@pytest.mark.parametrize("content", ["", "[]", "{}", "null", '{"kind": "chip"}', '{"kind": "chip", "recipe": 3}', "x" * 200_000,
-                                     '{"kind": "magic", "recipe": {}}', '{"kind": "chip", "recipe": {"steps": -1}}'])  # fmt: skip
+NO_SETTINGS = (
+    "", "[]", "{}", "null", '{"kind": "chip"}', '{"kind": "chip", "recipe": 3}', "x" * 200_000,
+    '{"kind": "magic", "recipe": {}}', '{"kind": "chip", "recipe": {"steps": -1}}',
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("content", NO_SETTINGS)
 def test_what_is_no_settings_file_is_refused_in_one_sentence(tmp_path, content):
     path = tmp_path / "settings.json"
     path.write_text(content)
@@ -211,3 +221,14 @@ def test_the_pairs_of_a_run_by_source(tmp_path):
 def test_presets_set_what_they_name_and_put_back_what_others_named():
     assert form.preset("chip", "without photos")["visual"] == 0.0
     assert form.preset("chip", "CHiP")["visual"] == 1.0
+
+
+def test_on_zero_gpu_the_tab_is_one_sentence():
+    import gradio as gr
+
+    from halluapp.ui import train
+
+    with gr.Blocks() as blocks:
+        assert train.build(Settings(zero_gpu=True), gr.Image, gr.CheckboxGroup()) == {}
+    said = [part["props"].get("value") for part in blocks.config["components"] if part["type"] == "markdown"]
+    assert said == [texts.ZERO_GPU]
