@@ -12,7 +12,7 @@ from page import Visit
 from served import app
 
 from halluapp import scenes
-from halluapp.settings import ASSETS, Settings
+from halluapp.settings import ASSETS
 from halluapp.training import recipes, runs
 
 EVIL = "<img src=x onerror=window.hacked=1>"
