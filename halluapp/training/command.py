@@ -36,6 +36,7 @@ def add(command: argparse.ArgumentParser) -> None:
         help="also pairs of the truest and the least true of N answers that the model gives about each photo",
     )  # fmt: skip
     _add_model(pairs)
+    pairs.add_argument("--kinds", default="", help="only pairs of these kinds, as in own,presence (default: all)")
     pairs.add_argument("--out", type=Path, required=True)
     pairs.add_argument("--limit", type=int, default=0, help="first N photos of DATA only (0: all)")
     pairs.add_argument("--seed", type=int, default=0)
@@ -141,6 +142,7 @@ def _pairs(options) -> int:
     if options.own:
         say = lambda line: print(line, file=sys.stderr, flush=True)  # noqa: E731
         made.add_own_answers(_load(_settings(options)), options.own, options.seed, say)
+    made.keep([kind.strip() for kind in options.kinds.split(",") if kind.strip()])
     made.write(options.out)
     print(make_pairs.about(options.out))
     return 0
@@ -149,7 +151,7 @@ def _pairs(options) -> int:
 def _measure(options) -> int:
     from halluapp.lvlm import adapters
     from halluapp.methods import create
-    from halluapp.training import measure, runs
+    from halluapp.training import card, measure, runs
     from halluapp.training.adapters import write_text
     from halluapp.training.data import read_pairs, split
 
@@ -168,6 +170,7 @@ def _measure(options) -> int:
     print(measure.table(made))
     name = "measured.json" if not options.data else f"measured-{Path(options.data).stem}.json"
     write_text(run.folder / name, json.dumps(made, indent=1))
+    print(f"wrote {card.write(run)}")
     return 0
 
 

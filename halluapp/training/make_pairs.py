@@ -42,6 +42,15 @@ class PairSet:
         write_pairs(out, self.photos, self.rows)
         return len(self.rows)
 
+    def keep(self, kinds: list[str]) -> None:
+        """Drops the pairs of other kinds, and photos without pairs. [] keeps all. Raises InputError."""
+        there = {row["kind"] for row in self.rows}
+        if unknown := sorted(set(kinds) - there):
+            raise InputError(f"No pair is of the kind {unknown[0]}; there are {', '.join(sorted(there))}.")
+        self.rows = [row for row in self.rows if not kinds or row["kind"] in kinds]
+        used = {row["image"] for row in self.rows}
+        self.photos = {name: content for name, content in self.photos.items() if name in used}
+
     def add_own_answers(self, lvlm, answers: int, seed: int = 0, log=lambda line: None) -> int:
         """Adds on-policy pairs, from so many answers of the model about each photo -> their number."""
         from halluapp.training.own_answers import own_rows

@@ -46,12 +46,19 @@ def test_answers_are_seeded_and_the_exact_description_is_chosen():
 
 def test_the_command_makes_own_pairs_and_says_what_it_lacks(tmp_path, capsys):
     options = ["--model", str(folder("llava")), "--quantization", "none", "--out", str(tmp_path / "pairs")]
-    assert cli.main(["train", "pairs", "--scenes", "2", "--own", "2", *options]) == 0
-    own = [pair for pair in read_pairs(tmp_path / "pairs") if pair.kind == "own"]
-    assert own and all(pair.chosen.startswith("The image shows") and pair.objects for pair in own)
+    assert cli.main(["train", "pairs", "--scenes", "2", "--own", "2", "--kinds", "own,presence", *options]) == 0
+    pairs = read_pairs(tmp_path / "pairs")
+    own = [pair for pair in pairs if pair.kind == "own"]
+    assert (
+        own
+        and {pair.kind for pair in pairs} == {"own", "presence"}
+        and all(pair.chosen.startswith("The image shows") and pair.objects for pair in own)
+    )
     assert "answer 2 of 2 about 2 photos" in capsys.readouterr().err
     assert cli.main(["train", "pairs", "--out", str(tmp_path / "none")]) == 2
     assert "--scenes" in capsys.readouterr().err
+    assert cli.main(["train", "pairs", "--scenes", "2", "--kinds", "own", "--out", str(tmp_path / "none")]) == 2
+    assert "No pair is of the kind own" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("inner", ["", "adapter"])
