@@ -30,11 +30,16 @@ def add(command: argparse.ArgumentParser) -> None:
             _add_setting(part, item)
     pairs = parts.add_parser("pairs", help="make preference pairs of drawn scenes or of captioned photos")
     pairs.set_defaults(train=_pairs)
-    source = pairs.add_mutually_exclusive_group(required=True)
-    source.add_argument("--scenes", type=int, metavar="N", help="draw N scenes")
-    source.add_argument("--photos", type=Path, metavar="DATA", help="folder or tar of KEY.jpg + KEY.json with captions")
+    pairs.add_argument("--scenes", type=int, metavar="N", help="draw N scenes")
+    pairs.add_argument("--photos", type=Path, metavar="DATA", help="folder or tar of KEY.jpg + KEY.json with captions")
+    pairs.add_argument(
+        "--own", type=int, default=0, metavar="N",
+        help="also pairs of the truest and the least true of N answers that the model gives about each photo",
+    )  # fmt: skip
+    _add_model(pairs)
+    pairs.add_argument("--kinds", default="", help="only pairs of these kinds, as in own,presence (default: all)")
     pairs.add_argument("--out", type=Path, required=True)
-    pairs.add_argument("--limit", type=int, default=0, help="first N photos only (0: all)")
+    pairs.add_argument("--limit", type=int, default=0, help="first N photos of DATA only (0: all)")
     pairs.add_argument("--seed", type=int, default=0)
     for name, run, about in (
         ("measure", _measure, "held-out margin, retrieval and CHAIR before and after a run"),
@@ -130,10 +135,20 @@ def _run(options) -> int:
 def _pairs(options) -> int:
     from halluapp.training import make_pairs
 
+    if options.scenes is None and options.photos is None:
+        raise InputError(
+            "Say with --scenes how many scenes to draw, with --photos where captioned photos are, or both."
+        )
+    made = make_pairs.PairSet()
     if options.scenes is not None:
-        make_pairs.scene_pairs(options.scenes, options.out, options.seed)
-    else:
-        make_pairs.photo_pairs(options.photos, options.out, options.limit, options.seed)
+        made += make_pairs.scene_pairs(options.scenes, options.seed)
+    if options.photos is not None:
+        made += make_pairs.photo_pairs(options.photos, options.limit, options.seed)
+    if options.own:
+        say = lambda line: print(line, file=sys.stderr, flush=True)  # noqa: E731
+        made.add_own_answers(_load(_settings(options)), options.own, options.seed, say)
+    made.keep([kind.strip() for kind in options.kinds.split(",") if kind.strip()])
+    made.write(options.out)
     print(make_pairs.about(options.out))
     return 0
 
@@ -141,7 +156,7 @@ def _pairs(options) -> int:
 def _measure(options) -> int:
     from halluapp.lvlm import adapters
     from halluapp.methods import create
-    from halluapp.training import measure, runs
+    from halluapp.training import card, measure, runs
     from halluapp.training.adapters import write_text
     from halluapp.training.data import read_pairs, split
 
@@ -160,6 +175,7 @@ def _measure(options) -> int:
     print(measure.table(made))
     name = "measured.json" if not options.data else f"measured-{Path(options.data).stem}.json"
     write_text(run.folder / name, json.dumps(made, indent=1))
+    print(f"wrote {card.write(run)}")
     return 0
 
 

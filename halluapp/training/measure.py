@@ -17,12 +17,12 @@ from halluapp.methods.baseline import Baseline
 from halluapp.training import examples, forward
 from halluapp.training.chip import answer_logps
 from halluapp.training.data import Pair
+from halluapp.training.own_answers import describe
 
 AT_ONCE = 8
 LEAST_WORDS = 4
 MOST_POINTS = 200  # photos of the representation map
 GROUPS = ("photo", "truthful", "hallucinated")
-CAPTION_TOKENS = 80
 
 
 def measure(
@@ -206,17 +206,7 @@ def plane(*groups: Tensor) -> list[Tensor]:
 
 def captions(lvlm: LVLM, pairs: list[Pair], method) -> list[chair.ChairRow]:
     """CHAIR's counts of a greedy detailed description of every photo, by the objects that the pairs name."""
-    from halluapp.decoding import engine
-    from halluapp.decoding.events import Decoded
-    from halluapp.decoding.plan import Sampling
-
-    texts = [""] * len(pairs)
-    for first in range(0, len(pairs), AT_ONCE):
-        part = pairs[first : first + AT_ONCE]
-        jobs = [engine.Job(lvlm.look(pair.open()), "Describe this image in detail.", [method]) for pair in part]
-        for index, event in engine.decode_many(lvlm, jobs, Sampling(CAPTION_TOKENS)):
-            if isinstance(event, Decoded):
-                texts[first + index] = event.text
+    texts = describe(lvlm, [pair.open for pair in pairs], "Describe this image in detail.", method)
     mentions = [chair.object_mentions(text, "wide") for text in texts]
     truth = [set(pair.objects or ()) for pair in pairs]
     return chair.chair_rows(mentions, truth, [chair.count_words(text) for text in texts], "wide")
