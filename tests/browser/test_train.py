@@ -89,10 +89,22 @@ class Tab(Visit):
 
 
 @pytest.fixture
-def tab(browser, served):
-    made = Tab(browser, served)
-    yield made
-    made.page.close()
+def opened(browser, served):
+    """Opens the tab: what lies in the folder of runs by then is on the page. Closes it after the test."""
+    made = []
+
+    def open_tab(**options) -> Tab:
+        made.append(Tab(browser, served, **options))
+        return made[-1]
+
+    yield open_tab
+    for tab in made:
+        tab.page.close()
+
+
+@pytest.fixture
+def tab(opened):
+    return opened()
 
 
 def written(root, pairs, name: str, state: str = "finished", text: str = "A photo.", error: str = "") -> runs.Run:
@@ -108,8 +120,7 @@ def written(root, pairs, name: str, state: str = "finished", text: str = "A phot
 
 @pytest.mark.slow
 @pytest.mark.browser
-def test_a_run_is_watched_reloaded_killed_resumed_stopped_and_compared(browser, served, root, pairs, tmp_path):
-    tab = Tab(browser, served)
+def test_a_run_is_watched_reloaded_killed_resumed_stopped_and_compared(tab, root, pairs, tmp_path):
     tab.use_pairs(pairs)
     for name, value in (("steps", 400), ("batch", 2)):
         tab.type(f"chip-{name}", value)
@@ -144,7 +155,6 @@ def test_a_run_is_watched_reloaded_killed_resumed_stopped_and_compared(browser, 
     )
     _ask(tab, tmp_path)
     assert tab.errors == [] and tab.outside == []
-    tab.page.close()
 
 
 def _ask(tab: Tab, tmp_path) -> None:
@@ -152,10 +162,10 @@ def _ask(tab: Tab, tmp_path) -> None:
     scenes.render("park")[0].save(tmp_path / "park.png")
     tab.page.get_by_role("tab", name="Compare").click()
     tab.upload(tmp_path / "park.png")
-    tab.ask("Describe this image.")
+    tab.ask("Is there a dog in the image?")  # a short answer
     tab.run()
     panel = tab.page.locator('.panel[data-method="adapter:mine"]')
-    assert panel.locator("h3").text_content().endswith("mine") and len(panel.locator(".text").text_content()) > 10
+    assert panel.locator("h3").text_content().endswith("mine") and panel.locator(".text").text_content()
     assert tab.states()[-1].startswith("done") and len(tab.texts()) == 6
 
 
@@ -183,12 +193,11 @@ def test_bad_pairs_are_one_sentence_that_names_the_line_and_nothing_typed_is_los
 
 
 @pytest.mark.browser
-def test_names_captions_and_logs_stay_text(tab, root, pairs):
+def test_names_captions_and_logs_stay_text(opened, root, pairs):
     run = written(root, pairs, EVIL, "failed", f"A {EVIL} photo.", f"The run ended: {EVIL}.")
     (run.folder / "log.txt").write_text(EVIL + "\n")
     try:
-        tab.page.reload()
-        tab.open()
+        tab = opened()
         tab.choose(EVIL)
         for part, selector in (("name", ".name"), ("error", ".error"), ("caption", ".samples"), ("log", ".log pre")):
             assert EVIL in tab.page.locator(f"#train-board {selector}").text_content(), part
@@ -205,11 +214,10 @@ def test_names_captions_and_logs_stay_text(tab, root, pairs):
 
 
 @pytest.mark.browser
-def test_runs_are_overlaid_renamed_and_deleted_after_a_question_that_names_them(tab, root, pairs):
+def test_runs_are_overlaid_renamed_and_deleted_after_a_question_that_names_them(opened, root, pairs):
     for name in ("first", "second"):
         written(root, pairs, name)
-    tab.page.reload()
-    tab.open()
+    tab = opened()
     tab.choose("first")
     tab.page.get_by_label("Plot second too").check()
     tab.page.wait_for_selector(".curves .key >> text=second")
@@ -233,7 +241,7 @@ def test_runs_are_overlaid_renamed_and_deleted_after_a_question_that_names_them(
 
 
 @pytest.mark.browser
-def test_a_measured_run_shows_its_table_and_its_map(tab, root, pairs):
+def test_a_measured_run_shows_its_table_and_its_map(opened, root, pairs):
     run = written(root, pairs, "measured")
     cells = {"margin": [1.0, 0.5, 1.5], "distance": [0.8, 0.7, 0.9], "separability": [0.5, 0.4, 0.6]}
     points = {"photo": [[0, 0], [1, 1]], "truthful": [[0, 1], [1, 2]], "hallucinated": [[2, 0], [3, 1]]}
@@ -241,15 +249,14 @@ def test_a_measured_run_shows_its_table_and_its_map(tab, root, pairs):
         "before": cells, "after": cells, "difference": {**cells, "margin": [0.2, 0.1, 0.3]},
         "map": {"before": points, "after": points},
     }))  # fmt: skip
-    tab.page.reload()
-    tab.open()
+    tab = opened()
     tab.choose("measured")
     tab.page.wait_for_selector("#train-board .map:visible")
     assert tab.page.locator("#train-board .map .pair .mark").count() == 12
     assert "0.800 → 0.800" in tab.page.inner_text("#train-board .numbers")
     table = tab.page.inner_text("#train-board .measured")
     assert "0.200 better" in table and "0.500 to 1.500" in table
-    assert "6 of" not in (tab.page.locator(".map .pair svg").first.get_attribute("aria-label") or "")
+    assert "2 photos" in tab.page.locator(".map .pair svg").first.get_attribute("aria-label")
 
 
 @pytest.mark.browser
@@ -280,10 +287,9 @@ def test_presets_command_and_settings_files(tab, tmp_path):
 
 
 @pytest.mark.browser
-def test_phone_width_has_no_sideways_scrolling_and_notices_in_sight(browser, served, root, pairs):
-    if not (root / "phone").exists():
-        written(root, pairs, "phone", text="A long caption " * 20)
-    tab = Tab(browser, served, width=390, dark=True)
+def test_phone_width_has_no_sideways_scrolling_and_notices_in_sight(opened, root, pairs):
+    written(root, pairs, "phone", text="A long caption " * 20)
+    tab = opened(width=390, dark=True)
     tab.choose("phone")
     for title in ("More settings of the run", "Presets and ablations", "Load an adapter made elsewhere"):
         tab.fold(title)
@@ -292,4 +298,3 @@ def test_phone_width_has_no_sideways_scrolling_and_notices_in_sight(browser, ser
     tab.said("in order")
     box = tab.page.locator("#train-notice .notice").bounding_box()
     assert 0 <= box["y"] and box["y"] + box["height"] <= 900
-    tab.page.close()

@@ -244,7 +244,7 @@ function drawMap() {
   const mark = (name, at) => shape("path", { class: "mark " + name, d: MARKS[name][2], transform: "translate(" + at.map((one) => one.toFixed(1)).join(" ") + ")", style: "--mark: " + colour(MARKS[name][1]) });
   find(".map .pair").replaceChildren(...["before", "after"].map((side) => {
     const figure = make("figure"), svg = shape("svg", { viewBox: "0 0 " + size + " " + size, role: "img" });
-    svg.setAttribute("aria-label", "Representations " + side + " the run: " + Object.entries(map[side]).map(([name, points]) => points.length + " of " + MARKS[name][0] + "s").join(", "));
+    svg.setAttribute("aria-label", "Representations " + side + " the run: " + Object.entries(map[side]).map(([name, points]) => points.length + " " + MARKS[name][0] + (points.length === 1 ? "" : "s")).join(", "));
     for (const name of Object.keys(MARKS)) svg.append(...map[side][name].map((point) => mark(name, place(point))));
     figure.append(make("figcaption", "", side === "before" ? "Before" : "After"), svg);
     return figure;
