@@ -6,6 +6,7 @@ import argparse
 import json
 import sys
 from dataclasses import fields
+from functools import partial
 from pathlib import Path
 
 from halluapp.errors import InputError
@@ -52,6 +53,15 @@ def add(command: argparse.ArgumentParser) -> None:
         if name == "measure":
             part.add_argument("--data", default="", help="other pairs than those that the run held out")
             part.add_argument("--photos", type=int, default=100, help="how many photos are captioned")
+    plan = parts.add_parser("plan", help="GPU memory of a CHiP step, by part, from a model's configuration alone")
+    plan.set_defaults(train=_plan)
+    plan.add_argument("--model", default="random:llava-1.5-7b", help="random:NAME, a folder or a hub id (its config)")
+    plan.add_argument("--quantization", choices=("nf4", "none"), default="nf4")
+    plan.add_argument("--prefix", type=int, default=640, help="tokens of photo and question")
+    plan.add_argument("--answer", type=int, default=120, help="tokens of an answer")
+    plan.add_argument("--memory", type=float, default=16.0, metavar="GB", help="how much there is")
+    for item in fields(recipes.ChipRecipe):
+        _add_setting(plan, item)
     bench = parts.add_parser("bench", help="CHiP's packed step against six separate forwards: same loss, and the ratio")
     bench.set_defaults(train=_bench)
     bench.add_argument("--data", required=True)
@@ -94,14 +104,18 @@ def _load(settings: Settings):
     return catalog.load(settings.model, settings.quantization, settings.device, settings.assets)[0]
 
 
+def _chosen(options) -> dict:
+    """The settings that were given as flags."""
+    return {name.removeprefix("setting_"): value for name, value in vars(options).items()
+            if name.startswith("setting_") and value is not None}  # fmt: skip
+
+
 def _run(options) -> int:
     from halluapp.training import runs
     from halluapp.training.data import read_pairs
 
     settings = _settings(options)
-    values = {name.removeprefix("setting_"): value for name, value in vars(options).items()
-              if name.startswith("setting_") and value is not None}  # fmt: skip
-    recipe = recipes.create(options.what, **values)
+    recipe = recipes.create(options.what, **_chosen(options))
     if options.resume:
         config = runs.Run(options.out).config()  # everything but the kind comes from the folder
         settings = Settings.from_environment()
@@ -196,6 +210,28 @@ def _list(options) -> int:
         status = run.status()
         print(f"{run.name:<24}{run.config().kind:<8}{status['state']:<12}{status['step']}/{status['steps']}  "
               f"{status['error']}".rstrip())  # fmt: skip
+    return 0
+
+
+def _plan(options) -> int:
+    from dataclasses import replace
+
+    from halluapp.lvlm import loading, random_weights
+    from halluapp.training import memory_plan
+
+    if options.model.startswith(random_weights.PREFIX):
+        config = random_weights.configuration(options.model.removeprefix(random_weights.PREFIX))
+    else:
+        config = loading.configuration(options.model)
+    recipe = recipes.create("chip", **_chosen(options))
+    whole = partial(memory_plan.plan, config, prefix=options.prefix, answer=options.answer,
+                    quantization=options.quantization)  # fmt: skip
+    print(whole(recipe).table())
+    fitting = [
+        size for size in (1, 2, 4, 8, 16, 32) if whole(replace(recipe, batch=size)).total <= options.memory * 1e9
+    ]
+    print(f"largest batch (a power of two) in {options.memory:g} GB: {fitting[-1] if fitting else 'none'}"
+          + ("" if recipe.checkpointing else "; try --checkpointing true"))  # fmt: skip
     return 0
 
 

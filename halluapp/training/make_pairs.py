@@ -28,14 +28,21 @@ BRIEF = "Describe this image."
 
 @dataclass
 class PairSet:
-    """Photos (JPEG by file name), rows of pairs, and what describes a photo exactly (only drawn scenes have that)."""
+    """Photos (JPEG by file name) and rows of pairs, on the way to a folder.
+
+    exact: by file name what describes a photo exactly (drawn scenes have that). unsure: objects that a detector found
+    but no person named, so that naming them is neither right nor wrong.
+    """
 
     photos: dict[str, bytes] = field(default_factory=dict)
     rows: list[dict[str, Any]] = field(default_factory=list)
     exact: dict[str, str] = field(default_factory=dict)
+    unsure: dict[str, list[str]] = field(default_factory=dict)
 
     def __add__(self, other: PairSet) -> PairSet:
-        return PairSet(self.photos | other.photos, self.rows + other.rows, self.exact | other.exact)
+        return PairSet(
+            self.photos | other.photos, self.rows + other.rows, self.exact | other.exact, self.unsure | other.unsure
+        )
 
     def write(self, out: Path) -> int:
         """Writes a folder that `read_pairs` reads -> number of pairs."""
@@ -56,7 +63,11 @@ class PairSet:
         from halluapp.training.own_answers import own_rows
 
         known = {row["image"]: row["objects"] for row in self.rows}
-        images = [(name, partial(read_photo, self.photos[name]), known[name]) for name in self.photos if name in known]
+        images = [
+            (name, partial(read_photo, self.photos[name]), known[name], self.unsure.get(name, ()))
+            for name in self.photos
+            if name in known
+        ]
         made = own_rows(lvlm, images, DETAIL, answers, seed, self.exact, log)
         self.rows = sorted([*self.rows, *made], key=lambda row: row["image"])
         return len(made)
@@ -155,6 +166,7 @@ def photo_pairs(source: str | Path, limit: int = 0, seed: int = 0, longest: int 
                                   "kind": lie.kind, "objects": present})  # fmt: skip
         made.rows += [{"image": name, **row} for row in _presence(present, companions, rng)]
         made.photos[name] = _smaller(sample.jpeg, longest)
+        made.unsure[name] = sorted({found[0] for found in sample.record.get("detections", [])} - set(present))
     return made
 
 

@@ -6,10 +6,12 @@ another model: both answers are the model's own, so a run learns what is true of
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from difflib import SequenceMatcher
 from typing import Any
 
 from halluapp.evaluation import chair
+from halluapp.grounding import vocabulary
 from halluapp.lvlm.base import LVLM
 from halluapp.methods.baseline import Baseline
 
@@ -38,20 +40,28 @@ def describe(
     return texts
 
 
-def score(answer: str, present: Sequence[str]) -> int:
-    """Distinct objects that an answer rightly names, minus its wrong mentions."""
-    row = chair.chair_row(chair.object_mentions(answer, "wide"), set(present), exact=False)
+def score(answer: str, present: Iterable[str], unsure: Iterable[str] = ()) -> int:
+    """Distinct objects that an answer rightly names, minus its wrong mentions. unsure: neither right nor wrong."""
+    said = [name for name in chair.object_mentions(answer, "wide") if not _is_one_of(name, unsure)]
+    row = chair.chair_row(said, set(present), exact=False)
     return row.correct - row.hallucinated
 
 
-def best_and_worst(answers: Sequence[str], present: Sequence[str]) -> tuple[str, str] | None:
-    """The two answers of about the same length that differ most in score; None if none differ.
+def _is_one_of(name: str, others: Iterable[str]) -> bool:
+    return any(vocabulary.same_or_kind(name, other) for other in others)
 
-    Of the same length, or a run would learn to say less or more instead of what is true.
+
+def best_and_worst(
+    answers: Sequence[str], present: Iterable[str], unsure: Iterable[str] = ()
+) -> tuple[str, str] | None:
+    """Of two answers the truer and the less true one, where the gap in score times their likeness is largest.
+
+    Both have about the same length, or a run would learn to say less or more instead of what is true. Alike, because
+    what differs is what is learned: with other words for the same it would be style. None if all are equally true.
     """
-    scored = [(score(text, present), chair.count_words(text), text) for text in dict.fromkeys(answers)]
+    scored = [(score(text, present, unsure), chair.count_words(text), text) for text in dict.fromkeys(answers)]
     found = [
-        (good - bad, right, wrong)
+        ((good - bad) * SequenceMatcher(None, right.split(), wrong.split(), autojunk=False).ratio(), right, wrong)
         for good, long, right in scored
         for bad, other, wrong in scored
         if good > bad and min(long, other) >= ALIKE * max(long, other)
@@ -61,7 +71,7 @@ def best_and_worst(answers: Sequence[str], present: Sequence[str]) -> tuple[str,
 
 def own_rows(
     lvlm: LVLM,
-    photos: Sequence[tuple[str, Callable, Sequence[str]]],
+    photos: Sequence[tuple[str, Callable, Sequence[str], Sequence[str]]],
     question: str,
     answers: int,
     seed: int = 0,
@@ -70,17 +80,17 @@ def own_rows(
 ) -> list[dict[str, Any]]:
     """Rows of pairs, at most one a photo.
 
-    photos: (file name, what opens the image, all objects in it). answers: how many the model gives about each, the
-    first one greedy. exact: file name -> a description that is chosen instead of an answer.
+    photos: (file name, what opens the image, all objects in it, objects that may be in it). answers: how many the model
+    gives about each, the first one greedy. exact: file name -> a description that is chosen instead of an answer.
     """
-    images = [image for _, image, _ in photos]
+    images = [image for _, image, *_ in photos]
     said: list[list[str]] = []
     for number in range(answers):
         said.append(describe(lvlm, images, question, None, TEMPERATURE if number else 0.0, seed + 1_000_003 * number))
         log(f"answer {number + 1} of {answers} about {len(images)} photos")
     made = []
-    for (name, _, present), own in zip(photos, zip(*said, strict=True), strict=True):
-        pair = best_and_worst(own, present)
+    for (name, _, present, unsure), own in zip(photos, zip(*said, strict=True), strict=True):
+        pair = best_and_worst(own, present, unsure)
         if name in (exact or {}):
             worst = min(own, key=lambda text: score(text, present))
             pair = (exact[name], worst) if worst and worst != exact[name] else None

@@ -19,12 +19,15 @@ def test_score_is_distinct_right_objects_minus_wrong_mentions():
     assert score("A dog, a cat and another cat.", there) == -1
     assert score("Something.", there) == 0
     assert score("A puppy.", ["dog"]) == 1
+    assert score("A dog and two cats.", ["dog"], unsure=["cat"]) == 1, "a detector saw a cat that nobody named"
 
 
 def test_the_pair_differs_most_in_truth_and_little_in_length():
     there = ["dog", "bench"]
     best, worst, short = "A dog and a bench.", "A cat and a horse.", "A cow."
     assert best_and_worst([best, "A dog and a horse.", worst, short], there) == (best, worst)
+    alike = "A dog and a horse are on the grass.", "A dog and a bench are on the grass."
+    assert best_and_worst([*alike, "There is grass, then a horse, then nothing."], there) == alike[::-1]
     assert best_and_worst([best, short], there) is None, "a run would learn to say more"
     assert best_and_worst([best, best], there) is None
     assert best_and_worst(["A dog or a horse.", "A dog or a car."], there) is None, "equally true"
@@ -32,13 +35,13 @@ def test_the_pair_differs_most_in_truth_and_little_in_length():
 
 def test_answers_are_seeded_and_the_exact_description_is_chosen():
     model = lvlm("llava", "none")
-    images = [(f"{number}.jpg", partial(photo, number), ["dog"]) for number in range(3)]
-    describe = partial(own_answers.describe, model, [image for _, image, _ in images], "Describe this image.")
+    images = [(f"{number}.jpg", partial(photo, number), ["dog"], []) for number in range(3)]
+    describe = partial(own_answers.describe, model, [image for _, image, *_ in images], "Describe this image.")
     assert describe(temperature=2.0, seed=1) == describe(temperature=2.0, seed=1) != describe(temperature=2.0, seed=2)
-    exact = {name: "The image shows a dog." for name, _, _ in images}
+    exact = {name: "The image shows a dog." for name, *_ in images}
     rows = own_answers.own_rows(model, images, "Describe this image.", 2, exact=exact)
     greedy = describe()
-    assert [row["image"] for row in rows] == [name for name, _, _ in images if greedy[int(name[0])]]
+    assert [row["image"] for row in rows] == [name for name, *_ in images if greedy[int(name[0])]]
     for row in rows:
         assert row["chosen"] == exact[row["image"]] != row["rejected"] and row["kind"] == "own"
     assert rows == own_answers.own_rows(model, images, "Describe this image.", 2, exact=exact)
