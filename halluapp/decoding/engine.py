@@ -144,8 +144,7 @@ def _decode_group(
                 yield stream.job, Finished(stream.method.name, "stopped", time.perf_counter() - started, stream.passes)
             return
         live, fed = going, _regroup(batch, going)
-        with recorded(lvlm, _depths(live)) as hidden:
-            logits = batch.step(lvlm, torch.tensor(fed, device=logits.device))
+        logits, hidden = batch.step(lvlm, torch.tensor(fed, device=logits.device), _depths(live))
         _hand_out(live, [stream.rows[0] for stream in live], read_out(lvlm, hidden))
 
 
