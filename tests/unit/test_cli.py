@@ -43,8 +43,18 @@ def test_bad_input_is_one_line_and_exit_code_two(arguments, capsys):
 
 def test_methods_and_parameters_from_the_command_line():
     options = cli._parser().parse_args(
-        ["compare", "x.jpg", "--prompt", "p", "--methods", "vdd, baseline", "--set", "vdd.alpha=0.5",
-         "--set", "vdd.reference=both"]  # fmt: skip
+        [
+            "compare",
+            "x.jpg",
+            "--prompt",
+            "p",
+            "--methods",
+            "vdd, baseline",
+            "--set",
+            "vdd.alpha=0.5",
+            "--set",
+            "vdd.reference=both",
+        ]  # fmt: skip
     )
     vdd, baseline = cli._methods(options)
     assert (vdd.name, vdd.alpha, vdd.reference, baseline.name) == ("vdd", 0.5, "both", "baseline")

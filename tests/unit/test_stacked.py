@@ -144,8 +144,18 @@ def test_missing_weights_of_a_part_are_the_panels_error(monkeypatch) -> None:
 
 def test_stacks_on_the_command_line() -> None:
     options = cli._parser().parse_args(
-        ["compare", "x.jpg", "--prompt", "p", "--methods", "baseline, nullu + vdd", "--set", "nullu+vdd.alpha=0.5",
-         "--set", "nullu+vdd.nullu.rank=2"]  # fmt: skip
+        [
+            "compare",
+            "x.jpg",
+            "--prompt",
+            "p",
+            "--methods",
+            "baseline, nullu + vdd",
+            "--set",
+            "nullu+vdd.alpha=0.5",
+            "--set",
+            "nullu+vdd.nullu.rank=2",
+        ]  # fmt: skip
     )
     baseline, stack = cli._methods(options)
     assert baseline.name == "baseline" and stack.parts == (Nullu(rank=2), VDD(alpha=0.5))
