@@ -305,7 +305,7 @@ def test_smaller_groups_when_memory_is_short(rows, after) -> None:
 
 
 class Again:
-    """In place of `graphs` where there is no GPU: a recording is the step itself, taken again. Tools of MeasuredRows."""
+    """In place of `graphs` where there is no GPU: a recording is the step itself, taken again."""
 
     replay_milliseconds = 1.0
 
