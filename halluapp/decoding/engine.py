@@ -245,8 +245,8 @@ def _trace(lvlm, chosen: int, combined, log_p: Tensor, sampling: Sampling) -> To
 def _regroup(batch, going: list[_Stream]) -> list[int]:
     """Leaves the batch with one row for each prefix and text so far -> the token that each row is fed next.
 
-    batch: what `fast.chosen` gave. Rows of streams that have ended go; a row that several streams shared is copied where
-    their last tokens differ.
+    batch: what `fast.chosen` gave. Rows of streams that have ended go; a row that several shared is copied where their
+    last tokens differ.
     """
     places: dict[tuple, int] = {}
     sources, fed = [], []

@@ -19,8 +19,8 @@ from halluapp.decoding.batch import RowBatch
 from halluapp.decoding.fixed import FixedRows, Made
 from halluapp.lvlm.base import LVLM
 
-PATIENCE = 4  # ordinary steps of the same rows before they are recorded: recording costs about three of them
-LEAST_LEFT = 8  # tokens still to come that make it worth while
+PATIENCE = 4  # ordinary steps of the same rows before they are recorded: recording costs about four of them
+LEAST_LEFT = 16  # tokens still to come that make it worth while
 ROUNDS = 3  # replays that are timed
 CHECKS = 3  # further steps, with other tokens and positions, that are taken both ways
 # Largest difference of two logits, as a share of the largest logit: kernels sum in other orders.

@@ -383,7 +383,7 @@ class Slow(Again):
 def measured(monkeypatch):
     """Decodes with MeasuredRows and given tools, as on CUDA."""
 
-    def decode(model, tools, names, mode: str = "auto", tokens: int = 30, **sampling):
+    def decode(model, tools, names, mode: str = "auto", tokens: int = 40, **sampling):
         def chosen(lvlm, batch, new_tokens):
             length = batch.mask.shape[1] + new_tokens
             return MeasuredRows(lvlm, batch, length, new_tokens, tools)
@@ -401,13 +401,13 @@ def measured(monkeypatch):
 def test_replayed_steps_give_the_same_answers(kind, quantization, measured, monkeypatch) -> None:
     """Recorded anew when rows part or end; once they are left alone, most steps are replayed."""
     model, names = model_of(kind, quantization), [*defaults(), "pai", "dola", "nullu+vdd"]
-    free = answers(model, "off", names, max_new_tokens=30, ignore_end=True)
+    free = answers(model, "off", names, max_new_tokens=40, ignore_end=True)
     made, verdicts = measured(model, tools := Again(), names)
     assert_same(made, free)
     assert tools.recorded and tools.replayed > fast.ROUNDS + fast.CHECKS
     assert verdicts and all(verdict.replay and "1.00 ms" in verdict.why for verdict in verdicts.values())
     monkeypatch.setattr(type(model), "end_tokens", staggered(free))
-    plain = answers(model, "off", names, max_new_tokens=30)
+    plain = answers(model, "off", names, max_new_tokens=40)
     assert_same(measured(model, Again(), names, ignore_end=False)[0], plain)
     assert hooks(model) == 0 and caches() == 0
 
@@ -425,7 +425,7 @@ def test_replayed_steps_give_the_same_answers(kind, quantization, measured, monk
 )
 def test_a_recording_that_fails_breaks_no_answer(tools, everywhere, words, measured, caplog) -> None:
     model = model_of("llava", "none")
-    plain = answers(model, "off", defaults(), max_new_tokens=30, ignore_end=True)
+    plain = answers(model, "off", defaults(), max_new_tokens=40, ignore_end=True)
     made, verdicts = measured(model, tools(), defaults())
     assert_same(made, plain)
     refused = {rows: verdict for rows, verdict in verdicts.items() if not verdict.replay}
@@ -438,7 +438,7 @@ def test_a_recording_that_fails_breaks_no_answer(tools, everywhere, words, measu
 def test_a_slow_recording_is_not_used(measured, caplog) -> None:
     model, tools = model_of("llava", "none"), Slow()
     made, verdicts = measured(model, tools, ["baseline", "nullu"])
-    assert_same(made, answers(model, "off", ["baseline", "nullu"], max_new_tokens=30, ignore_end=True))
+    assert_same(made, answers(model, "off", ["baseline", "nullu"], max_new_tokens=40, ignore_end=True))
     assert verdicts == {2: Verdict(False, "an ordinary step takes 2.00 ms, a replayed one 3.00 ms")}
     assert tools.recorded == 1 and not caplog.records
     forced = Slow()
