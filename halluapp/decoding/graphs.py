@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 
@@ -11,6 +12,7 @@ from halluapp.decoding.fixed import Made
 
 # PyTorch's own check at every replay that no tensor which the graph reads was freed. Costs seconds a recording: tests.
 CHECK_INPUTS = False
+_one_at_a_time = threading.Lock()  # a process records one graph at a time, of whatever model
 
 
 class Recording:
@@ -24,7 +26,7 @@ class Recording:
         here, side = torch.cuda.current_stream(), torch.cuda.Stream()
         self._graph = torch.cuda.CUDAGraph()
         checks = {"check_input_liveness": True} if CHECK_INPUTS else {}
-        with ready() as (forward, kept):
+        with _one_at_a_time, ready() as (forward, kept):
             side.wait_stream(here)
             with torch.cuda.stream(side):
                 forward()  # libraries set themselves up at their first call on a stream, which cannot be recorded

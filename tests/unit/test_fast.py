@@ -28,6 +28,7 @@ from halluapp.decoding.plan import Sampling, plan
 from halluapp.decoding.views import Views
 from halluapp.errors import InputError
 from halluapp.lvlm import catalog
+from halluapp.lvlm.quantize import quantized_linears
 from halluapp.methods import METHODS, create, defaults
 from halluapp.settings import Settings
 
@@ -181,7 +182,6 @@ class Waits(TorchDispatchMode):
 
     def freed(self) -> int:
         """How much of what was read is gone by now."""
-        gc.collect()
         return sum(storage() is None for storage in self.read.values())
 
 
@@ -198,8 +198,10 @@ def test_a_step_never_waits_for_a_value(kind) -> None:
         _, places = forward()
     assert waits.found == [] and set(places) == {(0, 0), (0, 1), (len(fixed.interventions) - 1, 2)}
     del forward, places
+    gc.collect()
     assert len(waits.read) > 20 and waits.freed() == 0
     del hooks_held
+    gc.collect()
     assert waits.freed() >= tiny.LAYERS  # the hooks' own tensors: so a recording keeps the hooks
     with Waits() as waits:  # and it would be seen
         torch.tensor([1.0, 2.0])[torch.tensor([True, False])].max().item()
@@ -325,10 +327,16 @@ class Again:
 
 
 class _Recorded:
+    """Keeps what `graphs.Recording` keeps, and fails where a graph would read memory that was given back."""
+
     def __init__(self, ready, tools):
         self.ready, self.tools = ready, tools
+        with ready() as (forward, self.kept), Waits() as self.waits:
+            forward()
 
     def replay(self):
+        if self.waits.freed() or self.waits.found:
+            raise RuntimeError("the recording reads what was freed, or waits")
         self.tools.replayed += 1
         return self.tools.replay(self.ready)
 
@@ -445,7 +453,7 @@ def test_a_slow_recording_is_not_used(measured, caplog) -> None:
     assert measured(model, forced, ["baseline", "nullu"], mode="on")[1][2].replay and forced.replayed > fast.ROUNDS
 
 
-def test_a_verdict_holds_for_the_next_request(measured) -> None:
+def test_which_rows_go_on_and_that_a_verdict_holds(measured) -> None:
     model, tools = model_of("llava", "none"), Again()
     with set_to(model, "auto"):
         rows = MeasuredRows(model, _begun(model, ["baseline"]), 100, 40, tools)
@@ -453,7 +461,15 @@ def test_a_verdict_holds_for_the_next_request(measured) -> None:
         for _ in range(2 * fast.PATIENCE):
             with torch.no_grad():
                 rows.step(model, torch.tensor([5]), {})
-    assert tools.recorded == 0
+        assert tools.recorded == 0 and type(rows.rows) is RowBatch
+        model.verdicts = {}
+        for kept, kind in ((Slow(), RowBatch), (Again(), FixedRows)):
+            rows = MeasuredRows(model, _begun(model, ["baseline"]), 100, 40, kept)
+            for _ in range(fast.PATIENCE + 1):
+                with torch.no_grad():
+                    rows.step(model, torch.tensor([5]), {})
+            assert kept.recorded == 1 and type(rows.rows) is kind
+            model.verdicts = {}
     short = Again()
     measured(model, short, ["baseline"], tokens=fast.PATIENCE + fast.LEAST_LEFT - 2)
     assert short.recorded == 0  # too few tokens left
@@ -492,11 +508,14 @@ def test_the_setting_reaches_the_model() -> None:
 @pytest.mark.parametrize("kind", [*tiny.KINDS, *tiny_families.KINDS])
 @pytest.mark.parametrize("quantization", ["none", "nf4"])
 def test_replayed_steps_on_a_gpu(kind, quantization, tmp_path, monkeypatch) -> None:
-    """Float32, so that tokens must be equal; PyTorch watches that no input of a recording is freed."""
+    """In float32, so that tokens must be equal; PyTorch watches that no input of a recording is freed."""
     monkeypatch.setattr(graphs, "CHECK_INPUTS", True)
     source = (tiny if kind in tiny.KINDS else tiny_families).folder(kind)
     model, _ = catalog.load(str(source), quantization, "cuda", tmp_path)
-    model.model.float()
+    for part in (model.model, *model.projectors.values()):
+        torch.nn.Module.float(part)  # transformers' own refuses a quantized model, whose dense parts are meant
+    for layer in quantized_linears(model.model).values():
+        layer.compute_dtype = torch.float32
     names = [*defaults(), "pai", "dola", "nullu+vdd"]
     plain = answers(model, "off", names, max_new_tokens=40, ignore_end=True)
     with set_to(model, "on"):
