@@ -107,6 +107,10 @@ def _add_methods(command: argparse.ArgumentParser) -> None:
         help="names separated by commas, nullu+vdd for a stacked panel (default: the five panels of the page)",
     )
     command.add_argument("--set", action="append", default=[], metavar="METHOD.PARAMETER=VALUE", dest="assignments")
+    command.add_argument(
+        "--adapter", action="append", default=[], type=Path, metavar="FOLDER",
+        help="a training run, or a peft adapter, as the further method adapter:FOLDERNAME; may be repeated",
+    )  # fmt: skip
 
 
 def _settings(options) -> Settings:
@@ -119,7 +123,26 @@ def _methods(options) -> list:
     """Method objects from --methods and --set."""
     from halluapp.methods import assignments
 
-    return assignments.methods(assignments.names_from(options.methods), assignments.parse(options.assignments))
+    adapters = [f"adapter:{_adapter_name(folder)}" for folder in options.adapter]
+    names = assignments.names_from(options.methods, adapters)
+    return assignments.methods(names, assignments.parse(options.assignments))
+
+
+def _adapter_name(folder: Path) -> str:
+    folder = folder.resolve()
+    return folder.parent.name if folder.name == "adapter" else folder.name
+
+
+def _load(options):
+    """The model with the adapters of --adapter."""
+    from halluapp import comparison
+    from halluapp.lvlm import adapters
+
+    loaded = comparison.load(_settings(options))
+    for folder in options.adapter:
+        name, inner = _adapter_name(folder), folder / "adapter"
+        loaded.lvlm.adapters[name] = adapters.load(loaded.lvlm, inner if inner.is_dir() else folder, name)
+    return loaded
 
 
 def _write(result: dict, path: Path | None) -> None:
@@ -136,7 +159,7 @@ def _compare(options) -> int:
         options.photo, options.prompt, _methods(options), options.max_new_tokens, options.temperature, options.top_p,
         options.top_k, options.seed, repetition_penalty=options.repetition_penalty, stop=options.stop,
     )  # fmt: skip
-    loaded = comparison.load(_settings(options))
+    loaded = _load(options)
     if loaded.notice:
         print(loaded.notice, file=sys.stderr)
     for event in comparison.stream(request, loaded):
@@ -174,7 +197,6 @@ def _print_panel(panel: dict) -> None:
 
 
 def _evaluate(options) -> int:
-    from halluapp import comparison
     from halluapp.evaluation import harness
 
     if not options.data.exists():  # before a model is loaded for nothing
@@ -185,7 +207,7 @@ def _evaluate(options) -> int:
         _methods(options),
         limit=options.limit,
         seed=options.seed,
-        loaded=comparison.load(_settings(options)),
+        loaded=_load(options),
         log=lambda line: print(line, file=sys.stderr, flush=True),
     )
     print(harness.table(result))

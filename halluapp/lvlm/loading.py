@@ -43,6 +43,19 @@ def load_checkpoint(source: str | Path, name: str, quantization: str, device: st
         ) from error
 
 
+def configuration(source: str | Path):
+    """The config.json of a folder or hub id, without weights. Raises InputError."""
+    from transformers import AutoConfig
+
+    try:
+        return AutoConfig.from_pretrained(source)
+    except (OSError, ValueError, KeyError) as error:
+        raise InputError(
+            f"The configuration of {source} could not be read ({_reason(error)}); check the name or folder, and the "
+            "network."
+        ) from error
+
+
 def _reason(error: Exception) -> str:
     """A few words; of transformers' advice only the beginning, without addresses."""
     text = " ".join(str(error).split())

@@ -122,13 +122,19 @@ BLUEPRINTS = {
 }
 
 
+def configuration(name: str, image: int = 32000):
+    """The configuration of a random model, by the name after "random:"; image: token id. Raises InputError."""
+    if name not in BLUEPRINTS:
+        raise InputError(f"There is no random model {name!r}; known are {', '.join(BLUEPRINTS)}.")
+    return BLUEPRINTS[name].config(image)
+
+
 def build(name: str, quantization: str, device: str, assets: Path) -> LVLM:
     """A model by the name after "random:", with a random HalluSpace and AdaVIB projector. Raises InputError."""
     import transformers
     from transformers import AutoTokenizer
 
-    if name not in BLUEPRINTS:
-        raise InputError(f"There is no random model {name!r}; known are {', '.join(BLUEPRINTS)}.")
+    configuration(name)  # refuses unknown names
     plan = BLUEPRINTS[name]
     module, ours, theirs = FAMILIES[plan.family]
     family, architecture = getattr(import_module(f"halluapp.lvlm.{module}"), ours), getattr(transformers, theirs)

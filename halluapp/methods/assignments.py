@@ -13,10 +13,10 @@ from halluapp.methods.base import Method
 FORM = 'Parameters are an object like {"vdd": {"alpha": 0.5}} or a list of METHOD.PARAMETER=VALUE'
 
 
-def names_from(text: str | None) -> list[str]:
-    """Method names separated by commas; the default panels for an empty text."""
+def names_from(text: str | None, further: Sequence[str] = ()) -> list[str]:
+    """Method names separated by commas; for an empty text the default panels and these further ones."""
     names = [name.replace(" ", "") for name in (text or "").split(",")]
-    return [name for name in names if name] or defaults()
+    return [name for name in names if name] or [*defaults(), *further]
 
 
 def parse(items: Sequence[str]) -> dict[str, dict[str, Any]]:

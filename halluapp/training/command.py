@@ -6,6 +6,7 @@ import argparse
 import json
 import sys
 from dataclasses import fields
+from functools import partial
 from pathlib import Path
 
 from halluapp.errors import InputError
@@ -23,17 +24,23 @@ def add(command: argparse.ArgumentParser) -> None:
         part.add_argument("--out", type=Path, required=True, help="folder of the run")
         part.add_argument("--resume", action="store_true", help="go on with the run in OUT")
         part.add_argument("--wait", action="store_true", help="wait while another run trains")
+        part.add_argument("--launched", action="store_true", help=argparse.SUPPRESS)  # by `runs.launch`, which made OUT
         part.add_argument("--photo", default="", help="photo to caption while training (default: a held-out one)")
         _add_model(part)
         for item in fields(recipe):
             _add_setting(part, item)
     pairs = parts.add_parser("pairs", help="make preference pairs of drawn scenes or of captioned photos")
     pairs.set_defaults(train=_pairs)
-    source = pairs.add_mutually_exclusive_group(required=True)
-    source.add_argument("--scenes", type=int, metavar="N", help="draw N scenes")
-    source.add_argument("--photos", type=Path, metavar="DATA", help="folder or tar of KEY.jpg + KEY.json with captions")
+    pairs.add_argument("--scenes", type=int, metavar="N", help="draw N scenes")
+    pairs.add_argument("--photos", type=Path, metavar="DATA", help="folder or tar of KEY.jpg + KEY.json with captions")
+    pairs.add_argument(
+        "--own", type=int, default=0, metavar="N",
+        help="also pairs of the truest and the least true of N answers that the model gives about each photo",
+    )  # fmt: skip
+    _add_model(pairs)
+    pairs.add_argument("--kinds", default="", help="only pairs of these kinds, as in own,presence (default: all)")
     pairs.add_argument("--out", type=Path, required=True)
-    pairs.add_argument("--limit", type=int, default=0, help="first N photos only (0: all)")
+    pairs.add_argument("--limit", type=int, default=0, help="first N photos of DATA only (0: all)")
     pairs.add_argument("--seed", type=int, default=0)
     for name, run, about in (
         ("measure", _measure, "held-out margin, retrieval and CHAIR before and after a run"),
@@ -46,6 +53,15 @@ def add(command: argparse.ArgumentParser) -> None:
         if name == "measure":
             part.add_argument("--data", default="", help="other pairs than those that the run held out")
             part.add_argument("--photos", type=int, default=100, help="how many photos are captioned")
+    plan = parts.add_parser("plan", help="GPU memory of a CHiP step, by part, from a model's configuration alone")
+    plan.set_defaults(train=_plan)
+    plan.add_argument("--model", default="random:llava-1.5-7b", help="random:NAME, a folder or a hub id (its config)")
+    plan.add_argument("--quantization", choices=("nf4", "none"), default="nf4")
+    plan.add_argument("--prefix", type=int, default=640, help="tokens of photo and question")
+    plan.add_argument("--answer", type=int, default=120, help="tokens of an answer")
+    plan.add_argument("--memory", type=float, default=16.0, metavar="GB", help="how much there is")
+    for item in fields(recipes.ChipRecipe):
+        _add_setting(plan, item)
     bench = parts.add_parser("bench", help="CHiP's packed step against six separate forwards: same loss, and the ratio")
     bench.set_defaults(train=_bench)
     bench.add_argument("--data", required=True)
@@ -88,14 +104,18 @@ def _load(settings: Settings):
     return catalog.load(settings.model, settings.quantization, settings.device, settings.assets)[0]
 
 
+def _chosen(options) -> dict:
+    """The settings that were given as flags."""
+    return {name.removeprefix("setting_"): value for name, value in vars(options).items()
+            if name.startswith("setting_") and value is not None}  # fmt: skip
+
+
 def _run(options) -> int:
     from halluapp.training import runs
     from halluapp.training.data import read_pairs
 
     settings = _settings(options)
-    values = {name.removeprefix("setting_"): value for name, value in vars(options).items()
-              if name.startswith("setting_") and value is not None}  # fmt: skip
-    recipe = recipes.create(options.what, **values)
+    recipe = recipes.create(options.what, **_chosen(options))
     if options.resume:
         config = runs.Run(options.out).config()  # everything but the kind comes from the folder
         settings = Settings.from_environment()
@@ -109,14 +129,18 @@ def _run(options) -> int:
             )
         read_pairs(options.data)  # before a folder is made and a model is loaded for nothing
     asked = runs.Config(options.what, recipe, options.data, settings.model, settings.quantization, options.photo)
-    run = runs.create(options.out, asked, options.resume)
+    # What was launched must not be created again: a stop that came while this process started would be lost.
+    run = runs.Run(options.out) if options.launched else runs.create(options.out, asked, options.resume)
     from halluapp.training import loop
 
     if not loop.World().first:  # another process of `accelerate launch`
         loop.train(run, _load(settings))
         return 0
-    with runs.alone(run, options.wait):
-        loop.train(run, _load(settings))
+    with runs.alone(run, options.wait or options.launched):
+        with loop.told(run):
+            run.write_status("preparing", run.status()["step"])
+            lvlm = _load(settings)
+        loop.train(run, lvlm)
     status = run.status()
     print(f"{status['state']} at step {status['step']} of {status['steps']}; result: {run.adapter}")
     return 0
@@ -125,10 +149,20 @@ def _run(options) -> int:
 def _pairs(options) -> int:
     from halluapp.training import make_pairs
 
+    if options.scenes is None and options.photos is None:
+        raise InputError(
+            "Say with --scenes how many scenes to draw, with --photos where captioned photos are, or both."
+        )
+    made = make_pairs.PairSet()
     if options.scenes is not None:
-        make_pairs.scene_pairs(options.scenes, options.out, options.seed)
-    else:
-        make_pairs.photo_pairs(options.photos, options.out, options.limit, options.seed)
+        made += make_pairs.scene_pairs(options.scenes, options.seed)
+    if options.photos is not None:
+        made += make_pairs.photo_pairs(options.photos, options.limit, options.seed)
+    if options.own:
+        say = lambda line: print(line, file=sys.stderr, flush=True)  # noqa: E731
+        made.add_own_answers(_load(_settings(options)), options.own, options.seed, say)
+    made.keep([kind.strip() for kind in options.kinds.split(",") if kind.strip()])
+    made.write(options.out)
     print(make_pairs.about(options.out))
     return 0
 
@@ -136,7 +170,7 @@ def _pairs(options) -> int:
 def _measure(options) -> int:
     from halluapp.lvlm import adapters
     from halluapp.methods import create
-    from halluapp.training import measure, runs
+    from halluapp.training import card, measure, runs
     from halluapp.training.adapters import write_text
     from halluapp.training.data import read_pairs, split
 
@@ -155,6 +189,7 @@ def _measure(options) -> int:
     print(measure.table(made))
     name = "measured.json" if not options.data else f"measured-{Path(options.data).stem}.json"
     write_text(run.folder / name, json.dumps(made, indent=1))
+    print(f"wrote {card.write(run)}")
     return 0
 
 
@@ -175,6 +210,28 @@ def _list(options) -> int:
         status = run.status()
         print(f"{run.name:<24}{run.config().kind:<8}{status['state']:<12}{status['step']}/{status['steps']}  "
               f"{status['error']}".rstrip())  # fmt: skip
+    return 0
+
+
+def _plan(options) -> int:
+    from dataclasses import replace
+
+    from halluapp.lvlm import loading, random_weights
+    from halluapp.training import memory_plan
+
+    if options.model.startswith(random_weights.PREFIX):
+        config = random_weights.configuration(options.model.removeprefix(random_weights.PREFIX))
+    else:
+        config = loading.configuration(options.model)
+    recipe = recipes.create("chip", **_chosen(options))
+    whole = partial(memory_plan.plan, config, prefix=options.prefix, answer=options.answer,
+                    quantization=options.quantization)  # fmt: skip
+    print(whole(recipe).table())
+    fitting = [
+        size for size in (1, 2, 4, 8, 16, 32) if whole(replace(recipe, batch=size)).total <= options.memory * 1e9
+    ]
+    print(f"largest batch (a power of two) in {options.memory:g} GB: {fitting[-1] if fitting else 'none'}"
+          + ("" if recipe.checkpointing else "; try --checkpointing true"))  # fmt: skip
     return 0
 
 

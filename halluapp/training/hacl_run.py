@@ -91,12 +91,14 @@ class Hacl(Objective):
             found = contrast(image, text, wrong, recipe.temperature, recipe.hard_negatives, queue)
             loss = loss + recipe.contrast * found.loss
             own, other = (image * text).sum(-1), (image * wrong).sum(-1)
+            nearest = (image @ torch.cat([text, wrong]).T).argmax(-1)  # among all captions of the batch, [B]
             numbers = {
                 "photo_to_text": float(found.photo_to_text.detach()),
                 "text_to_photo": float(found.text_to_photo.detach()),
                 "similarity": float(own.mean().detach()),
                 "similarity_hallucinated": float(other.mean().detach()),
                 "told_apart": float((own > other).float().mean()),
+                "retrieval": float((nearest.cpu() == torch.arange(len(rows))).float().mean()),
             }
             if torch.is_grad_enabled():
                 self.latest = (image.detach(), text.detach(), wrong.detach())

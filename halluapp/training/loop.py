@@ -9,6 +9,7 @@ import resource
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -71,22 +72,26 @@ def train(run: Run, lvlm: LVLM) -> None:
     """Trains to the last step or until asked to stop, going on where a state is. Raises InputError for every end
     that is not one of these, in a sentence that says what to change."""
     config = run.config()
-    step = 0
-    try:
-        run.write_status("preparing")
+    with told(run):
+        run.write_status("preparing", run.status()["step"])
         pairs = read_pairs(config.data)
         rows, held = split(pairs, config.recipe.held_out, config.recipe.seed)
         made = objectives()[config.kind](lvlm, config.recipe, pairs, run.folder.parent / ".cache", say)
         try:
-            for step, state in _steps(run, made, rows, held):  # noqa: B007
+            for step, state in _steps(run, made, rows, held):
                 run.write_status(state, step)
         finally:
             made.undo()
-    except InputError as error:
-        run.write_status("failed", step, str(error))
-        raise
+
+
+@contextmanager
+def told(run: Run) -> Iterator[None]:
+    """Writes whatever ends a run here into its status, in a sentence; raises InputError with it."""
+    try:
+        yield
     except Exception as error:  # a run must never end without a word: nobody may be watching
-        sentence = explain(error, config.recipe, step)
+        step = run.status()["step"]
+        sentence = str(error) if isinstance(error, InputError) else explain(error, run.config().recipe, step)
         run.write_status("failed", step, sentence)
         raise InputError(sentence) from error
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import io
 import json
 from collections import Counter
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -12,6 +13,7 @@ from typing import Any
 from halluapp import scenes, shards
 from halluapp.errors import InputError
 from halluapp.grounding import vocabulary
+from halluapp.photos import read_photo
 from halluapp.pocket.wording import article, clean_sentence, enumerate_items
 from halluapp.training.data import jpeg, write_pairs
 from halluapp.training.hallucinate import Companions, hallucinate
@@ -24,15 +26,62 @@ DETAIL = "Describe this image in detail."
 BRIEF = "Describe this image."
 
 
-def scene_pairs(count: int, out: Path, seed: int = 0, size: tuple[int, int] = SIZE) -> int:
-    """Draws `count` scenes, some without what belongs there, and writes four pairs each -> number of pairs.
+@dataclass
+class PairSet:
+    """Photos (JPEG by file name) and rows of pairs, on the way to a folder.
+
+    exact: by file name what describes a photo exactly (drawn scenes have that). unsure: objects that a detector found
+    but no person named, so that naming them is neither right nor wrong.
+    """
+
+    photos: dict[str, bytes] = field(default_factory=dict)
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    exact: dict[str, str] = field(default_factory=dict)
+    unsure: dict[str, list[str]] = field(default_factory=dict)
+
+    def __add__(self, other: PairSet) -> PairSet:
+        return PairSet(
+            self.photos | other.photos, self.rows + other.rows, self.exact | other.exact, self.unsure | other.unsure
+        )
+
+    def write(self, out: Path) -> int:
+        """Writes a folder that `read_pairs` reads -> number of pairs."""
+        write_pairs(out, self.photos, self.rows)
+        return len(self.rows)
+
+    def keep(self, kinds: list[str]) -> None:
+        """Drops the pairs of other kinds, and photos without pairs. [] keeps all. Raises InputError."""
+        there = {row["kind"] for row in self.rows}
+        if unknown := sorted(set(kinds) - there):
+            raise InputError(f"No pair is of the kind {unknown[0]}; there are {', '.join(sorted(there))}.")
+        self.rows = [row for row in self.rows if not kinds or row["kind"] in kinds]
+        used = {row["image"] for row in self.rows}
+        self.photos = {name: content for name, content in self.photos.items() if name in used}
+
+    def add_own_answers(self, lvlm, answers: int, seed: int = 0, log=lambda line: None) -> int:
+        """Adds on-policy pairs, from so many answers of the model about each photo -> their number."""
+        from halluapp.training.own_answers import own_rows
+
+        known = {row["image"]: row["objects"] for row in self.rows}
+        images = [
+            (name, partial(read_photo, self.photos[name]), known[name], self.unsure.get(name, ()))
+            for name in self.photos
+            if name in known
+        ]
+        made = own_rows(lvlm, images, DETAIL, answers, seed, self.exact, log)
+        self.rows = sorted([*self.rows, *made], key=lambda row: row["image"])
+        return len(made)
+
+
+def scene_pairs(count: int, seed: int = 0, size: tuple[int, int] = SIZE) -> PairSet:
+    """Draws `count` scenes, some without what belongs there, with four pairs each.
 
     The rejected answers name what is missing although its companions are there: the error that models make. Depends
     on count and seed alone. Raises InputError.
     """
     if not 2 <= count <= 100_000:
         raise InputError(f"The number of scenes must be from 2 to 100,000, not {count}.")
-    photos, rows = {}, []
+    made = PairSet()
     whole = {place: [item["label"] for item in scenes.render(place, (64, 48), seed)[1]] for place in scenes.PLACES}
     companions = Companions(whole.values())
     for number in range(count):
@@ -42,10 +91,9 @@ def scene_pairs(count: int, out: Path, seed: int = 0, size: tuple[int, int] = SI
         missing = tuple(rng.sample(free, rng.randint(1, max(1, len(free) // 2))))
         image, objects = scenes.render(place, size, seed=1000 * (seed + 1) + number, without=missing)
         name = f"{number:04d}-{place}.jpg"
-        photos[name] = jpeg(image)
-        rows += [{"image": name, **row} for row in _scene_rows(objects, missing, companions, rng)]
-    write_pairs(out, photos, rows)
-    return len(rows)
+        made.photos[name], made.exact[name] = jpeg(image), f"{describe(objects)} {where(objects)}".strip()
+        made.rows += [{"image": name, **row} for row in _scene_rows(objects, missing, companions, rng)]
+    return made
 
 
 def _scene_rows(objects: list[dict], missing: tuple[str, ...], companions: Companions, rng: Random) -> list[dict]:
@@ -89,8 +137,8 @@ def where(objects: list[dict[str, Any]], most: int = 3) -> str:
     return clean_sentence(enumerate_items(clauses)) if clauses else ""
 
 
-def photo_pairs(source: str | Path, out: Path, limit: int = 0, seed: int = 0, longest: int = 320) -> int:
-    """Pairs of captioned photos (shards, or KEY.jpg + KEY.json): captions against wrong ones -> number of pairs.
+def photo_pairs(source: str | Path, limit: int = 0, seed: int = 0, longest: int = 320) -> PairSet:
+    """Pairs of captioned photos (shards, or KEY.jpg + KEY.json): captions against wrong ones.
 
     Photos are scaled to at most `longest` pixels a side. limit: first photos only (0: all). Raises InputError.
     """
@@ -103,23 +151,23 @@ def photo_pairs(source: str | Path, out: Path, limit: int = 0, seed: int = 0, lo
     from halluapp.evaluation import chair
 
     companions = Companions(chair.truth_of(sample.record, "wide") for sample in samples)
-    photos, rows = {}, []
+    made = PairSet()
     for sample in samples[: limit or None]:
         rng = Random(f"photo-pairs/{seed}/{sample.key}")
         present = sorted(chair.truth_of(sample.record, "wide"))
         captions = [clean_sentence(caption) for caption in sample.record["captions"]]
         rng.shuffle(captions)
         texts = [(BRIEF, captions[0]), (DETAIL, " ".join(captions[1:3]))]
-        made = [(question, text, hallucinate(text, rng, companions, present)) for question, text in texts if text]
+        wrong = [(question, text, hallucinate(text, rng, companions, present)) for question, text in texts if text]
         name = f"{sample.key.replace('/', '-')}.jpg"
-        for question, text, wrong in made:
-            if wrong:
-                rows.append({"image": name, "question": question, "chosen": text, "rejected": wrong.text,
-                             "kind": wrong.kind, "objects": present})  # fmt: skip
-        rows += [{"image": name, **row} for row in _presence(present, companions, rng)]
-        photos[name] = _smaller(sample.jpeg, longest)
-    write_pairs(out, photos, rows)
-    return len(rows)
+        for question, text, lie in wrong:
+            if lie:
+                made.rows.append({"image": name, "question": question, "chosen": text, "rejected": lie.text,
+                                  "kind": lie.kind, "objects": present})  # fmt: skip
+        made.rows += [{"image": name, **row} for row in _presence(present, companions, rng)]
+        made.photos[name] = _smaller(sample.jpeg, longest)
+        made.unsure[name] = sorted({found[0] for found in sample.record.get("detections", [])} - set(present))
+    return made
 
 
 def _presence(present: list[str], companions: Companions, rng: Random) -> list[dict]:
@@ -135,9 +183,7 @@ def _presence(present: list[str], companions: Companions, rng: Random) -> list[d
 
 
 def _smaller(content: bytes, longest: int) -> bytes:
-    from halluapp.photos import read_photo
-
-    image = read_photo(io.BytesIO(content).getvalue())
+    image = read_photo(content)
     image.thumbnail((longest, longest))
     return jpeg(image)
 

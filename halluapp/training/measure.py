@@ -17,10 +17,12 @@ from halluapp.methods.baseline import Baseline
 from halluapp.training import examples, forward
 from halluapp.training.chip import answer_logps
 from halluapp.training.data import Pair
+from halluapp.training.own_answers import describe
 
 AT_ONCE = 8
 LEAST_WORDS = 4
-CAPTION_TOKENS = 80
+MOST_POINTS = 200  # photos of the representation map
+GROUPS = ("photo", "truthful", "hallucinated")
 
 
 def measure(
@@ -31,11 +33,14 @@ def measure(
     margin: ln p(chosen) - ln p(rejected), and the share of pairs where it is positive; visual_margin: ln p(chosen)
     with the photo minus with a noised one (diffusion step 500). retrieval: share of photos whose nearest caption, among
     all true and hallucinated ones, is their own; told_apart: nearer to their caption than to their own hallucinated
-    one. chair_i, recall, length: of captions of up to `photos` photos whose objects are known. Values are
-    [value, low, high] with 95 % intervals over photos; differences are paired.
+    one; distance: of photo and caption; separability: of truthful and hallucinated captions. chair_i, recall, length:
+    of captions of up to `photos` photos whose objects are known. Values are [value, low, high] with 95 % intervals over
+    photos; differences are paired. "map": side -> group -> [[x, y]], the representations of both sides on the two main
+    axes of all, where there are any.
     """
-    rows = {"before": _all_rows(lvlm, pairs, Baseline(), seed, photos, log)}
-    rows["after"] = _all_rows(lvlm, pairs, method, seed, photos, log)
+    rows, points = {}, {}
+    for side, one in (("before", Baseline()), ("after", method)):
+        rows[side], points[side] = _all_rows(lvlm, pairs, one, seed, photos, log)
     made: dict[str, Any] = {"pairs": len(pairs), "photos": len({pair.photo for pair in pairs}), "seed": seed}
     for side in ("before", "after"):
         made[side] = {name: _interval(table, statistic, seed) for name, (table, statistic) in rows[side].items()}
@@ -43,7 +48,20 @@ def measure(
     for name, (table, statistic) in rows["after"].items():
         found = statistics.paired_difference(rows["before"][name][0], table, statistic, seed=seed)
         made["difference"][name] = [_number(found.value), _number(found.low), _number(found.high)]
+    if points["before"]:
+        made["map"] = _map(points)
     return made
+
+
+def _map(points: dict[str, Sequence[Tensor]]) -> dict[str, dict[str, list[list[float]]]]:
+    """side -> three [N, D] -> side -> group -> [[x, y]], on the same axes for both sides."""
+    flat = [group[:MOST_POINTS] for groups in points.values() for group in groups]
+    places = iter(plane(*flat))
+    return {side: {name: _rounded(next(places)) for name in GROUPS} for side in points}
+
+
+def _rounded(places: Tensor) -> list[list[float]]:
+    return [[round(value, 4) for value in place] for place in places.tolist()]
 
 
 def _mean(total, count):
@@ -61,9 +79,9 @@ def _number(value: float) -> float | None:
     return round(float(value), 5) if np.isfinite(value) else None
 
 
-def _all_rows(lvlm, pairs, method, seed, photos, log) -> dict[str, tuple[list, Callable]]:
-    """Per metric: sums of every photo, and the statistic of the sums."""
-    intervention = method.rows("")[0].intervention
+def _all_rows(lvlm, pairs, method, seed, photos, log) -> tuple[dict[str, tuple[list, Callable]], Sequence[Tensor]]:
+    """Per metric: sums of every photo, and the statistic of the sums; and the vectors of the representation map."""
+    intervention, points = method.rows("")[0].intervention, ()
     made: dict[str, tuple[list, Callable]] = {}
     values = margins(lvlm, pairs, intervention, seed)
     for name, value in values.items():
@@ -73,7 +91,8 @@ def _all_rows(lvlm, pairs, method, seed, photos, log) -> dict[str, tuple[list, C
     first = {pairs[row].photo: row for row in reversed(described)}
     some = [pairs[row] for row in sorted(first.values())]
     if len(some) > 1:
-        for name, value in retrieval(*representations(lvlm, some, intervention)).items():
+        points = representations(lvlm, some, intervention)
+        for name, value in {**retrieval(*points), "separability": _pseudo_values(*points)}.items():
             made[name] = ([(float(v), 1.0) for v in value], _mean)
         log(f"{method.name}: representations of {len(some)} photos")
     known = {pair.photo: pair for pair in reversed(pairs) if pair.objects}
@@ -83,7 +102,7 @@ def _all_rows(lvlm, pairs, method, seed, photos, log) -> dict[str, tuple[list, C
         for name in ("chair_i", "chair_s", "recall", "length"):
             made[name] = (rows, chair.STATISTICS[name])
         log(f"{method.name}: captions of {len(shown)} photos")
-    return made
+    return made, points
 
 
 def _by_photo(pairs: Sequence[Pair], values: Sequence[float]) -> list[tuple[float, float]]:
@@ -165,8 +184,15 @@ def retrieval(image: Tensor, text: Tensor, hallucinated: Tensor) -> dict[str, Te
 
 def separability(image: Tensor, text: Tensor, hallucinated: Tensor) -> float:
     """AUC of the cosine to the photo as a test of truthful against hallucinated captions: 0.5 is chance."""
+    return float(_pseudo_values(image, text, hallucinated).mean())
+
+
+def _pseudo_values(image: Tensor, text: Tensor, hallucinated: Tensor) -> Tensor:
+    """A value of every photo [N] whose mean is the AUC and whose spread is the AUC's own (DeLong et al. 1988): a
+    photo counts by its truthful caption and by its hallucinated one."""
     own, other = (image * text).sum(-1), (image * hallucinated).sum(-1)
-    return float((own[:, None] > other).float().mean() + 0.5 * (own[:, None] == other).float().mean())
+    won = (own[:, None] > other).double() + 0.5 * (own[:, None] == other).double()  # [truthful, hallucinated]
+    return won.mean(1) + won.mean(0) - won.mean()
 
 
 def plane(*groups: Tensor) -> list[Tensor]:
@@ -180,17 +206,7 @@ def plane(*groups: Tensor) -> list[Tensor]:
 
 def captions(lvlm: LVLM, pairs: list[Pair], method) -> list[chair.ChairRow]:
     """CHAIR's counts of a greedy detailed description of every photo, by the objects that the pairs name."""
-    from halluapp.decoding import engine
-    from halluapp.decoding.events import Decoded
-    from halluapp.decoding.plan import Sampling
-
-    texts = [""] * len(pairs)
-    for first in range(0, len(pairs), AT_ONCE):
-        part = pairs[first : first + AT_ONCE]
-        jobs = [engine.Job(lvlm.look(pair.open()), "Describe this image in detail.", [method]) for pair in part]
-        for index, event in engine.decode_many(lvlm, jobs, Sampling(CAPTION_TOKENS)):
-            if isinstance(event, Decoded):
-                texts[first + index] = event.text
+    texts = describe(lvlm, [pair.open for pair in pairs], "Describe this image in detail.", method)
     mentions = [chair.object_mentions(text, "wide") for text in texts]
     truth = [set(pair.objects or ()) for pair in pairs]
     return chair.chair_rows(mentions, truth, [chair.count_words(text) for text in texts], "wide")

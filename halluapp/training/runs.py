@@ -28,6 +28,11 @@ from halluapp.training.recipes import Recipe
 LOCK = ".running"
 STATES = ("waiting", "preparing", "running", "finished", "stopped", "failed", "interrupted")
 LIVE = ("waiting", "preparing", "running")
+RESUMABLE = ("stopped", "failed", "interrupted")
+DIED = (
+    "Its process ended at step {step} without a word: it was killed, the machine restarted, or memory ran out. "
+    "Resume it (--resume); if memory was short, start another run with a lower batch."
+)
 
 
 @dataclass(frozen=True)
@@ -78,8 +83,8 @@ class Run:
             status = json.loads((self.folder / "status.json").read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return {"state": "interrupted", "step": 0, "steps": 0, "error": ""}
-        if status["state"] in LIVE and not _alive(status.get("pid", 0)):
-            status["state"] = "interrupted"
+        if status["state"] in LIVE and not _alive(status.get("pid", 0), status.get("born", "")):
+            status |= {"state": "interrupted", "error": DIED.format(step=status["step"])}
         return status
 
     def write_status(self, state: str, step: int = 0, error: str = "", **more: Any) -> None:
@@ -88,6 +93,9 @@ class Run:
 
         steps = self.config().recipe.steps
         about = {"state": state, "step": step, "steps": steps, "error": error, "pid": os.getpid(), **more}
+        about["born"] = _born(about["pid"])
+        if state == "waiting":
+            about["since"] = time.time()
         try:
             write_text(self.folder / "status.json", json.dumps(about))
         except OSError as problem:
@@ -157,16 +165,31 @@ def _lines(path: Path) -> Iterator[dict[str, Any]]:
                 continue
 
 
-def _alive(pid: int) -> bool:
-    """Whether a process runs; one that has ended but was not waited for (a zombie) does not."""
+def _proc(pid: int) -> list[str]:
+    """What Linux says of a process after its name: its state first, its start time as the twentieth; [] elsewhere."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return []
+
+
+def _born(pid: int) -> str:
+    """When a process started, in a form that only serves to tell it from a later one of the same number."""
+    return "".join(_proc(pid)[19:20])
+
+
+def _alive(pid: int, born: str = "") -> bool:
+    """Whether a process runs; a zombie does not, and after a restart its number may belong to another (`born`)."""
+    if pid <= 0:
+        return False
     try:
         os.kill(pid, 0)
-        status = Path(f"/proc/{pid}/stat")
-        return not (pid > 0 and status.exists() and status.read_text().rpartition(")")[2].split()[0] == "Z")
     except (ProcessLookupError, OverflowError):
         return False
     except PermissionError:
-        return True
+        pass
+    about = _proc(pid)
+    return not about or (about[0] != "Z" and (not born or born == _born(pid)))
 
 
 def list_runs(root: str | Path) -> list[Run]:
@@ -199,29 +222,54 @@ def create(out: str | Path, config: Config, resume: bool = False) -> Run:
 def alone(run: Run, wait: bool = False) -> Iterator[None]:
     """Holds the one place in which runs of a folder train. The kernel gives it back however a process ends.
 
-    wait: until it is free, or `stop` is asked (then InputError); otherwise InputError at once, naming the other run.
+    wait: until it is free and everybody who waits for longer has had it, or `stop` is asked (then the run is stopped
+    and InputError); otherwise InputError at once, naming the other run.
     """
     path = run.folder.parent / LOCK
+    if wait and run.status()["state"] != "waiting":
+        run.write_status("waiting", run.status()["step"])
     with open(path, "a+", encoding="utf-8") as lock:
+        while wait and not _turn(run):
+            _wait(run)
         while True:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 break
             except OSError as error:
-                other = path.read_text(encoding="utf-8").strip()
-                if not wait or (run.folder / "stop").exists():
+                if not wait:
+                    other = path.read_text(encoding="utf-8").strip()
                     raise InputError(f"The run {other} is training; one at a time. Stop it or wait.") from error
-                time.sleep(0.5)
+                _wait(run)
         lock.truncate(0)
         lock.write(run.name)
         lock.flush()
         yield
 
 
+def _wait(run: Run) -> None:
+    """A moment in the queue. Raises InputError when `stop` is asked."""
+    if (run.folder / "stop").exists():
+        run.write_status("stopped", run.status()["step"])
+        raise InputError(f"{run.name} was stopped before its turn came.")
+    time.sleep(0.5)
+
+
+def _turn(run: Run) -> bool:
+    """Whether no other run has waited for longer."""
+    waiting = queue(run.folder.parent)
+    return not waiting or waiting[0][1] == run.name
+
+
+def queue(root: Path) -> list[tuple[float, str]]:
+    """(waiting since, name) of the runs that wait for their turn, the next one first."""
+    found = [(run.status(), run.name) for run in list_runs(root)]
+    return sorted((status.get("since", 0.0), name) for status, name in found if status["state"] == "waiting")
+
+
 def launch(out: str | Path, config: Config, resume: bool = False) -> Run:
     """Starts a run in a process of its own, which outlives this one; it waits for its turn. Raises InputError."""
     run = create(out, config, resume)
-    arguments = [sys.executable, "-m", "halluapp", *run.config().command(run.folder, resume=True), "--wait"]
+    arguments = [sys.executable, "-m", "halluapp", *run.config().command(run.folder, resume=True), "--launched"]
     with open(run.folder / "log.txt", "a", encoding="utf-8") as log:
         process = subprocess.Popen(
             arguments, stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True,

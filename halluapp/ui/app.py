@@ -21,6 +21,11 @@ CSS = """
 #train-intro p, .train-about p { font-size: 13px; opacity: .8; margin: 0; }
 .train-presets, .train-actions { gap: 6px; flex-wrap: wrap; }
 .train-presets button, .train-actions button { font-weight: 400; white-space: normal; }
+.train-presets button, .train-actions button { flex: 0 1 auto !important; padding-left: 12px; padding-right: 12px; }
+#train-board .html-container, #train-notice .html-container { padding: 0; }
+#train-notice { overflow: visible; }
+/* On a phone the form fills the screen: what was done or refused is said at its foot, not far below. */
+@media (max-width: 640px) { #train-notice { position: fixed; bottom: 0; left: 0; right: 0; z-index: 20; } }
 #train-command textarea { font-family: ui-monospace, Menlo, monospace; font-size: 12px; }
 footer { opacity: .7; }
 """

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from halluapp.errors import InputError
+from halluapp.lvlm.adapters import CONFIG, PICKLES, PROJECTOR, WEIGHTS
 from halluapp.methods import METHODS
 from halluapp.training import recipes
 from halluapp.training.runs import Run
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 PREFIX, MARK, IMPORTED = "adapter:", "panel", "imported.json"
 NAME = re.compile(r"\w[\w.-]{0,59}")  # no "+", which stacks methods, and nothing that a path or a shell would read
+FILES = (WEIGHTS, CONFIG, PROJECTOR, "about.json")  # all that an adapter needs; nothing else is copied
 MOST_BYTES = 2 * 2**30
 LEFT_OUT = ("state.pt", "stop", MARK)  # what only this machine needs
 
@@ -130,9 +132,11 @@ def _load(lvlm: LVLM, run: Run) -> None:
 def bring_in(root: Path, name: str, source: str | Sequence[str], lvlm: LVLM) -> str:
     """Copies an adapter made elsewhere, a folder or its files, and offers it -> its name. Raises InputError."""
     files = sorted(Path(source).glob("*")) if isinstance(source, str) else [Path(path) for path in source]
-    files = [path for path in files if path.is_file()]
+    files = [path for path in files if path.is_file() and (path.name in FILES or path.suffix in PICKLES)]
     if not files:
         raise InputError("There is no adapter; give its folder, or its files (safetensors and adapter_config.json).")
+    if any(path.suffix == ".safetensors" for path in files):  # pickles beside them are of no use, and never copied
+        files = [path for path in files if path.name in FILES]
     if sum(path.stat().st_size for path in files) > MOST_BYTES:
         raise InputError("The adapter has more than 2 GB; an adapter is far smaller than the model it belongs to.")
     name = checked_name(root, name or free_name(root, "imported"))

@@ -53,6 +53,29 @@ def test_a_word_shows_its_evidence_by_mouse_and_by_keyboard(visit, photo):
     assert (other.get_attribute("aria-label") or "").count(":") == 1
 
 
+def test_methods_and_a_stacked_panel_are_switched_on_in_the_sidebar(visit, photo):
+    page = visit.page
+    page.locator(".sidebar .toggle-button").first.click()
+    for name in ("VCD", "ICD", "M3ID", "PAI", "DoLa", "DeCo"):
+        page.locator("#methods").get_by_label(name, exact=True).check()
+    page.locator("#stacked input").click()
+    page.get_by_role("option", name="Nullu + VDD", exact=True).click()
+    page.wait_for_selector("#stacked .token")
+    page.keyboard.press("Escape")
+    page.locator(".sidebar .toggle-button").first.click()
+    visit.upload(photo)
+    visit.ask("Describe this image in detail.")
+    visit.run()
+    titles = page.eval_on_selector_all(".panel h3", "nodes => nodes.map((n) => n.textContent)")
+    switched_on = ["VCD", "ICD", "M3ID", "PAI", "DoLa", "DeCo", "Nullu + VDD"]
+    assert titles[5:] == switched_on
+    assert all(state.startswith("done") for state in visit.states()) and all(visit.texts())
+    page.locator(".panel[data-method='vcd'] .seg").first.click()
+    assert "noised photo" in page.inner_text(".facts")
+    assert page.evaluate("() => document.documentElement.scrollWidth <= innerWidth")
+    assert visit.errors == []
+
+
 def test_grounded_words_light_their_box(visit, photo):
     visit.upload(photo)
     visit.ask("List the objects in the image.")
@@ -77,7 +100,9 @@ def test_stop_stops_and_run_works_again(visit, photo, monkeypatch):
     visit.page.keyboard.press("Tab")
     visit.run(wait=False)
     visit.page.wait_for_function("() => document.querySelector('.panel .text')?.textContent.length > 5", timeout=60_000)
-    visit.page.click("#stop", force=True)
+    # A click on a disabled button does nothing, and the panels move it while they grow.
+    visit.page.wait_for_function("() => document.querySelector('#stop').disabled === false", timeout=30_000)
+    visit.page.evaluate("() => document.querySelector('#stop').click()")
     visit.wait_done()
     assert any(state == "stopped" for state in visit.states()), visit.states()
     before = visit.texts()

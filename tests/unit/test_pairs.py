@@ -110,8 +110,8 @@ def test_nothing_is_made_up_where_no_kind_applies():
 
 
 def test_scene_pairs_are_deterministic_and_true(tmp_path):
-    count = make_pairs.scene_pairs(6, tmp_path / "one", seed=1)
-    make_pairs.scene_pairs(6, tmp_path / "two", seed=1)
+    count = make_pairs.scene_pairs(6, seed=1).write(tmp_path / "one")
+    make_pairs.scene_pairs(6, seed=1).write(tmp_path / "two")
     files = sorted(path.name for path in (tmp_path / "one").iterdir())
     assert all((tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes() for name in files)
     pairs = read_pairs(tmp_path / "one")
@@ -121,7 +121,7 @@ def test_scene_pairs_are_deterministic_and_true(tmp_path):
             assert set(object_mentions(pair.chosen)) <= set(pair.objects)
         assert set(object_mentions(pair.rejected)) <= set(pair.objects) or pair.kind == "co-occurrence"
     with pytest.raises(InputError, match="number of scenes"):
-        make_pairs.scene_pairs(1, tmp_path / "three")
+        make_pairs.scene_pairs(1)
 
 
 def test_a_thing_left_out_changes_nothing_else():
@@ -143,9 +143,9 @@ def test_photos_with_captions_become_pairs(tmp_path):
         (source / f"{number}.jpg").write_bytes(photo(number))
         record = {"captions": ["A dog runs beside a bench.", "A brown dog near two trees.", "A kite in the sky."]}
         (source / f"{number}.json").write_text(json.dumps(record))
-    assert make_pairs.photo_pairs(source, tmp_path / "out") == len(read_pairs(tmp_path / "out")) > 0
+    assert make_pairs.photo_pairs(source).write(tmp_path / "out") == len(read_pairs(tmp_path / "out")) > 0
     with pytest.raises(InputError):
-        make_pairs.photo_pairs(tmp_path / "nowhere", tmp_path / "out")
+        make_pairs.photo_pairs(tmp_path / "nowhere")
 
 
 def test_written_rows_are_read_again(tmp_path):

@@ -321,5 +321,9 @@ def test_the_representation_map_separates_what_is_apart():
     assert (one[:, 0].max() < two[:, 0].min()) or (one[:, 0].min() > two[:, 0].max())
     image = torch.nn.functional.normalize(torch.randn(6, 8), dim=-1)
     assert measure.separability(image, image, -image) == 1.0 and measure.separability(image, image, image) == 0.5
+    text, other = (torch.nn.functional.normalize(torch.randn(6, 8), dim=-1) for _ in range(2))
+    own, wrong = (image * text).sum(-1), (image * other).sum(-1)
+    pairs = [float(one > two) for one in own for two in wrong]
+    assert measure.separability(image, text, other) == pytest.approx(sum(pairs) / len(pairs))
     found = measure.retrieval(image, image, -image)
     assert found["retrieval"].mean() == found["told_apart"].mean() == 1 and found["distance"].abs().max() < 1e-5

@@ -31,7 +31,7 @@ def build(settings: Settings, photo_input: Callable[..., gr.Image], methods: gr.
             actions = shelf_view.build()
             view = live.View(
                 board.build(state.snapshot(settings.runs, None, [])), gr.State(None), gr.State([]), gr.State(""),
-                gr.Timer(live.QUICK), buttons.start, buttons.stop,
+                gr.Timer(live.QUICK), buttons.start, buttons.stop, actions.by_name,
             )  # fmt: skip
             elsewhere = shelf_view.build_import(settings)
     live.connect(settings, view, INSTANT)
@@ -49,6 +49,7 @@ def _notice() -> gr.HTML:
         "var(--border-color-primary); background: var(--block-background-fill); color: var(--body-text-color); "
         "font-size: 14px; overflow-wrap: anywhere; } .notice:empty { display: none; }",
         apply_default_css=False,
+        padding=False,
         js_on_load=None,
         elem_id="train-notice",
     )

@@ -66,7 +66,7 @@ def keep_upload(root: Path, files: Sequence[str] | None) -> str:
     for path in paths:
         shutil.copyfile(path, folder / path.name)
     table = folder / tables[0].name
-    _refuse_other_files(read_pairs(table), folder)
+    _refuse_other_files(read_pairs(table, check_photos=False), folder)  # before any of them is opened
     return str(table)
 
 

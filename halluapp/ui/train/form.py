@@ -58,7 +58,7 @@ def build(settings: Settings, photo_input: Callable[..., gr.Image]) -> Form:
     places = [texts.SHIPPED, texts.UPLOADED] if settings.space else [texts.SHIPPED, texts.TYPED, texts.UPLOADED]
     source = gr.Radio(places, value=texts.SHIPPED, label=texts.SOURCE[0], info=texts.SOURCE[1], elem_id="train-source")
     path = gr.Textbox("", label=texts.PATH[0], info=texts.PATH[1], visible=False, elem_id="train-path")
-    upload = gr.File(label=texts.UPLOAD, file_count="multiple", visible=False, elem_id="train-upload", height=110)
+    upload = gr.File(label=texts.UPLOAD, file_count="multiple", visible=False, elem_id="train-upload", height=150)
     check = gr.Button(texts.CHECK, size="sm", elem_id="train-check")
     uploaded, made, groups, presets = gr.State(None), {}, {}, {}
     for name, recipe in recipes.RECIPES.items():
@@ -103,9 +103,14 @@ def _widget(kind: str, item, width: int = 150) -> gr.components.Component:
     if about["choices"]:
         return gr.Dropdown(list(about["choices"]), info=about["help"], min_width=width, **shared)
     # No bounds for the component: its own refusal is an error of the server, ours is a sentence.
-    info = f"{about['help']} {about['least']:g} to {about['most']:g}."
+    info = f"{about['help']} {_plain(about['least'])} to {_plain(about['most'])}."
     whole = {"precision": 0} if isinstance(default, int) else {}
     return gr.Number(info=info, step=about["step"] or 0.1, min_width=width, **whole, **shared)
+
+
+def _plain(bound: float) -> str:
+    """A bound as a person writes it."""
+    return f"{int(bound):,}" if bound == int(bound) else f"{bound:g}"
 
 
 def values(form: Form, given: Sequence[Any]) -> dict[str, Any]:
@@ -127,8 +132,8 @@ def config(settings: Settings, chosen: dict[str, Any], photo: str) -> Config:
 def command(settings: Settings, chosen: dict[str, Any]) -> str:
     """The command line that does the same, or the sentence that says what is wrong."""
     try:
-        photo = Path(chosen["photo"]).name if chosen["photo"] else ""
-        made = config(settings, chosen, photo)
+        photo = chosen["photo"] or ""
+        made = config(settings, chosen, Path(photo).name if settings.space else data.shown(photo) if photo else "")
         name = (chosen["name"] or "").strip() or shelf.free_name(settings.runs, made.kind)
         arguments = [data.shown(part) if part == made.data else part for part in made.command(Path("RUN"))]
         arguments[arguments.index("RUN")] = data.shown(settings.runs / name)

@@ -44,4 +44,5 @@ def said(run: Run) -> str:
     path = run.folder / LOG
     lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else []
     shown = [line for line in lines if line[:1].strip() and "Warning" not in line]
-    return texts.MEASURING.format(line=shown[-1][:200] if shown else "…")
+    said = texts.MEASURING if process.poll() is None else texts.MEASURE_FAILED
+    return said.format(line=shown[-1][:300] if shown else "…")

@@ -25,12 +25,13 @@ Work = Callable[..., tuple[str, str | None, str]]
 
 @dataclass(frozen=True)
 class Actions:
-    """The buttons above the board, and what they open."""
+    """The buttons above the board, and what they open. asked: the run that a question is about, whichever run is
+    chosen when it is answered."""
 
     add: gr.Button
     remove: gr.Button
     download: gr.Button
-    settings: gr.Button
+    use: gr.Button
     resume: gr.Button
     rename: gr.Button
     measure: gr.Button
@@ -42,6 +43,12 @@ class Actions:
     keep: gr.Button
     deleting: gr.Row
     zip: gr.File
+    asked: gr.State
+
+    @property
+    def by_name(self) -> dict[str, gr.Button]:
+        """Those that only some runs have, by what `state.possible` calls them."""
+        return {name: getattr(self, name) for name in state.ACTIONS}
 
 
 @dataclass(frozen=True)
@@ -74,14 +81,14 @@ def build() -> Actions:
     packed = gr.File(label=texts.ZIP, visible=False, elem_id="train-zip")
     return Actions(
         add, remove, download, use, resume, rename, measure, delete, new_name, rename_sure, renaming, delete_sure, keep,
-        deleting, packed,
+        deleting, packed, gr.State(None),
     )  # fmt: skip
 
 
 def build_import(settings: Settings) -> Import:
     """Builds the form for adapters from elsewhere, in the place where it is called."""
     with gr.Accordion(texts.IMPORT, open=False, elem_id="train-import"):
-        files = gr.File(label=texts.IMPORT_FILES, file_count="multiple", elem_id="train-import-files", height=110)
+        files = gr.File(label=texts.IMPORT_FILES, file_count="multiple", elem_id="train-import-files", height=150)
         folder = gr.Textbox(
             "", label=texts.IMPORT_PATH[0], info=texts.IMPORT_PATH[1], max_lines=1, visible=not settings.space,
             elem_id="train-import-folder",
@@ -112,7 +119,7 @@ def changing(settings: Settings, work: Work) -> Callable:
             said, chosen, add = work(chosen, *more)
         except (InputError, OSError) as error:
             said = str(error)
-        return [chosen, said, panels(settings.runs, current, add), *live.look(settings, chosen, overlay)]
+        return [said, panels(settings.runs, current, add), *live.look(settings, chosen, overlay)]
 
     return handler
 
@@ -125,16 +132,16 @@ def connect(
     shared = {"show_progress": "hidden", "api_visibility": "private"}
     model = {**shared, "concurrency_id": "model", "concurrency_limit": 1}  # no adapter changes under a comparison
     inputs = [view.chosen, view.overlay, methods]
-    outputs = [view.chosen, notice, methods, *view.outputs]
+    outputs = [notice, methods, *view.outputs]
     away = {"fn": lambda: (gr.update(visible=False),) * 2, "inputs": None, "outputs": [parts.renaming, parts.deleting]}
     parts.add.click(changing(settings, _adder(settings)), inputs, outputs, **model)
     parts.remove.click(changing(settings, _remover(settings)), inputs, outputs, **instant)
     parts.resume.click(changing(settings, _resumer(settings)), inputs, outputs, **shared)
     parts.measure.click(changing(settings, _measurer(settings)), inputs, outputs, **instant)
     renamed = parts.rename_sure.click(
-        changing(settings, _renamer(settings)), [*inputs, parts.new_name], outputs, **shared
+        changing(settings, _renamer(settings)), [*inputs, parts.asked, parts.new_name, methods], outputs, **shared
     )
-    deleted = parts.delete_sure.click(changing(settings, _deleter(settings)), inputs, outputs, **shared)
+    deleted = parts.delete_sure.click(changing(settings, _deleter(settings)), [*inputs, parts.asked], outputs, **shared)
     for event in (renamed.then, deleted.then, parts.keep.click):
         event(**away, **instant)
     theirs = [*inputs, elsewhere.name, elsewhere.files, elsewhere.folder]
@@ -151,15 +158,23 @@ def _connect_quiet(
     def ask(chosen):
         try:
             name = shelf.find(root, _chosen(settings, chosen)).name
-            return "", gr.update(visible=True), gr.update(value=texts.DELETE_SURE.format(name=name))
+            return "", name, gr.update(visible=True), texts.DELETE_SURE.format(name=name), gr.update(visible=False)
         except InputError as error:
-            return str(error), gr.update(visible=False), gr.skip()
+            return str(error), None, gr.update(visible=False), gr.skip(), gr.skip()
 
     def ask_name(chosen):
         try:
-            return "", gr.update(visible=True), shelf.find(root, _chosen(settings, chosen)).name
+            name = shelf.find(root, _chosen(settings, chosen)).name
+            return (
+                "",
+                name,
+                gr.update(visible=True),
+                name,
+                texts.RENAME_SURE.format(name=name),
+                gr.update(visible=False),
+            )
         except InputError as error:
-            return str(error), gr.update(visible=False), gr.skip()
+            return str(error), None, gr.update(visible=False), gr.skip(), gr.skip(), gr.skip()
 
     def download(chosen):
         try:
@@ -175,10 +190,13 @@ def _connect_quiet(
         except InputError as error:
             return [str(error), *(gr.skip() for _ in made.filled)]
 
-    parts.rename.click(ask_name, view.chosen, [notice, parts.renaming, parts.new_name], **instant)
-    parts.delete.click(ask, view.chosen, [notice, parts.deleting, parts.delete_sure], **instant)
+    naming = [notice, parts.asked, parts.renaming, parts.new_name, parts.rename_sure, parts.deleting]
+    parts.rename.click(ask_name, view.chosen, naming, **instant)
+    parts.delete.click(
+        ask, view.chosen, [notice, parts.asked, parts.deleting, parts.delete_sure, parts.renaming], **instant
+    )
     parts.download.click(download, view.chosen, [notice, parts.zip], **shared)
-    parts.settings.click(use, view.chosen, [notice, *made.filled], **instant)
+    parts.use.click(use, view.chosen, [notice, *made.filled], **instant)
 
 
 def _chosen(settings: Settings, chosen: str | None) -> str | None:
@@ -204,10 +222,11 @@ def _remover(settings: Settings) -> Work:
 
 
 def _renamer(settings: Settings) -> Work:
-    def rename(chosen, new):
-        name = _chosen(settings, chosen)
+    def rename(chosen, name, new, current):
+        _refuse_measured(settings, name)
         new = shelf.rename(settings.runs, name, new)
-        return texts.RENAMED.format(old=name, new=new), new, ""
+        add = shelf.PREFIX + new if shelf.PREFIX + name in current else ""
+        return texts.RENAMED.format(old=name, new=new), new if chosen == name else chosen, add
 
     return rename
 
@@ -215,7 +234,7 @@ def _renamer(settings: Settings) -> Work:
 def _resumer(settings: Settings) -> Work:
     def resume(chosen):
         run = shelf.find(settings.runs.resolve(), _chosen(settings, chosen))
-        if shelf.is_imported(run) or run.status()["state"] not in ("stopped", "failed", "interrupted"):
+        if shelf.is_imported(run) or run.status()["state"] not in runs.RESUMABLE:
             raise InputError(texts.NOTHING_TO_RESUME.format(name=run.name))
         runs.launch(run.folder, run.config(), resume=True)
         return texts.RESUMED.format(name=run.name), run.name, ""
@@ -237,12 +256,18 @@ def _measurer(settings: Settings) -> Work:
 
 
 def _deleter(settings: Settings) -> Work:
-    def delete(chosen):
-        name = _chosen(settings, chosen)
+    def delete(chosen, name):
+        _refuse_measured(settings, name)
         shelf.delete(settings.runs, name)
-        return texts.DELETED.format(name=name), None, ""
+        return texts.DELETED.format(name=name), None if chosen == name else chosen, ""
 
     return delete
+
+
+def _refuse_measured(settings: Settings, name: str | None) -> None:
+    """A process that measures a run reads and writes in its folder."""
+    if measuring.running(shelf.find(settings.runs, name)):
+        raise InputError(texts.BEING_MEASURED.format(name=name))
 
 
 def _importer(settings: Settings) -> Work:

@@ -84,8 +84,8 @@ def connect(
         try:
             chosen, said = launch(settings, form.values(made, given))
         except (InputError, OSError) as error:
-            return [chosen, str(error), *live.look(settings, chosen, overlay)]
-        return [chosen, said, *live.look(settings, chosen, overlay)]
+            said = str(error)
+        return [said, *live.look(settings, chosen, overlay)]
 
     def end(chosen, overlay):
         return [stop(settings, chosen), *live.look(settings, chosen, overlay)]
@@ -94,9 +94,9 @@ def connect(
     shown = [buttons.command, buttons.file]
     gr.on(changed, preview, made.inputs, shown, trigger_mode="always_last", **instant)
     shared = {"show_progress": "hidden", "api_visibility": "private"}
-    buttons.start.click(
-        begin, [view.chosen, view.overlay, *made.inputs], [view.chosen, notice, *view.outputs], **shared
-    ).then(preview, made.inputs, shown, **instant)
+    buttons.start.click(begin, [view.chosen, view.overlay, *made.inputs], [notice, *view.outputs], **shared).then(
+        preview, made.inputs, shown, **instant
+    )
     buttons.stop.click(end, [view.chosen, view.overlay], [notice, *view.outputs], **instant)
     buttons.save.click(None, buttons.file, None, js=SAVE_FILE, api_visibility="private")
     _connect_form(settings, made, buttons, notice, instant)

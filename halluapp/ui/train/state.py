@@ -3,26 +3,31 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from halluapp.errors import InputError
 from halluapp.training import recipes
-from halluapp.training.runs import LIVE, Run, list_runs
+from halluapp.training.runs import LIVE, RESUMABLE, Run, list_runs, queue
 from halluapp.ui import shelf
 from halluapp.ui.train import measuring, texts
 
 MOST_POINTS = 400  # of one curve on the wire
 MOST_RUNS = 6  # overlaid in one plot
 LOG_CHARACTERS = 3000
+ACTIONS = ("add", "remove", "resume", "download", "use", "rename", "measure", "delete")  # of `shelf_view.Actions`
 NOT_CURVES = ("step", "seconds", "held", "rate")
+GROUPS = ("photo", "truthful", "hallucinated")  # of the representation map
 _read: dict[Path, tuple[tuple[int, int], list[dict]]] = {}
 
 
 def live(root: Path) -> list[Run]:
     """Runs that train or wait, the one that trains first."""
-    found = [run for run in list_runs(root) if run.status()["state"] in LIVE]
-    return sorted(found, key=lambda run: run.status()["state"] == "waiting")
+    states = [(run, run.status()) for run in list_runs(root)]
+    found = [(run, status) for run, status in states if status["state"] in LIVE]
+    found.sort(key=lambda one: (one[1]["state"] == "waiting", one[1].get("since", 0.0)))
+    return [run for run, _ in found]
 
 
 def first_choice(root: Path) -> str | None:
@@ -37,10 +42,12 @@ def snapshot(root: Path, chosen: str | None, overlay: list[str]) -> dict[str, An
     names = [run.name for run in runs]
     chosen = chosen if chosen in [*names, *(run.name for run in shelf.imported(root))] else first_choice(root)
     drawn = [name for name in dict.fromkeys([chosen, *overlay]) if name in names][:MOST_RUNS]
+    rows = _starting([_row(run) for run in runs], queue(root)) + [_imported_row(run) for run in shelf.imported(root)]
     return {
         "chosen": chosen,
+        "possible": possible(Run(root / chosen), next(row for row in rows if row["name"] == chosen)) if chosen else [],
         "overlay": [name for name in overlay if name in names],
-        "list": _said_of_waiting([_row(run) for run in runs]) + [_imported_row(run) for run in shelf.imported(root)],
+        "list": rows,
         "curves": [{"name": name, "keys": _curves(root / name)} for name in drawn],
         "run": _whole(Run(root / chosen)) if chosen in names else None,
         "labels": texts.CURVES,
@@ -113,13 +120,24 @@ def _row(run: Run) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _said_of_waiting(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """A run that waits for nobody is starting: its process is loading the model."""
-    if sum(row["live"] for row in rows) == 1:
+def _starting(rows: list[dict[str, Any]], waiting: list[tuple[float, str]]) -> list[dict[str, Any]]:
+    """A run that waits for nobody is starting: its process is not yet there."""
+    if waiting and sum(row["live"] for row in rows) == len(waiting):
         for row in rows:
-            if row["live"] and row["state"] == texts.STATES["waiting"]:
+            if row["name"] == waiting[0][1]:
                 row["state"] = texts.STATES["starting"]
     return rows
+
+
+def possible(run: Run, row: dict[str, Any]) -> list[str]:
+    """Which of ACTIONS can be done with a run. row: its line of the list."""
+    made, ours, over = run.adapter.is_dir(), not shelf.is_imported(run), not row["live"] and not row["measuring"]
+    can = {
+        "add": made and not row["panel"], "remove": row["panel"], "download": True, "use": ours, "rename": over,
+        "resume": ours and over and run.status()["state"] in RESUMABLE, "measure": ours and over and made,
+        "delete": over,
+    }  # fmt: skip
+    return [name for name in ACTIONS if can[name]]
 
 
 def _imported_row(run: Run) -> dict[str, Any]:
@@ -139,7 +157,7 @@ def _whole(run: Run) -> dict[str, Any]:
         **row, "status": status["state"], "error": status["error"], "left": _left(rows, row) if row["live"] else None,
         "note": said[-1] if said and row["live"] else "", "log": log if failed else "",
         "samples": [{"step": s.get("step"), "text": str(s.get("text", ""))} for s in run.samples()],
-        "measured": _measured(run), "measuring_note": measuring.said(run),
+        "measured": _measured(run), "map": _map(run), "measuring_note": measuring.said(run),
     }  # fmt: skip
 
 
@@ -152,15 +170,38 @@ def _left(rows: list[dict], row: dict[str, Any]) -> float | None:
     return max(0.0, pace * (row["steps"] - row["step"]))
 
 
-def _measured(run: Run) -> list[dict[str, Any]]:
-    """Rows of the before-and-after table, of every file that `train measure` wrote."""
-    made = []
+def _files(run: Run) -> Iterator[tuple[str, dict[str, Any]]]:
+    """(other pairs it was measured on, numbers) of every file that `train measure` wrote; damaged ones are left out."""
     for path in sorted(run.folder.glob("measured*.json")):
         try:
             about = json.loads(path.read_text(encoding="utf-8"))
-            for key in about["after"]:
-                cells = {side: about[side][key] for side in ("before", "after", "difference")}
-                made.append({"on": path.stem.removeprefix("measured").strip("-"), "key": key, **cells})
+            if all(isinstance(about[side], dict) for side in ("before", "after", "difference")):
+                yield path.stem.removeprefix("measured").strip("-"), about
         except (OSError, ValueError, KeyError, TypeError):
             continue
-    return made
+
+
+def _measured(run: Run) -> list[dict[str, Any]]:
+    """Rows of the before-and-after table."""
+    return [
+        {"on": on, "key": key, "label": texts.MEASURES.get(key, key.replace("_", " ")), "better": texts.BETTER.get(key),
+         **{side: _cell(about[side].get(key)) for side in ("before", "after", "difference")}}
+        for on, about in _files(run) for key in about["after"]
+    ]  # fmt: skip
+
+
+def _cell(value: Any) -> list[float | None]:
+    return [_number(one) for one in value[:3]] if isinstance(value, list) else [None]
+
+
+def _map(run: Run) -> dict[str, Any] | None:
+    """Points of the representation map: side -> group -> [[x, y]], of the first file that has one."""
+    for _, about in _files(run):
+        try:
+            return {
+                side: {name: [[float(x), float(y)] for x, y in about["map"][side][name]] for name in GROUPS}
+                for side in ("before", "after")
+            }
+        except (KeyError, TypeError, ValueError):
+            continue
+    return None

@@ -25,7 +25,7 @@ START, STOP, RESUME = "Start", "Stop", "Resume"
 RUNS = "Runs"
 ADD, TAKE_AWAY, DOWNLOAD, SETTINGS_OF = "Add as panel", "Remove panel", "Download", "Use its settings"
 MEASURE = "Measure"
-RENAME = ("Rename", "New name")
+RENAME, RENAME_SURE = ("Rename", "New name"), "Rename {name}"
 DELETE, DELETE_SURE, KEEP = "Delete", "Delete {name} for good", "Keep it"
 IMPORT = "Load an adapter made elsewhere"
 IMPORT_FILES = "adapter_model.safetensors and adapter_config.json of peft, or projector.safetensors"
@@ -48,6 +48,16 @@ CURVES = {
     "likelihood": "Likelihood loss", "reward_chosen": "Reward of the truthful answer",
     "reward_rejected": "Reward of the hallucinated answer", "gradient": "Gradient norm", "memory_mb": "Memory, MB",
 }  # fmt: skip
+# Rows of the before-and-after table; +1: more is better.
+MEASURES = {
+    "margin": "ln p(truthful) − ln p(hallucinated)", "preferred": "Truthful answer preferred",
+    "visual_margin": "ln p(photo) − ln p(noised photo)", "retrieval": "Photo finds its own caption",
+    "told_apart": "Told apart from its hallucinated caption", "distance": "Distance of photo and caption",
+    "separability": "Truthful and hallucinated apart (AUC)", "chair_i": "CHAIR_i, hallucinated objects",
+    "chair_s": "CHAIR_s, captions with one", "recall": "Recall of objects", "length": "Words a caption",
+}  # fmt: skip
+BETTER = {"margin": 1, "preferred": 1, "visual_margin": 1, "retrieval": 1, "told_apart": 1, "distance": -1,
+          "separability": 1, "chair_i": -1, "chair_s": -1, "recall": 1}  # fmt: skip
 
 STARTED = "{name} has started."
 QUEUED = "{name} waits for its turn: {other} is training, and runs go one at a time."
@@ -66,6 +76,8 @@ NOT_SETTINGS = "This file holds no settings of a run; save some with the button 
 PAIRS_GOOD = "{pairs} pairs of {photos} photos; every line is in order."
 MEASURE_STARTED = "{name} is being measured against the model as it was; the numbers appear below."
 MEASURING = "measuring: {line}"
+MEASURE_FAILED = "Measuring failed: {line}"
+BEING_MEASURED = "{name} is being measured; wait until its numbers are there."
 NO_PAIRS_KNOWN = "{name} was made elsewhere, so there are no held-out pairs to measure it on."
 TRAINING_FIRST = "{name} is training; measure when it is done."
 MEASURING_ALREADY = "A run is being measured already; wait until its numbers are there."

@@ -21,6 +21,7 @@ def build(value: dict[str, Any]) -> gr.HTML:
         css_template=style,
         js_on_load=script,
         apply_default_css=False,
+        padding=False,
         elem_id="train-board",
         show_label=False,
     )

@@ -27,10 +27,11 @@ function number(value) {
   if (size >= 0.01) return value.toFixed(size >= 10 ? 2 : 3);
   return value.toExponential(1);
 }
-// Labels of an axis, with as many digits as tell them apart.
+// Labels of an axis, with as many digits as tell them apart: tiny values with a power of ten, others without.
 function ticks(values) {
   const digits = Math.max(0, 1 - Math.floor(Math.log10(Math.abs(values[2] - values[0]))));
-  return values.map((value) => (digits > 4 ? (value === 0 ? "0" : value.toExponential(1)) : Number(value.toFixed(digits)) === 0 ? "0" : value.toFixed(digits)));
+  const tiny = Math.max(...values.map(Math.abs)) < 0.001;
+  return values.map((value) => (tiny ? (value === 0 ? "0" : value.toExponential(1)) : Number(value.toFixed(digits)) === 0 ? "0" : value.toFixed(Math.min(digits, 6))));
 }
 function time(seconds) {
   if (seconds === null || seconds === undefined) return "–";
@@ -194,20 +195,68 @@ function drawCurves() {
     return node;
   };
   const names = state.curves.length > 1 ? state.curves.map((run, k) => entry(colour(k), "none", run.name)) : [];
-  find(".key").replaceChildren(...names, entry("currentColor", "none", "training pairs"), entry("currentColor", "5 3", "held-out pairs"));
+  find(".curves .key").replaceChildren(...names, entry("currentColor", "none", "training pairs"), entry("currentColor", "5 3", "held-out pairs"));
+}
+
+// Numbers with three places: the cells of a row are read against each other.
+const places = (one) => (one === null || one === undefined ? "–" : one.toFixed(Math.abs(one) >= 10 ? 1 : 3));
+function cell(value, said) {
+  const td = make("td", "n", places(value[0])), known = value.length > 2 && value[1] !== null && value[2] !== null;
+  if (said) td.append(make("b", said, " " + said));
+  if (known) td.append(make("small", "", places(value[1]) + " to " + places(value[2])));
+  return td;
+}
+
+// Better or worse is said only where the interval of the difference leaves zero out.
+function verdict(one) {
+  const [, low, high] = one.difference;
+  if (!one.better || low === null || low === undefined || (low <= 0 && high >= 0)) return "";
+  return (low > 0) === (one.better > 0) ? "better" : "worse";
 }
 
 function drawMeasured() {
   const rows = (state.run && state.run.measured) || [];
   find(".measured").hidden = rows.length === 0;
-  const cell = (value) => !value || value[0] === null ? "–" : number(value[0]) + (value[1] === null || value[1] === undefined ? "" : " [" + number(value[1]) + ", " + number(value[2]) + "]");
   const head = make("tr"), lines = rows.map((one) => {
     const row = make("tr");
-    row.append(make("td", "", one.key.replaceAll("_", " ") + (one.on ? " (" + one.on + ")" : "")), ...["before", "after", "difference"].map((side) => make("td", "n", cell(one[side]))));
+    row.append(make("td", "", one.label + (one.on ? " (" + one.on + ")" : "")), cell(one.before), cell(one.after), cell(one.difference, verdict(one)));
     return row;
   });
   head.append(make("th", "", ""), ...["before", "after", "difference"].map((side) => make("th", "n", side)));
   find(".measured table").replaceChildren(head, ...lines);
+}
+
+const MARKS = {
+  photo: ["photo", 0, "M-3 0A3 3 0 1 0 3 0A3 3 0 1 0 -3 0Z"],
+  truthful: ["truthful caption", 4, "M0 -3.6L3.4 2.6H-3.4Z"],
+  hallucinated: ["hallucinated caption", 3, "M-2.8 -2.8L2.8 2.8M-2.8 2.8L2.8 -2.8"],
+};
+
+// Last-token representations on the two main axes, before and after, on the same axes.
+function drawMap() {
+  const map = state.run && state.run.map;
+  find(".map").hidden = !map;
+  if (!map) return;
+  const all = ["before", "after"].flatMap((side) => Object.values(map[side]).flat());
+  const range = (k) => { const values = all.map((point) => point[k]); return [Math.min(...values), Math.max(...values)]; };
+  const [left, right] = range(0), [low, high] = range(1), size = 220, room = 10;
+  const place = (point) => [room + (size - 2 * room) * (point[0] - left) / (right - left || 1), size - room - (size - 2 * room) * (point[1] - low) / (high - low || 1)];
+  const mark = (name, at) => shape("path", { class: "mark " + name, d: MARKS[name][2], transform: "translate(" + at.map((one) => one.toFixed(1)).join(" ") + ")", style: "--mark: " + colour(MARKS[name][1]) });
+  find(".map .pair").replaceChildren(...["before", "after"].map((side) => {
+    const figure = make("figure"), svg = shape("svg", { viewBox: "0 0 " + size + " " + size, role: "img" });
+    svg.setAttribute("aria-label", "Representations " + side + " the run: " + Object.entries(map[side]).map(([name, points]) => points.length + " " + MARKS[name][0] + (points.length === 1 ? "" : "s")).join(", "));
+    for (const name of Object.keys(MARKS)) svg.append(...map[side][name].map((point) => mark(name, place(point))));
+    figure.append(make("figcaption", "", side === "before" ? "Before" : "After"), svg);
+    return figure;
+  }));
+  find(".map .key").replaceChildren(...Object.keys(MARKS).map((name) => {
+    const entry = make("span"), svg = shape("svg", { viewBox: "-6 -5 12 10", "aria-hidden": "true" });
+    svg.append(mark(name, [0, 0]));
+    entry.append(svg, document.createTextNode(MARKS[name][0]));
+    return entry;
+  }));
+  const numbers = state.run.measured.filter((one) => !one.on && ["distance", "separability"].includes(one.key));
+  find(".map .numbers").textContent = numbers.map((one) => one.label + ": " + places(one.before[0]) + " → " + places(one.after[0])).join(" · ");
 }
 
 function drawSamples() {
@@ -227,6 +276,7 @@ function draw() {
   drawList();
   drawCurves();
   drawMeasured();
+  drawMap();
   drawSamples();
   element.dataset.state = state.run ? state.run.status : "";
   element.dataset.steps = state.run ? state.run.step : 0;

@@ -1,0 +1,83 @@
+"""The model card of a run's adapter: how it was made, on what, and what was measured before and after."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from halluapp.training.recipes import RECIPES
+from halluapp.training.runs import Run
+
+SOURCES = {
+    "chip": "CHiP: cross-modal hierarchical direct preference optimization (Fu et al., ICLR 2025)",
+    "hacl": "HACL: hallucination augmented contrastive learning (Jiang et al., CVPR 2024)",
+    "adavib": "AdaVIB: adaptive variational information bottleneck (Bai et al., AAAI 2025)",
+}
+SIDES = ("before", "after", "difference")
+SCORES = {"chair": ("chair_i", "chair_s", "recall", "length"), "pope": ("accuracy", "yes_ratio")}
+
+
+def write(run: Run, name: str = "") -> Path:
+    """Writes README.md beside the adapter's weights, with every measured*.json and evaluated*.json of the run.
+
+    name: of the folder that the card shows in its command (default: the run's). Raises InputError where no run is.
+    """
+    config, about = run.config(), _json(run.adapter / "about.json")
+    steps = f"{about.get('step', '?')} of {about.get('steps', '?')} steps"
+    lines = [
+        f"# {RECIPES[config.kind].title} adapter for {about.get('model', config.model)}",
+        "",
+        f"{SOURCES[config.kind]}. {steps}, base model in {config.quantization}, {about.get('pairs', '?')} pairs"
+        f" (`{Path(config.data).name}`), seed {config.recipe.seed}. Research use. It belongs to this base model only.",
+        "",
+        "```sh",
+        " ".join(["python -m halluapp", *config.command(Path("runs") / (name or run.name))]),
+        "```",
+    ]
+    for path in sorted(run.folder.glob("measured*.json")):
+        lines += ["", *_measured(path)]
+    for path in sorted(run.folder.glob("evaluated*.json")):
+        lines += ["", *_evaluated(path)]
+    out = run.adapter / "README.md"
+    out.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return out
+
+
+def _json(path: Path) -> dict[str, Any]:
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+
+
+def _measured(path: Path) -> list[str]:
+    made = _json(path)
+    on = path.stem.removeprefix("measured").strip("-") or "pairs that the run held out"
+    lines = [
+        f"On {on}: {made['pairs']} pairs of {made['photos']} photos, 95 % bootstrap intervals over photos.",
+        "",
+        "| | before | after | difference |",
+        "|---|---|---|---|",
+    ]
+    for name in made["after"]:
+        lines.append(f"| {name} | " + " | ".join(_cell(made[side][name]) for side in SIDES) + " |")
+    return lines
+
+
+def _cell(value: list[float | None]) -> str:
+    if value[0] is None:
+        return "undefined"
+    spread = "" if value[1] is None or value[2] is None else f" [{value[1]:.3f}, {value[2]:.3f}]"
+    return f"{value[0]:.3f}{spread}"
+
+
+def _evaluated(path: Path) -> list[str]:
+    """The scores of `evaluate --json`, a column a method."""
+    made = _json(path)
+    on = path.stem.removeprefix("evaluated").strip("-") or made["data"]
+    columns = [row for row in made["methods"] if row["error"] is None]
+    lines = [f"On {on}: {made['photos']} photos, vocabulary {made['vocabulary']}, 95 % intervals over photos.", ""]
+    lines += ["| | " + " | ".join(row["method"] for row in columns) + " |", "|---" * (len(columns) + 1) + "|"]
+    for part, names in SCORES.items():
+        for name in names if columns and columns[0].get(part) else ():
+            cells = [_cell([row[part][name], *row["intervals"][part][name]]) for row in columns]
+            lines.append(f"| {'yes/no ' if part == 'pope' else ''}{name} | " + " | ".join(cells) + " |")
+    return lines

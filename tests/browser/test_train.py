@@ -1,0 +1,300 @@
+"""The training tab as a person uses it: a real short run on the embedded model, in the processes the page starts."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+
+import pytest
+from page import Visit
+from served import app
+
+from halluapp import scenes
+from halluapp.settings import ASSETS
+from halluapp.training import recipes, runs
+
+EVIL = "<img src=x onerror=window.hacked=1>"
+STEPS = "([steps]) => +document.querySelector('#train-board [data-steps]')?.dataset.steps >= steps"
+STATE = """(states) => { const node = document.querySelector('#train-board [data-state]');
+  return node && states.includes(node.dataset.state); }"""
+SAID = "(text) => document.querySelector('#train-notice').textContent.includes(text)"
+LINES = "() => [...document.querySelectorAll('#train-board .runs tbody tr')].map((one) => one.dataset.run)"
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory):
+    return tmp_path_factory.mktemp("training") / "runs"
+
+
+@pytest.fixture(scope="module")
+def served(browser, root):
+    with app(runs=root) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def pairs(tmp_path_factory):
+    """A folder with the shipped pairs of four photos."""
+    folder = tmp_path_factory.mktemp("pairs")
+    lines = (ASSETS / "pairs" / "pairs.jsonl").read_text().splitlines()[:16]
+    for name in {json.loads(line)["image"] for line in lines}:
+        shutil.copy(ASSETS / "pairs" / name, folder)
+    (folder / "pairs.jsonl").write_text("\n".join(lines))
+    return folder
+
+
+class Tab(Visit):
+    """A page with the training tab open."""
+
+    def __init__(self, browser, address: str, **options):
+        super().__init__(browser, address, **options)
+        self.open()
+
+    def open(self) -> None:
+        self.page.get_by_role("tab", name="Train").click()
+        self.page.wait_for_selector("#train-start:visible")
+        self.page.wait_for_function("() => document.querySelector('#train-command textarea').value !== ''")
+
+    def said(self, text: str) -> str:
+        """Waits until the notice says so -> all of it."""
+        self.page.wait_for_function(SAID, arg=text, timeout=60_000)
+        return self.page.locator("#train-notice .notice").text_content()
+
+    def type(self, name: str, text) -> None:
+        self.page.fill(f"#train-{name} :is(input, textarea)", str(text))
+        self.page.keyboard.press("Tab")
+
+    def use_pairs(self, folder) -> None:
+        self.page.get_by_role("radio", name="A folder, a file or a data set").check()
+        self.page.wait_for_selector("#train-path:visible")
+        self.type("path", folder)
+
+    def choose(self, name: str) -> None:
+        self.page.locator(".pick", has_text=name).click()
+        self.page.wait_for_function(
+            "(name) => document.querySelector('tr.chosen')?.dataset.run === name", arg=name, timeout=30_000
+        )
+
+    def fold(self, title: str) -> None:
+        self.page.locator("button.label-wrap:visible", has_text=title).first.click()
+
+    def points(self) -> int:
+        """Points of the training curve of the loss."""
+        return self.page.locator("figure[data-key=loss] path.line.train").get_attribute("d").count(" ")
+
+    def wait(self, condition: str, argument) -> None:
+        self.page.wait_for_function(condition, arg=argument, timeout=120_000)
+
+
+@pytest.fixture
+def opened(browser, served):
+    """Opens the tab: what lies in the folder of runs by then is on the page. Closes it after the test."""
+    made = []
+
+    def open_tab(**options) -> Tab:
+        made.append(Tab(browser, served, **options))
+        return made[-1]
+
+    yield open_tab
+    for tab in made:
+        tab.page.close()
+
+
+@pytest.fixture
+def tab(opened):
+    return opened()
+
+
+def written(root, pairs, name: str, state: str = "finished", text: str = "A photo.", error: str = "") -> runs.Run:
+    """A run's folder as a run of four steps leaves it, without an adapter."""
+    run = runs.create(root / name, runs.Config("chip", recipes.create("chip", steps=4), str(pairs)))
+    for step in range(1, 5):
+        run.add("metrics.jsonl", {"step": step, "loss": 3.0 - step / 4, "response": 0.7, "seconds": 2.0 * step})
+    run.add("metrics.jsonl", {"step": 4, "seconds": 8.0, "held": {"loss": 2.5, "response": 0.6}})
+    run.add("samples.jsonl", {"step": 4, "text": text})
+    run.write_status(state, 4, error)
+    return run
+
+
+@pytest.mark.slow
+@pytest.mark.browser
+def test_a_run_is_watched_reloaded_killed_resumed_stopped_and_compared(tab, root, pairs, tmp_path):
+    tab.use_pairs(pairs)
+    for name, value in (("steps", 400), ("batch", 2)):
+        tab.type(f"chip-{name}", value)
+    tab.fold("More settings of the run")
+    for name, value in (("save_every", 1), ("evaluate_every", 400), ("sample_every", 400)):
+        tab.type(f"chip-{name}", value)
+    tab.type("name", "mine")
+    tab.page.click("#train-start")
+    assert tab.said("mine") == "mine has started."
+    tab.wait(STEPS, [2])
+    assert tab.points() >= 2 and "left" in tab.page.inner_text("#train-board .now")
+    tab.page.reload()
+    tab.open()
+    tab.wait(STEPS, [3])
+    assert tab.points() >= 3  # the whole curve, not what came since
+    os.kill(runs.Run(root / "mine").status()["pid"], signal.SIGKILL)
+    tab.wait(STATE, ["interrupted"])
+    assert "ended at step" in tab.page.inner_text("#train-board .error")
+    before = runs.Run(root / "mine").metrics()
+    tab.page.click("#train-resume")
+    tab.said("goes on")
+    tab.page.click("#train-stop")  # at once, while its process starts
+    tab.wait(STATE, ["stopped"])
+    after = runs.Run(root / "mine").metrics()
+    assert [row for row in after if row["step"] < before[-1]["step"]] == [
+        row for row in before if row["step"] < before[-1]["step"]
+    ]
+    tab.page.click("#train-add")
+    tab.said("is a panel of Compare")
+    assert list((root / "mine" / "adapter").glob("*.safetensors")) and not list(
+        (root / "mine" / "adapter").glob("*.bin")
+    )
+    _ask(tab, tmp_path)
+    assert tab.errors == [] and tab.outside == []
+
+
+def _ask(tab: Tab, tmp_path) -> None:
+    """Compares with the panel of the run "mine"."""
+    scenes.render("park")[0].save(tmp_path / "park.png")
+    tab.page.get_by_role("tab", name="Compare").click()
+    tab.upload(tmp_path / "park.png")
+    tab.ask("Is there a dog in the image?")  # a short answer
+    tab.run()
+    panel = tab.page.locator('.panel[data-method="adapter:mine"]')
+    assert panel.locator("h3").text_content().endswith("mine") and panel.locator(".text").text_content()
+    assert tab.states()[-1].startswith("done") and len(tab.texts()) == 6
+
+
+@pytest.mark.browser
+def test_bad_pairs_are_one_sentence_that_names_the_line_and_nothing_typed_is_lost(tab, root, pairs, tmp_path):
+    lines = (pairs / "pairs.jsonl").read_text().splitlines()
+    bad = tmp_path / "bad"
+    shutil.copytree(pairs, bad)
+    (bad / "pairs.jsonl").write_text("\n".join([*lines[:2], '{"image": "x.jpg", "question": "?"}', *lines[3:]]))
+    tab.use_pairs(bad)
+    tab.type("name", "never")
+    tab.page.click("#train-check")
+    sentence = tab.said("Line 3")
+    assert sentence.endswith(".") and "chosen and rejected" in sentence
+    tab.type("chip-steps", 7)
+    tab.page.click("#train-start")
+    tab.said("Line 3")
+    assert not (root / "never").exists()
+    assert tab.page.input_value("#train-name :is(input, textarea)") == "never"
+    assert tab.page.input_value("#train-chip-steps input") == "7"
+    tab.type("chip-steps", 0)
+    tab.page.click("#train-start")
+    tab.said("steps must be a whole number")
+    assert tab.errors == []
+
+
+@pytest.mark.browser
+def test_names_captions_and_logs_stay_text(opened, root, pairs):
+    run = written(root, pairs, EVIL, "failed", f"A {EVIL} photo.", f"The run ended: {EVIL}.")
+    (run.folder / "log.txt").write_text(EVIL + "\n")
+    try:
+        tab = opened()
+        tab.choose(EVIL)
+        for part, selector in (("name", ".name"), ("error", ".error"), ("caption", ".samples"), ("log", ".log pre")):
+            assert EVIL in tab.page.locator(f"#train-board {selector}").text_content(), part
+        tab.page.click("#train-delete")
+        tab.page.wait_for_selector("#train-delete-sure:visible")
+        assert EVIL in tab.page.locator("#train-delete-sure").text_content()
+        tab.page.click("#train-keep")
+    finally:
+        shutil.rmtree(run.folder)
+    tab.type("name", EVIL)
+    tab.page.click("#train-start")
+    assert EVIL in tab.said("cannot name a run")
+    assert tab.page.evaluate("() => window.hacked") is None and tab.page.locator("#train img[src=x]").count() == 0
+
+
+@pytest.mark.browser
+def test_runs_are_overlaid_renamed_and_deleted_after_a_question_that_names_them(opened, root, pairs):
+    for name in ("first", "second"):
+        written(root, pairs, name)
+    tab = opened()
+    tab.choose("first")
+    tab.page.get_by_label("Plot second too").check()
+    tab.page.wait_for_selector(".curves .key >> text=second")
+    lines = tab.page.locator("figure[data-key=loss] path.line")
+    assert len({lines.nth(k).get_attribute("stroke") for k in range(lines.count())}) == 2
+    tab.page.click("#train-rename")
+    tab.page.wait_for_selector("#train-new-name:visible")
+    tab.type("new-name", "third")
+    tab.choose("second")  # the question stays about the run that it names
+    tab.page.click("#train-rename-sure")
+    tab.said("first is third now.")
+    assert {"third", "second"} <= set(tab.page.evaluate(LINES)) and (root / "third").is_dir()
+    tab.page.click("#train-delete")
+    tab.page.wait_for_selector("#train-delete-sure >> text=second")
+    tab.choose("third")
+    tab.page.click("#train-delete-sure")
+    tab.said("second is deleted.")
+    assert not (root / "second").exists() and (root / "third").is_dir()
+    tab.page.wait_for_selector("#train-add", state="hidden")  # it has no adapter
+    assert tab.errors == []
+
+
+@pytest.mark.browser
+def test_a_measured_run_shows_its_table_and_its_map(opened, root, pairs):
+    run = written(root, pairs, "measured")
+    cells = {"margin": [1.0, 0.5, 1.5], "distance": [0.8, 0.7, 0.9], "separability": [0.5, 0.4, 0.6]}
+    points = {"photo": [[0, 0], [1, 1]], "truthful": [[0, 1], [1, 2]], "hallucinated": [[2, 0], [3, 1]]}
+    (run.folder / "measured.json").write_text(json.dumps({
+        "before": cells, "after": cells, "difference": {**cells, "margin": [0.2, 0.1, 0.3]},
+        "map": {"before": points, "after": points},
+    }))  # fmt: skip
+    tab = opened()
+    tab.choose("measured")
+    tab.page.wait_for_selector("#train-board .map:visible")
+    assert tab.page.locator("#train-board .map .pair .mark").count() == 12
+    assert "0.800 → 0.800" in tab.page.inner_text("#train-board .numbers")
+    table = tab.page.inner_text("#train-board .measured")
+    assert "0.200 better" in table and "0.500 to 1.500" in table
+    assert "2 photos" in tab.page.locator(".map .pair svg").first.get_attribute("aria-label")
+
+
+@pytest.mark.browser
+def test_presets_command_and_settings_files(tab, tmp_path):
+    command = "() => document.querySelector('#train-command textarea').value"
+    tab.fold("Presets and ablations")
+    tab.page.get_by_role("button", name="without photos", exact=True).click()
+    tab.wait(f"() => ({command})().includes('--visual 0')", None)
+    with tab.page.expect_download() as saved:
+        tab.page.click("#train-save")
+    saved.value.save_as(tmp_path / "settings.json")
+    assert json.loads((tmp_path / "settings.json").read_text())["recipe"]["visual"] == 0
+    tab.page.get_by_role("button", name="CHiP", exact=True).click()
+    tab.wait(f"() => !({command})().includes('--visual')", None)
+    with tab.page.expect_file_chooser() as chooser:
+        tab.page.click("#train-load")
+    chooser.value.set_files(tmp_path / "settings.json")
+    tab.wait(f"() => ({command})().includes('--visual 0')", None)
+    (tmp_path / "settings.json").write_text("{}")
+    with tab.page.expect_file_chooser() as chooser:
+        tab.page.click("#train-load")
+    chooser.value.set_files(tmp_path / "settings.json")
+    tab.said("holds no settings")
+    tab.page.get_by_role("radio", name="AdaVIB").check()
+    tab.wait(f"() => ({command})().includes('train adavib')", None)
+    tab.page.wait_for_selector("#train-adavib-steps", state="visible")
+    tab.page.wait_for_selector("#train-chip-steps", state="hidden")
+
+
+@pytest.mark.browser
+def test_phone_width_has_no_sideways_scrolling_and_notices_in_sight(opened, root, pairs):
+    written(root, pairs, "phone", text="A long caption " * 20)
+    tab = opened(width=390, dark=True)
+    tab.choose("phone")
+    for title in ("More settings of the run", "Presets and ablations", "Load an adapter made elsewhere"):
+        tab.fold(title)
+    assert tab.page.evaluate("() => document.documentElement.scrollWidth") <= 390
+    tab.page.click("#train-check")
+    tab.said("in order")
+    box = tab.page.locator("#train-notice .notice").bounding_box()
+    assert 0 <= box["y"] and box["y"] + box["height"] <= 900

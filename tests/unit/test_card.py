@@ -1,0 +1,40 @@
+"""The model card of a run's adapter: its command makes the same run, its numbers are those that were measured."""
+
+from __future__ import annotations
+
+import json
+
+from test_runs import start
+
+from halluapp import cli
+from halluapp.training import card, loop
+from halluapp.training.command import _load
+from halluapp.training.runs import Run
+
+
+def test_measuring_a_run_writes_its_card(tmp_path, capsys):
+    run = start(tmp_path, "chip", rank=2)
+    from halluapp.settings import Settings
+
+    config = run.config()
+    loop.train(run, _load(Settings(model=config.model, quantization=config.quantization)))
+    evaluated = {
+        "data": "photos.tar", "photos": 3, "vocabulary": "coco",
+        "methods": [
+            {"method": "baseline", "error": None, "pope": None,
+             "chair": dict.fromkeys(card.SCORES["chair"], 0.125),
+             "intervals": {"chair": dict.fromkeys(card.SCORES["chair"], [0.1, 0.2])}},
+            {"method": "broken", "error": "It failed.", "chair": None, "pope": None, "intervals": {}},
+        ],
+    }  # fmt: skip
+    (run.folder / "evaluated-photos.json").write_text(json.dumps(evaluated))
+    assert cli.main(["train", "measure", str(run.folder), "--photos", "1"]) == 0
+    assert "README.md" in capsys.readouterr().out
+    text = (run.adapter / "README.md").read_text()
+    assert text.startswith("# CHiP adapter for ") and "4 of 4 steps" in text and "10 pairs" in text
+    assert "--rank 2" in text and "Research use" in text and f"runs/{run.name}" in text
+    measured = json.loads((run.folder / "measured.json").read_text())
+    assert f"| margin | {measured['before']['margin'][0]:.3f} [" in text
+    assert "| chair_i | 0.125 [0.100, 0.200] |" in text and "broken" not in text
+    card.write(Run(run.folder), "shipped")
+    assert "runs/shipped" in (run.adapter / "README.md").read_text()
