@@ -121,23 +121,11 @@ def _settings(options) -> Settings:
 
 def _methods(options) -> list:
     """Method objects from --methods and --set."""
-    from halluapp.methods import create, defaults
+    from halluapp.methods import assignments
 
-    parameters: dict[str, dict] = {}
-    for item in options.assignments:
-        target, _, value = item.partition("=")
-        name, _, key = target.replace(" ", "").partition(".")  # a stack's own names have dots: nullu+vdd.nullu.rank
-        if not (value and key):
-            raise InputError(f"--set {item} is not METHOD.PARAMETER=VALUE.")
-        try:
-            parameters.setdefault(name, {})[key] = json.loads(value)
-        except ValueError:
-            parameters.setdefault(name, {})[key] = value
-    given = [name.replace(" ", "") for name in options.methods.split(",")] if options.methods else None
-    names = given or [*defaults(), *(f"adapter:{_adapter_name(folder)}" for folder in options.adapter)]
-    if unused := set(parameters) - set(names):
-        raise InputError(f"--set names {', '.join(sorted(unused))}, which is not among the methods.")
-    return [create(name, **parameters.get(name, {})) for name in names]
+    adapters = [f"adapter:{_adapter_name(folder)}" for folder in options.adapter]
+    names = assignments.names_from(options.methods, adapters)
+    return assignments.methods(names, assignments.parse(options.assignments))
 
 
 def _adapter_name(folder: Path) -> str:

@@ -17,7 +17,7 @@ from halluapp.errors import InputError
 from halluapp.grounding.verdicts import judge_text
 from halluapp.methods.base import Method
 from halluapp.photos import read_photo
-from halluapp.settings import Settings
+from halluapp.settings import FAST, Settings
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -68,9 +68,13 @@ def _load(settings: Settings) -> Loaded:
     from halluapp.grounding import detectors
     from halluapp.lvlm import catalog
 
+    if settings.fast not in FAST:
+        raise InputError(f"HALLUAPP_FAST is {settings.fast!r}; use {', '.join(FAST[:-1])} or {FAST[-1]}.")
     if settings.threads:
         torch.set_num_threads(settings.threads)
     lvlm, notice = catalog.load(settings.model, settings.quantization, settings.device, settings.assets)
+    # A worker on ZeroGPU lives for one answer: whatever it measured would be measured again by the next one.
+    lvlm.fast = "off" if settings.zero_gpu and settings.fast == "auto" else settings.fast
     if settings.detector != "pocket":
         return Loaded(lvlm, detectors.TransformersDetector(settings.detector), notice)
     tower = lvlm.tower

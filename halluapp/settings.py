@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ASSETS = Path(__file__).resolve().parent.parent / "assets"
+FAST = ("auto", "off", "on")
 
 
 @dataclass(frozen=True)
@@ -16,6 +17,7 @@ class Settings:
 
     model: "pocket" (the embedded LVLM), "auto" (what fits the GPU), a hub id or a local folder.
     quantization: "nf4", "int8" or "none".
+    fast: decode steps replayed from CUDA graphs; "auto": where they were measured to be faster, "off", "on": anyway.
     detector: "pocket" (embedded), a hub id or a local folder of a transformers object detector.
     runs: folder of the training runs. port 0: the first free one.
     space / zero_gpu: running on Hugging Face Spaces / on ZeroGPU.
@@ -25,6 +27,7 @@ class Settings:
     detector: str = "pocket"
     quantization: str = "nf4"
     device: str = "auto"
+    fast: str = "auto"
     assets: Path = ASSETS
     runs: Path = Path("runs")
     host: str = "127.0.0.1"
@@ -36,8 +39,8 @@ class Settings:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Settings:
-        """Reads HALLUAPP_MODEL, HALLUAPP_DETECTOR, HALLUAPP_QUANTIZATION, HALLUAPP_DEVICE, HALLUAPP_THREADS,
-        HALLUAPP_RUNS and gradio's own names of host and port.
+        """Reads HALLUAPP_MODEL, HALLUAPP_DETECTOR, HALLUAPP_QUANTIZATION, HALLUAPP_DEVICE, HALLUAPP_FAST,
+        HALLUAPP_THREADS, HALLUAPP_RUNS and gradio's own names of host and port.
         """
         space = "SPACE_ID" in environment
         return cls(
@@ -45,6 +48,7 @@ class Settings:
             detector=environment.get("HALLUAPP_DETECTOR", cls.detector),
             quantization=environment.get("HALLUAPP_QUANTIZATION", cls.quantization),
             device=environment.get("HALLUAPP_DEVICE", cls.device),
+            fast=environment.get("HALLUAPP_FAST", cls.fast),
             runs=Path(environment.get("HALLUAPP_RUNS") or cls.runs),
             threads=int(environment.get("HALLUAPP_THREADS", cls.threads)),
             host=environment.get("GRADIO_SERVER_NAME", "0.0.0.0" if space else cls.host),

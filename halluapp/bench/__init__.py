@@ -21,13 +21,15 @@ def run(settings: Settings, new_tokens: int = 60, rounds: int = 7, profiled: boo
     Returns ratio_five_panels_to_one and ratio_eleven_panels_to_one (medians of the rounds' ratios),
     ratio_sequential_to_five (the same five methods one after another, a forward for every row and token), medians of
     seconds, peak_memory_ratio (of five panels to one `generate`: the resident set of fresh processes on a CPU, what is
-    allocated on a GPU), and more; with `profiled`, the operations that five panels spend their time in.
+    allocated on a GPU), which decode step was taken and why (`decoding.fast.report`), and more; with `profiled`, the
+    operations that five panels spend their time in.
     """
     import torch
 
     from halluapp import comparison
     from halluapp.bench import memory, work
     from halluapp.bench.profile import profile
+    from halluapp.decoding import fast
     from halluapp.methods import create, defaults
 
     loaded = comparison.load(settings)
@@ -53,6 +55,7 @@ def run(settings: Settings, new_tokens: int = 60, rounds: int = 7, profiled: boo
         "prefix_tokens": prefix,
         "new_tokens": new_tokens,
         "rounds": rounds,
+        **fast.report(loaded.lvlm),
         "ratio_five_panels_to_one": _ratio(seconds, "five", "one"),
         "ratio_least": round(ratios[0], 3),
         "ratio_most": round(ratios[-1], 3),

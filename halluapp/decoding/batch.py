@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from halluapp.decoding.exits import Places, recorded
 from halluapp.decoding.interventions import applied
 from halluapp.decoding.plan import Prefix, asked
 from halluapp.decoding.views import Views
@@ -35,13 +36,17 @@ class RowBatch:
         self.spots = None if self.spots is None else self.spots[index]
         self.interventions = [self.interventions[row] for row in rows]
 
-    def step(self, lvlm: LVLM, tokens: Tensor) -> Tensor:
-        """Feeds one token to every row [R] -> logits of the next one [R, V]."""
+    def step(self, lvlm: LVLM, tokens: Tensor, depths: dict[int, tuple[int, ...]]) -> tuple[Tensor, Places]:
+        """Feeds one token to every row [R] -> logits of the next one [R, V], and what `exits.recorded` kept of it.
+
+        depths: row -> where it is read early.
+        """
         self.mask = torch.cat([self.mask, self.mask.new_ones(len(tokens), 1)], dim=1)
         with lvlm.lock, lvlm.unpacked.used(), applied(lvlm, self.interventions, self.spots):
-            logits = lvlm.forward(self.cache, self.mask, self.positions[:, None], ids=tokens[:, None])
+            with recorded(lvlm, depths) as hidden:
+                logits = lvlm.forward(self.cache, self.mask, self.positions[:, None], ids=tokens[:, None])
         self.positions = self.positions + 1
-        return logits
+        return logits, hidden
 
 
 def prefill(

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
-from halluapp.decoding import memory
+from halluapp.decoding import fast, memory
 from halluapp.decoding.batch import RowBatch, prefill
 from halluapp.decoding.choose import choose, penalise
 from halluapp.decoding.events import Decoded, Event, Failed, Finished, Token
@@ -124,7 +124,9 @@ def _decode_group(
     """Decodes some methods of the jobs as rows of one batch."""
     if not any(methods):
         return
-    batch, logits, live = _begin(lvlm, jobs, views, methods, sampling.seed)
+    prefilled, logits, live = _begin(lvlm, jobs, views, methods, sampling.seed)
+    batch = fast.chosen(lvlm, prefilled, sampling.max_new_tokens)
+    del prefilled  # a batch that has moved to other buffers must not hold its first ones
     for index in range(sampling.max_new_tokens):
         log_p = logits.log_softmax(-1)
         going: list[_Stream] = []
@@ -144,8 +146,7 @@ def _decode_group(
                 yield stream.job, Finished(stream.method.name, "stopped", time.perf_counter() - started, stream.passes)
             return
         live, fed = going, _regroup(batch, going)
-        with recorded(lvlm, _depths(live)) as hidden:
-            logits = batch.step(lvlm, torch.tensor(fed, device=logits.device))
+        logits, hidden = batch.step(lvlm, torch.tensor(fed, device=logits.device), _depths(live))
         _hand_out(live, [stream.rows[0] for stream in live], read_out(lvlm, hidden))
 
 
@@ -241,10 +242,11 @@ def _trace(lvlm, chosen: int, combined, log_p: Tensor, sampling: Sampling) -> To
     )
 
 
-def _regroup(batch: RowBatch, going: list[_Stream]) -> list[int]:
+def _regroup(batch, going: list[_Stream]) -> list[int]:
     """Leaves the batch with one row for each prefix and text so far -> the token that each row is fed next.
 
-    Rows of streams that have ended go; a row that several streams shared is copied where their last tokens differ.
+    batch: what `fast.chosen` gave. Rows of streams that have ended go; a row that several shared is copied where their
+    last tokens differ.
     """
     places: dict[tuple, int] = {}
     sources, fed = [], []

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from abc import ABC, abstractmethod
 from functools import cached_property
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -29,6 +29,8 @@ class LVLM(Words, ABC):
 
     spaces: HalluSpaces by name; projectors: further projectors by name (the model's own is not among them).
     adapters: what training runs have made, by name.
+    fast: which decode steps may be taken, "auto", "off" or "on"; verdicts: what was measured of them, by number of rows
+    (both are `decoding.fast`'s).
     kept_dense: full names of the modules that are never quantized.
     """
 
@@ -43,6 +45,8 @@ class LVLM(Words, ABC):
         self.spaces: dict[str, HalluSpace] = {}
         self.projectors: dict[str, nn.Module] = {}
         self.adapters: dict[str, Adapter] = {}
+        self.fast = "auto"
+        self.verdicts: dict[int, Any] = {}
 
     @property
     def device(self) -> torch.device:

@@ -9,7 +9,7 @@ import gradio as gr
 
 from halluapp import comparison
 from halluapp.errors import InputError
-from halluapp.methods import METHODS
+from halluapp.methods import METHODS, assignments
 from halluapp.settings import Settings
 from halluapp.ui import shelf
 
@@ -18,7 +18,13 @@ def build(settings: Settings, photo_input: Callable[..., gr.Image], elsewhere: c
     """Adds invisible inputs and the endpoint. elsewhere: where events are made if not in this process."""
 
     def compare(
-        photo: str, prompt: str, methods: str, max_new_tokens: float, temperature: float, seed: float
+        photo: str,
+        prompt: str,
+        methods: str,
+        max_new_tokens: float,
+        temperature: float,
+        seed: float,
+        parameters: dict[str, Any] | list[str] | None = None,
     ) -> dict[str, Any]:
         """Decodes one photo and prompt under several hallucination-mitigation methods and judges every object mention.
         Known methods: {known}.
@@ -30,13 +36,14 @@ def build(settings: Settings, photo_input: Callable[..., gr.Image], elsewhere: c
             max_new_tokens: longest answer in tokens, 1 to 512
             temperature: 0 for greedy decoding, else up to 2
             seed: seed of sampling
+            parameters: of the methods, as {"vdd": {"alpha": 0.5}} or ["vdd.alpha=0.5"]; the others keep their defaults
 
         Returns:
             The report (schema 1): detections, and for each method text, tokens, mentions with verdicts, and cost.
         """
         try:
-            names = [name.strip() for name in methods.split(",") if name.strip()] or None
-            request = comparison.make_request(photo, prompt, names, int(max_new_tokens), temperature, seed=int(seed))
+            chosen = assignments.methods(assignments.names_from(methods), assignments.read(parameters))
+            request = comparison.make_request(photo, prompt, chosen, int(max_new_tokens), temperature, seed=int(seed))
             loaded = comparison.load(settings)
             shelf.ensure(settings.runs, loaded.lvlm, request.methods)
             return list(comparison.stream(request, loaded, run=elsewhere))[-1].report
@@ -50,7 +57,7 @@ def build(settings: Settings, photo_input: Callable[..., gr.Image], elsewhere: c
     tokens = gr.Number(80, visible=False, label="max_new_tokens", precision=0)
     temperature = gr.Number(0, visible=False, label="temperature")
     seed = gr.Number(0, visible=False, label="seed", precision=0)
+    parameters = gr.JSON({}, visible=False, label="parameters")
     output = gr.JSON(visible=False, label="report")
-    gr.Button(visible=False).click(
-        compare, [photo, prompt, methods, tokens, temperature, seed], output, api_name="compare", concurrency_id="model"
-    )
+    inputs = [photo, prompt, methods, tokens, temperature, seed, parameters]
+    gr.Button(visible=False).click(compare, inputs, output, api_name="compare", concurrency_id="model")

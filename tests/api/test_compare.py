@@ -20,8 +20,9 @@ def photo(tmp_path_factory):
     return path
 
 
-def ask(client, photo, prompt="Describe this image.", methods="", tokens=12, temperature=0, seed=0):
-    return client.predict(handle_file(str(photo)), prompt, methods, tokens, temperature, seed, api_name="/compare")
+def ask(client, photo, prompt="Describe this image.", methods="", tokens=12, temperature=0, seed=0, **further):
+    given = (handle_file(str(photo)), prompt, methods, tokens, temperature, seed)
+    return client.predict(*given, **further, api_name="/compare")
 
 
 def test_report_of_all_methods(client, photo):
@@ -39,6 +40,37 @@ def test_twelve_panels_stacked_ones_among_them(client, photo):
     for panel in made["panels"]:
         assert panel["error"] is None and panel["tokens"], panel["method"]
     assert "nullu.rank" in made["panels"][11]["parameters"]
+
+
+@pytest.mark.parametrize(
+    "parameters",
+    [{"vdd": {"alpha": 0.0}, "nullu+vdd": {"nullu.rank": 3}}, ["vdd.alpha=0", "nullu+vdd.nullu.rank = 3"]],
+    ids=["object", "list"],
+)
+def test_parameters_of_each_method(client, photo, parameters):
+    made = ask(client, photo, methods="baseline,vdd,nullu+vdd", tokens=4, parameters=parameters)
+    baseline, vdd, stack = report.validate(made)["panels"]
+    assert vdd["parameters"]["alpha"] == 0 and vdd["text"] == baseline["text"]
+    assert stack["parameters"]["nullu.rank"] == 3
+
+
+@pytest.mark.parametrize(
+    ("parameters", "words"),
+    [
+        ({"vdd": 0.5}, "Parameters are an object"),
+        ([{"vdd": 0.5}], "Parameters are an object"),
+        (["vdd.alpha"], "not METHOD.PARAMETER=VALUE"),
+        ({"vcd": {"alpha": 1}}, "not among the methods"),
+        ({"vdd": {"gamma": 1}}, "no parameter"),
+        ({"vdd": {"alpha": "much"}}, "must be a number"),
+        ({"vdd": {"alpha": 1e9}}, "must be a number"),
+    ],
+    ids=str,
+)
+def test_wrong_parameters_get_one_sentence(client, photo, parameters, words):
+    with pytest.raises(AppError, match=words) as caught:
+        ask(client, photo, methods="vdd", tokens=2, parameters=parameters)
+    _is_one_sentence(str(caught.value))
 
 
 def test_same_request_same_texts_and_the_seed_matters(client, photo):

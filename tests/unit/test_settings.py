@@ -41,6 +41,7 @@ def test_an_empty_environment_gives_the_defaults():
         ("HALLUAPP_DETECTOR", "some/detr", "detector", "some/detr"),
         ("HALLUAPP_QUANTIZATION", "none", "quantization", "none"),
         ("HALLUAPP_DEVICE", "cuda:1", "device", "cuda:1"),
+        ("HALLUAPP_FAST", "off", "fast", "off"),
         ("HALLUAPP_THREADS", "2", "threads", 2),
         ("GRADIO_SERVER_NAME", "0.0.0.0", "host", "0.0.0.0"),
         ("GRADIO_SERVER_PORT", "0", "port", 0),

@@ -1,0 +1,52 @@
+"""Parameters as people write them, METHOD.PARAMETER=VALUE or JSON, and the methods that are made with them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from halluapp.errors import InputError
+from halluapp.methods import create, defaults
+from halluapp.methods.base import Method
+
+FORM = 'Parameters are an object like {"vdd": {"alpha": 0.5}} or a list of METHOD.PARAMETER=VALUE'
+
+
+def names_from(text: str | None, further: Sequence[str] = ()) -> list[str]:
+    """Method names separated by commas; for an empty text the default panels and these further ones."""
+    names = [name.replace(" ", "") for name in (text or "").split(",")]
+    return [name for name in names if name] or [*defaults(), *further]
+
+
+def parse(items: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """["vdd.alpha=0.5"] -> {"vdd": {"alpha": 0.5}}; a value is JSON or else a text. Raises InputError."""
+    parameters: dict[str, dict[str, Any]] = {}
+    for item in items:
+        target, _, value = item.partition("=")
+        name, _, key = target.replace(" ", "").partition(".")  # a stack's own names have dots: nullu+vdd.nullu.rank
+        if not (value and name and key):
+            raise InputError(f"{item[:80]!r} is not METHOD.PARAMETER=VALUE.")
+        try:
+            parameters.setdefault(name, {})[key] = json.loads(value)
+        except ValueError:
+            parameters.setdefault(name, {})[key] = value
+    return parameters
+
+
+def read(given: Any) -> dict[str, dict[str, Any]]:
+    """What a program sends, {"vdd": {"alpha": 0.5}} or what `parse` takes, nothing included. Raises InputError."""
+    if not given:
+        return {}
+    if isinstance(given, list) and all(isinstance(item, str) for item in given):
+        return parse(given)
+    if not isinstance(given, dict) or not all(isinstance(values, dict) for values in given.values()):
+        raise InputError(f"{FORM}, not {json.dumps(given, default=str)[:80]}.")
+    return given
+
+
+def methods(names: Sequence[str], parameters: dict[str, dict[str, Any]]) -> list[Method]:
+    """Methods by name with their parameters. Raises InputError, also for parameters of a method that is not named."""
+    if unused := set(parameters) - set(names):
+        raise InputError(f"Parameters are given for {', '.join(sorted(unused))}, which is not among the methods.")
+    return [create(name, **parameters.get(name, {})) for name in names]
