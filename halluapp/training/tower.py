@@ -44,7 +44,7 @@ def _reached(lvlm: LVLM, linears: dict[str, nn.Linear]) -> list[str]:
         finally:
             for handle in handles:
                 handle.remove()
-    if not features.requires_grad:
+    if not zeros or not features.requires_grad:
         return []
     found = torch.autograd.grad(features.float().sum(), list(zeros.values()), allow_unused=True)
     return [name for name, gradient in zip(zeros, found, strict=True) if gradient is not None]
