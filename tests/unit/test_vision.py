@@ -6,16 +6,19 @@ import math
 from pathlib import Path
 
 import pytest
+import tiny_families
 import torch
 from test_adapters import fresh as loaded
 from test_adapters import logits
 from test_runs import fresh, losses, objective, start
 from tiny import MODELS, OPEN, lvlm, photo, run, visual
 
+from halluapp.decoding.batch import prefill
+from halluapp.decoding.plan import Prefix
 from halluapp.decoding.sight import Sight, seeing, tower_sight
 from halluapp.decoding.views import Views
 from halluapp.errors import InputError
-from halluapp.lvlm import adapters
+from halluapp.lvlm import adapters, catalog
 from halluapp.methods import Baseline, Nullu, create
 from halluapp.methods.base import Intervention
 from halluapp.training import adapters as peft_side
@@ -92,6 +95,29 @@ def test_a_row_sees_the_photo_as_in_pefts_own_forward(kind: str, quantization: s
         assert torch.allclose(wrapped(**given).logits[0, -1].float(), expected, atol=1e-3)
     peft_side.unwrap(theirs, wrapped)
     assert torch.equal(logits(theirs), plain)
+
+
+@pytest.mark.parametrize("kind", sorted(tiny_families.BUILDERS))
+def test_an_adapter_from_elsewhere_sees_as_in_pefts_own_forward_in_every_family(kind: str, tmp_path) -> None:
+    from peft import LoraConfig, get_peft_model
+
+    theirs = catalog.load(str(tiny_families.folder(kind)), "none", "cpu", Path("/nowhere"))[0]
+    model = tiny_families.lvlm(kind)
+    wrapped = get_peft_model(theirs.model, LoraConfig(r=2, lora_alpha=4, target_modules="all-linear"))
+    roughen(wrapped)
+    peft_side.save(tmp_path / "mine", wrapped.eval())
+    mine = adapters.load(model, tmp_path / "mine")
+    assert mine.sight and mine.deltas
+    model.adapters["mine"] = mine
+    try:
+        prefix, seen = Prefix(0, "photo", Intervention(adapter="mine")), Views(model, tiny_families.photo())
+        with torch.no_grad():
+            ours = prefill(model, (prefix,), [OPEN], [seen])[1][0]
+            expected = wrapped(**tiny_families.inputs(kind, "none", OPEN)).logits[0, -1].float()
+            blind = wrapped.unload()(**tiny_families.inputs(kind, "none", OPEN)).logits[0, -1].float()
+    finally:
+        model.adapters.pop("mine")
+    assert torch.allclose(ours, expected, atol=2e-3) and not torch.allclose(ours, blind, atol=2e-2)
 
 
 def test_other_panels_keep_their_words_and_share_the_photo(tmp_path) -> None:
