@@ -10,8 +10,9 @@ from torch import Tensor
 from halluapp.decoding.exits import Places, recorded
 from halluapp.decoding.interventions import applied
 from halluapp.decoding.plan import Prefix, asked
+from halluapp.decoding.sight import tower_sight, visual_tokens
 from halluapp.decoding.views import Views
-from halluapp.lvlm.base import LVLM, Embedded, Visual
+from halluapp.lvlm.base import LVLM, Embedded
 from halluapp.methods.base import Intervention
 
 
@@ -56,8 +57,7 @@ def prefill(
     from transformers import DynamicCache
 
     rows = [
-        _embed(lvlm, prefix, asked(prompts[prefix.job], prefix.instruction), views[prefix.job].at(prefix.noise_step))
-        for prefix in prefixes
+        _embed(lvlm, prefix, asked(prompts[prefix.job], prefix.instruction), views[prefix.job]) for prefix in prefixes
     ]
     embeds, mask, positions, spots = _padded(rows)
     following = torch.stack([row.positions.max() + 1 for row in rows])
@@ -83,21 +83,10 @@ def _padded(rows: list[Embedded]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     return embeds, mask, positions, spots
 
 
-def _embed(lvlm: LVLM, prefix: Prefix, prompt: str, visual: Visual) -> Embedded:
+def _embed(lvlm: LVLM, prefix: Prefix, prompt: str, views: Views) -> Embedded:
     """One prefix as the decoder reads it, with the visual tokens that its intervention asks for."""
     ids = lvlm.prompt_ids(prompt, prefix.view)
     if prefix.view != "photo":
         return lvlm.read(ids)
-    tokens = lvlm.visual_tokens(visual, prompt)
-    change = prefix.intervention
-    if change is not None and (projector := _projector(lvlm, change)) is not None:
-        other, share = lvlm.visual_tokens(visual, prompt, projector), change.blend if change.projector else change.share
-        tokens = other if share == 1 else (1 - share) * tokens + share * other
-    return lvlm.read(ids, visual, tokens)
-
-
-def _projector(lvlm: LVLM, change: Intervention):
-    """The other projector that an intervention names, or that its adapter brings along; None: the model's own."""
-    if change.projector:
-        return lvlm.projector(change.projector)
-    return lvlm.adapter(change.adapter).projector if change.adapter else None
+    visual = views.at(prefix.noise_step, tower_sight(lvlm, prefix.intervention))
+    return lvlm.read(ids, visual, visual_tokens(lvlm, visual, prompt, prefix.intervention))

@@ -15,6 +15,7 @@ from halluapp.decoding.choose import choose, penalise
 from halluapp.decoding.events import Decoded, Event, Failed, Finished, Token
 from halluapp.decoding.exits import Places, read_out, recorded
 from halluapp.decoding.plan import Sampling, plan
+from halluapp.decoding.sight import tower_sight
 from halluapp.decoding.stops import cut
 from halluapp.decoding.views import Views
 from halluapp.errors import InputError, MissingWeights
@@ -27,7 +28,7 @@ SHORT = "There is not enough memory for this method alone; ask for fewer new tok
 
 @dataclass
 class Job:
-    """One photo and prompt to be answered by some methods. A bare Visual serves methods that want no noised view."""
+    """One photo and prompt to be answered by some methods. A bare Visual serves methods that want no other view."""
 
     visual: Visual | Views
     prompt: str
@@ -160,7 +161,8 @@ def _prepared(lvlm: LVLM, jobs: list[Job], views: list[Views]) -> tuple[list[lis
             try:
                 method.prepare(lvlm)
                 for row in method.rows(job.prompt):
-                    views[index].at(row.noise_step)
+                    if row.view == "photo":
+                        views[index].at(row.noise_step, tower_sight(lvlm, row.intervention))
                 runnable[-1].append(method)
             except (MissingWeights, InputError) as error:
                 failed.append((index, Failed(method.name, str(error))))

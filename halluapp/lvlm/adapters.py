@@ -35,16 +35,23 @@ class Delta:
         """x [..., in] -> scale * B(A(x)) [..., out] in float32."""
         return (inputs.to(self.down.dtype) @ self.down.T @ self.up.T) * self.scale
 
+    def fits(self, module: nn.Module | None) -> bool:
+        """Whether a module is a linear layer of the shape that this adds to."""
+        sizes = getattr(module, "in_features", None), getattr(module, "out_features", None)
+        return self.down.dim() == self.up.dim() == 2 and sizes == (self.down.shape[1], len(self.up))
+
 
 @dataclass(frozen=True, eq=False)
 class Adapter:
-    """What a training run leaves. deltas: by full module name. projector: in place of the model's own (None: that).
+    """What a training run leaves. deltas: to the language model, by full module name; sight: to what comes before it
+    (vision tower, Q-Former, projector). projector: in place of the model's own (None: that).
 
     about: how it was made, as far as the folder says.
     """
 
     name: str
     deltas: dict[str, Delta] = field(default_factory=dict)
+    sight: dict[str, Delta] = field(default_factory=dict)
     projector: nn.Module | None = None
     about: dict = field(default_factory=dict)
 
@@ -57,10 +64,10 @@ def load(lvlm: LVLM, folder: str | Path, name: str = "") -> Adapter:
     """
     folder = Path(folder)
     name = name or folder.name
-    deltas, projector = {}, None
+    deltas, sight, projector = {}, {}, None
     try:
         if (folder / WEIGHTS).exists():
-            deltas = _deltas(lvlm, folder)
+            deltas, sight = _apart(lvlm, _deltas(lvlm, folder))
         elif pickles := sorted(path.name for path in folder.glob("*") if path.suffix in PICKLES):
             raise InputError(f"{pickles[0]} can run code when it is opened; save the adapter as safetensors instead.")
         if (folder / PROJECTOR).exists():
@@ -70,9 +77,9 @@ def load(lvlm: LVLM, folder: str | Path, name: str = "") -> Adapter:
         raise
     except Exception as error:  # safetensors, JSON, torch and the file system each have their own
         raise InputError(f"The adapter {name} is damaged or made for another model; remove or replace it.") from error
-    if not deltas and projector is None:
+    if not deltas and not sight and projector is None:
         raise InputError(f"{folder} holds no adapter; it needs {WEIGHTS} with {CONFIG}, or {PROJECTOR}.")
-    return Adapter(name, deltas, projector, about)
+    return Adapter(name, deltas, sight, projector, about)
 
 
 def load_projector(lvlm: LVLM, path: Path) -> nn.Module:
@@ -104,12 +111,19 @@ def _deltas(lvlm: LVLM, folder: Path) -> dict[str, Delta]:
             if ".lora_B" not in key:
                 raise InputError(f"The adapter {folder.name} holds {key}, which is no LoRA weight.")
             continue
-        module = modules.get(match[1])
         down, up = tensors[key].float(), tensors[key.replace("lora_A", "lora_B")].float()
-        if module is None or (down.shape[1], up.shape[0]) != (module.in_features, module.out_features):
+        delta = Delta(down.to(lvlm.device), up.to(lvlm.device), _scale(config, match[1], len(down)))
+        if not delta.fits(modules.get(match[1])):
             raise InputError(f"The adapter {folder.name} was made for another model: {match[1]} does not fit.")
-        made[match[1]] = Delta(down.to(lvlm.device), up.to(lvlm.device), _scale(config, match[1], len(down)))
+        made[match[1]] = delta
     return made
+
+
+def _apart(lvlm: LVLM, deltas: dict[str, Delta]) -> tuple[dict[str, Delta], dict[str, Delta]]:
+    """Additions to the language model and its head, and those to what comes before it."""
+    own = {id(module) for part in (lvlm.decoder, lvlm.head) for module in part.modules()}
+    said = {name for name in deltas if id(lvlm.model.get_submodule(name)) in own}
+    return {n: d for n, d in deltas.items() if n in said}, {n: d for n, d in deltas.items() if n not in said}
 
 
 def _scale(config: dict, module: str, rank: int) -> float:

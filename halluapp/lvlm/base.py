@@ -98,18 +98,18 @@ class LVLM(Words, ABC):
         """Runs the vision tower once; with noise_step > 0 on noised pixels (VCD), the same for the same seed."""
         given = self.pixels(photo)
         given["pixel_values"] = self._noised(given["pixel_values"], noise_step, seed)
-        given = self._placed(given)
+        given = self.ready(given)
         with torch.no_grad(), self.lock:
             return self.see(given)
 
-    def _placed(self, given: dict) -> dict:
-        """Tensors on the model's device, pixels in the tower's precision."""
+    def ready(self, given: dict) -> dict:
+        """What `pixels` gave, as `see` takes it: tensors on the model's device, pixels in the tower's precision."""
         given = {key: value.to(self.device) if isinstance(value, Tensor) else value for key, value in given.items()}
         return given | {"pixel_values": given["pixel_values"].to(next(self.tower.parameters()).dtype)}
 
     def native_inputs(self, photo: Image.Image, prompt: str) -> dict[str, Tensor]:
         """What transformers' own `generate` takes for a photo and a prompt (to measure and to check against)."""
-        given = self._placed(self.pixels(photo))
+        given = self.ready(self.pixels(photo))
         seen = self.look(photo)
         ids = self.expanded(self.prompt_ids(prompt, "photo"), seen, len(self.visual_tokens(seen, prompt)))
         row = torch.tensor([ids], device=self.device)

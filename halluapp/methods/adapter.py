@@ -37,14 +37,15 @@ class Trained(Method):
 
     def prepare(self, lvlm) -> None:
         modules = dict(lvlm.model.named_modules())
-        for name, delta in lvlm.adapter(self.loaded).deltas.items():
-            module = modules.get(name)
-            if module is None or (module.in_features, module.out_features) != (delta.down.shape[1], len(delta.up)):
+        adapter = lvlm.adapter(self.loaded)
+        for name, delta in (adapter.deltas | adapter.sight).items():
+            if not delta.fits(modules.get(name)):
                 raise MissingWeights(f"The adapter {self.loaded} was made for another model than {lvlm.name}.")
 
     def explain(self, lvlm, prompt: str) -> str:
         adapter = lvlm.adapter(self.loaded)
         parts = [f"additions to {len(adapter.deltas)} linear layers"] if adapter.deltas else []
+        parts += [f"additions to {len(adapter.sight)} layers that see the photo"] if adapter.sight else []
         parts += ["a projector of its own"] if adapter.projector is not None else []
         return f"Adapter {self.loaded}: {' and '.join(parts)}, strength {self.strength:g}."
 

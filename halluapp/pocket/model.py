@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 from transformers import (
     AutoConfig,
     AutoModel,
@@ -38,6 +39,21 @@ class PocketVisionConfig(PreTrainedConfig):
         self.num_hidden_layers, self.num_attention_heads = layers, heads
 
 
+class Block(nn.TransformerEncoderLayer):
+    """PyTorch's pre-norm layer, [B, T, D] -> [B, T, D], with every linear layer called as a module.
+
+    PyTorch's own forward reads weights past their modules (the output of attention always, all of them in its fused
+    path), and so past a hook or an adapter on them. Bit by bit the same where that path is not taken.
+    """
+
+    def forward(self, x: Tensor) -> Tensor:
+        y, own = self.norm1(x), self.self_attn
+        mixed = functional.linear(y, own.in_proj_weight, own.in_proj_bias)
+        q, k, v = mixed.unflatten(-1, (3, own.num_heads, -1)).permute(2, 0, 3, 1, 4)  # [B, heads, T, D / heads] each
+        x = x + own.out_proj(functional.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2))
+        return x + self.linear2(functional.gelu(self.linear1(self.norm2(x))))
+
+
 class Neck(nn.Module):
     """Fine [B, 120, 2G, 2G] and coarse [B, 352, G, G] features -> contextual visual tokens [B, G*G, D]."""
 
@@ -49,12 +65,9 @@ class Neck(nn.Module):
         self.position = nn.Parameter(torch.zeros(grid * grid, config.hidden_size))
         self.dropout = nn.Dropout(config.dropout)
         self.blocks = nn.ModuleList(
-            nn.TransformerEncoderLayer(
-                config.hidden_size, config.heads, 3 * config.hidden_size, 0.0, "gelu",
-                batch_first=True, norm_first=True,
-            )
+            Block(config.hidden_size, config.heads, 3 * config.hidden_size, 0.0, batch_first=True, norm_first=True)
             for _ in range(config.layers)
-        )  # fmt: skip
+        )
 
     def forward(self, fine: Tensor, coarse: Tensor) -> list[Tensor]:
         x = torch.cat([coarse, nn.functional.pixel_unshuffle(fine, 2)], dim=1)

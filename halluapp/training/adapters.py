@@ -6,7 +6,8 @@ In decoding the model is never wrapped; there `lvlm.adapters` reads what is save
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -19,17 +20,20 @@ from halluapp.training.recipes import TARGETS, Lora
 NAME = "default"
 
 
-def wrap(lvlm: LVLM, recipe: Lora):
+def wrap(lvlm: LVLM, recipe: Lora, seen_through: Sequence[str] = (), language: bool = True):
     """Puts a fresh adapter (B = 0) into the model's language layers, in place -> the PeftModel around it.
 
-    Everything else is frozen. `unwrap` undoes it.
+    seen_through: full names of further layers, those of the vision tower; language: False for these alone. Everything
+    else is frozen. `unwrap` undoes it.
     """
     from peft import LoraConfig, get_peft_model
 
     names = "|".join(TARGETS[recipe.targets])
+    patterns = [rf".*language_model.*\.({names})"] if language else []  # towers have layers of the same names
+    patterns += [re.escape(name) for name in seen_through]
     config = LoraConfig(
         r=recipe.rank, lora_alpha=recipe.alpha, lora_dropout=recipe.dropout, bias="none",
-        target_modules=rf".*language_model.*\.({names})",  # towers have layers of the same names
+        target_modules="|".join(patterns),
     )  # fmt: skip
     torch.manual_seed(recipe.seed)
     return get_peft_model(lvlm.model, config)

@@ -13,7 +13,6 @@ from halluapp.lvlm.base import LVLM
 from halluapp.training import adapters, examples, forward
 from halluapp.training.chip import Answers, chip_loss, segment_logps, sequence_logps, sequential_kl, token_logps
 from halluapp.training.chip_run import Chip
-from halluapp.training.corruption import corrupt
 from halluapp.training.data import Pair
 from halluapp.training.recipes import ChipRecipe
 
@@ -114,7 +113,6 @@ def _logits(made: Chip, rows: list[int], kind: str, corrupted: bool, look: bool)
 
 def _look(made: Chip, row: int, corrupted: bool) -> None:
     """The tower's work for one photo; its result is the one that is kept already."""
-    pixels = made.lvlm.pixels(made.pairs[row].open())["pixel_values"][:1]
-    if corrupted:
-        pixels = corrupt(pixels, made.recipe.rejected_photo, torch.Generator().manual_seed(0), made.recipe.noise_step)
-    examples.look_pixels(made.lvlm, pixels)
+    of = made.pixels.corrupted if corrupted else made.pixels.clean
+    with torch.no_grad():
+        examples.look_pixels(made.lvlm, of(made.examples[row].photo))

@@ -28,7 +28,7 @@ class Chip(Objective):
 
     def build(self) -> None:
         self.reference = self._reference()
-        self.wrapped = adapters.wrap(self.lvlm, self.recipe)
+        self.wrapped = self.wrap()
 
     def groups(self) -> list[dict[str, Any]]:
         return [{"params": adapters.trainable(self.wrapped), "lr": self.recipe.rate}]

@@ -11,10 +11,11 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from halluapp.decoding.sight import Sight, seeing
 from halluapp.lvlm.base import LVLM
-from halluapp.training.corruption import corrupt
 from halluapp.training.data import Pair
 from halluapp.training.forward import answer_ids
+from halluapp.training.pixels import Pixels
 from halluapp.training.segments import changed_tokens
 
 
@@ -43,61 +44,35 @@ def tokenize(lvlm: LVLM, pairs: list[Pair], min_match: int = 3) -> list[Example]
 
 
 class Features:
-    """What the frozen tower sees: clean [P, n, d], and corrupted [P, n, d] where a strategy is given.
-
-    The corrupted photo of a pair is the same in every epoch, for the policy and for the reference.
-    """
+    """What the frozen tower sees: clean [P, n, d], and corrupted [P, n, d] where photos are corrupted."""
 
     def __init__(self, clean: list[Tensor], corrupted: list[Tensor] | None):
         self.clean, self.corrupted = clean, corrupted
 
 
-def look_pixels(lvlm: LVLM, pixels: Tensor) -> Tensor:
-    """Normalised pixels [1, 3, H, W] -> projector input [n, d]."""
-    pixels = pixels.to(lvlm.device, next(lvlm.tower.parameters()).dtype)
-    with torch.no_grad(), lvlm.lock:
-        return lvlm.see({"pixel_values": pixels}).features
+def look_pixels(lvlm: LVLM, pixels: Tensor, sight: Sight | None = None) -> Tensor:
+    """Normalised pixels [1, 3, H, W] -> projector input [n, d], differentiable in adapters of the tower."""
+    with seeing(lvlm, sight):
+        return lvlm.see(lvlm.ready({"pixel_values": pixels})).features
 
 
-def black_pixel(lvlm: LVLM) -> Tensor:
-    """The normalised value of a black pixel, [3]."""
-    from PIL import Image
-
-    shown = lvlm.pixels(Image.new("RGB", (64, 64)))["pixel_values"]
-    return shown[0, :, 0, 0]
-
-
+@torch.no_grad()
 def see(
-    lvlm: LVLM, pairs: list[Pair], strategy: str | None, step: int, seed: int, cache: Path | None = None,
-    log: Callable[[str], None] = lambda line: None,
+    lvlm: LVLM, pixels: Pixels, cache: Path | None = None, log: Callable[[str], None] = lambda line: None,
+    sight: Sight | None = None,
 ) -> Features:  # fmt: skip
-    """Runs the tower once over all photos of the pairs (and their corrupted copies), or reads `cache`."""
-    photos: dict[str, Pair] = {}
-    for pair in pairs:
-        photos.setdefault(pair.photo, pair)
-    stored = read_cached(cache, len(photos))
+    """Runs the tower once over all photos (and their corrupted copies), or reads `cache`. sight: an adapter's."""
+    stored = read_cached(cache, len(pixels))
     if stored is None:
-        black = black_pixel(lvlm)
         stored = {"clean": [], "corrupted": []}
-        for number, (name, pair) in enumerate(photos.items(), 1):
-            pixels = lvlm.pixels(pair.open())["pixel_values"][:1]
-            stored["clean"].append(look_pixels(lvlm, pixels).cpu())
-            if strategy:
-                other = _rejected(lvlm, name, pixels, list(photos.values()), number, strategy, step, seed, black)
-                stored["corrupted"].append(look_pixels(lvlm, other).cpu())
-            if number % 50 == 0 or number == len(photos):
-                log(f"looked at {number} of {len(photos)} photos")
+        for photo in range(len(pixels)):
+            stored["clean"].append(look_pixels(lvlm, pixels.clean(photo), sight).cpu())
+            if pixels.strategy:
+                stored["corrupted"].append(look_pixels(lvlm, pixels.corrupted(photo), sight).cpu())
+            if (photo + 1) % 50 == 0 or photo + 1 == len(pixels):
+                log(f"looked at {photo + 1} of {len(pixels)} photos")
         write_cached(cache, stored)
-    return Features(stored["clean"], stored["corrupted"] if strategy else None)
-
-
-def _rejected(lvlm, name, pixels, photos, number, strategy, step, seed, black) -> Tensor:
-    generator = torch.Generator().manual_seed(int(hashlib.sha256(f"{seed}/{name}".encode()).hexdigest()[:12], 16))
-    if strategy == "random" and len(photos) > 1:  # another photo of the data, not of this batch of one
-        shift = int(torch.randint(1, len(photos), (1,), generator=generator))
-        other = photos[(number - 1 + shift) % len(photos)]
-        return lvlm.pixels(other.open())["pixel_values"][:1]
-    return corrupt(pixels, strategy, generator, step, black)
+    return Features(stored["clean"], stored["corrupted"] if pixels.strategy else None)
 
 
 def key(*parts) -> str:

@@ -63,7 +63,8 @@ class Hacl(Objective):
         width = self.lvlm.decoder.get_input_embeddings().weight.shape[1]
         self.heads = Heads(width).to(self.lvlm.device).requires_grad_(self.recipe.heads)
         self.queue = Queue(self.recipe.queue, self.heads.photo.out_features).to(self.lvlm.device)
-        self.wrapped = None if self.recipe.train == "projector" else adapters.wrap(self.lvlm, self.recipe)
+        language = self.recipe.train != "projector"
+        self.wrapped = self.wrap(language) if language or self.recipe.vision else None
         self.latest: tuple[Tensor, ...] = ()
 
     def groups(self) -> list[dict[str, Any]]:
@@ -90,11 +91,11 @@ class Hacl(Objective):
         dtype = self.lvlm.decoder.get_input_embeddings().weight.dtype
         return self.lvlm.project(self.visual(row).float(), self.projector).to(dtype)
 
-    def represent(self, rows: list[int]) -> tuple[Tensor, Tensor, Tensor]:
-        """Unit vectors [B, E] of photos, captions and hallucinated captions."""
+    def represent(self, rows: list[int], seen: list[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+        """Unit vectors [B, E] of photos (as visual tokens [n, D] each), captions and hallucinated captions."""
         table, device = self.lvlm.decoder.get_input_embeddings(), self.lvlm.device
         end = torch.tensor([self.lvlm.tokenizer.eos_token_id], device=device)
-        photos = [torch.cat([self.visual_tokens(row), table(end)]) for row in rows]
+        photos = [torch.cat([tokens, table(end)]) for tokens in seen]
         texts = [table(torch.tensor(self.examples[row].chosen, device=device)) for row in rows]
         texts += [table(torch.tensor(self.examples[row].rejected, device=device)) for row in rows]
         image = self.heads.photos(forward.ends(self.lvlm, photos).float())
@@ -103,10 +104,14 @@ class Hacl(Objective):
 
     def losses(self, rows: list[int], step: int) -> tuple[Tensor, dict[str, float]]:
         recipe, numbers = self.recipe, {}
-        made = [forward.Row(self.prefix(row, self.visual_tokens(row)), [self.examples[row].chosen]) for row in rows]
+        seen = [self.visual_tokens(row) for row in rows]  # once: it may be a pass of the tower
+        made = [
+            forward.Row(self.prefix(row, tokens), [self.examples[row].chosen])
+            for row, tokens in zip(rows, seen, strict=True)
+        ]
         loss = generation = forward.cross_entropy(self.lvlm, forward.say(self.lvlm, made))
         if recipe.contrast:
-            image, text, wrong = self.represent(rows)
+            image, text, wrong = self.represent(rows, seen)
             queue = self.queue if recipe.queue and torch.is_grad_enabled() else None
             found = contrast(image, text, wrong, recipe.temperature, recipe.hard_negatives, queue)
             loss = loss + recipe.contrast * found.loss

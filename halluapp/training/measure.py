@@ -10,14 +10,16 @@ import torch
 from torch import Tensor
 from torch.nn.functional import normalize
 
+from halluapp.decoding.sight import tower_sight, visual_tokens
 from halluapp.evaluation import chair, statistics
-from halluapp.lvlm.base import LVLM
+from halluapp.lvlm.base import LVLM, Visual
 from halluapp.methods.base import Intervention
 from halluapp.methods.baseline import Baseline
 from halluapp.training import examples, forward
 from halluapp.training.chip import answer_logps
 from halluapp.training.data import Pair
 from halluapp.training.own_answers import describe
+from halluapp.training.pixels import Pixels
 
 AT_ONCE = 8
 LEAST_WORDS = 4
@@ -120,7 +122,8 @@ def margins(
 ) -> dict[str, list[float]]:
     """margin, preferred (1 where it is positive) and visual_margin of every pair, in nats."""
     made = examples.tokenize(lvlm, pairs)
-    seen = examples.see(lvlm, pairs, "diffusion", 500, seed)
+    pixels = Pixels(lvlm, pairs, "diffusion", 500, seed)
+    seen = examples.see(lvlm, pixels, sight=tower_sight(lvlm, intervention))
     found: dict[str, list[float]] = {"margin": [], "preferred": [], "visual_margin": []}
     for first in range(0, len(made), AT_ONCE):
         part = made[first : first + AT_ONCE]
@@ -142,12 +145,7 @@ def _row(lvlm: LVLM, one: examples.Example, features: Tensor, intervention, answ
 
 def _tokens(lvlm: LVLM, features: Tensor, intervention: Intervention | None) -> Tensor:
     """Visual tokens as the decoder would get them under an intervention, [n, D]."""
-    projector = None
-    if intervention is not None and intervention.adapter:
-        projector = lvlm.adapter(intervention.adapter).projector
-    elif intervention is not None and intervention.projector:
-        projector = lvlm.projector(intervention.projector)
-    return lvlm.project(features.to(lvlm.device), projector)
+    return visual_tokens(lvlm, Visual(features.to(lvlm.device)), "", intervention)
 
 
 @torch.no_grad()
@@ -158,7 +156,8 @@ def representations(
 
     The coordinates of the representation map that CHiP (figure 1) and HACL (figure 2) argue with.
     """
-    made, seen = examples.tokenize(lvlm, pairs), examples.see(lvlm, pairs, None, 0, 0)
+    made = examples.tokenize(lvlm, pairs)
+    seen = examples.see(lvlm, Pixels(lvlm, pairs), sight=tower_sight(lvlm, intervention))
     table, end = lvlm.decoder.get_input_embeddings(), torch.tensor([lvlm.tokenizer.eos_token_id], device=lvlm.device)
     sequences = [torch.cat([_tokens(lvlm, seen.clean[one.photo], intervention), table(end)]) for one in made]
     for name in ("chosen", "rejected"):

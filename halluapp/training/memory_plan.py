@@ -27,7 +27,8 @@ RESERVE = 0.8 * GIB  # CUDA context, cuBLAS and bitsandbytes' decoded matrix, fr
 @dataclass(frozen=True)
 class Plan:
     """Bytes. weights: the packed model; adapter: LoRA weights, gradients and Adam's moments in float32; activations:
-    kept for the backward pass; logits: of policy and reference where words are; reserve: an allowance."""
+    kept for the backward pass (by a trained tower too); logits: of policy and reference where words are; reserve: an
+    allowance."""
 
     weights: float
     adapter: float
@@ -61,8 +62,13 @@ def plan(config: Any, recipe: ChipRecipe, prefix: int = 640, answer: int = 120, 
         activations = rest + layer + depth * rows[0] * length * width * 2
     else:
         activations = rest + depth * layer
+    size = _adapter_size(config, recipe)
+    if recipe.vision:
+        photo, own = _tower(config, recipe)
+        size += own
+        activations += photo if recipe.checkpointing else photo * rows[0]  # every row looks at a photo of its own
     return Plan(
-        weights=_weights(config, quantization), adapter=16 * _adapter_size(config, recipe), activations=activations,
+        weights=_weights(config, quantization), adapter=16 * size, activations=activations,
         logits=_logits(config, recipe, answer),
     )  # fmt: skip
 
@@ -122,6 +128,25 @@ def _layers(config, recipe: ChipRecipe, count: int, prefix: int, answer: int, de
         # The kernels for masks on a GPU keep a number a query, not the matrix of scores that this device would keep.
         scores = rows * text.num_attention_heads * length * 4
         return saved(lambda: wrapped(**given), wrapped.parameters(), (length, length)) + count * scores
+
+
+def _tower(config, recipe: ChipRecipe, device: str = "meta") -> tuple[int, int]:
+    """Bytes that the backward pass of a trained tower needs for one photo, and the parameters of its LoRA matrices."""
+    import transformers
+    from peft import LoraConfig, get_peft_model
+
+    vision, read = copy.deepcopy(config.vision_config), config.vision_feature_layer
+    depth = vision.num_hidden_layers
+    vision.num_hidden_layers = max(x if x >= 0 else depth + 1 + x for x in ([read] if isinstance(read, int) else read))
+    with torch.device(device):
+        model = transformers.AutoModel.from_config(vision, dtype=torch.bfloat16).requires_grad_(False)
+        linears = {name: part for name, part in model.named_modules() if isinstance(part, torch.nn.Linear)}
+        wrapped = get_peft_model(model, LoraConfig(r=recipe.rank, lora_alpha=recipe.alpha, target_modules=[*linears]))
+        pixels = torch.zeros(1, 3, vision.image_size, vision.image_size, dtype=torch.bfloat16)
+        tokens = (vision.image_size // vision.patch_size) ** 2 + 1  # with CLS
+        scores = vision.num_hidden_layers * vision.num_attention_heads * tokens * 4
+        kept = saved(lambda: wrapped(pixel_values=pixels), wrapped.parameters(), (tokens, tokens)) + scores
+    return kept, recipe.rank * sum(part.in_features + part.out_features for part in linears.values())
 
 
 def saved(forward: Callable[[], Any], parameters, left_out: tuple[int, int] = (-1, -1)) -> int:

@@ -10,13 +10,15 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from halluapp.lvlm.base import LVLM
 from halluapp.methods.base import Method
-from halluapp.training import examples
+from halluapp.training import adapters, examples, tower
 from halluapp.training.data import Pair
 from halluapp.training.forward import known
-from halluapp.training.recipes import Recipe
+from halluapp.training.pixels import Pixels
+from halluapp.training.recipes import Lora, Recipe
 
 
 def fingerprint(lvlm: LVLM) -> str:
@@ -37,6 +39,9 @@ class Objective(ABC):
     def __init__(self, lvlm: LVLM, recipe: Recipe, pairs: list[Pair], cache: Path | None = None, log: Callable = print):
         self.lvlm, self.recipe, self.pairs, self.cache, self.log = lvlm, recipe, pairs, cache, log
         known(lvlm)
+        # Before anything long: where the tower cannot be trained, that is said at once.
+        self.seen_through = tower.layers(lvlm) if isinstance(recipe, Lora) and recipe.vision else []
+        self.watches = False  # whether the tower is being trained, so that features are of the moment
         self.language = lvlm.decoder
         lvlm.model.requires_grad_(False)
         self.examples = examples.tokenize(lvlm, pairs)
@@ -45,13 +50,20 @@ class Objective(ABC):
         self.key = examples.key(
             fingerprint(lvlm), [[p.photo, p.question, p.chosen, p.rejected] for p in pairs], strategy, step, recipe.seed
         )
-        self.features = examples.see(lvlm, pairs, strategy, step, recipe.seed, self._cached("features"), log)
+        self.pixels = Pixels(lvlm, pairs, strategy, step, recipe.seed)
+        self.features = examples.see(lvlm, self.pixels, self._cached("features"), log)
         self.build()
         if recipe.checkpointing:
             self.language.activation_checkpointing_enable(activation_checkpointing_kwargs={"use_reentrant": False})
 
     def _cached(self, part: str) -> Path | None:
         return self.cache / f"{part}-{self.key}.safetensors" if self.cache else None
+
+    def wrap(self, language: bool = True):
+        """Puts a fresh adapter into the language model, and into the tower if the recipe says so -> the PeftModel."""
+        wrapped = adapters.wrap(self.lvlm, self.recipe, self.seen_through, language)
+        self.watches = bool(self.seen_through)
+        return wrapped
 
     @abstractmethod
     def build(self) -> None:
@@ -99,6 +111,7 @@ class Objective(ABC):
         for module in self.modules().values():
             module.train(training)
         self.language.train(training)
+        tower.train(self.lvlm.tower, training)
 
     @abstractmethod
     def save(self, folder: Path, about: dict[str, Any]) -> None:
@@ -114,9 +127,18 @@ class Objective(ABC):
             self.language.activation_checkpointing_disable()
 
     def visual(self, row: int, corrupted: bool = False) -> Tensor:
-        """Projector input [n, d] of a pair's photo."""
+        """Projector input [n, d] of a pair's photo: from its pixels, with gradients, while the tower is trained."""
+        if self.watches:
+            return self._watched(self.examples[row].photo, corrupted)
         kept = self.features.corrupted if corrupted else self.features.clean
         return kept[self.examples[row].photo].to(self.lvlm.device)
+
+    def _watched(self, photo: int, corrupted: bool) -> Tensor:
+        pixels = self.pixels.corrupted(photo) if corrupted else self.pixels.clean(photo)
+        # One photo at a time, as the reference's features were made: in a batch, kernels round in another way.
+        if self.recipe.checkpointing and torch.is_grad_enabled():
+            return checkpoint(examples.look_pixels, self.lvlm, pixels, use_reentrant=False)
+        return examples.look_pixels(self.lvlm, pixels)
 
     def prefix(self, row: int, visual_tokens: Tensor) -> Tensor:
         """Embeddings of a pair's question with these visual tokens [n, D] -> [P, D]."""

@@ -28,11 +28,12 @@ def describe(
     from halluapp.decoding import engine
     from halluapp.decoding.events import Decoded
     from halluapp.decoding.plan import Sampling
+    from halluapp.decoding.views import Views
 
     texts = [""] * len(images)
     for first in range(0, len(images), AT_ONCE):
         part = images[first : first + AT_ONCE]
-        jobs = [engine.Job(lvlm.look(image()), question, [method or Baseline()]) for image in part]
+        jobs = [engine.Job(Views(lvlm, image()), question, [method or Baseline()]) for image in part]
         # One seed for jobs that are decoded together would give them equal draws, and equal photos equal answers.
         for index, event in engine.decode_many(lvlm, jobs, Sampling(TOKENS, temperature, seed=seed + first)):
             if isinstance(event, Decoded):

@@ -46,6 +46,9 @@ class Lora(Recipe):
     rank: int = parameter(16, "Rank r", "Of the adapter; lower it when memory runs out.", 1, 256, 1)
     alpha: float = parameter(32.0, "Alpha", "The adapter is scaled by alpha / r.", 0.1, 1024, 0.1)
     dropout: float = parameter(0.0, "Dropout", "Of the adapter's input while training.", 0.0, 0.9, 0.01)
+    vision: bool = parameter(
+        False, "Train the vision tower", "LoRA on its linear layers too; every step then looks anew at its photos."
+    )
 
 
 @dataclass(frozen=True)
@@ -118,6 +121,8 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
         "DPO": {"segment": 0.0, "token": 0.0, "visual": 0.0},
         "with photos (CMDPO)": {"segment": 0.0, "token": 0.0},
         "without photos": {"visual": 0.0},
+        "vision tower trained": {"vision": True},
+        "DPO, vision tower trained": {"segment": 0.0, "token": 0.0, "visual": 0.0, "vision": True},
         "as in the code": {"mode": "joint", "segment": 3.0},
         **{f"rejected photo: {name}": {"rejected_photo": name} for name in STRATEGIES[1:]},
         **{f"noise step {step}": {"noise_step": step} for step in (100, 300, 700, 900)},
@@ -128,6 +133,7 @@ PRESETS: dict[str, dict[str, dict[str, Any]]] = {
         "hard negatives of the batch": {"hard_negatives": "all"},
         "random heads, as published": {"heads": False},
         "adapter": {"train": "adapter"},
+        "vision tower trained": {"vision": True},
         "captions only": {"contrast": 0.0},
     },
     "adavib": {

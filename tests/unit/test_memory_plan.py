@@ -38,6 +38,21 @@ def test_seven_billion_parameters_in_sixteen_gigabytes():
     assert memory_plan.plan(config, ChipRecipe(), quantization="none").weights > 3 * plain.weights
 
 
+def test_a_trained_tower_is_planned_for():
+    config = configuration("llava-tiny")
+    meta, real = (memory_plan._tower(config, ChipRecipe(), device) for device in ("meta", "cpu"))
+    assert meta[0] == pytest.approx(real[0], rel=0.1) and meta[1] == real[1] > 0
+    config = configuration("llava-1.5-7b")
+    for checkpointing in (False, True):
+        frozen, trained = (
+            memory_plan.plan(config, ChipRecipe(batch=2, checkpointing=checkpointing, vision=vision))
+            for vision in (False, True)
+        )
+        assert trained.adapter > frozen.adapter and trained.weights == frozen.weights
+        more = (trained.activations - frozen.activations) / 2**30
+        assert (0.1 < more < 1) if checkpointing else (1 < more < 4)  # one photo at a time, or four
+
+
 def test_the_command_says_what_fits(capsys):
     assert cli.main(["train", "plan", "--model", "random:llava-tiny", "--prefix", "50", "--answer", "8"]) == 0
     assert "largest batch (a power of two) in 16 GB: 32" in capsys.readouterr().out
