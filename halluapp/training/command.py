@@ -188,12 +188,24 @@ def _measure(options) -> int:
     if not options.data:
         pairs = [pairs[row] for row in split(pairs, config.recipe.held_out, config.recipe.seed)[1]]
     say = lambda line: print(line, file=sys.stderr, flush=True)  # noqa: E731
-    made = measure.measure(lvlm, pairs, create("adapter", adapter="run"), config.recipe.seed, options.photos, say)
+    heads = _heads(lvlm, run, config)
+    method = create("adapter", adapter="run")
+    made = measure.measure(lvlm, pairs, method, config.recipe.seed, options.photos, say, heads)
     print(measure.table(made))
     name = "measured.json" if not options.data else f"measured-{Path(options.data).stem}.json"
     write_text(run.folder / name, json.dumps(made, indent=1))
     print(f"wrote {card.write(run)}")
     return 0
+
+
+def _heads(lvlm, run, config):
+    """HACL's heads as the run began and as it left them; None for other runs."""
+    from halluapp.training import hacl_run
+
+    if not (run.adapter / hacl_run.HEADS).exists():
+        return None
+    width = lvlm.decoder.get_input_embeddings().weight.shape[1]
+    return hacl_run.load_heads(width, None, config.recipe.seed), hacl_run.load_heads(width, run.adapter)
 
 
 def _stop(options) -> int:
