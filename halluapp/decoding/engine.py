@@ -185,9 +185,9 @@ def _begin(
 
 
 def _depths(live: list[_Stream]) -> dict[int, tuple[int, ...]]:
-    """Where each main row is read early, by row."""
+    """Where main rows are read early, by row; rows that are not are left out."""
     wanted: dict[int, tuple[int, ...]] = {}
-    for stream in live:
+    for stream in (stream for stream in live if stream.depths):
         wanted[stream.rows[0]] = tuple(sorted({*wanted.get(stream.rows[0], ()), *stream.depths}))
     return wanted
 

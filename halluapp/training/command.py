@@ -32,7 +32,10 @@ def add(command: argparse.ArgumentParser) -> None:
     pairs = parts.add_parser("pairs", help="make preference pairs of drawn scenes or of captioned photos")
     pairs.set_defaults(train=_pairs)
     pairs.add_argument("--scenes", type=int, metavar="N", help="draw N scenes")
-    pairs.add_argument("--photos", type=Path, metavar="DATA", help="folder or tar of KEY.jpg + KEY.json with captions")
+    pairs.add_argument(
+        "--photos", type=Path, action="append", default=[], metavar="DATA",
+        help="folder or tar of KEY.jpg + KEY.json with captions, or for --own with detections; may be repeated",
+    )  # fmt: skip
     pairs.add_argument(
         "--own", type=int, default=0, metavar="N",
         help="also pairs of the truest and the least true of N answers that the model gives about each photo",
@@ -40,7 +43,7 @@ def add(command: argparse.ArgumentParser) -> None:
     _add_model(pairs)
     pairs.add_argument("--kinds", default="", help="only pairs of these kinds, as in own,presence (default: all)")
     pairs.add_argument("--out", type=Path, required=True)
-    pairs.add_argument("--limit", type=int, default=0, help="first N photos of DATA only (0: all)")
+    pairs.add_argument("--limit", type=int, default=0, help="first N photos of each DATA only (0: all)")
     pairs.add_argument("--seed", type=int, default=0)
     for name, run, about in (
         ("measure", _measure, "held-out margin, retrieval and CHAIR before and after a run"),
@@ -149,15 +152,15 @@ def _run(options) -> int:
 def _pairs(options) -> int:
     from halluapp.training import make_pairs
 
-    if options.scenes is None and options.photos is None:
+    if options.scenes is None and not options.photos:
         raise InputError(
             "Say with --scenes how many scenes to draw, with --photos where captioned photos are, or both."
         )
     made = make_pairs.PairSet()
     if options.scenes is not None:
         made += make_pairs.scene_pairs(options.scenes, options.seed)
-    if options.photos is not None:
-        made += make_pairs.photo_pairs(options.photos, options.limit, options.seed)
+    for source in options.photos:
+        made += make_pairs.photo_pairs(source, options.limit, options.seed)
     if options.own:
         say = lambda line: print(line, file=sys.stderr, flush=True)  # noqa: E731
         made.add_own_answers(_load(_settings(options)), options.own, options.seed, say)
@@ -185,12 +188,24 @@ def _measure(options) -> int:
     if not options.data:
         pairs = [pairs[row] for row in split(pairs, config.recipe.held_out, config.recipe.seed)[1]]
     say = lambda line: print(line, file=sys.stderr, flush=True)  # noqa: E731
-    made = measure.measure(lvlm, pairs, create("adapter", adapter="run"), config.recipe.seed, options.photos, say)
+    heads = _heads(lvlm, run, config)
+    method = create("adapter", adapter="run")
+    made = measure.measure(lvlm, pairs, method, config.recipe.seed, options.photos, say, heads)
     print(measure.table(made))
     name = "measured.json" if not options.data else f"measured-{Path(options.data).stem}.json"
     write_text(run.folder / name, json.dumps(made, indent=1))
     print(f"wrote {card.write(run)}")
     return 0
+
+
+def _heads(lvlm, run, config):
+    """HACL's heads as the run began and as it left them; None for other runs."""
+    from halluapp.training import hacl_run
+
+    if not (run.adapter / hacl_run.HEADS).exists():
+        return None
+    width = lvlm.decoder.get_input_embeddings().weight.shape[1]
+    return hacl_run.load_heads(width, None, config.recipe.seed), hacl_run.load_heads(width, run.adapter)
 
 
 def _stop(options) -> int:

@@ -16,8 +16,28 @@ from halluapp.training.hacl import Heads, Queue, contrast
 from halluapp.training.objective import Objective
 from halluapp.training.recipes import HaclRecipe
 
-TRAINED = "in training"
+TRAINED, HEADS = "in training", "heads.safetensors"
 LEAST_WORDS = 4  # "Yes." describes no photo
+
+
+def save_heads(heads: Heads, folder: Path) -> None:
+    """Writes the heads beside the adapter: answers do not need them, retrieval is measured through them."""
+    from safetensors.torch import save_file
+
+    partial = folder / (HEADS + ".partial")
+    save_file({name: value.detach().cpu().contiguous() for name, value in heads.state_dict().items()}, partial)
+    partial.replace(folder / HEADS)
+
+
+def load_heads(width: int, folder: Path | None = None, seed: int = 0) -> Heads:
+    """The heads that a run left in its adapter's folder, or (None) those with which a run of this seed begins."""
+    from safetensors.torch import load_file
+
+    torch.manual_seed(seed)
+    heads = Heads(width)
+    if folder is not None:
+        heads.load_state_dict(load_file(folder / HEADS))
+    return heads.eval().requires_grad_(False)
 
 
 class Probe(Method):
@@ -115,6 +135,7 @@ class Hacl(Objective):
 
     def save(self, folder: Path, about: dict[str, Any]) -> None:
         adapters.save(folder, self.wrapped, self.projector if self.recipe.train != "adapter" else None, about)
+        save_heads(self.heads, folder)
 
     def probe(self) -> Method:
         return Probe()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import partial
 from pathlib import Path
 from random import Random
@@ -12,6 +12,7 @@ from typing import Any
 
 from halluapp import scenes, shards
 from halluapp.errors import InputError
+from halluapp.evaluation import chair
 from halluapp.grounding import vocabulary
 from halluapp.photos import read_photo
 from halluapp.pocket.wording import article, clean_sentence, enumerate_items
@@ -22,6 +23,7 @@ SIZE = (256, 192)
 NUMBERS = {1: "", 2: "two", 3: "three", 4: "four", 5: "five"}
 # What holds other things up stays, or they would hang in the air.
 FIXED = frozenset(("house", "couch", "cabinet", "dining table", "bowl", "window"))
+SURE = 0.4  # of a teacher's scores: below it one detection in four is wrong
 DETAIL = "Describe this image in detail."
 BRIEF = "Describe this image."
 
@@ -30,19 +32,23 @@ BRIEF = "Describe this image."
 class PairSet:
     """Photos (JPEG by file name) and rows of pairs, on the way to a folder.
 
-    exact: by file name what describes a photo exactly (drawn scenes have that). unsure: objects that a detector found
-    but no person named, so that naming them is neither right nor wrong.
+    By file name: present, the objects in a photo; unsure, those of which nobody can say whether they are, so that
+    naming them is neither right nor wrong; exact, what describes a photo exactly (drawn scenes have that).
     """
 
     photos: dict[str, bytes] = field(default_factory=dict)
     rows: list[dict[str, Any]] = field(default_factory=list)
-    exact: dict[str, str] = field(default_factory=dict)
+    present: dict[str, list[str]] = field(default_factory=dict)
     unsure: dict[str, list[str]] = field(default_factory=dict)
+    exact: dict[str, str] = field(default_factory=dict)
 
     def __add__(self, other: PairSet) -> PairSet:
-        return PairSet(
-            self.photos | other.photos, self.rows + other.rows, self.exact | other.exact, self.unsure | other.unsure
-        )
+        """Both together. Raises InputError for two photos of one name."""
+        if both := sorted(set(self.photos) & set(other.photos)):
+            raise InputError(f"Two photos are called {both[0]}; rename one.")
+        parts = {item.name: (getattr(self, item.name), getattr(other, item.name)) for item in fields(self)}
+        rows = sum(parts.pop("rows"), [])
+        return PairSet(rows=rows, **{name: {**mine, **theirs} for name, (mine, theirs) in parts.items()})
 
     def write(self, out: Path) -> int:
         """Writes a folder that `read_pairs` reads -> number of pairs."""
@@ -62,13 +68,16 @@ class PairSet:
         """Adds on-policy pairs, from so many answers of the model about each photo -> their number."""
         from halluapp.training.own_answers import own_rows
 
-        known = {row["image"]: row["objects"] for row in self.rows}
         images = [
-            (name, partial(read_photo, self.photos[name]), known[name], self.unsure.get(name, ()))
-            for name in self.photos
-            if name in known
+            (name, partial(read_photo, content), self.present[name], self.unsure.get(name, ()))
+            for name, content in self.photos.items()
+            if self.present[name]
         ]
         made = own_rows(lvlm, images, DETAIL, answers, seed, self.exact, log)
+        named = {row["image"] for row in self.rows}
+        for row in made:  # a teacher's objects choose between answers; they are no truth to measure against
+            if row["image"] not in named:
+                del row["objects"]
         self.rows = sorted([*self.rows, *made], key=lambda row: row["image"])
         return len(made)
 
@@ -92,6 +101,7 @@ def scene_pairs(count: int, seed: int = 0, size: tuple[int, int] = SIZE) -> Pair
         image, objects = scenes.render(place, size, seed=1000 * (seed + 1) + number, without=missing)
         name = f"{number:04d}-{place}.jpg"
         made.photos[name], made.exact[name] = jpeg(image), f"{describe(objects)} {where(objects)}".strip()
+        made.present[name] = sorted({item["label"] for item in objects})
         made.rows += [{"image": name, **row} for row in _scene_rows(objects, missing, companions, rng)]
     return made
 
@@ -140,34 +150,58 @@ def where(objects: list[dict[str, Any]], most: int = 3) -> str:
 def photo_pairs(source: str | Path, limit: int = 0, seed: int = 0, longest: int = 320) -> PairSet:
     """Pairs of captioned photos (shards, or KEY.jpg + KEY.json): captions against wrong ones.
 
+    Photos without captions, but with a teacher's detections, have no pairs here; `add_own_answers` can make some.
     Photos are scaled to at most `longest` pixels a side. limit: first photos only (0: all). Raises InputError.
     """
     try:
-        samples = [sample for sample in shards.read(source) if sample.record.get("captions")]
+        samples = [s for s in shards.read(source) if s.record.get("captions") or s.record.get("detections")]
     except ValueError as error:
         raise InputError(str(error)) from error
     if not samples:
-        raise InputError(f"{source} has no photos with captions.")
-    from halluapp.evaluation import chair
-
-    companions = Companions(chair.truth_of(sample.record, "wide") for sample in samples)
+        raise InputError(f"{source} has no photos with captions or detections.")
+    captioned = [sample for sample in samples if sample.record.get("captions")]
+    companions = Companions(chair.truth_of(sample.record, "wide") for sample in captioned)
     made = PairSet()
     for sample in samples[: limit or None]:
         rng = Random(f"photo-pairs/{seed}/{sample.key}")
-        present = sorted(chair.truth_of(sample.record, "wide"))
-        captions = [clean_sentence(caption) for caption in sample.record["captions"]]
-        rng.shuffle(captions)
-        texts = [(BRIEF, captions[0]), (DETAIL, " ".join(captions[1:3]))]
-        wrong = [(question, text, hallucinate(text, rng, companions, present)) for question, text in texts if text]
         name = f"{sample.key.replace('/', '-')}.jpg"
-        for question, text, lie in wrong:
-            if lie:
-                made.rows.append({"image": name, "question": question, "chosen": text, "rejected": lie.text,
-                                  "kind": lie.kind, "objects": present})  # fmt: skip
-        made.rows += [{"image": name, **row} for row in _presence(present, companions, rng)]
         made.photos[name] = _smaller(sample.jpeg, longest)
-        made.unsure[name] = sorted({found[0] for found in sample.record.get("detections", [])} - set(present))
+        made.present[name], made.unsure[name] = known(sample.record)
+        if sample.record.get("captions"):
+            made.rows += [
+                {"image": name, **row} for row in _photo_rows(sample.record, made.present[name], companions, rng)
+            ]
     return made
+
+
+def known(record: dict) -> tuple[list[str], list[str]]:
+    """A photo's objects: those that are there, and those of which nobody can say whether they are.
+
+    People's words and boxes are the truth; what only a teacher found is unsure. Where there are only its detections,
+    the sure ones are the truth, and what it cannot find at all is unsure.
+    """
+    scores: dict[str, float] = {}
+    for name, score, *_ in record.get("detections", []):
+        scores[name] = max(score, scores.get(name, 0.0))
+    if record.get("captions"):
+        present = chair.truth_of(record, "wide")
+        return sorted(present), sorted(set(scores) - present)
+    sure = {name for name, score in scores.items() if score >= SURE}
+    foreign = {name for name, item in vocabulary.objects().items() if item.coco is None}
+    return sorted(sure), sorted(foreign | (set(scores) - sure))
+
+
+def _photo_rows(record: dict, present: list[str], companions: Companions, rng: Random) -> list[dict]:
+    """Two captions and two yes/no questions, each with a wrong answer."""
+    captions = [clean_sentence(caption) for caption in record["captions"]]
+    rng.shuffle(captions)
+    rows = []
+    for question, text in ((BRIEF, captions[0]), (DETAIL, " ".join(captions[1:3]))):
+        wrong = hallucinate(text, rng, companions, present) if text else None
+        if wrong:
+            rows.append({"question": question, "chosen": text, "rejected": wrong.text, "kind": wrong.kind,
+                         "objects": present})  # fmt: skip
+    return rows + _presence(present, companions, rng)
 
 
 def _presence(present: list[str], companions: Companions, rng: Random) -> list[dict]:

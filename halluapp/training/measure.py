@@ -18,6 +18,7 @@ from halluapp.methods.baseline import Baseline
 from halluapp.training import examples, forward
 from halluapp.training.chip import answer_logps
 from halluapp.training.data import Pair
+from halluapp.training.hacl import Heads
 from halluapp.training.own_answers import describe
 from halluapp.training.pixels import Pixels
 
@@ -28,7 +29,13 @@ GROUPS = ("photo", "truthful", "hallucinated")
 
 
 def measure(
-    lvlm: LVLM, pairs: list[Pair], method, seed: int = 0, photos: int = 100, log: Callable[[str], None] = print
+    lvlm: LVLM,
+    pairs: list[Pair],
+    method,
+    seed: int = 0,
+    photos: int = 100,
+    log: Callable[[str], None] = print,
+    heads: tuple[Heads, Heads] | None = None,
 ) -> dict[str, Any]:
     """Baseline against a method with one row (an adapter) -> {"before", "after", "difference"} by metric.
 
@@ -37,12 +44,13 @@ def measure(
     all true and hallucinated ones, is their own; told_apart: nearer to their caption than to their own hallucinated
     one; distance: of photo and caption; separability: of truthful and hallucinated captions. chair_i, recall, length:
     of captions of up to `photos` photos whose objects are known. Values are [value, low, high] with 95 % intervals over
-    photos; differences are paired. "map": side -> group -> [[x, y]], the representations of both sides on the two main
+    photos; differences are paired. heads: HACL's, untrained and trained; then also retrieval_heads and
+    told_apart_heads, through them. "map": side -> group -> [[x, y]], the representations of both sides on the two main
     axes of all, where there are any.
     """
     rows, points = {}, {}
-    for side, one in (("before", Baseline()), ("after", method)):
-        rows[side], points[side] = _all_rows(lvlm, pairs, one, seed, photos, log)
+    for side, one, own in (("before", Baseline(), heads and heads[0]), ("after", method, heads and heads[1])):
+        rows[side], points[side] = _all_rows(lvlm, pairs, one, seed, photos, log, own)
     made: dict[str, Any] = {"pairs": len(pairs), "photos": len({pair.photo for pair in pairs}), "seed": seed}
     for side in ("before", "after"):
         made[side] = {name: _interval(table, statistic, seed) for name, (table, statistic) in rows[side].items()}
@@ -81,7 +89,9 @@ def _number(value: float) -> float | None:
     return round(float(value), 5) if np.isfinite(value) else None
 
 
-def _all_rows(lvlm, pairs, method, seed, photos, log) -> tuple[dict[str, tuple[list, Callable]], Sequence[Tensor]]:
+def _all_rows(
+    lvlm, pairs, method, seed, photos, log, heads: Heads | None
+) -> tuple[dict[str, tuple[list, Callable]], Sequence[Tensor]]:
     """Per metric: sums of every photo, and the statistic of the sums; and the vectors of the representation map."""
     intervention, points = method.rows("")[0].intervention, ()
     made: dict[str, tuple[list, Callable]] = {}
@@ -93,8 +103,13 @@ def _all_rows(lvlm, pairs, method, seed, photos, log) -> tuple[dict[str, tuple[l
     first = {pairs[row].photo: row for row in reversed(described)}
     some = [pairs[row] for row in sorted(first.values())]
     if len(some) > 1:
-        points = representations(lvlm, some, intervention)
-        for name, value in {**retrieval(*points), "separability": _pseudo_values(*points)}.items():
+        states = end_states(lvlm, some, intervention)
+        points = tuple(normalize(group, dim=-1) for group in states)
+        found = {**retrieval(*points), "separability": _pseudo_values(*points)}
+        if heads is not None:
+            seen = retrieval(heads.photos(states[0]), heads.texts(states[1]), heads.texts(states[2]))
+            found |= {f"{name}_heads": seen[name] for name in ("retrieval", "told_apart")}
+        for name, value in found.items():
             made[name] = ([(float(v), 1.0) for v in value], _mean)
         log(f"{method.name}: representations of {len(some)} photos")
     known = {pair.photo: pair for pair in reversed(pairs) if pair.objects}
@@ -148,7 +163,6 @@ def _tokens(lvlm: LVLM, features: Tensor, intervention: Intervention | None) -> 
     return visual_tokens(lvlm, Visual(features.to(lvlm.device)), "", intervention)
 
 
-@torch.no_grad()
 def representations(
     lvlm: LVLM, pairs: list[Pair], intervention: Intervention | None = None
 ) -> tuple[Tensor, Tensor, Tensor]:
@@ -156,6 +170,14 @@ def representations(
 
     The coordinates of the representation map that CHiP (figure 1) and HACL (figure 2) argue with.
     """
+    return tuple(normalize(group, dim=-1) for group in end_states(lvlm, pairs, intervention))
+
+
+@torch.no_grad()
+def end_states(
+    lvlm: LVLM, pairs: list[Pair], intervention: Intervention | None = None
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Hidden states [N, D] in float32 at the end token of photos, truthful and hallucinated captions."""
     made = examples.tokenize(lvlm, pairs)
     seen = examples.see(lvlm, Pixels(lvlm, pairs), sight=tower_sight(lvlm, intervention))
     table, end = lvlm.decoder.get_input_embeddings(), torch.tensor([lvlm.tokenizer.eos_token_id], device=lvlm.device)
@@ -166,7 +188,7 @@ def representations(
         forward.ends(lvlm, sequences[first : first + AT_ONCE], intervention).float().cpu()
         for first in range(0, len(sequences), AT_ONCE)
     ]
-    return normalize(torch.cat(states), dim=-1).chunk(3)
+    return torch.cat(states).chunk(3)
 
 
 def retrieval(image: Tensor, text: Tensor, hallucinated: Tensor) -> dict[str, Tensor]:

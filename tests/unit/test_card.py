@@ -38,3 +38,21 @@ def test_measuring_a_run_writes_its_card(tmp_path, capsys):
     assert "| chair_i | 0.125 [0.100, 0.200] |" in text and "broken" not in text
     card.write(Run(run.folder), "shipped")
     assert "runs/shipped" in (run.adapter / "README.md").read_text()
+
+
+def test_retrieval_through_the_heads_of_hacl(tmp_path):
+    run = start(tmp_path, "hacl")
+    config = run.config()
+    from halluapp.settings import Settings
+    from halluapp.training import hacl_run
+
+    lvlm = _load(Settings(model=config.model, quantization=config.quantization))
+    loop.train(run, lvlm)
+    width = lvlm.decoder.get_input_embeddings().weight.shape[1]
+    before, after = hacl_run.load_heads(width, None, 0), hacl_run.load_heads(width, run.adapter)
+    again = hacl_run.load_heads(width, None, 0)
+    assert (before.photo.weight == again.photo.weight).all() and (before.photo.weight != after.photo.weight).any()
+    assert cli.main(["train", "measure", str(run.folder), "--photos", "1", "--data", config.data]) == 0
+    measured = json.loads((run.folder / "measured-pairs.json").read_text())
+    for side in ("before", "after", "difference"):
+        assert {"retrieval", "retrieval_heads", "told_apart_heads"} <= set(measured[side])

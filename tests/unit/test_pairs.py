@@ -151,3 +151,24 @@ def test_photos_with_captions_become_pairs(tmp_path):
 def test_written_rows_are_read_again(tmp_path):
     write_pairs(tmp_path / "new", {"a.jpg": photo()}, [GOOD])
     assert read_pairs(tmp_path / "new")[0].rejected == "A cat."
+
+
+def test_what_is_known_of_a_photo_depends_on_who_says_it():
+    found = [["dog", 0.9, 0, 0, 1, 1], ["cat", 0.3, 0, 0, 1, 1], ["dog", 0.2, 0, 0, 1, 1]]
+    present, unsure = make_pairs.known({"captions": ["A bench."], "detections": found})
+    assert (present, unsure) == (["bench"], ["cat", "dog"]), "people's words are the truth"
+    present, unsure = make_pairs.known({"detections": found})
+    assert present == ["dog"] and {"cat", "tree"} <= set(unsure) and "car" not in unsure, "a teacher can find cars"
+
+
+def test_photos_with_detections_only_wait_for_own_answers(tmp_path):
+    for name, record in (("a", {"captions": ["A dog."]}), ("b", {"detections": [["dog", 0.9, 0, 0, 1, 1]]})):
+        (tmp_path / f"{name}.jpg").write_bytes(photo(1))
+        (tmp_path / f"{name}.json").write_text(json.dumps(record))
+    made = make_pairs.photo_pairs(tmp_path)
+    assert set(made.photos) == {"a.jpg", "b.jpg"} and {row["image"] for row in made.rows} == {"a.jpg"}
+    assert made.present == {"a.jpg": ["dog"], "b.jpg": ["dog"]}
+    with pytest.raises(InputError, match="Two photos are called a.jpg"):
+        made + made
+    made.keep(["presence"])
+    assert set(made.photos) == {"a.jpg"}, "a photo without pairs is not written"

@@ -42,7 +42,8 @@ CURVES = {
     "loss": "Loss", "reward_margin": "Reward margin", "preferred": "Truthful answer preferred",
     "response": "Response loss", "segment": "Segment loss", "token": "Token loss (sequential KL)",
     "visual": "Visual loss", "photo_to_text": "Contrast, photo to text", "text_to_photo": "Contrast, text to photo",
-    "told_apart": "Told apart from its hallucinated caption", "similarity": "Similarity to the true caption",
+    "told_apart": "Told apart from its hallucinated caption", "retrieval": "Photo finds its own caption",
+    "similarity": "Similarity to the true caption",
     "similarity_hallucinated": "Similarity to the hallucinated one", "generation": "Generation loss",
     "kl": "KL of the bottleneck", "alpha": "Adaptive weight",
     "likelihood": "Likelihood loss", "reward_chosen": "Reward of the truthful answer",
@@ -53,11 +54,14 @@ MEASURES = {
     "margin": "ln p(truthful) − ln p(hallucinated)", "preferred": "Truthful answer preferred",
     "visual_margin": "ln p(photo) − ln p(noised photo)", "retrieval": "Photo finds its own caption",
     "told_apart": "Told apart from its hallucinated caption", "distance": "Distance of photo and caption",
-    "separability": "Truthful and hallucinated apart (AUC)", "chair_i": "CHAIR_i, hallucinated objects",
+    "retrieval_heads": "Photo finds its own caption, through the heads",
+    "told_apart_heads": "Told apart, through the heads", "separability": "Truthful and hallucinated apart (AUC)",
+    "chair_i": "CHAIR_i, hallucinated objects",
     "chair_s": "CHAIR_s, captions with one", "recall": "Recall of objects", "length": "Words a caption",
 }  # fmt: skip
 BETTER = {"margin": 1, "preferred": 1, "visual_margin": 1, "retrieval": 1, "told_apart": 1, "distance": -1,
-          "separability": 1, "chair_i": -1, "chair_s": -1, "recall": 1}  # fmt: skip
+          "retrieval_heads": 1, "told_apart_heads": 1, "separability": 1, "chair_i": -1, "chair_s": -1,
+          "recall": 1}  # fmt: skip
 
 STARTED = "{name} has started."
 QUEUED = "{name} waits for its turn: {other} is training, and runs go one at a time."
