@@ -15,7 +15,7 @@ from tiny import MODELS, OPEN, lvlm, photo, run, visual
 
 from halluapp.decoding.batch import prefill
 from halluapp.decoding.plan import Prefix
-from halluapp.decoding.sight import Sight, seeing, tower_sight
+from halluapp.decoding.sight import Sight, seeing, tower_sight, visual_tokens
 from halluapp.decoding.views import Views
 from halluapp.errors import InputError
 from halluapp.lvlm import adapters, catalog
@@ -348,3 +348,21 @@ def test_what_is_measured_and_said_in_training_is_what_the_saved_adapter_does(tm
     assert len(said) > 40 and panel[:40] == said[:40]
     plain = measure.describe(model, shown, "Describe this image in detail.")[0]
     assert panel != plain and hooks(model) == 0
+
+
+@pytest.mark.parametrize("train", ["projector", "both"])
+def test_hacls_projector_reads_the_tower_that_was_trained_with_it(tmp_path, train: str) -> None:
+    made = objective(tmp_path, "hacl", vision=True, train=train)
+    roughen(made.wrapped)
+    with torch.no_grad():
+        for parameter in made.projector.parameters():
+            parameter.mul_(1.5)
+        expected, kept = made.visual_tokens(0), made.lvlm.project(made.features.clean[0].float(), made.projector)
+    made.save(tmp_path / "out", {})
+    made.undo()
+    model, change = made.lvlm, Intervention(adapter="mine")
+    model.adapters["mine"] = adapters.load(model, tmp_path / "out")
+    seen = Views(model, made.pairs[0].open()).at(0, tower_sight(model, change))
+    with torch.no_grad():
+        ours = visual_tokens(model, seen, OPEN, change)
+    assert torch.allclose(ours, expected, atol=0.02) and not torch.allclose(ours, kept, atol=0.1)  # float16 in the file
