@@ -51,7 +51,7 @@ class Block(nn.TransformerEncoderLayer):
         mixed = functional.linear(y, own.in_proj_weight, own.in_proj_bias)
         q, k, v = mixed.unflatten(-1, (3, own.num_heads, -1)).permute(2, 0, 3, 1, 4)  # [B, heads, T, D / heads] each
         x = x + own.out_proj(functional.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2))
-        return x + self.linear2(functional.gelu(self.linear1(self.norm2(x))))
+        return x + self.linear2(self.activation(self.linear1(self.norm2(x))))
 
 
 class Neck(nn.Module):
@@ -65,9 +65,12 @@ class Neck(nn.Module):
         self.position = nn.Parameter(torch.zeros(grid * grid, config.hidden_size))
         self.dropout = nn.Dropout(config.dropout)
         self.blocks = nn.ModuleList(
-            Block(config.hidden_size, config.heads, 3 * config.hidden_size, 0.0, batch_first=True, norm_first=True)
+            Block(
+                config.hidden_size, config.heads, 3 * config.hidden_size, 0.0, "gelu",
+                batch_first=True, norm_first=True,
+            )
             for _ in range(config.layers)
-        )
+        )  # fmt: skip
 
     def forward(self, fine: Tensor, coarse: Tensor) -> list[Tensor]:
         x = torch.cat([coarse, nn.functional.pixel_unshuffle(fine, 2)], dim=1)

@@ -202,6 +202,17 @@ def test_a_layer_that_is_no_linear_one_does_not_fit(tmp_path) -> None:
         adapters.load(model, tmp_path / "eyes")
 
 
+@pytest.mark.parametrize("heads", [1, 2])
+def test_the_pocket_towers_block_is_pytorchs_own(heads: int) -> None:
+    from halluapp.pocket.model import Block
+
+    torch.manual_seed(0)
+    block = Block(32, heads, 96, 0.0, "gelu", batch_first=True, norm_first=True).eval()
+    x = torch.randn(2, 9, 32)
+    with torch.no_grad():
+        assert torch.allclose(block(x), torch.nn.TransformerEncoderLayer.forward(block, x), atol=1e-5)
+
+
 @over_models
 def test_the_layers_are_those_that_features_depend_on(kind: str, quantization: str) -> None:
     names = tower.layers(lvlm(kind, quantization))
