@@ -44,7 +44,7 @@ def describe(
 
 
 def score(answer: str, present: Iterable[str], unsure: Iterable[str] = ()) -> int:
-    """Distinct objects that an answer rightly names, minus its wrong mentions, minus mentions beyond an object's second.
+    """Distinct objects that an answer rightly names, minus wrong mentions, minus mentions beyond an object's second.
 
     unsure: neither right nor wrong. Repetitions count, or an answer that loops over one of these would win.
     """
