@@ -6,6 +6,7 @@ another model: both answers are the model's own, so a run learns what is true of
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from difflib import SequenceMatcher
 from typing import Any
@@ -18,6 +19,7 @@ from halluapp.methods.baseline import Baseline
 AT_ONCE = 8
 TOKENS = 80
 TEMPERATURE = 0.7
+OFTEN = 2  # an answer may name an object, and say where it is
 ALIKE = 0.75  # the shorter of two answers has at least this share of the longer one's words
 
 
@@ -42,10 +44,14 @@ def describe(
 
 
 def score(answer: str, present: Iterable[str], unsure: Iterable[str] = ()) -> int:
-    """Distinct objects that an answer rightly names, minus its wrong mentions. unsure: neither right nor wrong."""
-    said = [name for name in chair.object_mentions(answer, "wide") if not _is_one_of(name, unsure)]
-    row = chair.chair_row(said, set(present), exact=False)
-    return row.correct - row.hallucinated
+    """Distinct objects that an answer rightly names, minus wrong mentions, minus mentions beyond an object's second.
+
+    unsure: neither right nor wrong. Repetitions count, or an answer that loops over one of these would win.
+    """
+    said = chair.object_mentions(answer, "wide")
+    repeated = sum(max(0, count - OFTEN) for count in Counter(said).values())
+    row = chair.chair_row([name for name in said if not _is_one_of(name, unsure)], set(present), exact=False)
+    return row.correct - row.hallucinated - repeated
 
 
 def _is_one_of(name: str, others: Iterable[str]) -> bool:

@@ -18,6 +18,7 @@ def test_score_is_distinct_right_objects_minus_wrong_mentions():
     assert score("A dog on a bench. The dog sleeps.", there) == 2
     assert score("A dog, a cat and another cat.", there) == -1
     assert score("Something.", there) == 0
+    assert score("A sign, a sign, a sign and a sign.", there, unsure=["sign"]) == -2, "a loop must not win"
     assert score("A puppy.", ["dog"]) == 1
     assert score("A dog and two cats.", ["dog"], unsure=["cat"]) == 1, "a detector saw a cat that nobody named"
 
