@@ -47,7 +47,9 @@ class Lora(Recipe):
     alpha: float = parameter(32.0, "Alpha", "The adapter is scaled by alpha / r.", 0.1, 1024, 0.1)
     dropout: float = parameter(0.0, "Dropout", "Of the adapter's input while training.", 0.0, 0.9, 0.01)
     vision: bool = parameter(
-        False, "Train the vision tower", "LoRA on its linear layers too; every step then looks anew at its photos."
+        False,
+        "Train the vision tower",
+        "LoRA on the tower's linear layers too; every step then looks at its photos anew.",
     )
 
 
