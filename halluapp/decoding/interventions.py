@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from halluapp.decoding.attention import attending
-from halluapp.lvlm.adapters import Delta
 from halluapp.lvlm.base import LVLM
+from halluapp.lvlm.parts import Delta
 from halluapp.methods.base import Intervention
 from halluapp.methods.hallu_space import project_out
 

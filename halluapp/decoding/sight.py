@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from halluapp.lvlm.adapters import Adapter, Delta
 from halluapp.lvlm.base import LVLM, Visual
+from halluapp.lvlm.parts import Adapter, Delta
 from halluapp.methods.base import Intervention
 
 

@@ -5,55 +5,19 @@ from __future__ import annotations
 import copy
 import json
 import re
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from torch import Tensor, nn
+from torch import nn
 
 from halluapp.errors import InputError
 from halluapp.lvlm import quantize
-
-if TYPE_CHECKING:
-    from halluapp.lvlm.base import LVLM
+from halluapp.lvlm.base import LVLM
+from halluapp.lvlm.parts import Adapter, Delta
 
 WEIGHTS, CONFIG, PROJECTOR = "adapter_model.safetensors", "adapter_config.json", "projector.safetensors"
 PICKLES = (".bin", ".pt", ".pth", ".pkl", ".ckpt")
 # Options of peft under which an output is not x W + scale * B(A(x)).
 UNSUPPORTED = ("use_dora", "modules_to_save", "layer_replication", "use_qalora", "trainable_token_indices", "lora_bias")
-
-
-@dataclass(frozen=True)
-class Delta:
-    """A low-rank addition to one linear layer: down A [r, in], up B [out, r], float32. Hu et al. 2022, equation 3."""
-
-    down: Tensor
-    up: Tensor
-    scale: float
-
-    def __call__(self, inputs: Tensor) -> Tensor:
-        """x [..., in] -> scale * B(A(x)) [..., out] in float32."""
-        return (inputs.to(self.down.dtype) @ self.down.T @ self.up.T) * self.scale
-
-    def fits(self, module: nn.Module | None) -> bool:
-        """Whether a module is a linear layer of the shape that this adds to."""
-        sizes = getattr(module, "in_features", None), getattr(module, "out_features", None)
-        return self.down.dim() == self.up.dim() == 2 and sizes == (self.down.shape[1], len(self.up))
-
-
-@dataclass(frozen=True, eq=False)
-class Adapter:
-    """What a training run leaves. deltas: to the language model, by full module name; sight: to what comes before it
-    (vision tower, Q-Former, projector). projector: in place of the model's own (None: that).
-
-    about: how it was made, as far as the folder says.
-    """
-
-    name: str
-    deltas: dict[str, Delta] = field(default_factory=dict)
-    sight: dict[str, Delta] = field(default_factory=dict)
-    projector: nn.Module | None = None
-    about: dict = field(default_factory=dict)
 
 
 def load(lvlm: LVLM, folder: str | Path, name: str = "") -> Adapter:

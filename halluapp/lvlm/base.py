@@ -12,14 +12,13 @@ from torch import Tensor, nn
 
 from halluapp.errors import MissingWeights
 from halluapp.lvlm.diffusion import diffuse
-from halluapp.lvlm.parts import Embedded, HalluSpace, Visual
+from halluapp.lvlm.parts import Adapter, Embedded, HalluSpace, Visual
 from halluapp.lvlm.unpack import Unpacked
 from halluapp.lvlm.words import Words
 
 if TYPE_CHECKING:
     from PIL import Image
 
-    from halluapp.lvlm.adapters import Adapter
 
 __all__ = ["LVLM", "Embedded", "HalluSpace", "Visual"]
 

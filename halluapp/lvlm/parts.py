@@ -1,10 +1,10 @@
-"""What passes between an LVLM and the engine: a photo as it is seen, a prompt as it is read, a HalluSpace."""
+"""What passes between an LVLM and the engine: a photo as seen, a prompt as read, a HalluSpace, an adapter."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from torch import Tensor
+from torch import Tensor, nn
 
 
 @dataclass(frozen=True)
@@ -40,3 +40,36 @@ class Embedded:
     positions: Tensor
     spots: Tensor
     deep: tuple[Tensor, ...] = ()
+
+
+@dataclass(frozen=True)
+class Delta:
+    """A low-rank addition to one linear layer: down A [r, in], up B [out, r], float32. Hu et al. 2022, equation 3."""
+
+    down: Tensor
+    up: Tensor
+    scale: float
+
+    def __call__(self, inputs: Tensor) -> Tensor:
+        """x [..., in] -> scale * B(A(x)) [..., out] in float32."""
+        return (inputs.to(self.down.dtype) @ self.down.T @ self.up.T) * self.scale
+
+    def fits(self, module: nn.Module | None) -> bool:
+        """Whether a module is a linear layer of the shape that this adds to."""
+        sizes = getattr(module, "in_features", None), getattr(module, "out_features", None)
+        return self.down.dim() == self.up.dim() == 2 and sizes == (self.down.shape[1], len(self.up))
+
+
+@dataclass(frozen=True, eq=False)
+class Adapter:
+    """What a training run leaves. deltas: to the language model, by full module name; sight: to what comes before it
+    (vision tower, Q-Former, projector). projector: in place of the model's own (None: that).
+
+    about: how it was made, as far as the folder says.
+    """
+
+    name: str
+    deltas: dict[str, Delta] = field(default_factory=dict)
+    sight: dict[str, Delta] = field(default_factory=dict)
+    projector: nn.Module | None = None
+    about: dict = field(default_factory=dict)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from halluapp.methods.baseline import Baseline
-from halluapp.training import adapters, examples, forward
+from halluapp.training import adapters, disk_cache, forward
 from halluapp.training.chip import Answers, answer_logps, chip_loss, segment_logps, summed, token_kl
 from halluapp.training.forward import Row, Said
 from halluapp.training.objective import Objective
@@ -62,7 +62,7 @@ class Chip(Objective):
     def _reference(self) -> list[Tensor]:
         """Hidden states of all answers of every pair, [A_chosen + A_rejected + A_chosen, D] each, computed once."""
         path, made = self._cached("reference"), []
-        stored = examples.read_cached(path, len(self.examples))
+        stored = disk_cache.read(path, len(self.examples))
         if stored is not None and not self._stale(stored["clean"]):
             return stored["clean"]
         size = self.recipe.batch
@@ -76,7 +76,7 @@ class Chip(Objective):
                 made.append(torch.cat(own))
             if first // size % 20 == 0:
                 self.log(f"reference: {rows[-1] + 1} of {len(self.examples)} pairs")
-        examples.write_cached(path, {"clean": made, "corrupted": []})
+        disk_cache.write(path, {"clean": made, "corrupted": []})
         return made
 
     def _stale(self, stored: list[Tensor]) -> bool:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +11,7 @@ from torch import Tensor
 
 from halluapp.decoding.sight import Sight, seeing
 from halluapp.lvlm.base import LVLM
+from halluapp.training import disk_cache
 from halluapp.training.data import Pair
 from halluapp.training.forward import answer_ids
 from halluapp.training.pixels import Pixels
@@ -62,7 +61,7 @@ def see(
     sight: Sight | None = None,
 ) -> Features:  # fmt: skip
     """Runs the tower once over all photos (and their corrupted copies), or reads `cache`. sight: an adapter's."""
-    stored = read_cached(cache, len(pixels))
+    stored = disk_cache.read(cache, len(pixels))
     if stored is None:
         stored = {"clean": [], "corrupted": []}
         for photo in range(len(pixels)):
@@ -71,40 +70,5 @@ def see(
                 stored["corrupted"].append(look_pixels(lvlm, pixels.corrupted(photo), sight).cpu())
             if (photo + 1) % 50 == 0 or photo + 1 == len(pixels):
                 log(f"looked at {photo + 1} of {len(pixels)} photos")
-        write_cached(cache, stored)
+        disk_cache.write(cache, stored)
     return Features(stored["clean"], stored["corrupted"] if pixels.strategy else None)
-
-
-def key(*parts) -> str:
-    """A short name for what the parts say: the file name of something that is computed once."""
-    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:16]
-
-
-def read_cached(path: Path | None, count: int) -> dict[str, list[Tensor]] | None:
-    """What `write_cached` wrote, `count` tensors a list; None where there is no such file or it is damaged."""
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-
-    if path is None or not path.exists():
-        return None
-    try:
-        tensors = load_file(path)
-    except (OSError, SafetensorError):  # half written by a killed run of an older version, or damaged: compute anew
-        return None
-    lists = {
-        part: [tensors[f"{part}.{row}"] for row in range(count) if f"{part}.{row}" in tensors]
-        for part in ("clean", "corrupted")
-    }
-    return lists if len(lists["clean"]) == count and len(lists["corrupted"]) in (0, count) else None
-
-
-def write_cached(path: Path | None, lists: dict[str, list[Tensor]]) -> None:
-    """Writes lists of tensors ("clean", "corrupted"), whole or not at all; does nothing without a path."""
-    from safetensors.torch import save_file
-
-    if path is None:
-        return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    save_file({f"{part}.{i}": t.contiguous() for part, rows in lists.items() for i, t in enumerate(rows)}, partial)
-    partial.replace(path)

@@ -14,7 +14,7 @@ from torch.utils.checkpoint import checkpoint
 
 from halluapp.lvlm.base import LVLM
 from halluapp.methods.base import Method
-from halluapp.training import adapters, examples, tower
+from halluapp.training import adapters, disk_cache, examples, tower
 from halluapp.training.data import Pair
 from halluapp.training.forward import known
 from halluapp.training.pixels import Pixels
@@ -28,7 +28,7 @@ def fingerprint(lvlm: LVLM) -> str:
         flat = weight.detach().reshape(-1)
         ends = torch.cat([flat[:16], flat[len(flat) // 2 :][:16]])
         seen.append([name, list(weight.shape), float(ends.float().abs().sum())])
-    return examples.key(lvlm.name, lvlm.quantization, seen)
+    return disk_cache.key(lvlm.name, lvlm.quantization, seen)
 
 
 class Objective(ABC):
@@ -47,7 +47,7 @@ class Objective(ABC):
         self.examples = examples.tokenize(lvlm, pairs)
         strategy = recipe.rejected_photo if self.corrupts else None
         step = recipe.noise_step if self.corrupts else 0
-        self.key = examples.key(
+        self.key = disk_cache.key(
             fingerprint(lvlm), [[p.photo, p.question, p.chosen, p.rejected] for p in pairs], strategy, step, recipe.seed
         )
         self.pixels = Pixels(lvlm, pairs, strategy, step, recipe.seed)

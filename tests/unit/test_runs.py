@@ -20,7 +20,7 @@ from halluapp.errors import InputError
 from halluapp.lvlm import adapters as files
 from halluapp.lvlm import catalog
 from halluapp.methods import Baseline, create
-from halluapp.training import adapters, bench_step, forward, loop, measure, recipes, runs
+from halluapp.training import adapters, bench_step, disk_cache, forward, loop, measure, recipes, runs
 from halluapp.training.data import jpeg, read_pairs, write_pairs
 
 KINDS = ("chip", "hacl", "adavib")
@@ -327,3 +327,15 @@ def test_the_representation_map_separates_what_is_apart():
     assert measure.separability(image, text, other) == pytest.approx(sum(pairs) / len(pairs))
     found = measure.retrieval(image, image, -image)
     assert found["retrieval"].mean() == found["told_apart"].mean() == 1 and found["distance"].abs().max() < 1e-5
+
+
+def test_the_cache_of_runs_keeps_what_was_used_last(tmp_path):
+    tensor = torch.zeros(1000)  # 4 kB and a header
+    for age, name in ((30, "first"), (20, "second"), (10, "third")):
+        disk_cache.write(tmp_path / f"{name}.safetensors", {"clean": [tensor], "corrupted": []})
+        os.utime(tmp_path / f"{name}.safetensors", (time.time() - age,) * 2)
+    assert torch.equal(disk_cache.read(tmp_path / "first.safetensors", 1)["clean"][0], tensor)  # used now
+    disk_cache.tidy(tmp_path / "third.safetensors", room=9000)
+    assert sorted(path.stem for path in tmp_path.iterdir()) == ["first", "third"]
+    disk_cache.tidy(tmp_path / "third.safetensors", room=0)
+    assert [path.stem for path in tmp_path.iterdir()] == ["third"]
