@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from halluapp.training.recipes import RECIPES
-from halluapp.training.runs import Run
+from halluapp.training.runs import Run, shown
 
 SOURCES = {
     "chip": "CHiP: cross-modal hierarchical direct preference optimization (Fu et al., ICLR 2025)",
@@ -24,6 +25,7 @@ def write(run: Run, name: str = "") -> Path:
     name: of the folder that the card shows in its command (default: the run's). Raises InputError where no run is.
     """
     config, about = run.config(), _json(run.adapter / "about.json")
+    command = replace(config, data=shown(config.data)).command(Path("runs") / (name or run.name))
     steps = f"{about.get('step', '?')} of {about.get('steps', '?')} steps"
     lines = [
         f"# {RECIPES[config.kind].title} adapter for {about.get('model', config.model)}",
@@ -32,7 +34,7 @@ def write(run: Run, name: str = "") -> Path:
         f" (`{Path(config.data).name}`), seed {config.recipe.seed}. Research use. It belongs to this base model only.",
         "",
         "```sh",
-        " ".join(["python -m halluapp", *config.command(Path("runs") / (name or run.name))]),
+        " ".join(["python -m halluapp", *command]),
         "```",
     ]
     for path in sorted(run.folder.glob("measured*.json")):

@@ -57,6 +57,14 @@ class Config:
         return made + (["--resume"] if resume else [])
 
 
+def shown(path: str | Path) -> str:
+    """A path as a person types it: below the working directory if it lies there."""
+    try:
+        return str(Path(path).resolve().relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)
+
+
 class Run:
     """A run's folder. Reads are safe while another process writes."""
 

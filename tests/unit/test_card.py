@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 from test_runs import start
 
@@ -12,7 +13,7 @@ from halluapp.training.command import _load
 from halluapp.training.runs import Run
 
 
-def test_measuring_a_run_writes_its_card(tmp_path, capsys):
+def test_measuring_a_run_writes_its_card(tmp_path, capsys, monkeypatch):
     run = start(tmp_path, "chip", rank=2)
     from halluapp.settings import Settings
 
@@ -36,8 +37,10 @@ def test_measuring_a_run_writes_its_card(tmp_path, capsys):
     measured = json.loads((run.folder / "measured.json").read_text())
     assert f"| margin | {measured['before']['margin'][0]:.3f} [" in text
     assert "| chair_i | 0.125 [0.100, 0.200] |" in text and "broken" not in text
+    monkeypatch.chdir(tmp_path)
     card.write(Run(run.folder), "shipped")
-    assert "runs/shipped" in (run.adapter / "README.md").read_text()
+    text = (run.adapter / "README.md").read_text()
+    assert "runs/shipped" in text and f"--data {Path(run.config().data).relative_to(tmp_path)} " in text
 
 
 def test_retrieval_through_the_heads_of_hacl(tmp_path):

@@ -17,14 +17,6 @@ UPLOADS, PHOTOS = ".uploads", ".photos"  # beside the runs: a gradio upload may 
 TABLES = (".jsonl", ".parquet")
 
 
-def shown(path: str | Path) -> str:
-    """A path as a person types it: below the working directory if it lies there."""
-    try:
-        return str(Path(path).resolve().relative_to(Path.cwd()))
-    except ValueError:
-        return str(path)
-
-
 def source(settings: Settings, which: str, typed: str, uploaded: str | None) -> str:
     """What `--data` is: an absolute path where there is one, because a run has its own working directory.
 

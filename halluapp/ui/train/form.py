@@ -14,7 +14,7 @@ import gradio as gr
 from halluapp.errors import InputError
 from halluapp.settings import Settings
 from halluapp.training import recipes
-from halluapp.training.runs import Config
+from halluapp.training.runs import Config, shown
 from halluapp.ui import shelf
 from halluapp.ui.train import data, texts
 
@@ -133,10 +133,10 @@ def command(settings: Settings, chosen: dict[str, Any]) -> str:
     """The command line that does the same, or the sentence that says what is wrong."""
     try:
         photo = chosen["photo"] or ""
-        made = config(settings, chosen, Path(photo).name if settings.space else data.shown(photo) if photo else "")
+        made = config(settings, chosen, Path(photo).name if settings.space else shown(photo) if photo else "")
         name = (chosen["name"] or "").strip() or shelf.free_name(settings.runs, made.kind)
-        arguments = [data.shown(part) if part == made.data else part for part in made.command(Path("RUN"))]
-        arguments[arguments.index("RUN")] = data.shown(settings.runs / name)
+        arguments = [shown(part) if part == made.data else part for part in made.command(Path("RUN"))]
+        arguments[arguments.index("RUN")] = shown(settings.runs / name)
         return shlex.join(["python", "-m", "halluapp", *arguments])
     except InputError as error:
         return str(error)
