@@ -7,9 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from halluapp.errors import InputError
-from halluapp.photos import read_photo
 from halluapp.settings import Settings
-from halluapp.training import pairs
+from halluapp.training.data import iter_pairs
 
 if TYPE_CHECKING:
     from halluapp.lvlm.base import HalluSpace
@@ -33,11 +32,12 @@ def run(
     from halluapp.lvlm.catalog import save_space
     from halluapp.training import hallu_space
 
-    rows = pairs.read(pairs_file, limit)
     # A bad file is refused before a model is loaded for nothing; photos of a parquet file are read a few at a time.
-    rows = chain([next(rows)], rows) if pairs_file.suffix == ".parquet" else list(rows)
+    in_file = pairs_file.suffix == ".parquet"
+    rows = iter_pairs(pairs_file, check_photos=not in_file, limit=limit)
+    rows = chain([next(rows)], rows) if in_file else list(rows)
     lvlm = comparison.load(settings).lvlm
-    each = ((lvlm.look(read_photo(row.image)), row.question, row.chosen, row.rejected) for row in rows)
+    each = ((lvlm.look(row.open()), row.question, row.chosen, row.rejected) for row in rows)
     space = hallu_space.compute(lvlm, each, parse_layers(layers, len(lvlm.layers)), rank, pooling)
     save_space(space, out)
     return space

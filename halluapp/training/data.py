@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import base64
+import binascii
+import hashlib
 import io
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from random import Random
 from typing import Any
 
 from halluapp.errors import InputError
 from halluapp.photos import read_photo
+from halluapp.training import sources
 
-FIELDS = ("image", "question", "chosen", "rejected")
+TEXTS = ("question", "chosen", "rejected")
 LONGEST = 4000  # characters of a text
 
 
@@ -37,80 +41,38 @@ class Pair:
 
 
 def read_pairs(source: str | Path, check_photos: bool = True) -> list[Pair]:
-    """Reads pairs -> list, in order.
+    """All pairs of `iter_pairs`."""
+    return list(iter_pairs(source, check_photos))
 
-    source: a folder with pairs.jsonl; a JSONL file with image, question, chosen, rejected a line (image: a path beside
-    the file); RLHF-V rows (`text` holds a JSON string, `image` bytes or a path) as JSONL or parquet; or the hub id of
-    such a data set, if `datasets` is installed. Raises InputError, one sentence that names the bad line.
+
+def iter_pairs(source: str | Path, check_photos: bool = True, limit: int = 0) -> Iterator[Pair]:
+    """Reads pairs one by one, in order; the first `limit` only (0: all).
+
+    source: a folder with pairs.jsonl; a JSONL or parquet file; the hub id of a data set. A row has image, question,
+    chosen, rejected or, as in RLHF-V, image and `text`, which holds the three as JSON. An image is a path beside the
+    file, bytes, or {"bytes", "path"} (bytes in base64 where the file is JSON). Raises InputError, one sentence that
+    names the bad row, or says that there is none.
     """
-    path = Path(source)
-    if path.is_dir():
-        path = path / "pairs.jsonl"
-    if not path.exists():
-        rows, name, folder = _from_hub(str(source)), str(source), Path()
-    elif path.suffix == ".parquet":
-        rows, name, folder = _from_parquet(path), path.name, path.parent
-    else:
-        rows, name, folder = _from_jsonl(path), path.name, path.parent
-    pairs = [_pair(row, f"Line {number} of {name}", folder, check_photos) for number, row in rows]
-    if not pairs:
-        raise InputError(f"{name} holds no pairs.")
-    return pairs
+    table = sources.open_table(source)
+    found = 0
+    for place, row in islice(table.rows, limit or None):
+        yield _pair(row, f"{place} of {table.name}", table.folder, check_photos)
+        found += 1
+    if not found:
+        raise InputError(f"{table.name} holds no pairs.")
 
 
-def _from_jsonl(path: Path) -> Iterator[tuple[int, dict]]:
-    try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path.name} is not text in UTF-8; pairs are JSON, a line each.") from error
-    for number, line in enumerate(lines, 1):
-        if line.strip():
-            try:
-                row = json.loads(line)
-            except ValueError as error:
-                raise InputError(f"Line {number} of {path.name} is not JSON ({error}).") from error
-            if not isinstance(row, dict):
-                raise InputError(f"Line {number} of {path.name} is not an object with {', '.join(FIELDS)}.")
-            yield number, row
-
-
-def _from_parquet(path: Path) -> Iterator[tuple[int, dict]]:
-    try:
-        import pyarrow.parquet
-    except ImportError as error:
-        raise InputError(f"Reading {path.name} needs pyarrow; install it, or give the pairs as JSONL.") from error
-    try:
-        yield from enumerate(pyarrow.parquet.read_table(path).to_pylist(), 1)
-    except (OSError, pyarrow.ArrowException) as error:
-        raise InputError(f"{path.name} is not a readable parquet file.") from error
-
-
-def _from_hub(name: str) -> Iterator[tuple[int, dict]]:
-    if name.count("/") != 1 or name.startswith((".", "/")):
-        raise InputError(f"There are no pairs at {name}; give a folder with pairs.jsonl or a JSONL file.")
-    try:
-        import datasets
-    except ImportError as error:
-        raise InputError(
-            f"There is no file {name}, and reading it as a data set of the hub needs the package datasets; install it."
-        ) from error
-    try:
-        rows = datasets.load_dataset(name, split="train").cast_column("image", datasets.Image(decode=False))
-    except Exception as error:  # network, name, format: whatever the package raises
-        raise InputError(f"The data set {name} could not be read ({' '.join(str(error).split())[:160]}).") from error
-    yield from enumerate(rows, 1)
-
-
-def _pair(row: dict[str, Any], where: str, folder: Path, check_photos: bool) -> Pair:
-    if isinstance(row.get("text"), str) and "chosen" not in row:  # RLHF-V
-        try:
-            row = {**row, **json.loads(row["text"])}
-        except (ValueError, TypeError) as error:
-            raise InputError(f"{where}: its text is not the JSON of an RLHF-V pair.") from error
+def _pair(row: Any, where: str, folder: Path, check_photos: bool) -> Pair:
+    if not isinstance(row, Mapping):
+        raise InputError(f"{where} is not an object with image, {', '.join(TEXTS)}.")
+    if row.get("text") is not None and "chosen" not in row:  # RLHF-V
+        row = {**row, **_texts(row["text"], where)}
     image, name = _image(row.get("image"), folder)
+    if image is None and isinstance(row.get("image_path"), str):  # RLHF-V where the bytes are left out
+        image, name = _image(row["image_path"], folder)
     if image is None:
         raise InputError(f"{where} lacks an image (a path beside the file, or its bytes).")
-    texts = {key: row.get(key) for key in FIELDS[1:]}
+    texts = {key: row.get(key) for key in TEXTS}
     lacking = [key for key, text in texts.items() if not isinstance(text, str) or not text.strip()]
     if lacking:
         raise InputError(f"{where} lacks {' and '.join(lacking)}.")
@@ -129,24 +91,32 @@ def _pair(row: dict[str, Any], where: str, folder: Path, check_photos: bool) -> 
     return Pair(image, name, question, chosen, rejected, known, str(row.get("kind") or ""))
 
 
+def _texts(text: Any, where: str) -> Mapping[str, Any]:
+    """The three texts of an RLHF-V row: JSON, or what it says."""
+    try:
+        found = json.loads(text) if isinstance(text, str) else text
+    except ValueError as error:
+        raise InputError(f"{where}: its text is not JSON ({error}).") from error
+    if not isinstance(found, Mapping):
+        raise InputError(f"{where}: its text is not the JSON of an RLHF-V pair.")
+    return {key: found.get(key) for key in TEXTS}
+
+
 def _image(value: Any, folder: Path) -> tuple[Path | bytes | None, str]:
     """The image of a row in any of its forms, and a name by which pairs of one photo are known."""
-    if isinstance(value, dict):
+    if isinstance(value, Mapping):
         inner = value.get("bytes")
         if isinstance(inner, str):  # bytes in JSON
-            inner = base64.b64decode(inner)
-        return (inner, _digest(inner)) if inner else _image(value.get("path"), folder)
-    if isinstance(value, bytes):
-        return value, _digest(value)
+            try:
+                inner = base64.b64decode(inner, validate=True)
+            except (ValueError, binascii.Error):
+                return None, ""
+        return _image(inner or value.get("path"), folder)
+    if isinstance(value, bytes) and value:
+        return value, hashlib.sha256(value).hexdigest()[:16]
     if isinstance(value, str) and value.strip():
         return folder / value, value
     return None, ""
-
-
-def _digest(content: bytes) -> str:
-    import hashlib
-
-    return hashlib.sha256(content).hexdigest()[:16]
 
 
 def write_pairs(folder: Path, photos: dict[str, bytes], rows: Iterable[dict[str, Any]]) -> Path:

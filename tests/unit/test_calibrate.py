@@ -1,8 +1,7 @@
-"""`calibrate`: pairs in every form, the poolings, and a report that shows what a HalluSpace is made of."""
+"""`calibrate`: poolings, and a report that shows what a HalluSpace is made of."""
 
 from __future__ import annotations
 
-import base64
 import io
 import json
 
@@ -14,7 +13,6 @@ from halluapp import cli
 from halluapp.errors import InputError
 from halluapp.lvlm import catalog
 from halluapp.training import directions, hallu_space
-from halluapp.training.pairs import Pair, read
 
 CHOSEN, REJECTED = "A man and a dog walk on the street.", "A man and a cat walk on the street."
 ANSWERS = [
@@ -36,58 +34,6 @@ def _texts(**change) -> dict:
 def _lines(path, rows: list):
     path.write_text("\n".join(json.dumps(row) for row in rows) + "\n\n")
     return path
-
-
-def test_every_form_of_a_row(tmp_path) -> None:
-    """Ours, and RLHF-V's: text as JSON in text or as an object; the image as path, as bytes, or beside them."""
-    coded = base64.b64encode(_png()).decode()
-    rows = [
-        {"image": "a.png", **_texts()},
-        {"image": "a.png", "text": json.dumps(_texts())},
-        {"image": {"bytes": coded, "path": "b.png"}, "text": _texts()},
-        {"image": {"bytes": None, "path": "b.png"}, "text": json.dumps(_texts())},
-        {"image": None, "image_path": "c.png", "text": json.dumps(_texts())},
-    ]
-    found = list(read(_lines(tmp_path / "set.jsonl", rows)))
-    expected = ["a.png", "a.png", None, "b.png", "c.png"]
-    assert [pair.image for pair in found] == [tmp_path / name if name else _png() for name in expected]
-    assert {(pair.question, pair.chosen, pair.rejected) for pair in found} == {(OPEN, CHOSEN, REJECTED)}
-    assert found[0] == Pair(tmp_path / "a.png", OPEN, CHOSEN, REJECTED)
-    assert len(list(read(tmp_path / "set.jsonl", limit=2))) == 2
-
-
-@pytest.mark.parametrize(
-    ("row", "words"),
-    [({"image": "a"}, "lacks question, chosen, rejected"), (_texts(), "lacks image"), ([1], "lacks image, question"),
-     ({"image": "a", **_texts(chosen=3)}, "lacks chosen"), ({"image": "a", "text": "{oops"}, "is not JSON"),
-     ({"image": "a", "text": "[]"}, "lacks question"), ({"image": {"bytes": "§"}, **_texts()}, "lacks image"),
-     ({"image": 5, **_texts()}, "lacks image"), ({"image": "", **_texts()}, "lacks image")],
-)  # fmt: skip
-def test_a_bad_row_is_named(tmp_path, row, words) -> None:
-    path = _lines(tmp_path / "set.jsonl", [{"image": "a", **_texts()}, row])
-    with pytest.raises(InputError, match="Line 2 of set.jsonl|line 2|Line 2") as caught:
-        list(read(path))
-    assert words in str(caught.value) and "\n" not in str(caught.value)
-
-
-def test_files_without_pairs_are_refused(tmp_path) -> None:
-    for name, content in (("empty.jsonl", b"\n"), ("photo.jsonl", _png()), ("fake.parquet", b"no parquet")):
-        (tmp_path / name).write_bytes(content)
-        with pytest.raises(InputError, match=name):
-            list(read(tmp_path / name))
-
-
-def test_parquet_as_rlhf_v_has_it(tmp_path) -> None:
-    pyarrow = pytest.importorskip("pyarrow")
-    from pyarrow import parquet
-
-    image = [{"bytes": _png(seed), "path": f"{seed}.jpg"} for seed in range(40)]
-    rows = {"ds_name": ["RLHF-V"] * 40, "image": image, "text": [json.dumps(_texts(chosen=str(n))) for n in range(40)]}
-    parquet.write_table(pyarrow.table(rows), tmp_path / "set.parquet")
-    found = list(read(tmp_path / "set.parquet"))
-    assert [pair.image for pair in found] == [_png(seed) for seed in range(40)]
-    assert [pair.chosen for pair in found] == [str(n) for n in range(40)]
-    assert len(list(read(tmp_path / "set.parquet", limit=17))) == 17
 
 
 def _pairs(kind: str) -> list[tuple]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 
@@ -10,7 +9,6 @@ import pytest
 
 from halluapp import cli
 from halluapp.training.calibrate import parse_layers
-from halluapp.training.pairs import read
 
 
 def test_help_is_instant():
@@ -58,17 +56,6 @@ def test_methods_and_parameters_from_the_command_line():
     )
     vdd, baseline = cli._methods(options)
     assert (vdd.name, vdd.alpha, vdd.reference, baseline.name) == ("vdd", 0.5, "both", "baseline")
-
-
-def test_pairs_name_the_bad_line(tmp_path):
-    good = {"image": "a.jpg", "question": "q", "chosen": "c", "rejected": "r"}
-    path = tmp_path / "pairs.jsonl"
-    path.write_text(json.dumps(good) + "\n" + json.dumps({"image": "b.jpg"}) + "\n")
-    with pytest.raises(ValueError, match="Line 2 of pairs.jsonl lacks question, chosen, rejected"):
-        list(read(path))
-    path.write_text(json.dumps(good) + "\n\n{oops\n")
-    with pytest.raises(ValueError, match="Line 3"):
-        list(read(path))
 
 
 def test_layers():

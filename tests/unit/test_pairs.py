@@ -7,13 +7,15 @@ import json
 from pathlib import Path
 from random import Random
 
+import datasets
+import pyarrow.parquet
 import pytest
 
 from halluapp import scenes
 from halluapp.errors import InputError
 from halluapp.evaluation.chair import object_mentions
 from halluapp.training import make_pairs
-from halluapp.training.data import Pair, jpeg, read_pairs, split, write_pairs
+from halluapp.training.data import Pair, iter_pairs, jpeg, read_pairs, split, write_pairs
 from halluapp.training.hallucinate import KINDS, Companions, hallucinate
 
 GOOD = {"image": "a.jpg", "question": "Describe this image.", "chosen": "A dog.", "rejected": "A cat."}
@@ -47,7 +49,13 @@ def test_pairs_are_read_from_a_folder_or_its_file(tmp_path):
     ({**GOOD, "image": "b.jpg"}, "Line 2 of pairs.jsonl: the photo b.jpg cannot be opened"),
     ({**GOOD, "rejected": "A dog."}, "Line 2 of pairs.jsonl: the chosen and the rejected answer are the same"),
     ({**GOOD, "chosen": "a" * 4001}, "Line 2 of pairs.jsonl has a text of more than 4,000"),
-    ({"image": "a.jpg", "text": "not json"}, "Line 2 of pairs.jsonl: its text is not the JSON"),
+    ({"image": "a.jpg", "text": "not json"}, "Line 2 of pairs.jsonl: its text is not JSON"),
+    ({"image": "a.jpg", "text": "[]"}, "Line 2 of pairs.jsonl: its text is not the JSON of an RLHF-V pair"),
+    ({"image": "a.jpg", "text": "{}"}, "Line 2 of pairs.jsonl lacks question"),
+    ({**GOOD, "image": {"bytes": "§"}}, "Line 2 of pairs.jsonl lacks an image"),
+    ({**GOOD, "image": {"bytes": "YQ=="}}, "Line 2 of pairs.jsonl: "),
+    ({**GOOD, "image": 5}, "Line 2 of pairs.jsonl lacks an image"),
+    ({**GOOD, "chosen": 3}, "Line 2 of pairs.jsonl lacks chosen."),
 ])  # fmt: skip
 def test_the_bad_line_is_named_in_one_sentence(tmp_path, line, message):
     with pytest.raises(InputError) as caught:
@@ -55,19 +63,70 @@ def test_the_bad_line_is_named_in_one_sentence(tmp_path, line, message):
     assert str(caught.value).startswith(message) and "\n" not in str(caught.value)
 
 
-def test_rlhf_v_rows_are_read(tmp_path):
-    text = json.dumps({"question": "<image>\nWhat is it?", "chosen": "A dog.", "rejected": "A cat.", "idx": 1})
-    content = base64.b64encode(photo()).decode()
-    rows = [{"image": {"path": "a.jpg"}, "text": text}, {"image": {"bytes": content, "path": None}, "text": text}]
+RLHF_V = {"question": "<image>\nWhat is it?", "chosen": "A dog.", "rejected": "A cat.", "idx": 1}
+
+
+def test_rlhf_v_rows_are_read_in_every_form(tmp_path):
+    """text: JSON, or what it says; the image: a path, bytes, or a path beside bytes that were left out."""
+    text, content = json.dumps(RLHF_V), base64.b64encode(photo()).decode()
+    rows = [
+        {"image": {"path": "a.jpg"}, "text": text}, {"image": {"bytes": content, "path": "b.jpg"}, "text": RLHF_V},
+        {"image": {"bytes": None, "path": "a.jpg"}, "text": text}, {"image": None, "image_path": "a.jpg", "text": text},
+    ]  # fmt: skip
     made = read_pairs(folder(tmp_path, *rows))
-    assert [pair.question for pair in made] == ["What is it?"] * 2
-    assert made[1].image == photo() and made[1].open().size == (64, 48)
+    assert [(pair.question, pair.chosen, pair.rejected) for pair in made] == [("What is it?", "A dog.", "A cat.")] * 4
+    assert [pair.image for pair in made] == [tmp_path / "a.jpg", photo(), tmp_path / "a.jpg", tmp_path / "a.jpg"]
+    assert made[1].open().size == (64, 48) and made[0].photo == made[3].photo != made[1].photo
+    assert [pair.image for pair in iter_pairs(tmp_path, limit=2)] == [tmp_path / "a.jpg", photo()]
 
 
-@pytest.mark.parametrize("source", ["nowhere.jsonl", "no/such/file"])
-def test_missing_data_is_said_in_one_sentence(source):
-    with pytest.raises(InputError, match="no pairs|needs the package"):
+def parquet_of(path: Path, count: int) -> Path:
+    """As RLHF-V has it: bytes beside a path, text as JSON, and columns of its own."""
+    rows = [
+        {"ds_name": "RLHF-V", "image": {"bytes": photo(n), "path": f"{n}.jpg"},
+         "text": json.dumps({**RLHF_V, "chosen": f"{n} dogs."})} for n in range(count)
+    ]  # fmt: skip
+    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), path)
+    return path
+
+
+def test_parquet_is_read_a_few_photos_at_a_time(tmp_path):
+    path = parquet_of(tmp_path / "set.parquet", 40)
+    made = read_pairs(path)
+    assert [(pair.image, pair.chosen) for pair in made] == [(photo(n), f"{n} dogs.") for n in range(40)]
+    assert [pair.chosen for pair in iter_pairs(path, limit=17)] == [f"{n} dogs." for n in range(17)]
+    pyarrow.parquet.write_table(pyarrow.table({"image": ["a.jpg"], "chosen": ["A dog."]}), tmp_path / "bad.parquet")
+    with pytest.raises(InputError, match="Row 1 of bad.parquet lacks question and rejected"):
+        read_pairs(tmp_path / "bad.parquet")
+
+
+def test_a_data_set_in_a_folder_is_read_as_one_of_the_hub(tmp_path, monkeypatch):
+    (tmp_path / "owner" / "name" / "data").mkdir(parents=True)
+    parquet_of(tmp_path / "owner" / "name" / "data" / "train-00000-of-00001.parquet", 3)
+    monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
+    made = read_pairs(tmp_path / "owner" / "name")
+    assert [(pair.image, pair.chosen) for pair in made] == [(photo(n), f"{n} dogs.") for n in range(3)]
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError, match="empty could not be read"):
+        read_pairs(tmp_path / "empty")
+
+
+def test_files_without_pairs_are_refused(tmp_path):
+    for name, content in (("empty.jsonl", b"\n"), ("photo.jsonl", photo()), ("fake.parquet", b"no parquet")):
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(InputError, match=name):
+            read_pairs(tmp_path / name)
+
+
+@pytest.mark.parametrize("source, sentence", [
+    ("nowhere.jsonl", "There are no pairs at nowhere.jsonl"), ("no/such/file", "There are no pairs at"),
+    ("nobody/nothing", "The data set nobody/nothing could not be read"),
+])  # fmt: skip
+def test_missing_data_is_said_in_one_sentence(source, sentence, monkeypatch):
+    monkeypatch.setattr(datasets.config, "HF_HUB_OFFLINE", True)
+    with pytest.raises(InputError, match=sentence) as caught:
         read_pairs(source)
+    assert "\n" not in str(caught.value)
 
 
 def test_held_out_pairs_show_other_photos():
