@@ -80,7 +80,9 @@ def _parser() -> argparse.ArgumentParser:
     bench.add_argument("--profile", action="store_true", help="also which operations five panels spend their time in")
     pocket = _command(commands, "pocket", "rebuild the embedded model", _pocket)
     pocket.add_argument(
-        "action", choices=("train", "finish", "measure"), help="finish: from the last checkpoint; measure: numbers only"
+        "action",
+        choices=("train", "finish", "adapters", "measure"),
+        help="finish: from the last checkpoint; adapters: AdaVIB, CHiP and HACL anew; measure: numbers only",
     )
     pocket.add_argument("--data", type=Path, required=True, help="folder of the photo shards")
     pocket.add_argument(

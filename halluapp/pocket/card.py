@@ -13,6 +13,7 @@ from halluapp.pocket.train import Pocket
 
 DEV = {"coco-dev": "coco-dev-000.tar", "flickr8k-dev": "flickr8k-dev-000.tar"}
 LIMITS = {"coco-dev": 0, "flickr8k-dev": 400}  # photos; 0: all
+TRAINED = ["chip", "hacl"]  # beside the default panels, among which AdaVIB is
 KEYS = ("chair_i", "chair_s", "recall", "correct_objects_per_caption")
 MARKS = "<!-- measured -->", "<!-- /measured -->"
 
@@ -21,13 +22,15 @@ def measure(data: Path, assets: Path, log=print) -> dict:
     """Caption loss, CHAIR, yes/no and detection on the development photos -> what `measured.json` holds."""
     from halluapp import comparison
     from halluapp.evaluation import detection, harness
+    from halluapp.methods import defaults
     from halluapp.settings import Settings
 
     loaded = comparison.load(Settings(assets=assets))
+    names = defaults() + TRAINED
     found = {}
     for name, shard in DEV.items():
         log(f"measuring on {name}")
-        scored = harness.evaluate(data / shard, limit=LIMITS[name], loaded=loaded, log=log)
+        scored = harness.evaluate(data / shard, methods=names, limit=LIMITS[name], loaded=loaded, log=log)
         for method in scored["methods"]:
             method.pop("worst", None)
         found[name] = {

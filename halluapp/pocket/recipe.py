@@ -1,9 +1,10 @@
-"""The whole recipe of the embedded model: features, training, export, HalluSpace, AdaVIB projector, measurements."""
+"""The whole recipe of the embedded model: features, training, export, HalluSpace, trained panels, measurements."""
 
 from __future__ import annotations
 
 import json
 import random
+import shutil
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -13,7 +14,7 @@ import torch
 from halluapp.lvlm import catalog
 from halluapp.lvlm.base import Visual
 from halluapp.lvlm.llava import Llava
-from halluapp.pocket import bottleneck, card, export, features, pairs, presence, thresholds
+from halluapp.pocket import adapters, card, export, features, pairs, presence, thresholds
 from halluapp.pocket.features import FeatureStore
 from halluapp.pocket.packing import Batches, Packer
 from halluapp.pocket.train import Recipe, load_captions, train
@@ -24,7 +25,8 @@ PAIRS, LAYERS, RANK = 1500, [3, 4, 5], 8
 
 
 def run(action: str, data: Path, captions: Path | None, work: Path, assets: Path, log=print) -> None:
-    """action "train": everything; "finish": from the last checkpoint on; "measure": the numbers of the assets."""
+    """action "train": everything; "finish": from the last checkpoint on; "adapters": AdaVIB, CHiP and HACL, and the
+    numbers; "measure": the numbers of the assets."""
     captions = captions or data.parent / "text" / "captions.txt"
     folder = assets / "pocket"
     if action == "train":
@@ -33,6 +35,8 @@ def run(action: str, data: Path, captions: Path | None, work: Path, assets: Path
         train(work / "features", captions, work / "run", Recipe(), log=log)
     if action in ("train", "finish"):
         finish(work, captions, folder, log)
+    if action != "measure":
+        adapters.make(assets, work, log)
     card.write(folder, card.measure(data, folder.parent, log))
 
 
@@ -40,8 +44,9 @@ def finish(work: Path, captions: Path, folder: Path, log=print) -> None:
     """Exports the last checkpoint and computes everything that is derived from it."""
     recipe = Recipe(**json.loads((work / "run" / "recipe.json").read_text()))
     pocket, words = export.load_run(work / "run", recipe)
-    for stale in ("hallu_space.safetensors", "projector-adavib.safetensors", "adavib.json"):
+    for stale in ("hallu_space.safetensors", "projector-adavib.safetensors"):
         (folder / stale).unlink(missing_ok=True)
+    shutil.rmtree(folder / "adapters", ignore_errors=True)
     export.export(pocket, words, folder)
     rows = [json.loads(line) for line in (work / "run" / "metrics.jsonl").read_text().splitlines()]
     curve = list({row["step"]: row for row in rows}.values())  # a resumed run writes some steps twice
@@ -54,9 +59,6 @@ def finish(work: Path, captions: Path, folder: Path, log=print) -> None:
     batches = Batches(stores, photos, pocket.head.labels, Packer(lvlm.tokenizer), load_captions(captions), 16)
     made = make_space(lvlm, stores, photos, batches, folder, recipe.seed)
     log(f"HalluSpace from {made} pairs")
-    settings = bottleneck.VibRecipe()
-    mean, head, metrics = bottleneck.train(lvlm, batches, settings, log)
-    bottleneck.save(mean, settings, metrics, folder)
 
 
 def visual_of(lvlm: Llava, store: FeatureStore, row: int) -> Visual:

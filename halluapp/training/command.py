@@ -171,41 +171,17 @@ def _pairs(options) -> int:
 
 
 def _measure(options) -> int:
-    from halluapp.lvlm import adapters
-    from halluapp.methods import create
-    from halluapp.training import card, measure, runs
-    from halluapp.training.adapters import write_text
-    from halluapp.training.data import read_pairs, split
+    from dataclasses import replace
+
+    from halluapp.training import judge, runs
 
     run = runs.Run(options.run_folder)
     config = run.config()
-    settings = Settings.from_environment()
-    from dataclasses import replace
-
-    lvlm = _load(replace(settings, model=config.model, quantization=config.quantization))
-    lvlm.adapters["run"] = adapters.load(lvlm, run.adapter)
-    pairs = read_pairs(options.data or config.data)
-    if not options.data:
-        pairs = [pairs[row] for row in split(pairs, config.recipe.held_out, config.recipe.seed)[1]]
+    lvlm = _load(replace(Settings.from_environment(), model=config.model, quantization=config.quantization))
     say = lambda line: print(line, file=sys.stderr, flush=True)  # noqa: E731
-    heads = _heads(lvlm, run, config)
-    method = create("adapter", adapter="run")
-    made = measure.measure(lvlm, pairs, method, config.recipe.seed, options.photos, say, heads)
-    print(measure.table(made))
-    name = "measured.json" if not options.data else f"measured-{Path(options.data).stem}.json"
-    write_text(run.folder / name, json.dumps(made, indent=1))
-    print(f"wrote {card.write(run)}")
+    print(judge.judge(run, lvlm, options.data or "", options.photos, say))
+    print(f"wrote {run.adapter / 'README.md'}")
     return 0
-
-
-def _heads(lvlm, run, config):
-    """HACL's heads as the run began and as it left them; None for other runs."""
-    from halluapp.training import hacl_run
-
-    if not (run.adapter / hacl_run.HEADS).exists():
-        return None
-    width = lvlm.decoder.get_input_embeddings().weight.shape[1]
-    return hacl_run.load_heads(width, None, config.recipe.seed), hacl_run.load_heads(width, run.adapter)
 
 
 def _stop(options) -> int:
