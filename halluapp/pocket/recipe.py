@@ -14,7 +14,7 @@ import torch
 from halluapp.lvlm import catalog
 from halluapp.lvlm.base import Visual
 from halluapp.lvlm.llava import Llava
-from halluapp.pocket import adapters, card, export, features, pairs, presence, thresholds
+from halluapp.pocket import adapters, card, drawings, export, features, pairs, presence, thresholds
 from halluapp.pocket.features import FeatureStore
 from halluapp.pocket.packing import Batches, Packer
 from halluapp.pocket.train import Recipe, load_captions, train
@@ -54,9 +54,10 @@ def finish(work: Path, captions: Path, folder: Path, log=print) -> None:
     (folder / "training.json").write_text(json.dumps(about, indent=1))
     stores = [FeatureStore.open(work / "features" / name) for name in TRAIN]
     photos = [[presence.of_record(record) for record in store.records] for store in stores]
+    batches = Batches(stores, photos, pocket.head.labels, Packer(words), load_captions(captions), 16)
+    drawings.teach(pocket, batches, drawings.looked_at(log=log), log=log)
     thresholds.choose(pocket, stores, photos, folder, log)
     lvlm, _ = catalog.load("pocket", "nf4", "cpu", folder.parent)
-    batches = Batches(stores, photos, pocket.head.labels, Packer(lvlm.tokenizer), load_captions(captions), 16)
     made = make_space(lvlm, stores, photos, batches, folder, recipe.seed)
     log(f"HalluSpace from {made} pairs")
 

@@ -12,7 +12,7 @@ import torch
 from halluapp.lvlm.base import Visual
 from halluapp.lvlm.llava import Llava
 from halluapp.methods.hallu_space import project_out
-from halluapp.pocket import export
+from halluapp.pocket import drawings, export
 from halluapp.pocket.features import FeatureStore
 from halluapp.pocket.train import Recipe, load_captions, setup, train
 from halluapp.training import hallu_space
@@ -93,3 +93,23 @@ def test_captions_are_cleaned(world):
 def test_feature_store_opens(world):
     store = FeatureStore.open(world / "features" / "visual7w")
     assert store.coarse.shape[0] == len(store.keys) == len(store.records) == 44
+
+
+def test_a_drawing_says_what_it_shows_and_leaves_backgrounds_open():
+    picture, found = drawings.draw(7)
+    again, same = drawings.draw(7)
+    assert picture.tobytes() == again.tobytes() and found == same
+    assert found.present == {name for name, _ in found.boxes} and found.present
+    assert not found.present & found.possible and {"street", "sky"} <= found.possible | found.present
+
+
+def test_drawings_teach_the_head_only(world):
+    pocket, _, batches = setup(world / "features", world / "captions.txt", RECIPE)
+    before = {name: value.clone() for name, value in pocket.state_dict().items()}
+    drawn = drawings.looked_at(4, _quiet)
+    assert drawn[0].shape == (8, 120, 16, 16) and drawn[1].shape == (8, 352, 8, 8) and len(drawn[2]) == 8
+    told = []
+    drawings.teach(pocket, batches, drawn, 3, told.append)
+    changed = {name for name, value in pocket.state_dict().items() if not torch.equal(value, before[name])}
+    assert changed and all(name.startswith("head.") for name in changed)
+    assert "step 3" in told[-1] and not pocket.head.training
