@@ -109,7 +109,7 @@ os.kill(os.getpid(), signal.SIGKILL)
 
 @pytest.mark.slow
 def test_a_run_outlives_its_killed_server_and_a_kill_of_its_own_leaves_the_same_curve(tmp_path):
-    """Every number of every row, apart from seconds, memory, and the share of margins above 0: at step 0 all are 0.
+    """Every number of every row, apart from seconds and memory, and every caption.
 
     Two processes add in another order, hence the last digits; a step done twice or left out moves them by tenths.
     """
@@ -131,14 +131,14 @@ def test_a_run_outlives_its_killed_server_and_a_kill_of_its_own_leaves_the_same_
     wait(lambda: made.status()["state"] not in runs.LIVE)
     assert made.status()["state"] == "finished", made.log()
 
-    left_out = ("seconds", "memory_mb", "preferred")
-
     def numbers(run):
         rows = [{**row, **row.get("held", {}), "held": "held" in row} for row in run.metrics()]
-        return [{k: v for k, v in row.items() if k not in left_out} for row in rows]
+        return [{k: v for k, v in row.items() if k not in ("seconds", "memory_mb")} for row in rows]
 
     ours, theirs = numbers(made), numbers(whole)
     assert len(losses(made)) == 6 and [list(row) for row in ours] == [list(row) for row in theirs]
     for one, other in zip(ours, theirs, strict=True):
+        if abs(other["reward_margin"]) < 1e-3:  # of step 0, where policy = reference: the side of 0 is rounding
+            one, other = ({k: v for k, v in row.items() if k != "preferred"} for row in (one, other))
         assert one == pytest.approx(other, abs=1e-3)
-    assert [row["step"] for row in made.samples()] == [row["step"] for row in whole.samples()]
+    assert made.samples() == whole.samples()
