@@ -1,6 +1,8 @@
 """`python -m halluapp`."""
 
-from halluapp.cli import main
+import sys
+
+from halluapp.cli.main import main
 
 if __name__ == "__main__":
-    raise SystemExit(main())
+    sys.exit(main())

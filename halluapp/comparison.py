@@ -3,152 +3,22 @@
 from __future__ import annotations
 
 import hashlib
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
-from functools import lru_cache
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from halluapp import methods as registry
 from halluapp import report
 from halluapp.decoding.events import Decoded, Detected, Done, Event, Failed, Finished, Started, Status
-from halluapp.decoding.plan import Sampling
 from halluapp.errors import InputError
 from halluapp.grounding.verdicts import judge_text
 from halluapp.methods.base import Method
-from halluapp.photos import read_photo
-from halluapp.settings import FAST, Settings
+from halluapp.request import Request, make_request
+from halluapp.session import Session, load_session
+from halluapp.settings import Settings
 
 if TYPE_CHECKING:
-    from PIL import Image
-
     from halluapp.lvlm.base import LVLM
 
-__all__ = ["Loaded", "Request", "compare", "load", "make_request", "read_photo", "stream", "texts"]
-MOST_PROMPT = 2000  # characters
-MOST_TOKENS = 512
-MOST_PANELS = 12
-MOST_STOPS, MOST_STOP = 8, 40  # stop strings, and characters of one
-THRESHOLD = 0.5
-
-
-@dataclass(frozen=True)
-class Request:
-    """One checked comparison: an upright RGB photo, a prompt, methods in panel order, sampling, detector threshold."""
-
-    photo: Image.Image
-    prompt: str
-    methods: tuple[Method, ...]
-    sampling: Sampling = field(default_factory=Sampling)
-    threshold: float = THRESHOLD
-
-
-@dataclass(frozen=True)
-class Loaded:
-    """A loaded LVLM and detector; `notice` is a sentence for the person ("" if there is nothing to say)."""
-
-    lvlm: LVLM
-    detector: Any
-    notice: str = ""
-
-
-_loading = threading.Lock()
-
-
-def load(settings: Settings) -> Loaded:
-    """Loads the LVLM and the detector that the settings name, once a process. Raises InputError with one sentence."""
-    with _loading:
-        return _load(settings)
-
-
-@lru_cache(maxsize=2)
-def _load(settings: Settings) -> Loaded:
-    import torch
-
-    from halluapp.grounding import detectors
-    from halluapp.lvlm import catalog
-
-    if settings.fast not in FAST:
-        raise InputError(f"HALLUAPP_FAST is {settings.fast!r}; use {', '.join(FAST[:-1])} or {FAST[-1]}.")
-    if settings.threads:
-        torch.set_num_threads(settings.threads)
-    lvlm, notice = catalog.load(settings.model, settings.quantization, settings.device, settings.assets)
-    # A worker on ZeroGPU lives for one answer: whatever it measured would be measured again by the next one.
-    lvlm.fast = "off" if settings.zero_gpu and settings.fast == "auto" else settings.fast
-    if settings.detector != "pocket":
-        return Loaded(lvlm, detectors.TransformersDetector(settings.detector), notice)
-    tower = lvlm.tower
-    if settings.model != "pocket":  # the pocket detector brings its own copy of the tower that it was trained with
-        device = settings.device if hasattr(tower, "features") else "cpu"  # where shared maps of the trunk would be
-        tower = catalog.load("pocket", "none", device, settings.assets)[0].tower
-    return Loaded(lvlm, detectors.PocketDetector(settings.assets / "pocket", tower), notice)
-
-
-def make_request(
-    photo,
-    prompt: str,
-    methods: list[Method | str] | None = None,
-    max_new_tokens: int = 80,
-    temperature: float = 0.0,
-    top_p: float = 1.0,
-    top_k: int = 0,
-    seed: int = 0,
-    threshold: float = THRESHOLD,
-    repetition_penalty: float = 0.0,
-    stop: Sequence[str] = (),
-) -> Request:
-    """Checks everything a person typed. photo: path, bytes or image. methods: names or Method objects (None: the
-    default panels); "nullu+vdd" stacks two. repetition_penalty: 1 to 2 for every method, 0 for each method's own. stop:
-    strings that end an answer. Raises InputError with one sentence.
-    """
-    prompt = prompt.strip() if isinstance(prompt, str) else ""
-    if not prompt:
-        raise InputError("The prompt is empty; ask something about the photo.")
-    if len(prompt) > MOST_PROMPT:
-        raise InputError(f"The prompt has {len(prompt):,} characters; use at most {MOST_PROMPT:,}.")
-    if any("\ud800" <= character <= "\udfff" for character in prompt):  # bytes of a command line that are not UTF-8
-        raise InputError("The prompt holds characters that are not text; type it again.")
-    wanted = registry.defaults() if methods is None else methods
-    chosen = [registry.create(item) if isinstance(item, str) else item for item in wanted]
-    if not chosen:
-        raise InputError("No method is chosen; switch on at least one.")
-    if not all(isinstance(method, Method) for method in chosen):
-        raise InputError("Methods must be names or Method objects.")
-    names = [method.name for method in chosen]
-    if len(set(names)) < len(names):
-        raise InputError("A method is named twice; name each once.")
-    if len(names) > MOST_PANELS:
-        raise InputError(f"{len(names)} panels are chosen; compare at most {MOST_PANELS} at once.")
-    _check_range("max new tokens", max_new_tokens, 1, MOST_TOKENS, whole=True)
-    _check_range("temperature", temperature, 0, 2)
-    _check_range("top-p", top_p, 0.01, 1)
-    _check_range("top-k", top_k, 0, 1000, whole=True)
-    _check_range("seed", seed, 0, 2**32 - 1, whole=True)
-    _check_range("threshold", threshold, 0, 1)
-    if repetition_penalty != 0:
-        _check_range("repetition penalty", repetition_penalty, 1, 2)
-    sampling = Sampling(
-        int(max_new_tokens), float(temperature), float(top_p), int(top_k), int(seed),
-        repetition_penalty=float(repetition_penalty), stop=_checked_stop(stop),
-    )  # fmt: skip
-    return Request(read_photo(photo), prompt, tuple(chosen), sampling, float(threshold))
-
-
-def _checked_stop(stop: Sequence[str]) -> tuple[str, ...]:
-    """Stop strings as they are used. A string of spaces would end an answer at its first word; say so instead."""
-    given = [stop] if isinstance(stop, str) else stop
-    if not isinstance(given, list | tuple) or not all(isinstance(one, str) and one.strip(" ") for one in given):
-        raise InputError("Stop strings must be texts that are more than spaces.")
-    if len(given) > MOST_STOPS or any(len(one) > MOST_STOP for one in given):
-        raise InputError(f"Use at most {MOST_STOPS} stop strings of at most {MOST_STOP} characters.")
-    return tuple(dict.fromkeys(given))
-
-
-def _check_range(name: str, value, least, most, whole: bool = False) -> None:
-    number = isinstance(value, int | float) and not isinstance(value, bool) and least <= value <= most
-    if not number or (whole and value != int(value)):
-        kind = "a whole number" if whole else "a number"
-        raise InputError(f"{name[:1].upper()}{name[1:]} must be {kind} from {least} to {most}, not {value!r}.")
+__all__ = ["compare", "events", "stream", "texts_of"]
 
 
 def _check_fits(request: Request, lvlm: LVLM, visual) -> None:
@@ -167,17 +37,17 @@ def _check_fits(request: Request, lvlm: LVLM, visual) -> None:
         )
 
 
-def _detect(loaded: Loaded, photo, visual) -> list[dict]:
-    if visual.maps and hasattr(loaded.detector, "detect_features"):
-        return loaded.detector.detect_features(*visual.maps)
-    return loaded.detector.detect(photo)
+def _detect(session: Session, photo, visual) -> list[dict]:
+    if visual.maps and hasattr(session.detector, "detect_features"):
+        return session.detector.detect_features(*visual.maps)
+    return session.detector.detect(photo)
 
 
-Runner = Callable[[Request, Loaded, Callable[[], bool]], Iterator[Event]]
+Runner = Callable[[Request, Session, Callable[[], bool]], Iterator[Event]]
 
 
 def stream(
-    request: Request, loaded: Loaded, stop: Callable[[], bool] = lambda: False, run: Runner | None = None
+    request: Request, session: Session, stop: Callable[[], bool] = lambda: False, run: Runner | None = None
 ) -> Iterator[Event]:
     """Runs a comparison; yields events and ends with Done(report). Closing the generator stops decoding.
 
@@ -185,7 +55,7 @@ def stream(
     """
     panels = {method.name: {"text": "", "tokens": [], "end": None} for method in request.methods}
     detections: list[dict] = []
-    for event in (run or events)(request, loaded, stop):
+    for event in (run or events)(request, session, stop):
         if isinstance(event, Detected):
             detections = event.detections
         elif isinstance(event, Decoded):
@@ -194,22 +64,22 @@ def stream(
         elif isinstance(event, Finished | Failed):
             panels[event.method]["end"] = event
         yield event
-    yield Done(_report(request, loaded, detections, panels))
+    yield Done(_report(request, session, detections, panels))
 
 
-def events(request: Request, loaded: Loaded, stop: Callable[[], bool] = lambda: False) -> Iterator[Event]:
+def events(request: Request, session: Session, stop: Callable[[], bool] = lambda: False) -> Iterator[Event]:
     """All events of a comparison but the last: what needs the model. They are plain data that can be pickled."""
     from halluapp.decoding import engine
     from halluapp.decoding.views import Views
 
     yield Status("Looking at the photo…")
-    views = Views(loaded.lvlm, request.photo, request.sampling.seed)
-    _check_fits(request, loaded.lvlm, views.clean)
-    detections = _detect(loaded, request.photo, views.clean)
-    yield Detected(detections, loaded.detector.labels, loaded.detector.name)
-    yield Started([_about(method, request.prompt, loaded.lvlm) for method in request.methods])
+    views = Views(session.lvlm, request.photo, request.sampling.seed)
+    _check_fits(request, session.lvlm, views.clean)
+    detections = _detect(session, request.photo, views.clean)
+    yield Detected(detections, session.detector.labels, session.detector.name)
+    yield Started([_about(method, request.prompt, session.lvlm) for method in request.methods])
     job = engine.Job(views, request.prompt, list(request.methods))
-    yield from engine.decode(loaded.lvlm, job, request.sampling, stop)
+    yield from engine.decode(session.lvlm, job, request.sampling, stop)
 
 
 def _about(method: Method, prompt: str, lvlm) -> dict[str, Any]:
@@ -228,18 +98,18 @@ def _about(method: Method, prompt: str, lvlm) -> dict[str, Any]:
     }
 
 
-def _report(request: Request, loaded: Loaded, detections: list[dict], panels: dict[str, dict]) -> dict[str, Any]:
+def _report(request: Request, session: Session, detections: list[dict], panels: dict[str, dict]) -> dict[str, Any]:
     made = []
     for method in request.methods:
         panel, end = panels[method.name], panels[method.name]["end"]
-        about = _about(method, request.prompt, loaded.lvlm)
+        about = _about(method, request.prompt, session.lvlm)
         made.append(
             report.panel(
                 method.name,
                 method.parameters(),
                 panel["text"],
                 panel["tokens"],
-                judge_text(panel["text"], detections, loaded.detector.labels, request.threshold),
+                judge_text(panel["text"], detections, session.detector.labels, request.threshold),
                 seconds=getattr(end, "seconds", None),
                 forward_passes=getattr(end, "forward_passes", None),
                 reason=getattr(end, "reason", None),
@@ -250,12 +120,12 @@ def _report(request: Request, loaded: Loaded, detections: list[dict], panels: di
         )
     photo = request.photo
     return report.build(
-        model={"name": loaded.lvlm.name, "quantization": loaded.lvlm.quantization, "detector": loaded.detector.name},
+        model={"name": session.lvlm.name, "quantization": session.lvlm.quantization, "detector": session.detector.name},
         prompt=request.prompt,
         seed=request.sampling.seed,
         sampling=request.sampling,
         threshold=request.threshold,
-        labels=loaded.detector.labels,
+        labels=session.detector.labels,
         photo={"sha256": hashlib.sha256(photo.tobytes()).hexdigest(), "width": photo.width, "height": photo.height},
         detections=detections,
         panels=made,
@@ -265,18 +135,18 @@ def _report(request: Request, loaded: Loaded, detections: list[dict], panels: di
 def compare(photo, prompt: str, settings: Settings | None = None, **options) -> dict[str, Any]:
     """One comparison in one call -> the report (schema 1). options: as `make_request`. Raises InputError."""
     request = make_request(photo, prompt, **options)
-    for event in stream(request, load(settings or Settings.from_environment())):
+    for event in stream(request, load_session(settings or Settings.from_environment())):
         if isinstance(event, Done):
             return event.report
     raise RuntimeError("The comparison ended without a report.")
 
 
-def texts(request: Request, loaded: Loaded) -> dict[str, str]:
+def texts(request: Request, session: Session) -> dict[str, str]:
     """Only the texts, by method name: no detection, no report. For evaluation."""
-    return texts_of([request], loaded)[0]
+    return texts_of([request], session)[0]
 
 
-def texts_of(requests: list[Request], loaded: Loaded) -> list[dict[str, str]]:
+def texts_of(requests: list[Request], session: Session) -> list[dict[str, str]]:
     """The texts of several requests, decoded in one batch; all must share their sampling (else ValueError)."""
     from halluapp.decoding import engine
     from halluapp.decoding.views import Views
@@ -285,9 +155,9 @@ def texts_of(requests: list[Request], loaded: Loaded) -> list[dict[str, str]]:
         return []
     if any(request.sampling != requests[0].sampling for request in requests):
         raise ValueError("requests of one batch must share their sampling")
-    jobs = [engine.Job(Views(loaded.lvlm, r.photo, r.sampling.seed), r.prompt, list(r.methods)) for r in requests]
+    jobs = [engine.Job(Views(session.lvlm, r.photo, r.sampling.seed), r.prompt, list(r.methods)) for r in requests]
     found: list[dict[str, str]] = [{} for _ in requests]
-    for index, event in engine.decode_many(loaded.lvlm, jobs, requests[0].sampling):
+    for index, event in engine.decode_many(session.lvlm, jobs, requests[0].sampling):
         if isinstance(event, Decoded):
             found[index][event.method] = event.text
         elif isinstance(event, Failed):

@@ -5,12 +5,13 @@ from __future__ import annotations
 import statistics
 import time
 
+from halluapp.session import load_session
 from halluapp.settings import Settings
 
 
 def eleven() -> list[str]:
     """Every method that needs no training run: eleven panels."""
-    from halluapp.methods import METHODS
+    from halluapp.methods.registry import METHODS
 
     return [name for name in METHODS if name not in ("chip", "hacl")]
 
@@ -26,36 +27,35 @@ def run(settings: Settings, new_tokens: int = 60, rounds: int = 7, profiled: boo
     """
     import torch
 
-    from halluapp import comparison
     from halluapp.bench import memory, work
     from halluapp.bench.profile import profile
-    from halluapp.decoding import fast
-    from halluapp.methods import create, defaults
+    from halluapp.decoding.replay import policy as fast
+    from halluapp.methods.registry import create, defaults
 
-    loaded = comparison.load(settings)
+    session = load_session(settings)
     works = {
-        "one": work.generate(loaded, new_tokens),
-        "five": work.panels(loaded, new_tokens, defaults()),
-        "eleven": work.panels(loaded, new_tokens, eleven()),
-        "sequential": work.one_after_another(loaded, new_tokens),
+        "one": work.generate(session, new_tokens),
+        "five": work.panels(session, new_tokens, defaults()),
+        "eleven": work.panels(session, new_tokens, eleven()),
+        "sequential": work.one_after_another(session, new_tokens),
     }
     for name in ("one", "five", "eleven"):
         works[name]()  # warm up
     seconds = [{name: _seconds(each) for name, each in works.items()} for _ in range(rounds)]
     median = {name: round(statistics.median(row[name] for row in seconds), 3) for name in works}
     ratios = sorted(row["five"] / row["one"] for row in seconds)
-    visual = loaded.lvlm.look(work.photo())
-    prefix = len(loaded.lvlm.prompt_ids(work.PROMPT, "photo")) + loaded.lvlm.photo_length(visual, work.PROMPT) - 1
+    visual = session.lvlm.look(work.photo())
+    prefix = len(session.lvlm.prompt_ids(work.PROMPT, "photo")) + session.lvlm.photo_length(visual, work.PROMPT) - 1
     return {
         "schema": 1,
-        "model": loaded.lvlm.name,
-        "quantization": loaded.lvlm.quantization,
-        "device": torch.cuda.get_device_name() if loaded.lvlm.device.type == "cuda" else "cpu",
+        "model": session.lvlm.name,
+        "quantization": session.lvlm.quantization,
+        "device": torch.cuda.get_device_name() if session.lvlm.device.type == "cuda" else "cpu",
         "threads": torch.get_num_threads(),
         "prefix_tokens": prefix,
         "new_tokens": new_tokens,
         "rounds": rounds,
-        **fast.report(loaded.lvlm),
+        **fast.report(session.lvlm),
         "ratio_five_panels_to_one": _ratio(seconds, "five", "one"),
         "ratio_least": round(ratios[0], 3),
         "ratio_most": round(ratios[-1], 3),
@@ -66,7 +66,7 @@ def run(settings: Settings, new_tokens: int = 60, rounds: int = 7, profiled: boo
         "tokens_per_second_five": round(5 * new_tokens / median["five"], 1),
         "rows_five": sum(len(create(name).rows(work.PROMPT)) for name in defaults()),
         "rows_eleven": sum(len(create(name).rows(work.PROMPT)) for name in eleven()),
-        **memory.peaks(settings, loaded, works, new_tokens),
+        **memory.peaks(settings, session, works, new_tokens),
         **({"operations_five": profile(works["five"])} if profiled else {}),
     }
 

@@ -9,14 +9,15 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
+from halluapp.session import load_session
 from halluapp.settings import Settings
 
 MEGABYTE = 2**20
 
 
-def peaks(settings: Settings, loaded, works: dict, new_tokens: int) -> dict:
+def peaks(settings: Settings, session, works: dict, new_tokens: int) -> dict:
     """peak_memory_one_mb, peak_memory_five_mb and their ratio; on a GPU also what the panels need beyond the model."""
-    if loaded.lvlm.device.type == "cuda":
+    if session.lvlm.device.type == "cuda":
         own = _allocated()
         one, five = _gpu_peak(works["one"]), _gpu_peak(works["five"])
         further = {"memory_of_model_mb": own, "memory_beyond_model_five_mb": round(five - own, 1)}
@@ -61,15 +62,14 @@ def _resident_peak(settings: Settings, part: str, new_tokens: int) -> float:
 
 def child(values: str, part: str, new_tokens: str) -> None:
     """Body of the memory process; prints the peak in MB."""
-    from halluapp import comparison
     from halluapp.bench import work
-    from halluapp.methods import defaults
+    from halluapp.methods.registry import defaults
 
     given = {
         key: Path(value) if isinstance(getattr(Settings, key), Path) else value
         for key, value in json.loads(values).items()
     }
-    loaded, count = comparison.load(Settings(**given)), int(new_tokens)
-    each = work.generate(loaded, count) if part == "one" else work.panels(loaded, count, defaults())
+    session, count = load_session(Settings(**given)), int(new_tokens)
+    each = work.generate(session, count) if part == "one" else work.panels(session, count, defaults())
     each(), each()
     print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)

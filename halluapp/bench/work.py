@@ -18,11 +18,11 @@ def photo():
     return Image.linear_gradient("L").resize((640, 480)).convert("RGB")
 
 
-def generate(loaded, new_tokens: int) -> Work:
+def generate(session, new_tokens: int) -> Work:
     """transformers' own greedy `generate`, end tokens ignored, photo processing included."""
     import copy
 
-    lvlm = loaded.lvlm
+    lvlm = session.lvlm
     config = copy.deepcopy(lvlm.model.generation_config)
     # End tokens are kept out by the shortest length: a None here would be filled from the model's own configuration.
     config.min_new_tokens, config.max_new_tokens, config.do_sample = new_tokens, new_tokens, False
@@ -36,17 +36,17 @@ def generate(loaded, new_tokens: int) -> Work:
     return work
 
 
-def panels(loaded, new_tokens: int, names: Sequence[str]) -> Work:
+def panels(session, new_tokens: int, names: Sequence[str]) -> Work:
     """Methods by name, with their defaults, through the engine, traces included."""
     from halluapp.decoding import engine
     from halluapp.decoding.plan import Sampling
     from halluapp.decoding.views import Views
-    from halluapp.methods import create
+    from halluapp.methods.registry import create
 
     def work() -> float:
         started, first = time.perf_counter(), 0.0
-        job = engine.Job(Views(loaded.lvlm, photo()), PROMPT, [create(name) for name in names])
-        for event in engine.decode(loaded.lvlm, job, Sampling(new_tokens, ignore_end=True)):
+        job = engine.Job(Views(session.lvlm, photo()), PROMPT, [create(name) for name in names])
+        for event in engine.decode(session.lvlm, job, Sampling(new_tokens, ignore_end=True)):
             if isinstance(event, Failed):
                 raise RuntimeError(event.error)
             first = first or time.perf_counter() - started
@@ -55,7 +55,7 @@ def panels(loaded, new_tokens: int, names: Sequence[str]) -> Work:
     return work
 
 
-def one_after_another(loaded, new_tokens: int) -> Work:
+def one_after_another(session, new_tokens: int) -> Work:
     """The same methods as separate runs: a photo pass each, a prefill and a forward a token for every row.
 
     This is how published implementations decode: `generate` with a second model call a token for the reference.
@@ -63,13 +63,13 @@ def one_after_another(loaded, new_tokens: int) -> Work:
     import torch
 
     from halluapp.decoding.batch import prefill
-    from halluapp.decoding.interventions import applied
+    from halluapp.decoding.hooks.interventions import applied
     from halluapp.decoding.plan import Prefix
     from halluapp.decoding.views import Views
-    from halluapp.methods import create, defaults
     from halluapp.methods.base import Step
+    from halluapp.methods.registry import create, defaults
 
-    lvlm = loaded.lvlm
+    lvlm = session.lvlm
 
     @torch.no_grad()
     def work() -> None:

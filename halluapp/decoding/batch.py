@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from halluapp.decoding.exits import Places, recorded
-from halluapp.decoding.interventions import applied
+from halluapp.decoding.hooks.early_exits import Places, recorded
+from halluapp.decoding.hooks.interventions import applied
+from halluapp.decoding.hooks.vision_adapter import tower_sight, visual_tokens
 from halluapp.decoding.plan import Prefix, asked
-from halluapp.decoding.sight import tower_sight, visual_tokens
 from halluapp.decoding.views import Views
 from halluapp.lvlm.base import LVLM, Embedded
 from halluapp.methods.base import Intervention
@@ -43,9 +43,9 @@ class RowBatch:
         depths: row -> where it is read early.
         """
         self.mask = torch.cat([self.mask, self.mask.new_ones(len(tokens), 1)], dim=1)
-        with lvlm.lock, lvlm.unpacked.used(), applied(lvlm, self.interventions, self.spots):
-            with recorded(lvlm, depths) as hidden:
-                logits = lvlm.forward(self.cache, self.mask, self.positions[:, None], ids=tokens[:, None])
+        hooks = applied(lvlm, self.interventions, self.spots)
+        with lvlm.lock, lvlm.unpacked.used(), hooks, recorded(lvlm, depths) as hidden:
+            logits = lvlm.forward(self.cache, self.mask, self.positions[:, None], ids=tokens[:, None])
         self.positions = self.positions + 1
         return logits, hidden
 

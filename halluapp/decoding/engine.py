@@ -9,13 +9,14 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
-from halluapp.decoding import fast, memory
+from halluapp.decoding import memory
 from halluapp.decoding.batch import RowBatch, prefill
 from halluapp.decoding.choose import choose, penalise
 from halluapp.decoding.events import Decoded, Event, Failed, Finished, Token
-from halluapp.decoding.exits import Places, read_out, recorded
+from halluapp.decoding.hooks.early_exits import Places, read_out, recorded
+from halluapp.decoding.hooks.vision_adapter import tower_sight
 from halluapp.decoding.plan import Sampling, plan
-from halluapp.decoding.sight import tower_sight
+from halluapp.decoding.replay import policy as fast
 from halluapp.decoding.stops import cut
 from halluapp.decoding.views import Views
 from halluapp.errors import InputError, MissingWeights

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from halluapp.decoding.sight import Sight, seeing
+from halluapp.decoding.hooks.vision_adapter import Sight, seeing
 from halluapp.errors import InputError
 from halluapp.lvlm.base import LVLM, Visual
 

@@ -10,8 +10,8 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Literal
 
-from halluapp.grounding import vocabulary as names
-from halluapp.grounding.mentions import find_mentions
+from halluapp.grounding.words import vocabulary as names
+from halluapp.grounding.words.mentions import find_mentions
 
 Vocabulary = Literal["coco", "wide"]
 
@@ -93,7 +93,7 @@ def truth_of(record: Mapping, vocabulary: Vocabulary = "coco") -> set[str]:
     objects = set(record.get("objects", []))
     if vocabulary == "coco":
         return objects.union(*(object_mentions(caption) for caption in record.get("captions", [])))
-    from halluapp.pocket import presence
+    from halluapp.evaluation import annotations as presence
 
     objects |= presence.of_record({**record, "detections": [], "qa": []}).present
     return objects | {wider for name in objects if (wider := names.parent(name))}

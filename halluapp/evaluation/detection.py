@@ -11,14 +11,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from halluapp import shards
+from halluapp.data import shards
+from halluapp.data.photos import read_photo
 from halluapp.errors import InputError
-from halluapp.grounding import vocabulary
 from halluapp.grounding.verdicts import OPERATING_POINT, box_iou
-from halluapp.photos import read_photo
+from halluapp.grounding.words import vocabulary
 
 if TYPE_CHECKING:
-    from halluapp.grounding.detectors import Detector
+    from halluapp.grounding.detectors.base import Detector
 
 Box = Sequence[float]  # x0, y0, x1, y1 in 0..1
 GOOD = 0.5  # intersection over union from which a box counts as in the right place
@@ -58,7 +58,7 @@ def truth_of(record: Mapping[str, Any]) -> Truth:
         named = chair.truth_of(record, "coco")
         boxes = tuple((name, tuple(box)) for name, *box in record.get("boxes", []))
         return Truth(present, frozenset(named - present), boxes)
-    from halluapp.pocket import presence
+    from halluapp.evaluation import annotations as presence
 
     certain = presence.of_record({**record, "detections": []})
     maybe = presence.of_record(dict(record))

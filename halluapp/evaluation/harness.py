@@ -13,11 +13,11 @@ from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from halluapp import shards
+from halluapp.data import shards
+from halluapp.data.photos import read_photo
 from halluapp.errors import InputError
 from halluapp.evaluation import chair, questions, scoring
 from halluapp.evaluation.scoring import Photo
-from halluapp.photos import read_photo
 
 if TYPE_CHECKING:
     from halluapp.decoding.plan import Sampling
@@ -46,7 +46,7 @@ def evaluate(
     methods: Sequence | None = None,
     limit: int = 0,
     seed: int = 0,
-    loaded=None,
+    session=None,
     log: Callable[[str], None] = lambda line: None,
     answer: Answer | None = None,
     questions_per_photo: int = 3,
@@ -55,8 +55,8 @@ def evaluate(
     """Decodes and scores -> the JSON of `evaluate --json` (schema 1).
 
     data: folder or tar of KEY.jpg + KEY.json. methods: names or Method objects (None: the default panels). limit: first
-    photos only (0: all). seed: of questions and bootstrap. loaded: from `comparison.load`. answer: decodes instead of
-    `loaded`, for methods that are given by name. data may also be samples that `annotated` has read. sampling: by
+    photos only (0: all). seed: of questions and bootstrap. session: from `load_session`. answer: decodes instead of
+    `session`, for methods that are given by name. data may also be samples that `annotated` has read. sampling: by
     method name, where it is not greedy. Raises InputError in one sentence.
     """
     made = _create(methods)
@@ -64,7 +64,7 @@ def evaluate(
     metrics, notes = _possible(metrics, photos)
     for note in notes:
         log(note)
-    answer = answer or _decoder(loaded, made, sampling or {})
+    answer = answer or _decoder(session, made, sampling or {})
     errors, seconds = {}, dict.fromkeys((method.name for method in made), 0.0)
     kept = _ask_all(photos, metrics, answer, errors, seconds, log)
     if not kept:
@@ -76,8 +76,8 @@ def evaluate(
         "vocabulary": vocabulary,
         "seed": seed,
         "notes": notes,
-        "model": getattr(getattr(loaded, "lvlm", None), "name", None),
-        "quantization": getattr(getattr(loaded, "lvlm", None), "quantization", None),
+        "model": getattr(getattr(session, "lvlm", None), "name", None),
+        "quantization": getattr(getattr(session, "lvlm", None), "quantization", None),
         "methods": scoring.score(kept, made, metrics, vocabulary, seed, errors, seconds),
     }
 
@@ -99,7 +99,7 @@ def _ask_all(photos: list, metrics: Sequence[str], answer: Answer, errors: dict,
 
 
 def _create(methods: Sequence | None) -> list:
-    from halluapp import methods as registry
+    from halluapp.methods import registry
 
     chosen = registry.defaults() if methods is None else list(methods)
     if not chosen:
@@ -164,9 +164,9 @@ def _possible(metrics: Sequence[str], photos: list) -> tuple[list[str], list[str
     return left, [note]
 
 
-def _decoder(loaded, methods: list, sampling: Mapping[str, Sampling]) -> Answer:
+def _decoder(session, methods: list, sampling: Mapping[str, Sampling]) -> Answer:
     """Decodes prompts on one photo, methods of equal sampling in one batch and the vision tower once a view."""
-    if loaded is None:
+    if session is None:
         raise InputError("There is no model to evaluate; load one first.")
     from halluapp.decoding import engine
     from halluapp.decoding.events import Decoded, Failed, Finished
@@ -178,12 +178,12 @@ def _decoder(loaded, methods: list, sampling: Mapping[str, Sampling]) -> Answer:
         groups.setdefault(sampling.get(method.name, Sampling()), []).append(method)
 
     def answer(photo, prompts: Sequence[str], most: int) -> Answers:
-        views = Views(loaded.lvlm, photo)
+        views = Views(session.lvlm, photo)
         said = Answers([{} for _ in prompts])
         for first, (how, mine) in product(range(0, len(prompts), AT_ONCE), groups.items()):
             jobs = [engine.Job(views, prompt, mine) for prompt in prompts[first : first + AT_ONCE]]
             ended: dict[str, float] = {}
-            for index, event in engine.decode_many(loaded.lvlm, jobs, replace(how, max_new_tokens=most)):
+            for index, event in engine.decode_many(session.lvlm, jobs, replace(how, max_new_tokens=most)):
                 if isinstance(event, Decoded):
                     said.texts[first + index][event.method] = event.text
                 elif isinstance(event, Failed):

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from halluapp.evaluation.chair import Vocabulary, truth_of
-from halluapp.grounding import vocabulary as names
+from halluapp.grounding.words import vocabulary as names
 
 Split = Literal["random", "popular", "adversarial"]
 SPLITS: tuple[Split, ...] = ("random", "popular", "adversarial")
@@ -66,7 +66,7 @@ def what_is_known(records: Sequence[Mapping], vocabulary: Vocabulary) -> list[Kn
     if vocabulary == "coco":
         every = frozenset(names.coco_names())
         return [Known(frozenset(r.get("objects", [])) & every, every - truth_of(r, "coco")) for r in records]
-    from halluapp.pocket import presence
+    from halluapp.evaluation import annotations as presence
 
     present = [truth_of(record, "wide") for record in records]
     possible = [presence.of_record(dict(record)) for record in records]

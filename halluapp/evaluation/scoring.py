@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
+from itertools import chain
 from typing import Any
 
-from halluapp.evaluation import chair, pope, questions, statistics
+from halluapp.evaluation import bootstrap as statistics
+from halluapp.evaluation import chair, pope, questions
 
 WORST = 5
 POPE_STATISTICS = {
@@ -109,7 +111,7 @@ def _pope_part(photos: list[Photo], name: str) -> _Part:
             said[question.split].append(text)
             labels[question.split].append(question.label)
     splits = {split: asdict(pope.pope_scores(said[split], labels[split])) for split in questions.SPLITS}
-    whole = pope.pope_scores(sum(said.values(), []), sum(labels.values(), []))
+    whole = pope.pope_scores([*chain(*said.values())], [*chain(*labels.values())])
     return _Part({**asdict(whole), "splits": splits}, rows)
 
 

@@ -18,8 +18,8 @@ from typing import Any
 from halluapp.decoding.plan import Sampling
 from halluapp.errors import InputError
 from halluapp.evaluation import harness
-from halluapp.methods import create
 from halluapp.methods.base import Combined, Method, Row
+from halluapp.methods.registry import create
 
 SAMPLING = {"temperature": (0, 2), "top_p": (0.01, 1), "top_k": (0, 1000), "repetition_penalty": (1, 2)}
 # What may be searched for: the metric it belongs to, and whether more of it is better.
@@ -147,7 +147,7 @@ def search(
     one_at_a_time: bool = False,
     limit: int = 0,
     seed: int = 0,
-    loaded=None,
+    session=None,
     log: Callable[[str], None] = lambda line: None,
 ) -> dict[str, Any]:
     """Searches the configuration of a method -> JSON (schema 1).
@@ -167,14 +167,14 @@ def search(
     for first in range(0, len(candidates), AT_ONCE):
         part = candidates[first : first + AT_ONCE]
         named = {f"#{first + place}": one for place, one in enumerate(part)}
-        rows += _scores(_evaluate(tuning, named, objective, seed, loaded, log), objective)
+        rows += _scores(_evaluate(tuning, named, objective, seed, session, log), objective)
     for one, row in zip(candidates, rows, strict=True):
         row["settings"] = dict(one.settings)
     best = candidates[_best(rows, objective)]
     compared = {"baseline": _configuration("baseline", {}, seed), "defaults": candidates[0], "best": best}
     if best.sampling != candidates[0].sampling:  # how much of it is the sampler's: the baseline with the same one
         compared["baseline, same sampling"] = replace(compared["baseline"], sampling=best.sampling)
-    told = _evaluate(test, compared, objective, seed, loaded, log)
+    told = _evaluate(test, compared, objective, seed, session, log)
     scores = {row["method"]: row["score"] for row in _scores(told, objective)}
     return {
         "schema": 1, "data": Path(data).name, "method": method, "grid": grid, "one_at_a_time": one_at_a_time,
@@ -186,10 +186,10 @@ def search(
     }  # fmt: skip
 
 
-def _evaluate(samples, named: dict[str, Configuration], objective: str, seed: int, loaded, log) -> dict[str, Any]:
+def _evaluate(samples, named: dict[str, Configuration], objective: str, seed: int, session, log) -> dict[str, Any]:
     methods = [Named(one.method, name) for name, one in named.items()]
     result = harness.evaluate(
-        samples, [OBJECTIVES[objective][0]], methods, seed=seed, loaded=loaded, log=log,
+        samples, [OBJECTIVES[objective][0]], methods, seed=seed, session=session, log=log,
         sampling={name: one.sampling for name, one in named.items()},
     )  # fmt: skip
     if failed := [row["error"] for row in result["methods"] if row["error"]]:

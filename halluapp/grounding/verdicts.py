@@ -9,8 +9,8 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from halluapp.grounding import vocabulary
-from halluapp.grounding.mentions import Mention, find_mentions
+from halluapp.grounding.words import vocabulary
+from halluapp.grounding.words.mentions import Mention, find_mentions
 
 GROUNDED, CONTRADICTED, NOT_CHECKABLE = "grounded", "contradicted", "not checkable"
 OPERATING_POINT = 0.5  # detectors scale their scores so that this is where each label is best decided

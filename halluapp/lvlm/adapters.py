@@ -12,7 +12,7 @@ from torch import nn
 from halluapp.errors import InputError
 from halluapp.lvlm import quantize
 from halluapp.lvlm.base import LVLM
-from halluapp.lvlm.parts import Adapter, Delta
+from halluapp.lvlm.types import Adapter, Delta
 
 WEIGHTS, CONFIG, PROJECTOR = "adapter_model.safetensors", "adapter_config.json", "projector.safetensors"
 PICKLES = (".bin", ".pt", ".pth", ".pkl", ".ckpt")

@@ -11,10 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from halluapp.errors import MissingWeights
+from halluapp.lvlm.dequantized import Unpacked
 from halluapp.lvlm.diffusion import diffuse
-from halluapp.lvlm.parts import Adapter, Embedded, HalluSpace, Visual
-from halluapp.lvlm.unpack import Unpacked
-from halluapp.lvlm.words import Words
+from halluapp.lvlm.text import Words
+from halluapp.lvlm.types import Adapter, Embedded, HalluSpace, Visual
 
 if TYPE_CHECKING:
     from PIL import Image

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from halluapp.errors import InputError
 from halluapp.lvlm import quantize, random_weights
-from halluapp.lvlm.attachments import attach, load_projector, load_space, save_space
 from halluapp.lvlm.base import LVLM
 from halluapp.lvlm.loading import load_checkpoint
+from halluapp.lvlm.sidecar_files import attach, load_projector, load_space, save_space
 
 __all__ = ["KNOWN", "KnownModel", "free_memory", "load", "load_projector", "load_space", "recommend", "save_space"]
 
@@ -77,7 +77,7 @@ def load(model: str, quantization: str, device: str, assets: Path) -> tuple[LVLM
     """
     import torch
 
-    from halluapp.pocket import model as pocket_model
+    from halluapp.lvlm.families import pocket as pocket_model
 
     if quantization not in quantize.CHOICES:
         raise InputError(f"The quantization {quantization!r} is not known; use nf4, int8 or none.")

@@ -121,7 +121,7 @@ def _family(config, name: str) -> tuple[type[LVLM], type]:
             "use a Vicuna variant of its family."
         )
     module, ours, theirs = FAMILIES[config.model_type]
-    return getattr(import_module(f"halluapp.lvlm.{module}"), ours), getattr(transformers, theirs)
+    return getattr(import_module(f"halluapp.lvlm.families.{module}"), ours), getattr(transformers, theirs)
 
 
 def _choice(config, quantization: str) -> tuple[str, str]:

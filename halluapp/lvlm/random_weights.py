@@ -137,7 +137,8 @@ def build(name: str, quantization: str, device: str, assets: Path) -> LVLM:
     configuration(name)  # refuses unknown names
     plan = BLUEPRINTS[name]
     module, ours, theirs = FAMILIES[plan.family]
-    family, architecture = getattr(import_module(f"halluapp.lvlm.{module}"), ours), getattr(transformers, theirs)
+    family = getattr(import_module(f"halluapp.lvlm.families.{module}"), ours)
+    architecture = getattr(transformers, theirs)
     tokenizer = AutoTokenizer.from_pretrained(assets / "pocket")
     if plan.words:
         tokenizer.add_special_tokens({"additional_special_tokens": list(plan.words)})

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from halluapp.errors import InputError
-from halluapp.methods import create, defaults
 from halluapp.methods.base import Method
+from halluapp.methods.registry import create, defaults
 
 FORM = 'Parameters are an object like {"vdd": {"alpha": 0.5}} or a list of METHOD.PARAMETER=VALUE'
 

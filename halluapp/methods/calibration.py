@@ -8,9 +8,9 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from halluapp.methods.affine import calibrate, calibrate_next_token, combine_priors, label_scores
 from halluapp.methods.base import Combined, Method, Row, parameter
-from halluapp.methods.labels import find_labels
+from halluapp.methods.formulas.label_calibration import calibrate, calibrate_next_token, combine_priors, label_scores
+from halluapp.methods.formulas.labels import find_labels
 
 __all__ = ["Calibration", "calibrate"]
 VIEWS = {"none": ("none",), "unk": ("unk",), "both": ("none", "unk")}

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from halluapp.methods.base import Combined, Method, parameter
-from halluapp.methods.contrast import full_precision
+from halluapp.methods.formulas.contrast import full_precision
 
 SPAN = (20 / 32, 28 / 32)  # of the decoder: depths 20 to 28 of 32 in the authors' code
 

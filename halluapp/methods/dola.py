@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from halluapp.methods.base import Combined, Method, parameter
-from halluapp.methods.contrast import full_precision, plausible
+from halluapp.methods.formulas.contrast import full_precision, plausible
 
 DEEP = 40  # decoders with more layers than this have buckets of 20 layers, as in the authors' code
 

@@ -9,7 +9,7 @@ from typing import ClassVar
 from torch import Tensor
 
 from halluapp.methods.base import Combined, Method, Row, parameter
-from halluapp.methods.contrast import contrast, full_precision, plausible
+from halluapp.methods.formulas.contrast import contrast, full_precision, plausible
 
 DISTURBANCE = "You are a confused object detector to provide a fuzzy overview or impression of the image."
 

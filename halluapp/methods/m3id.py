@@ -9,7 +9,7 @@ from typing import ClassVar
 from torch import Tensor
 
 from halluapp.methods.base import Combined, Method, Row, parameter
-from halluapp.methods.contrast import contrast, full_precision
+from halluapp.methods.formulas.contrast import contrast, full_precision
 
 NO_CAP = 200.0  # (1 - g) / g reaches 166 after 256 tokens of lambda 0.02
 

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from halluapp.errors import MissingWeights
 from halluapp.methods.base import Intervention, Method, Row, parameter
-from halluapp.methods.hallu_space import hallu_space, project_out
+from halluapp.methods.formulas.hallu_space import hallu_space, project_out
 
 __all__ = ["Nullu", "hallu_space", "project_out"]
 

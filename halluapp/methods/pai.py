@@ -8,7 +8,7 @@ from typing import ClassVar
 from torch import Tensor
 
 from halluapp.methods.base import Combined, Intervention, Method, Row, parameter
-from halluapp.methods.contrast import contrast, full_precision
+from halluapp.methods.formulas.contrast import contrast, full_precision
 
 
 def guide(logits: Tensor, without: Tensor, gamma: float, beta: float) -> Tensor:

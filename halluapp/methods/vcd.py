@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from halluapp.methods.base import Combined, Method, Row, parameter
-from halluapp.methods.contrast import contrast
+from halluapp.methods.formulas.contrast import contrast
 
 
 @dataclass(frozen=True)

@@ -17,9 +17,10 @@ from typing import Any
 import torch
 from torch import nn
 
+from halluapp.data.files import written_whole
+from halluapp.data.pairs import read_pairs, split
 from halluapp.errors import InputError
 from halluapp.lvlm.base import LVLM
-from halluapp.training.data import read_pairs, split
 from halluapp.training.objective import Objective
 from halluapp.training.recipes import Recipe
 from halluapp.training.runs import Run
@@ -35,9 +36,9 @@ def say(line: str) -> None:
 
 def objectives() -> dict[str, type[Objective]]:
     """The training methods by the kind of their recipe."""
-    from halluapp.training.chip_run import Chip
-    from halluapp.training.hacl_run import Hacl
-    from halluapp.training.vib_run import Vib
+    from halluapp.training.methods.adavib import Vib
+    from halluapp.training.methods.chip import Chip
+    from halluapp.training.methods.hacl import Hacl
 
     return {"chip": Chip, "hacl": Hacl, "adavib": Vib}
 
@@ -206,10 +207,10 @@ def _look_back(run: Run, made: Objective, held: list[int], step: int, started: f
 
 def sample(made: Objective, photo: str, held: list[int]) -> str:
     """What the model in training says about a photo, greedily."""
+    from halluapp.data.photos import read_photo
     from halluapp.decoding import engine
     from halluapp.decoding.events import Decoded
     from halluapp.decoding.plan import Sampling
-    from halluapp.photos import read_photo
 
     shown = read_photo(photo) if photo else made.pairs[held[0] if held else 0].open()
     job = engine.Job(made.lvlm.look(shown), "Describe this image in detail.", [made.probe()])
@@ -226,11 +227,10 @@ def _save(run: Run, made: Objective, optimizer, step: int, seconds: float) -> No
              "steps": config.recipe.steps, "data": Path(config.data).name, "pairs": len(made.pairs),
              "recipe": json.loads((run.folder / "config.json").read_text())["recipe"]}  # fmt: skip
     made.save(run.adapter, about)
-    partial = run.folder / "state.pt.partial"
     state = {"step": step, "seconds": seconds, "optimizer": optimizer.state_dict(), "objective": made.state(),
              "rng": torch.get_rng_state()}  # fmt: skip
-    torch.save(state, partial)
-    partial.replace(run.folder / "state.pt")
+    with written_whole(run.folder / "state.pt") as partial:
+        torch.save(state, partial)
 
 
 def _resume(run: Run, made: Objective, optimizer) -> tuple[int, float]:

@@ -12,12 +12,14 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
+from halluapp.data.pairs import Pair
 from halluapp.lvlm.base import LVLM
 from halluapp.methods.base import Method
-from halluapp.training import adapters, disk_cache, examples, tower
-from halluapp.training.data import Pair
-from halluapp.training.forward import known
-from halluapp.training.pixels import Pixels
+from halluapp.training import peft_adapter as adapters
+from halluapp.training import vision_tower as tower
+from halluapp.training.batches import disk_cache, examples
+from halluapp.training.batches.packed_forward import known
+from halluapp.training.batches.pixels import Pixels
 from halluapp.training.recipes import Lora, Recipe
 
 

@@ -97,7 +97,7 @@ class Run:
 
     def write_status(self, state: str, step: int = 0, error: str = "", **more: Any) -> None:
         """Whole or not at all; a full disk is no reason to lose the sentence that says so."""
-        from halluapp.training.adapters import write_text
+        from halluapp.data.files import write_text
 
         steps = self.config().recipe.steps
         about = {"state": state, "step": step, "steps": steps, "error": error, "pid": os.getpid(), **more}
@@ -124,7 +124,7 @@ class Run:
 
     def forget_after(self, step: int) -> None:
         """Drops rows later than the state from which a run resumes; they will be made again."""
-        from halluapp.training.adapters import write_text
+        from halluapp.data.files import write_text
 
         for file in ("metrics.jsonl", "samples.jsonl"):
             path = self.folder / file
@@ -219,7 +219,7 @@ def create(out: str | Path, config: Config, resume: bool = False) -> Run:
         raise InputError(f"{out} is not empty; choose another folder, or add --resume to go on with the run in it.")
     run.folder.mkdir(parents=True, exist_ok=True)
     about = {**asdict(config), "recipe": asdict(config.recipe)}
-    from halluapp.training.adapters import write_text
+    from halluapp.data.files import write_text
 
     write_text(run.folder / "config.json", json.dumps(about, indent=1, ensure_ascii=False))
     run.write_status("waiting")

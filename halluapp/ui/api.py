@@ -9,9 +9,12 @@ import gradio as gr
 
 from halluapp import comparison
 from halluapp.errors import InputError
-from halluapp.methods import METHODS, assignments
+from halluapp.methods import assignments
+from halluapp.methods.registry import METHODS
+from halluapp.request import make_request
+from halluapp.session import load_session
 from halluapp.settings import Settings
-from halluapp.ui import shelf
+from halluapp.training import library as shelf
 
 
 def build(settings: Settings, photo_input: Callable[..., gr.Image], elsewhere: comparison.Runner | None = None) -> None:
@@ -43,10 +46,10 @@ def build(settings: Settings, photo_input: Callable[..., gr.Image], elsewhere: c
         """
         try:
             chosen = assignments.methods(assignments.names_from(methods), assignments.read(parameters))
-            request = comparison.make_request(photo, prompt, chosen, int(max_new_tokens), temperature, seed=int(seed))
-            loaded = comparison.load(settings)
-            shelf.ensure(settings.runs, loaded.lvlm, request.methods)
-            return list(comparison.stream(request, loaded, run=elsewhere))[-1].report
+            request = make_request(photo, prompt, chosen, int(max_new_tokens), temperature, seed=int(seed))
+            session = load_session(settings)
+            shelf.ensure(settings.runs, session.lvlm, request.methods)
+            return list(comparison.stream(request, session, run=elsewhere))[-1].report
         except InputError as error:
             raise gr.Error(str(error)) from error
 

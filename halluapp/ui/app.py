@@ -6,9 +6,12 @@ from typing import Any
 
 import gradio as gr
 
+from halluapp.serving import zero_gpu
 from halluapp.settings import Settings
-from halluapp.ui import api, compare, texts, train, zero_gpu
-from halluapp.ui.train import live, shelf_view
+from halluapp.ui import api, texts, train
+from halluapp.ui.compare import tab as compare
+from halluapp.ui.train import live
+from halluapp.ui.train import run_actions as shelf_view
 
 FONT = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif"]
 MONO = ["ui-monospace", "SFMono-Regular", "Menlo", "monospace"]
@@ -61,6 +64,11 @@ def _show_runs(app: gr.Blocks, settings: Settings, methods: gr.CheckboxGroup, vi
         return [shelf_view.panels(settings.runs, current), *live.look(settings, None, [])]
 
     app.load(show, methods, [methods, *view.outputs], **train.INSTANT)
+
+
+def serve(settings: Settings) -> None:
+    """Builds the app and serves it until it is stopped."""
+    build(settings).queue(max_size=32).launch(**launch_options(settings))
 
 
 def launch_options(settings: Settings) -> dict[str, Any]:

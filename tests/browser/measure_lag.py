@@ -22,7 +22,8 @@ from page import Visit  # noqa: E402
 from playwright.sync_api import sync_playwright  # noqa: E402
 from served import app  # noqa: E402
 
-from halluapp import comparison, scenes  # noqa: E402
+from halluapp import comparison  # noqa: E402
+from halluapp.data import scenes  # noqa: E402
 from halluapp.decoding.events import Decoded  # noqa: E402
 from halluapp.lvlm.base import LVLM  # noqa: E402
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from page import Visit
 
-from halluapp import scenes
+from halluapp.data import scenes
 from halluapp.lvlm.base import LVLM
 
 
@@ -27,14 +27,17 @@ def test_a_run_fills_five_panels_and_stays_on_this_machine(visit, photo):
     visit.upload(photo)
     visit.ask("Describe this image in detail.")
     visit.run()
-    assert len(visit.texts()) == 5 and all(len(text) > 10 for text in visit.texts())
+    assert len(visit.texts()) == 5
+    assert all(len(text) > 10 for text in visit.texts())
     assert all(state.startswith("done") for state in visit.states())
     counts = visit.page.inner_text(".panel .counts")
-    assert "grounded" in counts and "tok/s" in counts
+    assert "grounded" in counts
+    assert "tok/s" in counts
     assert visit.page.locator("#report").is_visible()
     saved = visit.page.inner_text("#report")
     assert all(f".{suffix}" in saved for suffix in ("json", "html", "md"))
-    assert visit.errors == [] and visit.outside == []
+    assert visit.errors == []
+    assert visit.outside == []
 
 
 def test_a_word_shows_its_evidence_by_mouse_and_by_keyboard(visit, photo):
@@ -44,7 +47,9 @@ def test_a_word_shows_its_evidence_by_mouse_and_by_keyboard(visit, photo):
     word = visit.page.locator(".seg.m[tabindex='0']").first
     word.click()
     facts = visit.page.inner_text(".facts")
-    assert "this method" in facts and "%" in facts and "Most probable tokens" in facts
+    assert "this method" in facts
+    assert "%" in facts
+    assert "Most probable tokens" in facts
     assert any(verdict in facts for verdict in ("grounded", "contradicted", "not checkable"))
     other = visit.page.locator(".seg.m[tabindex='0']").last
     other.focus()
@@ -69,7 +74,8 @@ def test_methods_and_a_stacked_panel_are_switched_on_in_the_sidebar(visit, photo
     titles = page.eval_on_selector_all(".panel h3", "nodes => nodes.map((n) => n.textContent)")
     switched_on = ["VCD", "ICD", "M3ID", "PAI", "DoLa", "DeCo", "Nullu + VDD"]
     assert titles[5:] == switched_on
-    assert all(state.startswith("done") for state in visit.states()) and all(visit.texts())
+    assert all(state.startswith("done") for state in visit.states())
+    assert all(visit.texts())
     page.locator(".panel[data-method='vcd'] .seg").first.click()
     assert "noised photo" in page.inner_text(".facts")
     assert page.evaluate("() => document.documentElement.scrollWidth <= innerWidth")
@@ -119,7 +125,10 @@ def test_yes_no_prompt_shows_the_calibrated_labels(visit, photo):
     visit.ask("Is there a dog in the image?")
     visit.run()
     table = visit.page.inner_text(".panel[data-method=calibration] .labels")
-    assert "yes" in table and "no" in table and "prior" in table and "calibrated" in table
+    assert "yes" in table
+    assert "no" in table
+    assert "prior" in table
+    assert "calibrated" in table
 
 
 def test_preset_fills_the_prompt_and_an_example_runs(visit):
@@ -155,7 +164,8 @@ def test_a_bad_photo_is_one_sentence_and_nothing_typed_is_lost(visit, tmp_path, 
     visit.page.click("#run")
     visit.page.wait_for_selector("#panels .error:not([hidden])", timeout=30_000)
     sentence = visit.page.inner_text("#panels .error")
-    assert sentence.endswith(".") and "\n" not in sentence
+    assert sentence.endswith(".")
+    assert "\n" not in sentence
     assert visit.page.input_value("#prompt textarea") == "My long question about this photo"
     assert not visit.page.is_disabled("#run")
 

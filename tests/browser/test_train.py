@@ -11,7 +11,7 @@ import pytest
 from page import Visit
 from served import app
 
-from halluapp import scenes
+from halluapp.data import scenes
 from halluapp.settings import ASSETS
 from halluapp.training import recipes, runs
 
@@ -131,7 +131,8 @@ def test_a_run_is_watched_reloaded_killed_resumed_stopped_and_compared(tab, root
     tab.page.click("#train-start")
     assert tab.said("mine") == "mine has started."
     tab.wait(STEPS, [2])
-    assert tab.points() >= 2 and "left" in tab.page.inner_text("#train-board .now")
+    assert tab.points() >= 2
+    assert "left" in tab.page.inner_text("#train-board .now")
     tab.page.reload()
     tab.open()
     tab.wait(STEPS, [3])
@@ -150,11 +151,11 @@ def test_a_run_is_watched_reloaded_killed_resumed_stopped_and_compared(tab, root
     ]
     tab.page.click("#train-add")
     tab.said("is a panel of Compare")
-    assert list((root / "mine" / "adapter").glob("*.safetensors")) and not list(
-        (root / "mine" / "adapter").glob("*.bin")
-    )
+    assert list((root / "mine" / "adapter").glob("*.safetensors"))
+    assert not list((root / "mine" / "adapter").glob("*.bin"))
     _ask(tab, tmp_path)
-    assert tab.errors == [] and tab.outside == []
+    assert tab.errors == []
+    assert tab.outside == []
 
 
 def _ask(tab: Tab, tmp_path) -> None:
@@ -165,8 +166,10 @@ def _ask(tab: Tab, tmp_path) -> None:
     tab.ask("Is there a dog in the image?")  # a short answer
     tab.run()
     panel = tab.page.locator('.panel[data-method="adapter:mine"]')
-    assert panel.locator("h3").text_content().endswith("mine") and panel.locator(".text").text_content()
-    assert tab.states()[-1].startswith("done") and len(tab.texts()) == 6
+    assert panel.locator("h3").text_content().endswith("mine")
+    assert panel.locator(".text").text_content()
+    assert tab.states()[-1].startswith("done")
+    assert len(tab.texts()) == 6
 
 
 @pytest.mark.browser
@@ -179,7 +182,8 @@ def test_bad_pairs_are_one_sentence_that_names_the_line_and_nothing_typed_is_los
     tab.type("name", "never")
     tab.page.click("#train-check")
     sentence = tab.said("Line 3")
-    assert sentence.endswith(".") and "chosen and rejected" in sentence
+    assert sentence.endswith(".")
+    assert "chosen and rejected" in sentence
     tab.type("chip-steps", 7)
     tab.page.click("#train-start")
     tab.said("Line 3")
@@ -210,7 +214,8 @@ def test_names_captions_and_logs_stay_text(opened, root, pairs):
     tab.type("name", EVIL)
     tab.page.click("#train-start")
     assert EVIL in tab.said("cannot name a run")
-    assert tab.page.evaluate("() => window.hacked") is None and tab.page.locator("#train img[src=x]").count() == 0
+    assert tab.page.evaluate("() => window.hacked") is None
+    assert tab.page.locator("#train img[src=x]").count() == 0
 
 
 @pytest.mark.browser
@@ -229,13 +234,15 @@ def test_runs_are_overlaid_renamed_and_deleted_after_a_question_that_names_them(
     tab.choose("second")  # the question stays about the run that it names
     tab.page.click("#train-rename-sure")
     tab.said("first is third now.")
-    assert {"third", "second"} <= set(tab.page.evaluate(LINES)) and (root / "third").is_dir()
+    assert {"third", "second"} <= set(tab.page.evaluate(LINES))
+    assert (root / "third").is_dir()
     tab.page.click("#train-delete")
     tab.page.wait_for_selector("#train-delete-sure >> text=second")
     tab.choose("third")
     tab.page.click("#train-delete-sure")
     tab.said("second is deleted.")
-    assert not (root / "second").exists() and (root / "third").is_dir()
+    assert not (root / "second").exists()
+    assert (root / "third").is_dir()
     tab.page.wait_for_selector("#train-add", state="hidden")  # it has no adapter
     assert tab.errors == []
 
@@ -255,7 +262,8 @@ def test_a_measured_run_shows_its_table_and_its_map(opened, root, pairs):
     assert tab.page.locator("#train-board .map .pair .mark").count() == 12
     assert "0.800 → 0.800" in tab.page.inner_text("#train-board .numbers")
     table = tab.page.inner_text("#train-board .measured")
-    assert "0.200 better" in table and "0.500 to 1.500" in table
+    assert "0.200 better" in table
+    assert "0.500 to 1.500" in table
     assert "2 photos" in tab.page.locator(".map .pair svg").first.get_attribute("aria-label")
 
 
@@ -297,4 +305,5 @@ def test_phone_width_has_no_sideways_scrolling_and_notices_in_sight(opened, root
     tab.page.click("#train-check")
     tab.said("in order")
     box = tab.page.locator("#train-notice .notice").bounding_box()
-    assert 0 <= box["y"] and box["y"] + box["height"] <= 900
+    assert box["y"] >= 0
+    assert box["y"] + box["height"] <= 900

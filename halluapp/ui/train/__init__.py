@@ -8,7 +8,8 @@ from typing import Any
 import gradio as gr
 
 from halluapp.settings import Settings
-from halluapp.ui.train import board, form, live, shelf_view, start, state, texts
+from halluapp.ui.train import board, form, live, start, state, texts
+from halluapp.ui.train import run_actions as shelf_view
 
 INSTANT = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
 

@@ -7,10 +7,10 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
+from halluapp.data.pairs import Pair, read_pairs
+from halluapp.data.photos import read_photo, small_jpeg
 from halluapp.errors import InputError
-from halluapp.photos import read_photo, small_jpeg
 from halluapp.settings import Settings
-from halluapp.training.data import Pair, read_pairs
 from halluapp.ui.train import texts
 
 UPLOADS, PHOTOS = ".uploads", ".photos"  # beside the runs: a gradio upload may be gone before the run is over

@@ -13,9 +13,9 @@ import gradio as gr
 
 from halluapp.errors import InputError
 from halluapp.settings import Settings
+from halluapp.training import library as shelf
 from halluapp.training import recipes
 from halluapp.training.runs import Config, shown
-from halluapp.ui import shelf
 from halluapp.ui.train import data, texts
 
 FIRST = ("steps", "batch", "rate")  # what everybody sets; the other settings of `Recipe` are folded away

@@ -10,8 +10,8 @@ import gradio as gr
 
 from halluapp.errors import InputError
 from halluapp.settings import Settings
+from halluapp.training import library as shelf
 from halluapp.training import runs
-from halluapp.ui import shelf
 from halluapp.ui.train import data, form, live, state, texts
 
 MOST_WAITING = 4  # runs that train or wait

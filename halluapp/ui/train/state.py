@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from halluapp.errors import InputError
+from halluapp.training import library as shelf
 from halluapp.training import recipes
 from halluapp.training.runs import LIVE, RESUMABLE, Run, list_runs, queue
-from halluapp.ui import shelf
 from halluapp.ui.train import measuring, texts
 
 MOST_POINTS = 400  # of one curve on the wire

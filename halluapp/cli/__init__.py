@@ -1,0 +1,1 @@
+"""The command line: `main` puts it together, every command has a file of its own, `common` holds what several share."""

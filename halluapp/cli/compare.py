@@ -1,0 +1,71 @@
+"""`halluapp compare`: one photo and one prompt under the chosen methods."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from halluapp.cli import common
+
+
+def add(commands) -> None:
+    """Adds the command."""
+    command = common.add_command(commands, "compare", "one photo, one prompt, the chosen methods side by side", run)
+    command.add_argument("photo", type=Path)
+    command.add_argument("--prompt", required=True)
+    common.add_methods(command)
+    command.add_argument("--max-new-tokens", type=int, default=80)
+    command.add_argument("--temperature", type=float, default=0.0)
+    command.add_argument("--top-p", type=float, default=1.0)
+    command.add_argument("--top-k", type=int, default=0)
+    command.add_argument("--seed", type=int, default=0)
+    command.add_argument(
+        "--repetition-penalty", type=float, default=0.0, help="1 to 2 for every method (default: each method's own)"
+    )
+    command.add_argument("--stop", action="append", default=[], metavar="TEXT", help="ends an answer; may be repeated")
+    command.add_argument("--html", type=Path, metavar="OUT", help="the comparison as one HTML page, photo included")
+    command.add_argument("--markdown", type=Path, metavar="OUT", help="the comparison as Markdown")
+
+
+def run(options) -> int:
+    """Decodes, prints the panels and writes the files that were asked for -> exit code."""
+    from halluapp import comparison
+    from halluapp.decoding.events import Done
+    from halluapp.request import make_request
+
+    request = make_request(
+        options.photo, options.prompt, common.methods_of(options), options.max_new_tokens, options.temperature,
+        options.top_p, options.top_k, options.seed, repetition_penalty=options.repetition_penalty, stop=options.stop,
+    )  # fmt: skip
+    session = common.session_of(options)
+    if session.notice:
+        common.log(session.notice)
+    for event in comparison.stream(request, session):
+        if isinstance(event, Done):
+            for panel in event.report["panels"]:
+                _print_panel(panel)
+            common.write_json(event.report, options.out_json)
+            _export(event.report, request.photo, options)
+    return 0
+
+
+def _export(comparison_report: dict, photo, options) -> None:
+    from halluapp import report
+    from halluapp.data.photos import small_jpeg
+
+    if options.html:
+        common.write(report.html(comparison_report, small_jpeg(photo)), options.html)
+    if options.markdown:
+        common.write(report.markdown(comparison_report), options.markdown)
+
+
+def _print_panel(panel: dict) -> None:
+    signs = {"grounded": "✓", "contradicted": "✗", "not checkable": "?"}
+    print(f"\n{panel['method']}  ({panel['seconds'] or 0:.2f} s)")
+    print(f"  {panel['error'] or panel['text']}")
+    marks = [f"{signs[m['verdict']]} {m['text']}" for m in panel["mentions"]]
+    if marks:
+        print("  " + "  ".join(marks))
+    for token in panel["tokens"][:1]:
+        if labels := token["notes"].get("labels"):
+            for name, *values in zip(labels["labels"], labels["before"], labels["prior"], labels["after"], strict=True):
+                print("  {}: with photo {:.2f}, prior {:.2f}, calibrated {:.2f}".format(name, *values))

@@ -1,0 +1,35 @@
+"""Puts the commands together. Exit code 0, or 2 with one clear line on bad input."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+import halluapp
+from halluapp.cli import bench, compare, evaluate, halluspace, moved, search, serve, train
+from halluapp.errors import InputError
+
+COMMANDS = (compare, evaluate, search, halluspace, train, bench, serve, moved)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs one command -> exit code."""
+    options = parser().parse_args(arguments)
+    try:
+        return options.run(options)
+    except (InputError, ValueError) as error:
+        print(f"halluapp: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        print(f"halluapp: {error.filename or ''}: {error.strerror or error}", file=sys.stderr)
+        return 2
+
+
+def parser() -> argparse.ArgumentParser:
+    """The parser of all commands."""
+    top = argparse.ArgumentParser(prog="halluapp", description=halluapp.__doc__)
+    top.add_argument("--version", action="version", version=f"halluapp {halluapp.__version__}")
+    commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for command in COMMANDS:
+        command.add(commands)
+    return top

@@ -1,0 +1,25 @@
+"""`halluapp serve`: the app; `python app.py` is the same."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from halluapp.settings import Settings
+
+
+def add(commands) -> None:
+    """Adds the command."""
+    command = commands.add_parser("serve", help="start the app", description="Starts the app in the browser.")
+    command.set_defaults(run=run)
+    command.add_argument("--host", default=None, help="address to listen on (default: HALLUAPP_HOST, or this machine)")
+    command.add_argument("--port", type=int, default=None, help="0: the first free one (default: 7860)")
+    command.add_argument("--model", default=None, help="pocket (embedded), auto (what fits), a hub id or a folder")
+
+
+def run(options) -> int:
+    """Serves until it is stopped -> exit code."""
+    from halluapp.ui.app import serve
+
+    changes = {"host": options.host, "port": options.port, "model": options.model}
+    serve(replace(Settings.from_environment(), **{key: value for key, value in changes.items() if value is not None}))
+    return 0

@@ -1,0 +1,79 @@
+"""Changes to some rows of a batch: hooks that live for one forward and touch no weight."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor
+
+from halluapp.decoding.hooks.attention import attending
+from halluapp.lvlm.base import LVLM
+from halluapp.lvlm.types import Delta
+from halluapp.methods.base import Intervention
+from halluapp.methods.formulas.hallu_space import project_out
+
+
+@contextmanager
+def applied(lvlm: LVLM, rows: list[Intervention | None], spots: Tensor | None = None) -> Iterator[list[Callable]]:
+    """Within the context, row r of every forward is changed as rows[r] says; other rows are left alone.
+
+    spots [R, S]: where visual tokens stood in the prefill, for changes of attention. An adapter's additions come before
+    a projection of the same output. The caller holds `lvlm.lock`; the hooks are removed whatever happens.
+    Yields the hooks: they own every tensor of their own that a forward reads, which a recorded forward must keep alive.
+    """
+    by_layer: dict[int, list[tuple[list[int], Tensor, float]]] = {}
+    for change in dict.fromkeys(row for row in rows if row is not None and row.space):
+        mine = [index for index, row in enumerate(rows) if row == change]
+        for layer, directions in lvlm.space(change.space).layers.items():
+            kept = directions[:, : change.rank] if change.rank else directions
+            by_layer.setdefault(layer, []).append((mine, kept, change.strength))
+    hooks = _additions(lvlm, rows)
+    for layer, changes in by_layer.items():
+        module = lvlm.output_projection(layer)
+        hooks.append((module, _hook(changes, module.weight.device)))
+    handles = [module.register_forward_hook(hook) for module, hook in hooks]
+    try:
+        with attending(lvlm, rows, spots):
+            yield [hook for _, hook in hooks]
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _hook(changes: list[tuple[list[int], Tensor, float]], device: torch.device):
+    placed = [  # before the forward: none may wait for a copy from the CPU in the middle of one that is recorded
+        (torch.tensor(rows, device=device), directions.to(device), strength) for rows, directions, strength in changes
+    ]
+
+    def project(_module, _inputs, output: Tensor) -> Tensor:
+        result = output.clone()
+        for index, directions, strength in placed:
+            result[index] = project_out(output[index], directions, strength)
+        return result
+
+    return project
+
+
+def _additions(lvlm: LVLM, rows: list[Intervention | None]) -> list:
+    """The linear layers that any row's adapter adds to, each with its hook."""
+    by_module: dict[str, list[tuple[list[int], Delta, float]]] = {}
+    for change in dict.fromkeys(row for row in rows if row is not None and row.adapter):
+        mine = [index for index, row in enumerate(rows) if row == change]
+        for name, delta in lvlm.adapter(change.adapter).deltas.items():
+            by_module.setdefault(name, []).append((mine, delta, change.share))
+    modules = {name: lvlm.model.get_submodule(name) for name in by_module}
+    return [(modules[name], _addition(changes, modules[name].weight.device)) for name, changes in by_module.items()]
+
+
+def _addition(changes: list[tuple[list[int], Delta, float]], device: torch.device):
+    placed = [(torch.tensor(rows, device=device), delta, share) for rows, delta, share in changes]
+
+    def add(_module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
+        result = output.clone()
+        for index, delta, share in placed:
+            result[index] += (share * delta(inputs[0][index])).to(output.dtype)
+        return result
+
+    return add

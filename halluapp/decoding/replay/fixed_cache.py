@@ -1,0 +1,146 @@
+"""Rows whose keys and values lie in buffers of a fixed size: every step has the same shapes at the same addresses.
+
+That is what a recorded step (`graphs.py`) needs. transformers' StaticCache is not used: it cannot drop or copy rows, it
+counts in every layer, so that a step cannot be taken twice, and its prefill attends over the empty places too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from halluapp.decoding.batch import RowBatch
+from halluapp.decoding.hooks.early_exits import Places, recorded
+from halluapp.decoding.hooks.interventions import applied
+from halluapp.lvlm.base import LVLM
+from halluapp.methods.base import Intervention
+
+ALIGNED = 64  # lengths are whole multiples: attention kernels on GPUs want aligned masks
+Made = tuple[Tensor, Places]  # logits [R, V], and what was read early
+
+
+class FixedCache:
+    """Keys and values of every layer, [R, H, T, d] each; slot [1]: the place of the token that is fed now.
+
+    What a decoder of transformers asks of a cache while it is fed one token a row with a mask and positions given.
+    """
+
+    def __init__(self, keys: list[Tensor], values: list[Tensor], slot: Tensor):
+        self.keys, self.values, self.slot = keys, values, slot
+
+    def update(self, keys: Tensor, values: Tensor, layer_idx: int, *_more, **_named) -> tuple[Tensor, Tensor]:
+        """Writes one token's keys and values [R, H, 1, d] in place -> those of all T places; unused ones are zero."""
+        every_key, every_value = self.keys[layer_idx], self.values[layer_idx]
+        return every_key.index_copy_(2, self.slot, keys), every_value.index_copy_(2, self.slot, values)
+
+
+@dataclass
+class FixedRows:
+    """The rows of a running decode, as `RowBatch`, with everything that a step reads in tensors that stay.
+
+    mask [R, 1, 1, T]: 0 where a key may be seen, -inf elsewhere, in the keys' precision; positions [R, 1]; tokens
+    [R, 1]: what is fed; used: how many places of the cache are filled.
+    """
+
+    cache: FixedCache
+    mask: Tensor
+    positions: Tensor
+    tokens: Tensor
+    interventions: list[Intervention | None]
+    spots: Tensor | None
+    used: int
+
+    @classmethod
+    def of(cls, batch: RowBatch, length: int) -> FixedRows:
+        """Takes over a batch, with room for `length` tokens a row, layer by layer: at most one layer is held twice.
+
+        The batch stays usable, also when memory runs out on the way: its cache now looks at these buffers.
+        """
+        length = -(-length // ALIGNED) * ALIGNED
+        rows, used = batch.mask.shape
+        layers = batch.cache.layers
+        keys = [_moved(layer, "keys", length) for layer in layers]
+        values = [_moved(layer, "values", length) for layer in layers]
+        mask = keys[0].new_full((rows, 1, 1, length), -torch.inf)
+        mask[:, 0, 0, :used].masked_fill_(batch.mask.bool(), 0)
+        positions = batch.positions[:, None].clone()
+        cache = FixedCache(keys, values, positions.new_tensor([used]))
+        return cls(cache, mask, positions, torch.zeros_like(positions), batch.interventions, batch.spots, used)
+
+    def growing(self) -> RowBatch:
+        """The same rows with transformers' growing cache, which looks at these buffers until its next token."""
+        from transformers import DynamicCache
+        from transformers.cache_utils import DynamicLayer
+
+        cache = DynamicCache()
+        for keys, values in zip(self.cache.keys, self.cache.values, strict=True):
+            layer = DynamicLayer()
+            layer.lazy_initialization(keys, values)
+            layer.keys, layer.values = keys[:, :, : self.used], values[:, :, : self.used]
+            cache.layers.append(layer)
+        mask = (self.mask[:, 0, 0, : self.used] == 0).long()
+        return RowBatch(cache, mask, self.positions[:, 0].clone(), self.interventions, self.spots)
+
+    def select(self, rows: list[int]) -> None:
+        """Keeps these rows, in this order, repetitions allowed. The tensors are other ones afterwards."""
+        index = torch.tensor(rows, device=self.mask.device)
+        for kept in (self.cache.keys, self.cache.values):
+            for layer, whole in enumerate(kept):
+                kept[layer] = whole[index]
+        self.mask, self.positions, self.tokens = self.mask[index], self.positions[index], self.tokens[index]
+        self.spots = None if self.spots is None else self.spots[index]
+        self.interventions = [self.interventions[row] for row in rows]
+
+    def feed(self, tokens: Tensor) -> None:
+        """Puts the next tokens [R] where the step reads them, and lets them see themselves."""
+        self.tokens.copy_(tokens[:, None])
+        self.mask.index_fill_(3, self.cache.slot, 0)
+
+    def advance(self, by: int = 1) -> None:
+        """The token that was fed is part of the past now; by -1: the last one is to be fed again."""
+        self.positions.add_(by)
+        self.cache.slot.add_(by)
+        self.used += by
+
+    @contextmanager
+    def ready(
+        self, lvlm: LVLM, depths: dict[int, tuple[int, ...]]
+    ) -> Iterator[tuple[Callable[[], Made], list[Callable]]]:
+        """Within the context: (the forward over what was fed, what must outlive a recording of it).
+
+        The forward counts nothing: taken again, it writes the same into the same place.
+        """
+        interventions = applied(lvlm, self.interventions, self.spots)
+        with lvlm.lock, lvlm.unpacked.used(), interventions as hooks, recorded(lvlm, depths) as hidden:
+
+            def forward() -> Made:
+                logits = lvlm.forward(self.cache, self.mask, self.positions, ids=self.tokens)
+                return logits, dict(hidden)
+
+            yield forward, hooks
+
+    def run(self, lvlm: LVLM, depths: dict[int, tuple[int, ...]]) -> Made:
+        """One forward over what was fed."""
+        with self.ready(lvlm, depths) as (forward, _):
+            return forward()
+
+    def step(self, lvlm: LVLM, tokens: Tensor, depths: dict[int, tuple[int, ...]]) -> Made:
+        """As `RowBatch.step`."""
+        self.feed(tokens)
+        made = self.run(lvlm, depths)
+        self.advance()
+        return made
+
+
+def _moved(layer, name: str, length: int) -> Tensor:
+    """A layer's keys or values [R, H, used, d] in a buffer [R, H, length, d]; the layer looks at that from now on."""
+    old = getattr(layer, name)
+    # Zeros, because a masked place still counts as 0 times what lies there, which must not be NaN.
+    buffer = old.new_zeros(*old.shape[:2], length, old.shape[3])
+    buffer[:, :, : old.shape[2]] = old
+    setattr(layer, name, buffer[:, :, : old.shape[2]])
+    return buffer

@@ -1,0 +1,225 @@
+"""Which decode step is taken: with a growing cache, with a fixed one, or replayed from a CUDA graph, as measured.
+
+The one place of the rule. A replayed step is taken only after it has given the same as the step it stands for, and
+only where it was faster; whatever goes wrong with it, decoding goes on with the ordinary step and says so once.
+"""
+
+from __future__ import annotations
+
+import statistics
+from dataclasses import dataclass
+from logging import getLogger
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from halluapp.decoding import memory
+from halluapp.decoding.batch import RowBatch
+from halluapp.decoding.replay.fixed_cache import FixedRows, Made
+from halluapp.lvlm.base import LVLM
+
+PATIENCE = 4  # ordinary steps of the same rows before they are recorded: recording costs about four of them
+LEAST_LEFT = 16  # tokens still to come that make it worth while
+ROUNDS = 3  # replays that are timed
+CHECKS = 3  # further steps, with other tokens and positions, that are taken both ways
+# Largest difference of two logits, as a share of the largest logit: kernels sum in other orders.
+ROUNDING = {torch.float32: 1e-4, torch.float16: 2**-8, torch.bfloat16: 2**-5}
+ANY = 0  # the key of a verdict on every number of rows
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Whether steps of so many rows are replayed, and why, in words. `LVLM.verdicts` holds them by number of rows."""
+
+    replay: bool
+    why: str
+
+
+def obstacle(lvlm: LVLM) -> str:
+    """Why this model's step cannot have a fixed size or be recorded, in words; "" if it can.
+
+    No method is an obstacle: interventions, early exits and PAI's attention act inside the step.
+    """
+    config = lvlm.layers[0].self_attn.config
+    if config._attn_implementation != "sdpa":
+        return f"its attention is {config._attn_implementation}, not sdpa, and wants another kind of mask"
+    if getattr(config, "sliding_window", None) or set(getattr(config, "layer_types", None) or ()) - {"full_attention"}:
+        return "its attention has a sliding window"
+    rope = (getattr(config, "rope_parameters", None) or {}).get("rope_type", "default")
+    if "dynamic" in rope or rope == "longrope":
+        return f"its rotary embedding ({rope}) changes with the length"
+    if lvlm.quantization == "int8":
+        return "8-bit layers look for outliers on the CPU in every forward"
+    if len({weight.device for weight in lvlm.decoder.parameters()}) > 1:
+        return "it is spread over several devices"
+    if lvlm.device.type == "cuda" and lvlm.device.index not in (None, torch.cuda.current_device()):
+        return "it is on another GPU than the one where steps are recorded"
+    return ""
+
+
+def chosen(lvlm: LVLM, batch: RowBatch, new_tokens: int) -> RowBatch | FixedRows | MeasuredRows:
+    """The rows of a prefilled batch as they are stepped; new_tokens: the most that will be fed.
+
+    `LVLM.fast`: "off", the batch itself; "auto", on CUDA what was measured to be faster; "on", a fixed cache on any
+    device, replayed on CUDA without asking for speed.
+    """
+    cuda = lvlm.device.type == "cuda"
+    if lvlm.fast == "off" or (lvlm.fast == "auto" and not cuda) or obstacle(lvlm):
+        return batch
+    length = batch.mask.shape[1] + new_tokens
+    if not cuda:
+        return FixedRows.of(batch, length)
+    from halluapp.decoding.replay import cuda_graph as graphs
+
+    return MeasuredRows(lvlm, batch, length, new_tokens, graphs)
+
+
+class MeasuredRows:
+    """Rows that begin with ordinary steps and are replayed once that has proved the same and faster.
+
+    tools: `graphs`, or anything with its Recording and timed.
+    """
+
+    def __init__(self, lvlm: LVLM, batch: RowBatch, length: int, new_tokens: int, tools: Any):
+        self.rows: RowBatch | FixedRows = batch
+        self._lvlm, self._length, self._left, self._tools = lvlm, length, new_tokens, tools
+        self._depths: dict[int, tuple[int, ...]] = {}
+        self._forget()
+
+    @property
+    def interventions(self) -> list:
+        return self.rows.interventions
+
+    def _forget(self) -> None:
+        """A recording belongs to the rows, changes and depths that it was made of."""
+        self._recording, self._ordinary, self._unchecked = None, [], 0
+
+    def select(self, rows: list[int]) -> None:
+        """As `RowBatch.select`."""
+        self._forget()
+        self.rows.select(rows)
+
+    def step(self, lvlm: LVLM, tokens: Tensor, depths: dict[int, tuple[int, ...]]) -> Made:
+        """As `RowBatch.step`."""
+        self._left -= 1
+        if depths != self._depths:
+            self._forget()
+            self._depths = depths
+        if self._recording is not None:
+            return self._replayed(tokens)
+        made, milliseconds = self._tools.timed(lambda: self.rows.step(lvlm, tokens, depths))
+        self._ordinary.append(milliseconds)
+        if len(self._ordinary) == PATIENCE and self._left >= LEAST_LEFT and self._is_open(len(tokens)):
+            self._record(tokens, made)
+        return made
+
+    def _is_open(self, rows: int) -> bool:
+        verdicts = self._lvlm.verdicts
+        return all(key not in verdicts or verdicts[key].replay for key in (ANY, rows))
+
+    def _record(self, tokens: Tensor, made: Made) -> None:
+        """Records the step that was just taken, and keeps the recording if it gives the same, faster."""
+        rows = len(tokens)
+        try:
+            recording, again, milliseconds = self._tried(tokens)
+        except Exception as error:  # whatever CUDA, a kernel or another version of PyTorch says: the answer goes on
+            self._refuse(rows if memory.is_short(error) else ANY, _words(error))
+            return
+        before = statistics.median(self._ordinary[1:])
+        times = f"an ordinary step takes {before:.2f} ms, a replayed one {milliseconds:.2f} ms"
+        if difference := differs(again, made, self._precision):
+            self._refuse(ANY, difference)
+        elif milliseconds >= before and self._lvlm.fast != "on":
+            self._refuse(rows, times, warn=False)
+        else:
+            self._recording, self._unchecked = recording, CHECKS
+            self._lvlm.verdicts[rows] = Verdict(True, times)
+
+    def _tried(self, tokens: Tensor) -> tuple[Any, Made, float]:
+        """Takes the last step again with a fixed cache -> its recording, what a replay gives, and milliseconds."""
+        fixed = self.rows if isinstance(self.rows, FixedRows) else FixedRows.of(self.rows, self._length)
+        fixed.advance(-1)
+        try:
+            fixed.feed(tokens)
+            recording = self._tools.Recording(lambda: fixed.ready(self._lvlm, self._depths))
+            with self._lvlm.lock:
+                replays = [self._tools.timed(recording.replay) for _ in range(ROUNDS)]
+        finally:
+            fixed.advance()
+        self.rows = fixed
+        return recording, replays[-1][0], statistics.median(each for _, each in replays)
+
+    def _replayed(self, tokens: Tensor) -> Made:
+        """The replayed step; a new recording is checked against ordinary steps, which then are the answer's."""
+        self.rows.feed(tokens)
+        wrong = made = None
+        try:
+            with self._lvlm.lock:
+                made = self._recording.replay()
+        except Exception as error:  # as in `_record`
+            wrong = _words(error)
+        if wrong or self._unchecked:
+            replayed, made = made, self.rows.run(self._lvlm, self._depths)
+            self._unchecked -= 1
+            wrong = wrong or differs(replayed, made, self._precision)
+        self.rows.advance()
+        if wrong:
+            self._refuse(ANY, wrong)
+        return made
+
+    @property
+    def _precision(self) -> torch.dtype:
+        return self.rows.cache.keys[0].dtype
+
+    def _refuse(self, key: int, why: str, warn: bool = True) -> None:
+        """Goes on with ordinary steps, here and wherever the verdict holds."""
+        self._forget()
+        if isinstance(self.rows, FixedRows):
+            self.rows = self.rows.growing()
+        self._lvlm.verdicts[key] = Verdict(False, why)
+        if warn:
+            getLogger(__name__).warning("Decoding goes on without replayed steps: %s.", why)
+
+
+def differs(replayed: Made, ordinary: Made, precision: torch.dtype) -> str:
+    """How two results of one step differ by more than rounding in the model's precision, in words; "" if they agree.
+
+    They agree if no logit and no early state differs by more than its share in ROUNDING, and every row has the same
+    best token (or two that rounding cannot tell apart).
+    """
+    share = ROUNDING.get(precision, ROUNDING[torch.float32])
+    (logits, places), (expected, known) = replayed, ordinary
+    pairs = [(logits, expected), *((places[place], known[place]) for place in known)]
+    for mine, other in pairs:
+        allowed = share * max(1.0, float(other.abs().max()))
+        furthest = float((mine.float() - other.float()).abs().max())
+        if not furthest <= allowed:  # NaN is a difference
+            return f"a replayed step differs from the ordinary one by {furthest:.3g}, more than {allowed:.3g}"
+    behind = expected.max(-1).values - expected.gather(-1, logits.argmax(-1, keepdim=True))[:, 0]
+    if float(behind.max()) > share * max(1.0, float(expected.abs().max())):
+        return "a replayed step prefers another token than the ordinary one"
+    return ""
+
+
+def _words(error: Exception) -> str:
+    """The first line of an error, without a full stop."""
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return f"{type(error).__name__}: {lines[0].rstrip('.')}"[:200]
+
+
+def report(lvlm: LVLM) -> dict[str, Any]:
+    """For `bench`: the setting, why no step could be replayed ("" if it could), and the verdicts by number of rows."""
+    why = obstacle(lvlm)
+    if not why and lvlm.device.type != "cuda":
+        why = "the model is not on a CUDA device"
+    verdicts = {("any" if rows == ANY else str(rows)): verdict for rows, verdict in lvlm.verdicts.items()}
+    return {
+        "fast": lvlm.fast,
+        "fast_obstacle": why,
+        "fast_by_rows": {rows: f"{_path(verdict)}: {verdict.why}" for rows, verdict in sorted(verdicts.items())},
+    }
+
+
+def _path(verdict: Verdict) -> str:
+    return "replayed" if verdict.replay else "ordinary"

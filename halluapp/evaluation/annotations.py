@@ -1,0 +1,83 @@
+"""What a record says about a photo: which objects are there, which may be, where, and what co-occurs with what."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import dataclass, field
+
+from halluapp.grounding.words import vocabulary
+from halluapp.grounding.words.mentions import ANIMALS, find_mentions
+
+# A teacher's detection counts from this score on. Where people named what they saw, none of its animals do: it takes
+# many dogs of Flickr8k for horses. Elsewhere descriptions also name what it is less sure of: a lack costs more there.
+CERTAIN = 0.4
+# Where one is present, the absence of another cannot be told from an annotation that names only some things.
+NEIGHBOURS = (
+    {"grass", "field", "yard", "park", "hill", "bush", "leaf"}, {"tree", "forest", "bush", "branch", "leaf"},
+    {"water", "ocean", "lake", "river", "pool", "wave", "beach", "sand", "puddle", "dock"},
+    {"street", "sidewalk", "path", "track", "floor", "mud"}, {"rock", "mountain", "hill", "sand"},
+    {"building", "house", "store", "wall", "window", "door"}, {"snow", "ice", "hill", "mountain"},
+    {"jacket", "sweater", "shirt", "vest", "uniform", "costume", "suit", "dress"}, {"sky", "cloud"},
+    {"pants", "jeans", "shorts", "uniform", "costume", "swimsuit"}, {"toy", "sports ball", "frisbee"},
+    {"rail", "fence", "stairs", "ramp", "pole"}, {"bag", "backpack", "handbag", "suitcase"},
+    {"couch", "chair", "bench", "bed"}, {"cup", "wine glass", "bottle", "drink", "bowl"}, {"car", "truck", "bus"},
+    {"food", "sandwich", "pizza", "cake", "plate", "hot dog"}, {"glasses", "sunglasses"}, {"bicycle", "motorcycle"},
+    {"hair", "beard", "person"}, {"picture", "sign", "tv"}, {"dining table", "counter", "shelf", "cabinet"},
+)  # fmt: skip
+
+
+@dataclass
+class Presence:
+    """present / possible: object names. boxes, hinted: (name, [x0, y0, x1, y1]), sure or only good enough for a
+    description; phrases: (phrase, type, name, boxes).
+    """
+
+    present: set[str] = field(default_factory=set)
+    possible: set[str] = field(default_factory=set)
+    boxes: list[tuple[str, list[float]]] = field(default_factory=list)
+    hinted: list[tuple[str, list[float]]] = field(default_factory=list)
+    phrases: list[tuple[str, str, str, list[list[float]]]] = field(default_factory=list)
+
+
+def of_record(record: dict) -> Presence:
+    """Reads captions, human phrases, teacher detections and question-answer pairs of one record."""
+    found = Presence()
+    texts = list(record.get("captions", []))
+    # "When was the picture taken?" does not mean that a picture is in the photo.
+    texts += [
+        re.sub(r"\b(picture|photo)\b", "", f"{pair['question']} {pair['answer']}") for pair in record.get("qa", [])
+    ]
+    for text in texts:
+        found.present.update(mention.object for mention in find_mentions(text))
+    for entity in record.get("entities", []):
+        _read_entity(entity, found)
+    for name, score, *box in record.get("detections", []):
+        if record.get("source") == "flickr8k" and name in ANIMALS and name not in found.present:
+            found.possible.add(name)
+        elif score >= CERTAIN:
+            found.present.add(name)
+            found.boxes.append((name, box))
+        else:
+            found.possible.add(name)
+            if not record.get("entities"):
+                found.hinted.append((name, box))
+    found.present.update(filter(None, [vocabulary.parent(name) for name in found.present]))
+    if "person" in found.present:
+        found.possible.update(vocabulary.PEOPLE)
+    for group in NEIGHBOURS:
+        if group & found.present:
+            found.possible.update(group)
+    found.possible -= found.present
+    return found
+
+
+def _read_entity(entity: dict, found: Presence) -> None:
+    names = Counter(mentions[-1].object for phrase in entity["phrases"] if (mentions := find_mentions(phrase)))
+    if not names or entity["type"] == "notvisual":
+        return
+    specific = [name for name in names if name in vocabulary.PEOPLE and name != "person"]
+    name = specific[0] if specific else names.most_common(1)[0][0]
+    found.present.add(name)
+    found.boxes.extend((name, box) for box in entity["boxes"])
+    found.phrases.append((max(entity["phrases"], key=len), entity["type"], name, entity["boxes"]))

@@ -1,0 +1,116 @@
+"""The pocket detector: boxes, labels and scores from the trunk and neck that the pocket LVLM already ran.
+
+Anchor-free on a 16 x 16 grid (as FCOS, Tian et al. 2019, without the centre branch), several labels a cell ("man" is
+also "person"), plus one presence score a label for the whole photo that tempers the cells' scores.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from halluapp.efficientnet import FINE_CHANNELS
+
+
+class DetectionHead(nn.Module):
+    """(fine map [B, 120, 16, 16], neck tokens [B, 64, D]) -> what is where.
+
+    Returns cell logits [B, 256, K], boxes [B, 256, 4] and presence logits [B, K]. Boxes are x0, y0, x1, y1 in 0..1 of
+    the squashed photo.
+    """
+
+    def __init__(self, labels: list[str], width: int = 320, hidden: int = 160):
+        super().__init__()
+        self.labels = list(labels)
+        self.fine = nn.Conv2d(FINE_CHANNELS, hidden, 1)
+        self.coarse = nn.Linear(width, hidden)
+        self.tower = nn.Sequential(
+            nn.GroupNorm(8, hidden), nn.GELU(), nn.Conv2d(hidden, hidden, 3, padding=1),
+            nn.GroupNorm(8, hidden), nn.GELU(), nn.Conv2d(hidden, hidden, 3, padding=1),
+            nn.GroupNorm(8, hidden), nn.GELU(),
+        )  # fmt: skip
+        self.label = nn.Conv2d(hidden, len(labels), 1)
+        self.box = nn.Conv2d(hidden, 4, 1)
+        self.presence = nn.Linear(2 * width, len(labels))
+        nn.init.constant_(
+            self.label.bias, -4.6
+        )  # one cell in a hundred is an object: keeps the first focal losses small
+        nn.init.constant_(self.presence.bias, -3.0)
+        nn.init.constant_(self.box.bias, -1.5)
+
+    def forward(self, fine: Tensor, tokens: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        batch, count, _ = tokens.shape
+        grid = int(count**0.5)
+        coarse = self.coarse(tokens).transpose(1, 2).reshape(batch, -1, grid, grid)
+        x = self.tower(self.fine(fine) + F.interpolate(coarse, scale_factor=2, mode="nearest"))
+        sides = self.box(x).float().flatten(2).transpose(1, 2).sigmoid()  # distances to left, top, right, bottom
+        centres = cell_centres(2 * grid, sides.device)
+        boxes = torch.cat([centres - sides[..., :2], centres + sides[..., 2:]], -1)
+        presence = self.presence(torch.cat([tokens.mean(1), tokens.amax(1)], -1))
+        return self.label(x).flatten(2).transpose(1, 2), boxes, presence
+
+
+def cell_centres(grid: int, device=None) -> Tensor:
+    """Centres of the cells in 0..1, row by row [grid*grid, 2] as x, y."""
+    line = (torch.arange(grid, device=device) + 0.5) / grid
+    return torch.stack(torch.meshgrid(line, line, indexing="xy"), -1).reshape(-1, 2)
+
+
+def iou(a: Tensor, b: Tensor, generalised: bool = False) -> Tensor:
+    """IoU (or GIoU, Rezatofighi et al. 2019) of boxes [..., 4] pairwise along broadcast dimensions."""
+    overlap = (torch.minimum(a[..., 2:], b[..., 2:]) - torch.maximum(a[..., :2], b[..., :2])).clamp(min=0).prod(-1)
+    area_a, area_b = (a[..., 2:] - a[..., :2]).clamp(min=0).prod(-1), (b[..., 2:] - b[..., :2]).clamp(min=0).prod(-1)
+    union = (area_a + area_b - overlap).clamp(min=1e-6)
+    value = overlap / union
+    if not generalised:
+        return value
+    hull = (torch.maximum(a[..., 2:], b[..., 2:]) - torch.minimum(a[..., :2], b[..., :2])).prod(-1).clamp(min=1e-6)
+    return value - (hull - union) / hull
+
+
+@torch.no_grad()
+def decode(output, labels: list[str], least: float = 0.05, overlap: float = 0.5, limit: int = 40) -> list[list[tuple]]:
+    """Network output -> for each photo [(label, score, [x0, y0, x1, y1])], best first, after non-maximum suppression.
+
+    score = sqrt(cell probability x presence probability), so that both must agree.
+    """
+    logits, boxes, presence = (part.float() for part in output)
+    scores = (logits.sigmoid() * presence.sigmoid()[:, None]).sqrt()
+    found = []
+    for score, box in zip(scores, boxes.clamp(0, 1), strict=True):
+        cells, names = (score > least).nonzero(as_tuple=True)
+        order = score[cells, names].argsort(descending=True)[:300]
+        kept: list[tuple[int, int, float]] = []
+        for cell, name in zip(cells[order].tolist(), names[order].tolist(), strict=True):
+            if any(name == n and iou(box[cell], box[c]) > overlap for c, n, _ in kept):
+                continue
+            kept.append((cell, name, float(score[cell, name])))
+            if len(kept) == limit:
+                break
+        found.append([(labels[name], value, [round(v, 4) for v in box[cell].tolist()]) for cell, name, value in kept])
+    return found
+
+
+def save(head: DetectionHead, folder: Path, thresholds: dict[str, float], measured: dict) -> None:
+    """Writes detector.safetensors (float16) and detector.json (labels, thresholds, measured quality)."""
+    from safetensors.torch import save_file
+
+    save_file(
+        {k: v.to(torch.float16).contiguous() for k, v in head.state_dict().items()}, folder / "detector.safetensors"
+    )
+    about = {"labels": head.labels, "thresholds": thresholds, "measured": measured}
+    (folder / "detector.json").write_text(json.dumps(about, indent=1))
+
+
+def load(folder: Path) -> tuple[DetectionHead, dict]:
+    """Reads what `save` wrote -> (head in float32 and evaluation mode, the content of detector.json)."""
+    from safetensors.torch import load_file
+
+    about = json.loads((folder / "detector.json").read_text())
+    head = DetectionHead(about["labels"])
+    head.load_state_dict({k: v.float() for k, v in load_file(folder / "detector.safetensors").items()})
+    return head.eval(), about

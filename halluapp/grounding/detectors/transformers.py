@@ -1,0 +1,55 @@
+"""Detectors behind one small interface: the embedded one, and any object detector of transformers."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from halluapp.errors import InputError
+from halluapp.grounding.detectors.base import LEAST, MOST, NO_LABEL, at_operating_point, detection, known_name
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+
+class TransformersDetector:
+    """An object detector of transformers (DETR, RT-DETR, RT-DETRv2, D-FINE, YOLOS, ...) by hub id or local folder.
+
+    threshold: the score at which this checkpoint is best decided. Raises InputError when it cannot be loaded.
+    """
+
+    def __init__(self, source: str | Path, threshold: float = 0.5, device: str = "cpu"):
+        from transformers import AutoImageProcessor, AutoModelForObjectDetection
+
+        self.name, self.threshold = Path(source).name if Path(source).is_dir() else str(source), threshold
+        try:
+            self._processor = AutoImageProcessor.from_pretrained(source)
+            self._model = AutoModelForObjectDetection.from_pretrained(source).eval().to(device)
+        except (OSError, ValueError, KeyError, ImportError) as error:
+            raise InputError(
+                f"The detector {source} cannot be loaded; give the folder of an object detector of transformers, or "
+                f"connect to the hub once so that it is cached ({_first_sentence(error)})."
+            ) from error
+        names = {index: known_name(label) for index, label in self._model.config.id2label.items()}
+        self._names = {index: name for index, name in names.items() if name not in NO_LABEL}
+        self.labels = tuple(dict.fromkeys(self._names.values()))
+        self._lock = threading.Lock()
+
+    def detect(self, photo: Image.Image) -> list[dict[str, Any]]:
+        """See `Detector.detect`."""
+        import torch
+
+        inputs = self._processor(images=photo.convert("RGB"), return_tensors="pt").to(self._model.device)
+        with self._lock, torch.inference_mode():
+            output = self._model(**inputs)
+        found = self._processor.post_process_objectdetection(output, threshold=LEAST, target_sizes=[(1, 1)])[0]
+        rows = zip(found["scores"].tolist(), found["labels"].tolist(), found["boxes"].tolist(), strict=True)
+        named = [(self._names[label], score, box) for score, label, box in rows if label in self._names]
+        made = [detection(name, at_operating_point(score, self.threshold), box) for name, score, box in named]
+        return sorted(made, key=lambda found: -found["score"])[:MOST]
+
+
+def _first_sentence(error: Exception) -> str:
+    lines = str(error).strip().splitlines() or [type(error).__name__]
+    return lines[0].split(". ")[0].rstrip(". ")

@@ -1,0 +1,25 @@
+"""LLaVA-NeXT (LLaVA-1.6): the whole photo and tiles of it at a resolution that suits its shape, a token per row end."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from halluapp.lvlm.base import Visual
+from halluapp.lvlm.families.llava import Llava
+
+
+class LlavaNext(Llava):
+    """A LLaVA-NeXT: features of all tiles [tiles, n, d], laid out as one image once they are projected."""
+
+    template = ""  # Vicuna, Mistral, Llama 3 and Yi speak differently; none of them can stand in for another
+
+    def see(self, given: dict) -> Visual:
+        states = self.tower(given["pixel_values"][0], output_hidden_states=True).hidden_states
+        return Visual(self._select(states), layout=tuple(given["image_sizes"][0].tolist()))
+
+    def visual_tokens(self, visual: Visual, prompt: str, projector: nn.Module | None = None) -> Tensor:
+        """Projected tiles are put together, padding cut off, the learned newline put after every row."""
+        model, tiles = self.model.model, self.project(visual.features, projector)
+        strategy = self.model.config.vision_feature_select_strategy
+        packed, _ = model.pack_image_features([tiles], [list(visual.layout)], strategy, model.image_newline)
+        return packed[0]  # [n, D]

@@ -1,0 +1,54 @@
+"""What lies beside a checkpoint: HalluSpaces and further projectors, as safetensors files."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from safetensors import SafetensorError
+
+from halluapp.data.files import written_whole
+from halluapp.errors import InputError
+from halluapp.lvlm.adapters import load as load_adapter
+from halluapp.lvlm.adapters import load_projector
+from halluapp.lvlm.base import LVLM, HalluSpace
+
+__all__ = ["attach", "load_projector", "load_space", "save_space"]
+
+
+def attach(lvlm: LVLM, *folders: Path) -> None:
+    """Loads hallu_space.safetensors, projector-NAME.safetensors and adapters/NAME/; InputError for a damaged file."""
+    for path in (path for folder in folders for path in sorted(folder.glob("adapters/*/"))):
+        lvlm.adapters[path.name] = load_adapter(lvlm, path)
+    found = [path for folder in folders for path in sorted(folder.glob("*.safetensors"))]
+    for path in found:
+        try:
+            if path.stem == "hallu_space":
+                lvlm.spaces["default"] = load_space(path)
+            elif path.stem.startswith("projector-"):
+                lvlm.projectors[path.stem.removeprefix("projector-")] = load_projector(lvlm, path)
+        except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+            raise InputError(
+                f"{path.name} beside the model {lvlm.name} is damaged or made for another model; remove or replace it."
+            ) from error
+
+
+def load_space(path: Path) -> HalluSpace:
+    """Reads a HalluSpace file: tensors "layers.I" [D, K], metadata "about" (JSON)."""
+    from safetensors import safe_open
+
+    with safe_open(path, "pt") as file:
+        about = json.loads((file.metadata() or {}).get("about", "{}"))
+        layers = {int(key.removeprefix("layers.")): file.get_tensor(key).float() for key in file}
+    if not layers:
+        raise ValueError("no layers")
+    return HalluSpace(layers, about)
+
+
+def save_space(space: HalluSpace, path: Path) -> None:
+    """Writes a HalluSpace file that `load_space` reads."""
+    from safetensors.torch import save_file
+
+    tensors = {f"layers.{layer}": directions.float().contiguous() for layer, directions in space.layers.items()}
+    with written_whole(path) as partial:
+        save_file(tensors, partial, metadata={"about": json.dumps(space.about)})

@@ -1,0 +1,101 @@
+"""Which methods there are, and how a method is made from its name and its parameters."""
+
+from __future__ import annotations
+
+from dataclasses import Field, fields
+
+from halluapp.errors import InputError
+from halluapp.methods.adapter import HACL, Adapter, CHiP
+from halluapp.methods.adavib import AdaVIB
+from halluapp.methods.base import Method
+from halluapp.methods.baseline import Baseline
+from halluapp.methods.calibration import Calibration
+from halluapp.methods.deco import DeCo
+from halluapp.methods.dola import DoLa
+from halluapp.methods.icd import ICD
+from halluapp.methods.m3id import M3ID
+from halluapp.methods.nullu import Nullu
+from halluapp.methods.pai import PAI
+from halluapp.methods.stacked import Stacked
+from halluapp.methods.vcd import VCD
+from halluapp.methods.vdd import VDD
+
+METHODS: dict[str, type[Method]] = {
+    method.name: method
+    for method in (Baseline, Nullu, AdaVIB, CHiP, HACL, VDD, Calibration, VCD, ICD, M3ID, PAI, DoLa, DeCo)
+}
+
+
+def defaults() -> list[str]:
+    """Names of the methods that are on when nobody chooses."""
+    return [name for name, method in METHODS.items() if method.default]
+
+
+def stacks() -> list[str]:
+    """Names of the pairs that can be stacked: a method that edits the model, and one applied to the edited model."""
+    edits = [name for name, method in METHODS.items() if method.edits]
+    others = [name for name, method in METHODS.items() if not method.edits and method is not Baseline]
+    pairs = [(first, second) for place, first in enumerate(edits) for second in edits[place + 1 :]]
+    projecting = {name for name in edits if METHODS[name]().rows("")[0].intervention.space is None}
+    pairs = [pair for pair in pairs if not set(pair) <= projecting]  # two of them replace the same thing
+    return ["+".join(pair) for pair in [*((edit, other) for edit in edits for other in others), *pairs]]
+
+
+def create(name: str, /, **parameters) -> Method:
+    """A method by name with some of its parameters; raises InputError for an unknown name, parameter or value.
+
+    "nullu+vdd" stacks methods; a parameter of a part is "nullu.rank", or "alpha" if only one part has it.
+    "adapter:NAME" is any loaded adapter.
+    """
+    if "+" in name:
+        return _stack([part.strip() for part in name.split("+")], parameters)
+    if name.startswith("adapter:"):
+        name, parameters = "adapter", {"adapter": name.partition(":")[2], **parameters}
+    if name not in METHODS and name != "adapter":
+        raise InputError(f"There is no method {name!r}; known are {', '.join(METHODS)}, and adapter:NAME.")
+    method = METHODS.get(name, Adapter)
+    known = {item.name: item for item in fields(method)}
+    for key in parameters:
+        if key not in known:
+            raise InputError(f"{method.title} has no parameter {key!r}; it has {', '.join(known) or 'none'}.")
+    return method(**{key: _checked(method.title, known[key], value) for key, value in parameters.items()})
+
+
+def _stack(names: list[str], parameters: dict) -> Stacked:
+    """The methods of a stack with their parameters sorted out."""
+    if len(set(names)) < len(names):
+        raise InputError("A stacked method names each part once.")
+    own: dict[str, dict] = {name: {} for name in names}
+    for key, value in parameters.items():
+        part, _, rest = key.rpartition(".")
+        owners = [part] if part else [name for name in names if name in METHODS and _has(METHODS[name], key)]
+        if len(owners) > 1:
+            raise InputError(f"More than one part has {key!r}; write {' or '.join(f'{o}.{key}' for o in owners)}.")
+        if not owners or owners[0] not in own:
+            raise InputError(f"{'+'.join(names)} has no parameter {key!r}; write it as PART.PARAMETER.")
+        own[owners[0]][rest] = value
+    return Stacked(tuple(create(name, **own[name]) for name in names))
+
+
+def _has(method: type[Method], key: str) -> bool:
+    return key in {item.name for item in fields(method)}
+
+
+def _checked(title: str, known: Field, value):
+    """The value of a parameter if it may have it; a whole number stays one, because sliders send 4.0 for 4."""
+    about = known.metadata
+    if about["choices"] is not None:
+        if value not in about["choices"]:
+            raise InputError(f"{title}: {known.name} must be one of {', '.join(about['choices'])}, not {value!r}.")
+        return value
+    if isinstance(known.default, str):
+        if not isinstance(value, str) or not value.strip():
+            raise InputError(f"{title}: {known.name} must be a name, not {value!r}.")
+        return value.strip()
+    whole = isinstance(known.default, int)
+    number = isinstance(value, int | float) and not isinstance(value, bool) and about["least"] <= value <= about["most"]
+    if not number or (whole and value != int(value)):
+        kind = "a whole number" if whole else "a number"
+        bounds = f"from {about['least']} to {about['most']}"
+        raise InputError(f"{title}: {known.name} must be {kind} {bounds}, not {value!r}.")
+    return int(value) if whole else value

@@ -1,0 +1,1 @@
+"""How the weights in `assets/` were made. Nothing outside imports this."""

@@ -1,0 +1,38 @@
+"""`python -m halluapp.recipes.pocket train|finish|adapters|measure --data DIR`: makes the embedded model anew."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+from halluapp.errors import InputError
+from halluapp.settings import Settings
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs the recipe -> exit code: 0, or 2 with one clear line."""
+    parser = argparse.ArgumentParser(prog="python -m halluapp.recipes.pocket", description="rebuild the embedded model")
+    parser.add_argument(
+        "action",
+        choices=("train", "finish", "adapters", "measure"),
+        help="finish: from the last checkpoint; adapters: AdaVIB, CHiP and HACL anew; measure: numbers only",
+    )
+    parser.add_argument("--data", type=Path, required=True, help="folder of the photo shards")
+    parser.add_argument(
+        "--captions", type=Path, help="text file, a caption a line (default: ../text/captions.txt of DATA)"
+    )
+    parser.add_argument("--work", type=Path, default=Path("runs/pocket"), help="features and checkpoints")
+    options = parser.parse_args(arguments)
+    from halluapp.recipes.pocket import recipe
+
+    try:
+        recipe.run(options.action, options.data, options.captions, options.work, Settings.from_environment().assets)
+    except InputError as error:
+        print(f"halluapp: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

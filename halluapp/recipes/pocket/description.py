@@ -1,0 +1,172 @@
+"""Detailed descriptions for training: captions, what else there is, where, and what answers to questions say.
+
+Objects are named in one fixed order. In an order that the photo decides (by size, say) a small decoder finds the same
+object the likeliest next one again and again ("a bus, a bus and a car").
+"""
+
+from __future__ import annotations
+
+import random
+import re
+from dataclasses import dataclass
+
+from halluapp.data.wording import article, clean_sentence, enumerate_items, mirror, noun_phrase
+from halluapp.evaluation.annotations import Presence
+from halluapp.grounding.words import vocabulary
+from halluapp.grounding.words.mentions import find_mentions
+from halluapp.recipes.pocket.crops import ACROSS, crop_box, place
+
+NUMBERS = ("", "a", "two", "three", "four", "five")
+PLURAL = re.compile(r"(two|three|four|five|several|many|some)\b")
+MANY = re.compile(r"(two|three|some|several)\b|.*\b(men|women|people|players|children)$")
+WHERE = re.compile(
+    r"(in|on|at|under|near|next|behind|by|above|along|inside|outside|beside|between|around|to|over|across|against)\b"
+)
+UNPLACED = {"clothing", "bodyparts", "scene"}  # kinds of phrases whose place says nothing
+MOST_LISTED, MOST_FACTS, MOST_PLACED = 8, 2, 3
+
+
+@dataclass(frozen=True)
+class Group:
+    """One kind of thing in a view. box: of a single thing that was boxed; placeable: its place is worth a word."""
+
+    phrase: str
+    name: str
+    box: list[float] | None
+    placeable: bool = True
+
+
+def describe(
+    captions: list[str], record: dict, photo: Presence, crop, order: dict[str, int], rng: random.Random
+) -> str:
+    """Two to six sentences about a view, every object in them in the record; "" where there is too little to say.
+
+    captions: of this view, clean. crop: x0, y0, x1, y1, mirrored. order: rank of each object name in lists.
+    """
+    told = _Told()
+    groups = sorted(find_groups(photo, crop), key=lambda group: order.get(group.name, len(order)))
+    if captions:
+        told.say(max(captions[:3], key=len))
+        further = max(captions, key=lambda caption: sum(told.is_new(m.object) for m in find_mentions(caption)))
+        if any(told.is_new(mention.object) for mention in find_mentions(further)):
+            told.say(further)
+        unsaid = [group for group in groups if told.is_new(group.name)][:MOST_LISTED]
+        if unsaid:
+            verb = "are" if PLURAL.match(unsaid[0].phrase) else "is"
+            told.say(clean_sentence(f"There {verb} also {enumerate_items([group.phrase for group in unsaid])}"))
+    elif groups:
+        told.say(list_sentence(photo, crop, order))
+    for fact in find_facts(record, rng)[:MOST_FACTS]:
+        told.say(mirror(fact) if crop[4] else fact)
+    placed = [group for group in groups if group.placeable and group.box and place(group.box) != ACROSS]
+    if placed and len(told.parts) < 4:
+        told.say(_places(placed[:MOST_PLACED]))
+    return " ".join(told.parts) if len(told.parts) > 1 else ""
+
+
+def list_sentence(photo: Presence, crop, order: dict[str, int]) -> str:
+    """ "The image shows a person, two cars and a tree.", objects in the given order; "" where none is in the view."""
+    groups = sorted(find_groups(photo, crop), key=lambda group: order.get(group.name, len(order)))
+    phrases = [group.phrase for group in groups[:MOST_LISTED]]
+    return clean_sentence(f"The image shows {enumerate_items(phrases)}") if phrases else ""
+
+
+class _Told:
+    """The sentences so far and the objects that they name."""
+
+    def __init__(self):
+        self.parts: list[str] = []
+        self.names: set[str] = set()
+
+    def say(self, sentence: str) -> None:
+        self.parts.append(sentence)
+        self.names.update(mention.object for mention in find_mentions(sentence))
+
+    def is_new(self, name: str) -> bool:
+        return not any(vocabulary.same_or_kind(name, other) for other in self.names)
+
+
+def _places(groups: list[Group]) -> str:
+    """ "The woman and the dog are on the left and the chair is in the middle." """
+    names: dict[str, list[str]] = {}
+    for group in groups:
+        names.setdefault(place(group.box), []).append(group.name)
+    clauses = []
+    for where, here in names.items():
+        many = len(here) > 1 or vocabulary.plural(here[0]) == here[0]
+        clauses.append(f"{enumerate_items([f'the {name}' for name in here])} {'are' if many else 'is'} {where}")
+    return clean_sentence(enumerate_items(clauses))
+
+
+def find_groups(photo: Presence, crop) -> list[Group]:
+    """What a view shows: things that people named, then what a teacher detected, counted, then what answers name."""
+    made: dict[str, Group] = {}
+    for phrase, kind, name, boxes in photo.phrases:
+        views = [view for box in boxes if (view := crop_box(box, crop))]
+        if kind == "bodyparts" or name in made or (boxes and not views):
+            continue
+        box = views[0] if len(views) == 1 else None
+        made[name] = Group(noun_phrase(phrase), name, box, placeable=kind not in UNPLACED)
+    people = set(made)
+    counted: dict[str, list] = {}
+    for name, box in photo.boxes + photo.hinted:
+        view = crop_box(box, crop)
+        if view and name not in people and not _kin(name, people):
+            counted.setdefault(name, []).append(view)
+    for name, views in counted.items():
+        number = NUMBERS[len(views)] if len(views) < len(NUMBERS) else "several"
+        noun = f"{article(name)} {name}" if len(views) == 1 else f"{number} {_many(name)}"
+        made[name] = Group(noun, name, views[0] if len(views) == 1 else None)
+    if not photo.phrases:  # what questions and answers name without a box
+        for name in sorted(photo.present):
+            if name not in made and not _kin(name, made):
+                made[name] = Group(noun_phrase(name), name, None)
+    return list(made.values())
+
+
+def _kin(name: str, others) -> bool:
+    return any(vocabulary.same_or_kind(name, other) for other in others)
+
+
+def _many(name: str) -> str:
+    return "people" if name == "person" else vocabulary.plural(name)
+
+
+def find_facts(record: dict, rng: random.Random) -> list[str]:
+    """Sentences from question-answer pairs: who does what, what is where, the place and the time, shuffled."""
+    facts = [fact for pair in record.get("qa", []) if (fact := fact_of(pair["question"], pair["answer"], rng))]
+    rng.shuffle(facts)
+    return facts
+
+
+def fact_of(question: str, answer: str, rng: random.Random) -> str | None:
+    """One question and its answer as a statement; None where no plain statement can be made of them."""
+    asked, answer = question.strip().rstrip("?").strip(), answer.strip().rstrip(".")
+    said = answer[:1].lower() + answer[1:]
+    if re.match(r"(no|nobody|none|noone|nothing|unknown|not)\b", said) or len(said.split()) > 9:
+        return None
+    if re.search(r"\b(picture|photo|photograph|image|pic|scene|shot|this)\b", asked):
+        return _circumstance(asked, said, rng)
+    if (match := re.match(r"Who (is|are) (\w.*)", asked)) and re.match(r"(the|a|an|two|three|some|several) \w", said):
+        return clean_sentence(f"{said} {'are' if MANY.match(said) else 'is'} {match[2]}")
+    if (match := re.match(r"Where (is|are) (the \w.*)", asked)) and WHERE.match(said):
+        return clean_sentence(f"{match[2]} {match[1]} {said}")
+    return None
+
+
+def _circumstance(asked: str, said: str, rng: random.Random) -> str | None:
+    if re.match(r"When (was|is) (this|the) (picture|photo|image|photograph|pic)( taken)?$", asked):
+        day = re.search(r"day|noon", said)  # said of most photos: kept for some, or every description would end in it
+        return clean_sentence(f"It is {when}") if (when := _when(said)) and not (day and rng.random() < 0.75) else None
+    if re.match(r"Where (was|is) (this|the) (picture|photo|image|photograph|pic|scene)( taken)?$", asked):
+        return clean_sentence(f"The photo was taken {said}") if WHERE.match(said) else None
+    return None
+
+
+def _when(said: str) -> str | None:
+    words = re.sub(r"^(in|during|at|on) (the )?", "", said).rstrip()
+    day, night = ("day", "day time", "daylight"), ("night time", "nighttime")
+    words = "daytime" if words in day else "night" if words in night else words
+    single = ("daytime", "night", "evening", "morning", "afternoon", "winter", "summer", "spring", "autumn", "fall",
+              "dusk", "dawn", "sunset", "noon")  # fmt: skip
+    return words if words in single else None

@@ -1,0 +1,108 @@
+"""Trunk features of the training photos, computed once and kept in memory-mapped files.
+
+A photo is stored in several *views*: whole, and crops (mirrored or not) with jittered aspect ratio and colour. The
+trunk is frozen, so training never runs it again.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import random
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image, ImageEnhance, ImageOps
+
+from halluapp.data import shards
+from halluapp.efficientnet import COARSE_CHANNELS, FINE_CHANNELS, Trunk
+from halluapp.grounding.detectors.pocket import PIXELS, to_pixels
+
+GRID = PIXELS // 32
+# (flip, least share of each side that a crop keeps); None: the whole photo, squashed to the square.
+VIEWS: tuple[tuple[bool, float] | None, ...] = (None, (True, 0.85), (False, 0.7))
+
+
+@dataclass
+class FeatureStore:
+    """Features and records of `n` photos in `v` views.
+
+    coarse [n, v, 352, 8, 8] and fine [n, v, 120, 16, 16] float16; crops [n, v, 5]: x0, y0, x1, y1 in 0..1 and flip.
+    """
+
+    coarse: np.ndarray
+    fine: np.ndarray
+    crops: np.ndarray
+    keys: list[str]
+    records: list[dict]
+
+    @classmethod
+    def open(cls, folder: Path) -> FeatureStore:
+        rows = [json.loads(line) for line in (folder / "records.jsonl").read_text().splitlines()]
+        arrays = [np.load(folder / f"{name}.npy", mmap_mode="r") for name in ("coarse", "fine", "crops")]
+        return cls(*arrays, [row["key"] for row in rows], [row["record"] for row in rows])
+
+
+def view_of(photo: Image.Image, view: tuple[bool, float] | None, rng: random.Random) -> tuple[Image.Image, list[float]]:
+    """One augmented view of a photo -> (square photo, [x0, y0, x1, y1, flip])."""
+    photo = photo.convert("RGB")
+    if view is None:
+        return photo.resize((PIXELS, PIXELS), Image.Resampling.BICUBIC), [0, 0, 1, 1, 0]
+    flip, least = view
+    width, height = rng.uniform(least, 1), rng.uniform(least, 1)
+    x0, y0 = rng.uniform(0, 1 - width), rng.uniform(0, 1 - height)
+    box = (x0 * photo.width, y0 * photo.height, (x0 + width) * photo.width, (y0 + height) * photo.height)
+    crop = photo.resize((PIXELS, PIXELS), Image.Resampling.BICUBIC, box=box)
+    crop = ImageOps.mirror(crop) if flip else crop
+    for enhance in (ImageEnhance.Brightness, ImageEnhance.Contrast, ImageEnhance.Color):
+        crop = enhance(crop).enhance(rng.uniform(0.8, 1.2))
+    return crop, [x0, y0, x0 + width, y0 + height, float(flip)]
+
+
+def build(
+    data: Path, pattern: str, folder: Path, views=VIEWS, seed: int = 0, batch: int = 32, log=print
+) -> FeatureStore:
+    """Computes (once; resumable photo batch by photo batch) the features of all shards that match `pattern`."""
+    done = folder / "done.json"
+    if done.exists():
+        return FeatureStore.open(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    samples = list(shards.read(data, pattern))
+    n, v = len(samples), len(views)
+    with open(folder / "records.jsonl", "w") as out:
+        out.writelines(json.dumps({"key": s.key, "record": s.record}) + "\n" for s in samples)
+    shapes = {
+        "coarse": ((n, v, COARSE_CHANNELS, GRID, GRID), np.float16),
+        "fine": ((n, v, FINE_CHANNELS, 2 * GRID, 2 * GRID), np.float16),
+        "crops": ((n, v, 5), np.float32),
+    }
+    progress = folder / "progress.json"
+    start = json.loads(progress.read_text()) if progress.exists() else 0
+    arrays = {
+        name: np.lib.format.open_memmap(folder / f"{name}.npy", "r+" if start else "w+", dtype, shape)
+        for name, (shape, dtype) in shapes.items()
+    }
+    trunk = Trunk().eval()
+    trunk.load_package()
+    trunk.to(memory_format=torch.channels_last)
+    for first in range(start, n, batch):
+        chunk = samples[first : first + batch]
+        for index, view in enumerate(views):
+            made = [
+                view_of(Image.open(io.BytesIO(s.jpeg)), view, random.Random(f"{seed}/{s.key}/{index}")) for s in chunk
+            ]
+            with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+                fine, coarse = trunk(to_pixels([photo for photo, _ in made]))
+            rows = slice(first, first + len(chunk))
+            arrays["fine"][rows, index] = fine.to(torch.float16).numpy()
+            arrays["coarse"][rows, index] = coarse.to(torch.float16).numpy()
+            arrays["crops"][rows, index] = [crop for _, crop in made]
+        progress.write_text(str(first + len(chunk)))
+        if first // batch % 20 == 0:
+            log(f"features {pattern}: {first + len(chunk)} of {n}", flush=True)
+    for array in arrays.values():
+        array.flush()
+    done.write_text("true")
+    return FeatureStore.open(folder)

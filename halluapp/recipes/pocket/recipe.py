@@ -1,0 +1,94 @@
+"""The whole recipe of the embedded model: features, training, export, HalluSpace, trained panels, measurements."""
+
+from __future__ import annotations
+
+import json
+import random
+import shutil
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+
+from halluapp.evaluation import annotations as presence
+from halluapp.lvlm import catalog
+from halluapp.lvlm.base import Visual
+from halluapp.lvlm.families.llava import Llava
+from halluapp.recipes.pocket import drawings, export, features, thresholds
+from halluapp.recipes.pocket import hallu_space_pairs as pairs
+from halluapp.recipes.pocket import model_card as card
+from halluapp.recipes.pocket import shipped_runs as adapters
+from halluapp.recipes.pocket.features import FeatureStore
+from halluapp.recipes.pocket.packing import Batches, Packer
+from halluapp.recipes.pocket.train import Recipe, load_captions, train
+from halluapp.training.hallu_space import compute as hallu_space
+
+TRAIN, DEV = ("flickr8k-train", "visual7w"), ("flickr8k-dev", "coco-dev")
+PAIRS, LAYERS, RANK = 1500, [3, 4, 5], 8
+
+
+def run(action: str, data: Path, captions: Path | None, work: Path, assets: Path, log=print) -> None:
+    """action "train": everything; "finish": from the last checkpoint on; "adapters": AdaVIB, CHiP and HACL, and the
+    numbers; "measure": the numbers of the assets."""
+    captions = captions or data.parent / "text" / "captions.txt"
+    folder = assets / "pocket"
+    if action == "train":
+        for name in TRAIN:
+            features.build(data, name + "-*", work / "features" / name, log=log)
+        train(work / "features", captions, work / "run", Recipe(), log=log)
+    if action in ("train", "finish"):
+        finish(work, captions, folder, log)
+    if action != "measure":
+        adapters.make(assets, work, log)
+    card.write(folder, card.measure(data, folder.parent, log))
+
+
+def finish(work: Path, captions: Path, folder: Path, log=print) -> None:
+    """Exports the last checkpoint and computes everything that is derived from it."""
+    recipe = Recipe(**json.loads((work / "run" / "recipe.json").read_text()))
+    pocket, words = export.load_run(work / "run", recipe)
+    for stale in ("hallu_space.safetensors", "projector-adavib.safetensors"):
+        (folder / stale).unlink(missing_ok=True)
+    shutil.rmtree(folder / "adapters", ignore_errors=True)
+    export.export(pocket, words, folder)
+    rows = [json.loads(line) for line in (work / "run" / "metrics.jsonl").read_text().splitlines()]
+    curve = list({row["step"]: row for row in rows}.values())  # a resumed run writes some steps twice
+    about = {"recipe": asdict(recipe), "curve": curve[:: max(1, len(curve) // 30)] + curve[-1:]}
+    (folder / "training.json").write_text(json.dumps(about, indent=1))
+    stores = [FeatureStore.open(work / "features" / name) for name in TRAIN]
+    photos = [[presence.of_record(record) for record in store.records] for store in stores]
+    batches = Batches(stores, photos, pocket.head.labels, Packer(words), load_captions(captions), 16)
+    drawings.teach(pocket, batches, drawings.looked_at(log=log), log=log)
+    thresholds.choose(pocket, stores, photos, folder, log)
+    lvlm, _ = catalog.load("pocket", "nf4", "cpu", folder.parent)
+    made = make_space(lvlm, stores, photos, batches, folder, recipe.seed)
+    log(f"HalluSpace from {made} pairs")
+
+
+def visual_of(lvlm: Llava, store: FeatureStore, row: int) -> Visual:
+    """A training photo as the model sees it, from its cached features (whole view)."""
+    with torch.no_grad():
+        maps = [torch.from_numpy(array[row, :1].astype("float32")) for array in (store.fine, store.coarse)]
+        return Visual(lvlm.model.model.vision_tower.neck(*maps)[-1][0])
+
+
+def make_space(lvlm, stores, photos, batches: Batches, folder: Path, seed: int) -> int:
+    """Makes caption pairs from the training photos and saves the HalluSpace -> number of pairs."""
+    share = PAIRS // len(stores)
+    sets = [
+        pairs.make_pairs(store.keys, store.records, part, batches.corpus, lvlm.tokenizer, share, seed)
+        for store, part in zip(stores, photos, strict=True)
+    ]
+
+    def each() -> Iterator[tuple[Visual, str, str, str]]:
+        for store, made in zip(stores, sets, strict=True):
+            row = {key: index for index, key in enumerate(store.keys)}
+            for pair in made:
+                yield visual_of(lvlm, store, row[pair.key]), pair.question, pair.truthful, pair.hallucinated
+
+    space = hallu_space.compute(lvlm, each(), LAYERS, RANK)
+    catalog.save_space(space, folder / "hallu_space.safetensors")
+    sample = random.Random(seed).sample([asdict(pair) for made in sets for pair in made], 20)
+    (folder / "hallu_space.json").write_text(json.dumps({"about": space.about, "examples": sample}, indent=1))
+    return sum(len(made) for made in sets)

@@ -1,0 +1,207 @@
+"""Trains the pocket LVLM and its detector: one loop, resumable, a function of its seed and settings."""
+
+from __future__ import annotations
+
+import json
+import queue
+import threading
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from halluapp.data.files import written_whole
+from halluapp.data.wording import clean_sentence
+from halluapp.evaluation import annotations as presence
+from halluapp.grounding.detectors.pocket_head import DetectionHead
+from halluapp.lvlm.families import pocket as pocket_model
+from halluapp.recipes.pocket import tokenizer
+from halluapp.recipes.pocket.corpus import DETAIL, LIST, OTHER, SHORT
+from halluapp.recipes.pocket.detector_loss import detection_loss
+from halluapp.recipes.pocket.features import FeatureStore
+from halluapp.recipes.pocket.packing import IGNORE, Batch, Batches, Packed, Packer, detector_labels
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Settings of the training run; written into the model card.
+
+    The rate rises over `warmup` steps, stays, and falls linearly to a twentieth over the last `decay` steps.
+    """
+
+    steps: int = 3000
+    decay: int = 1390
+    warmup: int = 150
+    rate: float = 1.2e-3
+    weight_decay: float = 0.05
+    photos: int = 32
+    vocabulary: int = 6000
+    layers: int = 6
+    dropout: float = 0.1
+    text_weight: float = 0.5
+    detection_weight: float = 0.15
+    seed: int = 11
+
+    def rate_at(self, step: int) -> float:
+        left = max(self.steps - step, 0) / self.decay
+        return self.rate * min((step + 1) / self.warmup, max(min(left, 1.0), 0.05))
+
+
+class Pocket(nn.Module):
+    """The LVLM and its detector head as they are trained: from cached trunk features, the trunk left out."""
+
+    def __init__(self, lvlm, head: DetectionHead, dropout: float = 0.0):
+        super().__init__()
+        self.lvlm, self.head = lvlm, head
+        self.dropout = nn.Dropout(dropout)  # on embeddings only: dropout inside attention has no fused CPU kernel
+
+    def visual(self, fine: Tensor, coarse: Tensor) -> tuple[Tensor, Tensor]:
+        """Features -> (neck tokens [B, 64, D], projected tokens [B, 64, D])."""
+        tokens = self.lvlm.model.vision_tower.neck(fine, coarse)[-1]
+        return tokens, self.lvlm.model.multi_modal_projector(tokens)
+
+    def language_loss(self, packed: Packed, visual: Tensor | None) -> Tensor:
+        """Mean cross-entropy over answer tokens."""
+        embed = self.lvlm.get_input_embeddings()
+        x = embed(packed.ids)
+        if visual is not None:
+            place = packed.ids == self.lvlm.config.image_token_id
+            x = x.masked_scatter(place[..., None], visual.to(x.dtype))
+        hidden = self.lvlm.model.language_model(
+            inputs_embeds=self.dropout(x), attention_mask=packed.mask(), position_ids=packed.positions, use_cache=False
+        ).last_hidden_state
+        said = packed.labels[:, 1:] != IGNORE  # logits only where there is something to learn
+        logits = self.lvlm.lm_head(hidden[:, :-1][said])
+        return F.cross_entropy(logits.float(), packed.labels[:, 1:][said])
+
+    def losses(self, batch: Batch) -> dict[str, Tensor]:
+        tokens, visual = self.visual(batch.fine, batch.coarse)
+        parts = [self.language_loss(packed, visual[rows]) * packed.said for rows, packed in batch.photo]
+        return {
+            "photo": sum(parts) / sum(packed.said for _, packed in batch.photo),
+            "text": self.language_loss(batch.text, None),
+            "detection": detection_loss(self.head(batch.fine, tokens), *batch.detection),
+        }
+
+
+def make_tokenizer(captions: list[str], stores: list[FeatureStore], size: int):
+    """A tokenizer trained on the captions, the questions and every fixed prompt."""
+    extra = [
+        t
+        for s in stores
+        for r in s.records
+        for t in (*r.get("captions", []), *(q["question"] for q in r.get("qa", [])))
+    ]
+    prompts = [*SHORT, *DETAIL, *LIST, *OTHER, "USER: ASSISTANT: Yes. No. A. B. C. D."] * 200
+    places = ["On the left there is", "On the right there are", "In the middle there is", "The image shows"] * 200
+    return tokenizer.train([*captions[::2], *extra, *prompts, *places], size)
+
+
+def load_captions(path: Path) -> list[str]:
+    """The language-side captions, cleaned to one sentence each."""
+    return [clean_sentence(line) for line in path.read_text().splitlines() if 15 < len(line) < 160]
+
+
+def setup(cache: Path, captions_file: Path, recipe: Recipe, labels: list[str] | None = None):
+    """Stores, tokenizer, model and batches for a recipe -> (Pocket, tokenizer, Batches).
+
+    labels: the detector's, of a run that goes on (None: chosen from the data).
+    """
+    stores = [FeatureStore.open(cache / name) for name in ("flickr8k-train", "visual7w")]
+    photos = [[presence.of_record(record) for record in store.records] for store in stores]
+    captions = load_captions(captions_file)
+    torch.manual_seed(recipe.seed)
+    words = make_tokenizer(captions, stores, recipe.vocabulary)
+    lvlm = pocket_model.build(words, layers=recipe.layers, dropout=recipe.dropout)
+    labels = labels or detector_labels([photo for part in photos for photo in part])
+    pocket = Pocket(lvlm, DetectionHead(labels), recipe.dropout)
+    return pocket, words, Batches(stores, photos, labels, Packer(words), captions, recipe.photos)
+
+
+def trainable(pocket: Pocket) -> list[nn.Parameter]:
+    """Everything but the trunk."""
+    return [p for name, p in pocket.named_parameters() if ".trunk." not in name]
+
+
+def optimizer_for(pocket: Pocket, recipe: Recipe) -> torch.optim.AdamW:
+    decayed = [p for p in trainable(pocket) if p.ndim >= 2]
+    plain = [p for p in trainable(pocket) if p.ndim < 2]
+    groups = [{"params": decayed, "weight_decay": recipe.weight_decay}, {"params": plain, "weight_decay": 0.0}]
+    return torch.optim.AdamW(groups, lr=recipe.rate, betas=(0.9, 0.95), fused=True)
+
+
+def prefetch(batches: Batches, first: int, last: int, seed: int):
+    """Yields (step, batch), drawn in a thread while the model computes."""
+    waiting: queue.Queue = queue.Queue(maxsize=3)
+
+    def work() -> None:
+        try:
+            for step in range(first, last):
+                waiting.put((step, batches.draw(step, seed)))
+        except Exception as error:  # handed to the training loop, which would wait for ever otherwise
+            waiting.put(error)
+        waiting.put(None)
+
+    threading.Thread(target=work, daemon=True).start()
+    while (item := waiting.get()) is not None:
+        if isinstance(item, Exception):
+            raise item
+        yield item
+
+
+def train(cache: Path, captions_file: Path, out: Path, recipe: Recipe, log=print) -> Path:
+    """Trains, or goes on where `out` stopped; the recipe of a running folder may change its end (`steps`, `decay`).
+
+    Returns the folder with the finished model, tokenizer and detector head.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    names = out / "labels.txt"
+    pocket, words, batches = setup(
+        cache, captions_file, recipe, names.read_text().splitlines() if names.exists() else None
+    )
+    optimizer, first = optimizer_for(pocket, recipe), 0
+    checkpoint = out / "checkpoint.pt"
+    if checkpoint.exists():
+        state = torch.load(checkpoint, weights_only=True)
+        pocket.load_state_dict(state["pocket"], strict=False)
+        optimizer.load_state_dict(state["optimizer"])
+        first = state["step"]
+    words.save_pretrained(out / "tokenizer")
+    names.write_text("\n".join(batches.labels))
+    pocket.train()
+    started, seen = time.time(), {}
+    for step, batch in prefetch(batches, first, recipe.steps, recipe.seed):
+        for group in optimizer.param_groups:
+            group["lr"] = recipe.rate_at(step)
+        torch.manual_seed(recipe.seed * 1_000_003 + step)  # dropout repeats after a resume
+        with torch.autocast("cpu", torch.bfloat16):
+            losses = pocket.losses(batch)
+        loss = losses["photo"] + recipe.text_weight * losses["text"] + recipe.detection_weight * losses["detection"]
+        loss.backward()
+        nn.utils.clip_grad_norm_(trainable(pocket), 1.0)
+        optimizer.step()
+        optimizer.zero_grad(set_to_none=True)
+        for name, value in losses.items():
+            seen[name] = 0.98 * seen.get(name, value.item()) + 0.02 * value.item()
+        if (step + 1) % 25 == 0:
+            row = {
+                "step": step + 1,
+                "seconds": round(time.time() - started, 1),
+                **{k: round(v, 4) for k, v in seen.items()},
+            }
+            with open(out / "metrics.jsonl", "a") as lines:
+                lines.write(json.dumps(row) + "\n")
+            log(row, flush=True)
+        if (step + 1) % 200 == 0 or step + 1 == recipe.steps:
+            _checkpoint(pocket, optimizer, step + 1, recipe, checkpoint)
+    return out
+
+
+def _checkpoint(pocket: Pocket, optimizer, step: int, recipe: Recipe, path: Path) -> None:
+    state = {k: v for k, v in pocket.state_dict().items() if ".trunk." not in k}
+    with written_whole(path) as partial:  # a killed run never leaves half a checkpoint
+        torch.save({"pocket": state, "optimizer": optimizer.state_dict(), "step": step}, partial)
+    (path.parent / "recipe.json").write_text(json.dumps(asdict(recipe)))

@@ -1,0 +1,1 @@
+"""What a server needs beside the page: where comparisons run, one after another."""

@@ -1,0 +1,55 @@
+"""A loaded LVLM and detector, carried through a comparison instead of being loaded where they are needed."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from halluapp.errors import InputError
+from halluapp.settings import FAST, Settings
+
+if TYPE_CHECKING:
+    from halluapp.lvlm.base import LVLM
+
+
+@dataclass(frozen=True)
+class Session:
+    """A loaded LVLM and detector; `notice` is a sentence for the person ("" if there is nothing to say)."""
+
+    lvlm: LVLM
+    detector: Any
+    notice: str = ""
+
+
+_loading = threading.Lock()
+
+
+def load_session(settings: Settings) -> Session:
+    """Loads the LVLM and the detector that the settings name, once a process. Raises InputError with one sentence."""
+    with _loading:
+        return _load(settings)
+
+
+@lru_cache(maxsize=2)
+def _load(settings: Settings) -> Session:
+    import torch
+
+    from halluapp.grounding.detectors import transformers as detectors
+    from halluapp.lvlm import catalog
+
+    if settings.fast not in FAST:
+        raise InputError(f"HALLUAPP_FAST is {settings.fast!r}; use {', '.join(FAST[:-1])} or {FAST[-1]}.")
+    if settings.threads:
+        torch.set_num_threads(settings.threads)
+    lvlm, notice = catalog.load(settings.model, settings.quantization, settings.device, settings.assets)
+    # A worker on ZeroGPU lives for one answer: whatever it measured would be measured again by the next one.
+    lvlm.fast = "off" if settings.zero_gpu and settings.fast == "auto" else settings.fast
+    if settings.detector != "pocket":
+        return Session(lvlm, detectors.TransformersDetector(settings.detector), notice)
+    tower = lvlm.tower
+    if settings.model != "pocket":  # the pocket detector brings its own copy of the tower that it was trained with
+        device = settings.device if hasattr(tower, "features") else "cpu"  # where shared maps of the trunk would be
+        tower = catalog.load("pocket", "none", device, settings.assets)[0].tower
+    return Session(lvlm, detectors.PocketDetector(settings.assets / "pocket", tower), notice)

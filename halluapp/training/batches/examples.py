@@ -1,0 +1,74 @@
+"""Pairs as a model sees them: token ids, and what its frozen tower sees in each photo, computed once, kept on disk."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from halluapp.data.pairs import Pair
+from halluapp.decoding.hooks.vision_adapter import Sight, seeing
+from halluapp.lvlm.base import LVLM
+from halluapp.training.batches import disk_cache
+from halluapp.training.batches.changed_tokens import changed_tokens
+from halluapp.training.batches.packed_forward import answer_ids
+from halluapp.training.batches.pixels import Pixels
+
+
+@dataclass(frozen=True)
+class Example:
+    """One pair as token ids. photo: row of the features. changed_*: positions of tokens that differ."""
+
+    photo: int
+    prompt: list[int]
+    chosen: list[int]
+    rejected: list[int]
+    changed_chosen: list[int]
+    changed_rejected: list[int]
+
+
+def tokenize(lvlm: LVLM, pairs: list[Pair], min_match: int = 3) -> list[Example]:
+    """Pairs -> examples; equal photos share a row of features."""
+    photos: dict[str, int] = {}
+    made = []
+    for pair in pairs:
+        chosen, rejected = answer_ids(lvlm, pair.chosen), answer_ids(lvlm, pair.rejected)
+        marks = changed_tokens(chosen, rejected, min_match)
+        row = photos.setdefault(pair.photo, len(photos))
+        made.append(Example(row, lvlm.prompt_ids(pair.question, "photo"), chosen, rejected, *marks))
+    return made
+
+
+class Features:
+    """What the frozen tower sees: clean [P, n, d], and corrupted [P, n, d] where photos are corrupted."""
+
+    def __init__(self, clean: list[Tensor], corrupted: list[Tensor] | None):
+        self.clean, self.corrupted = clean, corrupted
+
+
+def look_pixels(lvlm: LVLM, pixels: Tensor, sight: Sight | None = None) -> Tensor:
+    """Normalised pixels [1, 3, H, W] -> projector input [n, d], differentiable in adapters of the tower."""
+    with seeing(lvlm, sight):
+        return lvlm.see(lvlm.ready({"pixel_values": pixels})).features
+
+
+@torch.no_grad()
+def see(
+    lvlm: LVLM, pixels: Pixels, cache: Path | None = None, log: Callable[[str], None] = lambda line: None,
+    sight: Sight | None = None,
+) -> Features:  # fmt: skip
+    """Runs the tower once over all photos (and their corrupted copies), or reads `cache`. sight: an adapter's."""
+    stored = disk_cache.read(cache, len(pixels))
+    if stored is None:
+        stored = {"clean": [], "corrupted": []}
+        for photo in range(len(pixels)):
+            stored["clean"].append(look_pixels(lvlm, pixels.clean(photo), sight).cpu())
+            if pixels.strategy:
+                stored["corrupted"].append(look_pixels(lvlm, pixels.corrupted(photo), sight).cpu())
+            if (photo + 1) % 50 == 0 or photo + 1 == len(pixels):
+                log(f"looked at {photo + 1} of {len(pixels)} photos")
+        disk_cache.write(cache, stored)
+    return Features(stored["clean"], stored["corrupted"] if pixels.strategy else None)

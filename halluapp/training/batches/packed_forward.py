@@ -1,0 +1,150 @@
+"""One forward for many answers: answers of one photo and question share their prefix, logits only where words are.
+
+A row is a prefix and some answers, kept apart by a block mask: position t of an answer sees the prefix and its own
+earlier tokens. Gradients and values are those of separate rows, at a fraction of the tokens.
+"""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from halluapp.decoding.hooks.interventions import applied
+from halluapp.errors import InputError
+from halluapp.lvlm.base import LVLM
+from halluapp.methods.base import Intervention
+
+
+@dataclass
+class Row:
+    """prefix [P, D] embeddings; answers: token ids, end token included."""
+
+    prefix: Tensor
+    answers: list[list[int]]
+
+
+@dataclass
+class Said:
+    """Answers in the order of the rows. hidden [N, A, D] (after the final norm) at the positions that predict `ids`
+    [N, A]; counted [N, A] bool, right-padded."""
+
+    hidden: Tensor
+    ids: Tensor
+    counted: Tensor
+
+
+def known(lvlm: LVLM) -> None:
+    """Raises InputError for a family whose rows cannot be packed (visual tokens in deeper layers, M-RoPE, tiles)."""
+    from halluapp.lvlm.families.llava import Llava
+
+    if type(lvlm) is not Llava:
+        raise InputError(f"Training knows LLaVA-class models only; {lvlm.name} is a {type(lvlm).__name__}.")
+
+
+def head(lvlm: LVLM, hidden: Tensor) -> Tensor:
+    """Hidden states [..., D] -> logits [..., V] in float32."""
+    return lvlm.head(hidden).float()
+
+
+def answer_ids(lvlm: LVLM, text: str) -> list[int]:
+    """An answer as the model would write it, with its end token."""
+    return [*lvlm.tokenizer(" " + text, add_special_tokens=False)["input_ids"], lvlm.tokenizer.eos_token_id]
+
+
+def say(lvlm: LVLM, rows: list[Row], intervention: Intervention | None = None) -> Said:
+    """One forward over packed rows. Differentiable in prefixes and adapters. intervention: changes all rows."""
+    packed = [_pack(lvlm, row) for row in rows]
+    longest = max(len(embeds) for embeds, _, _, _ in packed)
+    device = packed[0][0].device
+    embeds = packed[0][0].new_zeros(len(rows), longest, packed[0][0].shape[-1])
+    segments = torch.full((len(rows), longest), -1, device=device)
+    positions = torch.zeros(len(rows), longest, dtype=torch.long, device=device)
+    places = []
+    for index, (row, segment, position, spots) in enumerate(packed):
+        embeds[index, : len(row)] = row
+        segments[index, : len(row)] = segment.to(device)
+        positions[index, : len(row)] = position.to(device)
+        places += [(index, spot) for spot in spots]
+    with applied(lvlm, [intervention] * len(rows)):
+        hidden = run(lvlm, embeds, block_mask(segments), positions)
+    return _gather(hidden, places, [answer for row in rows for answer in row.answers])
+
+
+def _pack(lvlm: LVLM, row: Row) -> tuple[Tensor, Tensor, Tensor, list[list[int]]]:
+    """Embeddings [T, D], segment and position of each token, and for every answer where its tokens are predicted."""
+    table, size = lvlm.decoder.get_input_embeddings(), len(row.prefix)
+    segments, positions, spots, ids = [0] * size, list(range(size)), [], []
+    for number, answer in enumerate(row.answers, 1):
+        fed = answer[:-1]  # nothing is predicted after the last token
+        start = size + len(ids)
+        spots.append([size - 1, *range(start, start + len(fed))])
+        segments += [number] * len(fed)
+        positions += range(size, size + len(fed))
+        ids += fed
+    said = table(torch.tensor(ids, dtype=torch.long, device=row.prefix.device)).to(row.prefix.dtype)
+    return torch.cat([row.prefix, said]), torch.tensor(segments), torch.tensor(positions), spots
+
+
+def block_mask(segments: Tensor) -> Tensor:
+    """Which key each query sees, bool [R, 1, T, T]: earlier tokens of the prefix (0) and of its own segment."""
+    query, key = segments[:, :, None], segments[:, None, :]
+    causal = torch.ones(segments.shape[1], segments.shape[1], dtype=torch.bool, device=segments.device).tril()
+    allowed = ((key == 0) | (key == query)) & (query >= 0) & (key >= 0) & causal
+    itself = torch.eye(segments.shape[1], dtype=torch.bool, device=segments.device)
+    return (allowed | itself)[:, None]  # padding sees itself: no empty row
+
+
+def run(lvlm: LVLM, embeds: Tensor, mask: Tensor, positions: Tensor) -> Tensor:
+    """Embeddings [R, T, D] -> hidden states after the final norm [R, T, D], without a cache."""
+    # A checkpointed layer computes again during backward, when the decoded weights are not in place any more.
+    again = torch.is_grad_enabled() and lvlm.decoder.is_activation_checkpointing
+    with lvlm.lock, nullcontext() if again else lvlm.unpacked.used():
+        return lvlm.decoder(
+            inputs_embeds=embeds, attention_mask=mask, position_ids=positions, use_cache=False
+        ).last_hidden_state
+
+
+def _gather(hidden: Tensor, places: list[tuple[int, list[int]]], answers: list[list[int]]) -> Said:
+    longest = max(len(answer) for answer in answers)
+    rows = torch.tensor([row for row, _ in places], device=hidden.device)[:, None]
+    spots = torch.tensor([spot + [0] * (longest - len(spot)) for _, spot in places], device=hidden.device)
+    ids = torch.tensor([answer + [0] * (longest - len(answer)) for answer in answers], device=hidden.device)
+    lengths = torch.tensor([len(answer) for answer in answers], device=hidden.device)
+    counted = torch.arange(longest, device=hidden.device) < lengths[:, None]
+    return Said(hidden[rows, spots], ids, counted)
+
+
+def ends(lvlm: LVLM, sequences: list[Tensor], intervention: Intervention | None = None) -> Tensor:
+    """Hidden state at the last position of every sequence of embeddings [T_i, D] -> [N, D]."""
+    longest = max(map(len, sequences))
+    embeds = sequences[0].new_zeros(len(sequences), longest, sequences[0].shape[-1])
+    mask = torch.zeros(len(sequences), longest, dtype=torch.long, device=embeds.device)
+    for index, sequence in enumerate(sequences):
+        embeds[index, : len(sequence)] = sequence
+        mask[index, : len(sequence)] = 1
+    positions = (mask.cumsum(1) - 1).clamp(min=0)
+    with applied(lvlm, [intervention] * len(sequences)):
+        return end_representations(run(lvlm, embeds, mask, positions), mask)
+
+
+def cross_entropy(lvlm: LVLM, said: Said) -> Tensor:
+    """Mean over the answers' tokens: scalar."""
+    logits = head(lvlm, said.hidden[said.counted])
+    return nn.functional.cross_entropy(logits, said.ids[said.counted])
+
+
+def last_attended(mask: Tensor) -> Tensor:
+    """Position of each row's last attended token: [B, T] of 0 and 1, padded on either side -> [B].
+
+    The end token stands there, and unlike a search for its id this holds when padding uses the same id.
+    """
+    positions = torch.arange(mask.shape[1], device=mask.device)
+    return (mask.bool() * (positions + 1)).argmax(-1)
+
+
+def end_representations(hidden: Tensor, mask: Tensor) -> Tensor:
+    """Hidden states (after the final norm) of each row's end token: [B, T, D], [B, T] -> [B, D]. HACL, section 3.1."""
+    return hidden[torch.arange(len(hidden), device=hidden.device), last_attended(mask)]

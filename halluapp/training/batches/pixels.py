@@ -1,0 +1,51 @@
+"""Photos of pairs as normalised pixels, clean and corrupted: equal whenever they are asked for, so none are kept."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from halluapp.data.pairs import Pair
+from halluapp.lvlm.base import LVLM
+from halluapp.training.batches.corruption import corrupt
+
+
+class Pixels:
+    """The distinct photos of pairs in their order, [1, 3, H, W] each. strategy: how they are corrupted, None: not.
+
+    The corrupted copy of a photo depends on seed and name alone: policy and reference, and all epochs, see the same.
+    Made anew each time, because the pixels of a data set do not fit into memory (2.7 MB a photo and its copy at 336).
+    """
+
+    def __init__(self, lvlm: LVLM, pairs: Sequence[Pair], strategy: str | None = None, step: int = 0, seed: int = 0):
+        self.lvlm, self.strategy, self.step, self.seed = lvlm, strategy, step, seed
+        photos: dict[str, Pair] = {}
+        for pair in pairs:
+            photos.setdefault(pair.photo, pair)
+        self.names, self.photos = list(photos), list(photos.values())
+
+    def __len__(self) -> int:
+        return len(self.photos)
+
+    def clean(self, photo: int) -> Tensor:
+        """A photo as the image processor gives it."""
+        return self.lvlm.pixels(self.photos[photo].open())["pixel_values"][:1]
+
+    def corrupted(self, photo: int) -> Tensor:
+        """The rejected copy of a photo."""
+        name = f"{self.seed}/{self.names[photo]}"
+        generator = torch.Generator().manual_seed(int(hashlib.sha256(name.encode()).hexdigest()[:12], 16))
+        if self.strategy == "random" and len(self) > 1:  # another photo of the data, not of this batch of one
+            return self.clean((photo + int(torch.randint(1, len(self), (1,), generator=generator))) % len(self))
+        return corrupt(self.clean(photo), self.strategy, generator, self.step, self._black)
+
+    @cached_property
+    def _black(self) -> Tensor:
+        """The normalised value of a black pixel, [3]."""
+        from PIL import Image
+
+        return self.lvlm.pixels(Image.new("RGB", (64, 64)))["pixel_values"][0, :, 0, 0]

@@ -1,0 +1,43 @@
+"""The `calibrate` command: pairs on disk -> a HalluSpace file."""
+
+from __future__ import annotations
+
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from halluapp.data.pairs import iter_pairs
+from halluapp.errors import InputError
+from halluapp.session import load_session
+from halluapp.settings import Settings
+
+if TYPE_CHECKING:
+    from halluapp.lvlm.base import HalluSpace
+
+
+def parse_layers(text: str, count: int) -> list[int]:
+    """ "A-B" -> zero-based layers, both included; "" -> the upper half of `count`. Raises InputError."""
+    if not text:
+        return list(range(count // 2, count))
+    first, _, last = text.partition("-")
+    if not (first.isdigit() and (last or first).isdigit()) or not int(first) <= int(last or first) < count:
+        raise InputError(f"Layers must be A-B with 0 <= A <= B < {count}, not {text!r}.")
+    return list(range(int(first), int(last or first) + 1))
+
+
+def run(
+    pairs_file: Path, out: Path, settings: Settings, rank: int, layers: str, pooling: str, limit: int = 0
+) -> HalluSpace:
+    """Computes and writes the HalluSpace -> it; its `about` is in the file's metadata. limit: first pairs only."""
+    from halluapp.lvlm.catalog import save_space
+    from halluapp.training.hallu_space import compute as hallu_space
+
+    # A bad file is refused before a model is loaded for nothing; photos of a parquet file are read a few at a time.
+    in_file = pairs_file.suffix == ".parquet"
+    rows = iter_pairs(pairs_file, check_photos=not in_file, limit=limit)
+    rows = chain([next(rows)], rows) if in_file else list(rows)
+    lvlm = load_session(settings).lvlm
+    each = ((lvlm.look(row.open()), row.question, row.chosen, row.rejected) for row in rows)
+    space = hallu_space.compute(lvlm, each, parse_layers(layers, len(lvlm.layers)), rank, pooling)
+    save_space(space, out)
+    return space

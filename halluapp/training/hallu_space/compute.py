@@ -1,0 +1,96 @@
+"""Computes a HalluSpace of a loaded LVLM from truthful/hallucinated answers (Nullu, Yang et al. 2025, section 3)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor
+
+from halluapp.errors import InputError
+from halluapp.lvlm.base import LVLM, HalluSpace, Visual
+from halluapp.methods.formulas.hallu_space import hallu_space, spectrum
+from halluapp.training.hallu_space import describe as directions
+
+POOLINGS = ("answer_mean", "answer_last", "all", "authors")
+
+
+@torch.no_grad()
+def compute(
+    lvlm: LVLM,
+    pairs: Iterable[tuple[Visual, str, str, str]],
+    layers: list[int],
+    rank: int = 8,
+    pooling: str = "answer_mean",
+) -> HalluSpace:
+    """pairs: (photo, question, truthful, hallucinated) -> V [D, rank] for every layer (zero-based).
+
+    Hidden states are true layer outputs, taken by hooks on the very model that will be edited, 4-bit weights included.
+    pooling: over the answer's tokens (default), its last token, or all positions; with "all", pairs of different length
+    put the length into the first direction. "authors": all positions, and the last layer's states after the final
+    norm, as the authors take them, though its MLP writes before that norm. Directions point from truthful to
+    hallucinated. `about["directions"]`: a report a layer, see `directions.describe`. Raises InputError without pairs.
+    """
+    if pooling not in POOLINGS:
+        raise InputError(f"Pooling must be one of {', '.join(POOLINGS)}, not {pooling!r}.")
+    states: dict[int, list[Tensor]] = {layer: [] for layer in layers}
+    lengths = []
+    for visual, question, truthful, hallucinated in pairs:
+        visual_tokens = lvlm.visual_tokens(visual, question)
+        for answer in (truthful, hallucinated):
+            pooled, length = _pooled(lvlm, visual, visual_tokens, question, answer, layers, pooling)
+            lengths.append(length)
+            for layer, state in pooled.items():
+                states[layer].append(state)
+    if len(lengths) < 2 * rank:
+        raise InputError(f"A HalluSpace of rank {rank} needs at least {rank} pairs; {len(lengths) // 2} were given.")
+    spaces, spectra, reports = {}, {}, {}
+    longer = torch.tensor([b - a for a, b in zip(lengths[0::2], lengths[1::2], strict=True)])
+    for layer in layers:
+        truth, lie = torch.stack(states[layer][0::2]), torch.stack(states[layer][1::2])  # [N, D]
+        spaces[layer] = directions.oriented(hallu_space(truth, lie, rank), truth, lie)
+        singular = spectrum(truth, lie)
+        spectra[layer] = [round(float(s), 4) for s in singular[: 2 * rank]]
+        reports[layer] = directions.describe(lvlm, spaces[layer], singular, truth, lie, longer)
+    about = {
+        "pairs": len(lengths) // 2, "pooling": pooling, "rank": rank, "model": lvlm.name,
+        "quantization": lvlm.quantization, "spectrum": spectra,
+        "mean_length_difference": float(longer.abs().float().mean()), "directions": reports,
+    }  # fmt: skip
+    return HalluSpace(spaces, about)
+
+
+def _pooled(lvlm, visual, visual_tokens, question, answer, layers, pooling) -> tuple[dict[int, Tensor], int]:
+    from transformers import DynamicCache
+
+    prompt = lvlm.prompt_ids(question, "photo")
+    said = lvlm.tokenizer(" " + answer, add_special_tokens=False)["input_ids"] + [lvlm.tokenizer.eos_token_id]
+    read = lvlm.read(prompt + said, visual, visual_tokens)
+    mask = torch.ones(1, len(read.embeds), dtype=torch.long, device=read.embeds.device)
+    deep = (read.spots[None], read.deep) if read.deep else None
+    with lvlm.lock, _recorded(lvlm, layers) as recorded:
+        lvlm.forward(DynamicCache(), mask, read.positions[..., None, :], embeds=read.embeds[None], deep=deep)
+    if pooling == "authors" and (last := len(lvlm.layers) - 1) in recorded:
+        recorded[last] = lvlm.final_norm(recorded[last])
+    part = {"answer_mean": slice(-len(said), None), "answer_last": slice(-1, None)}.get(pooling, slice(None))
+    return {layer: state[0, part].float().mean(0).cpu() for layer, state in recorded.items()}, len(said)
+
+
+@contextmanager
+def _recorded(lvlm: LVLM, layers: list[int]):
+    """Outputs of decoder layers [1, S, D] during the context."""
+    found: dict[int, Tensor] = {}
+
+    def record(layer: int):
+        def hook(_module, _inputs, output):
+            found[layer] = output[0] if isinstance(output, tuple) else output
+
+        return hook
+
+    handles = [lvlm.layers[layer].register_forward_hook(record(layer)) for layer in layers]
+    try:
+        yield found
+    finally:
+        for handle in handles:
+            handle.remove()

@@ -1,0 +1,183 @@
+"""What training has left, as panels of Compare: runs of the folder, and adapters made elsewhere that were brought in.
+
+A run is offered when its folder holds the file `panel`; an adapter from elsewhere is a folder with `imported.json`
+beside `adapter/`, so that both live side by side, survive a restart, and go away with their folder.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import zipfile
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from halluapp.errors import InputError
+from halluapp.lvlm.adapters import CONFIG, PICKLES, PROJECTOR, WEIGHTS
+from halluapp.methods.registry import METHODS
+from halluapp.training import recipes
+from halluapp.training.runs import Run
+
+if TYPE_CHECKING:
+    from halluapp.lvlm.base import LVLM
+
+PREFIX, MARK, IMPORTED = "adapter:", "panel", "imported.json"
+NAME = re.compile(r"\w[\w.-]{0,59}")  # no "+", which stacks methods, and nothing that a path or a shell would read
+FILES = (WEIGHTS, CONFIG, PROJECTOR, "about.json")  # all that an adapter needs; nothing else is copied
+MOST_BYTES = 2 * 2**30
+LEFT_OUT = ("state.pt", "stop", MARK)  # what only this machine needs
+
+
+def checked_name(root: Path, name: str) -> str:
+    """A name that a new run may have. Raises InputError."""
+    name = (name or "").strip()
+    if not NAME.fullmatch(name):
+        raise InputError(f"{name[:60]!r} cannot name a run; use up to 60 letters, digits, dots, dashes or underscores.")
+    if name in METHODS:
+        raise InputError(f"{name} is the name of a method; give the run another, such as {name}-1.")
+    if (root / name).exists():
+        raise InputError(f"There is a run {name} already; choose another name.")
+    return name
+
+
+def free_name(root: Path, kind: str) -> str:
+    """The first of KIND-1, KIND-2, ... that is not taken."""
+    number = 1
+    while (root / f"{kind}-{number}").exists():
+        number += 1
+    return f"{kind}-{number}"
+
+
+def find(root: Path, name: str | None) -> Run:
+    """The run, or the adapter from elsewhere, of this name. Raises InputError."""
+    if not name:
+        raise InputError("Choose a run in the list first.")
+    run = Run(root / name)
+    if Path(name).name != name or not (is_imported(run) or (run.folder / "config.json").exists()):
+        raise InputError(f"There is no run {name} any more.")
+    return run
+
+
+def is_imported(run: Run) -> bool:
+    """Whether it was made elsewhere."""
+    return (run.folder / IMPORTED).exists()
+
+
+def imported(root: Path) -> list[Run]:
+    """Adapters from elsewhere, by name."""
+    return [Run(path.parent) for path in sorted(root.glob(f"*/{IMPORTED}"))]
+
+
+def title(run: Run) -> str:
+    """The run's name and how it was trained, for the list of methods."""
+    try:
+        return (
+            f"{run.name} (adapter)" if is_imported(run) else f"{run.name} ({recipes.RECIPES[run.config().kind].title})"
+        )
+    except InputError:
+        return run.name
+
+
+def offered(root: Path) -> list[tuple[str, str]]:
+    """(title, method name) of everything that Compare offers, by name."""
+    return [(title(Run(path.parent)), PREFIX + path.parent.name) for path in sorted(root.glob(f"*/{MARK}"))]
+
+
+def offer(root: Path, name: str | None, lvlm: LVLM) -> str:
+    """Loads a run's adapter and offers it -> the name of its method. Raises InputError."""
+    run = find(root, name)
+    if not run.adapter.is_dir():
+        raise InputError(f"The run {run.name} has saved no adapter yet; let it train for some more steps.")
+    _load(lvlm, run)
+    (run.folder / MARK).touch()
+    return PREFIX + run.name
+
+
+def withdraw(root: Path, name: str | None) -> None:
+    """Compare offers it no longer. Raises InputError."""
+    (find(root, name).folder / MARK).unlink(missing_ok=True)
+
+
+def ensure(root: Path, lvlm: LVLM, methods: Iterable) -> None:
+    """Loads the adapters that these methods name, if they lie here: the server may have started anew since.
+
+    One that cannot be loaded is forgotten, so that its panel says so instead of showing an older one.
+    """
+    for name in (method.name.removeprefix(PREFIX) for method in methods if method.name.startswith(PREFIX)):
+        run = Run(root / name)
+        if Path(name).name != name or not (run.folder / MARK).exists():
+            continue
+        try:
+            _load(lvlm, run)
+        except InputError:
+            lvlm.adapters.pop(name, None)
+
+
+_versions: dict[tuple[int, str], float] = {}
+
+
+def _load(lvlm: LVLM, run: Run) -> None:
+    """Reads the adapter unless this very version of it is loaded."""
+    from halluapp.lvlm import adapters
+
+    version = max((path.stat().st_mtime for path in run.adapter.glob("*")), default=0.0)
+    key = (id(lvlm), run.name)
+    if run.name not in lvlm.adapters or _versions.get(key) != version:
+        lvlm.adapters[run.name] = adapters.load(lvlm, run.adapter, run.name)
+        _versions[key] = version
+
+
+def bring_in(root: Path, name: str, source: str | Sequence[str], lvlm: LVLM) -> str:
+    """Copies an adapter made elsewhere, a folder or its files, and offers it -> its name. Raises InputError."""
+    files = sorted(Path(source).glob("*")) if isinstance(source, str) else [Path(path) for path in source]
+    files = [path for path in files if path.is_file() and (path.name in FILES or path.suffix in PICKLES)]
+    if not files:
+        raise InputError("There is no adapter; give its folder, or its files (safetensors and adapter_config.json).")
+    if any(path.suffix == ".safetensors" for path in files):  # pickles beside them are of no use, and never copied
+        files = [path for path in files if path.name in FILES]
+    if sum(path.stat().st_size for path in files) > MOST_BYTES:
+        raise InputError("The adapter has more than 2 GB; an adapter is far smaller than the model it belongs to.")
+    name = checked_name(root, name or free_name(root, "imported"))
+    run = Run(root / name)
+    run.adapter.mkdir(parents=True)
+    try:
+        for path in files:
+            shutil.copyfile(path, run.adapter / path.name)
+        (run.folder / IMPORTED).write_text(json.dumps({"files": [path.name for path in files]}), encoding="utf-8")
+        offer(root, name, lvlm)
+    except (InputError, OSError) as error:
+        shutil.rmtree(run.folder)
+        raise InputError(" ".join(str(error).split())) from error
+    return name
+
+
+def delete(root: Path, name: str | None) -> None:
+    """Removes a run or an adapter from elsewhere for good. Raises InputError while the run lives."""
+    run = find(root, name)
+    if is_imported(run):
+        shutil.rmtree(run.folder)
+    else:
+        run.delete()
+
+
+def rename(root: Path, name: str | None, new: str) -> str:
+    """Gives it a name that is new -> that name. Raises InputError."""
+    run, new = find(root, name), checked_name(root, new)
+    if is_imported(run):
+        run.folder.rename(root / new)
+    else:
+        run.rename(new)
+    return new
+
+
+def pack(root: Path, name: str | None, folder: Path) -> Path:
+    """Writes FOLDER/NAME.zip: settings, curve, captions, log and adapter, without the state to resume from."""
+    run = find(root, name)
+    path = folder / f"{run.name}.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as out:
+        for file in sorted(run.folder.rglob("*")):
+            if file.is_file() and file.name not in LEFT_OUT and file.suffix != ".partial":
+                out.write(file, Path(run.name) / file.relative_to(run.folder))
+    return path

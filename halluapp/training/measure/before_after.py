@@ -1,0 +1,252 @@
+"""Before and after a run, on pairs that it never learned from: margin, retrieval among hard negatives, CHAIR."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import normalize
+
+from halluapp.data.pairs import Pair
+from halluapp.decoding.hooks.vision_adapter import tower_sight, visual_tokens
+from halluapp.evaluation import bootstrap as statistics
+from halluapp.evaluation import chair
+from halluapp.lvlm.base import LVLM, Visual
+from halluapp.methods.base import Intervention
+from halluapp.methods.baseline import Baseline
+from halluapp.training.batches import examples
+from halluapp.training.batches import packed_forward as forward
+from halluapp.training.batches.pixels import Pixels
+from halluapp.training.methods.chip_loss import answer_logps
+from halluapp.training.methods.hacl_loss import Heads
+from halluapp.training.pairs.own_answers import describe
+
+AT_ONCE = 8
+LEAST_WORDS = 4
+MOST_POINTS = 200  # photos of the representation map
+GROUPS = ("photo", "truthful", "hallucinated")
+
+
+def measure(
+    lvlm: LVLM,
+    pairs: list[Pair],
+    method,
+    seed: int = 0,
+    photos: int = 100,
+    log: Callable[[str], None] = print,
+    heads: tuple[Heads, Heads] | None = None,
+) -> dict[str, Any]:
+    """Baseline against a method with one row (an adapter) -> {"before", "after", "difference"} by metric.
+
+    margin: ln p(chosen) - ln p(rejected), and the share of pairs where it is positive; visual_margin: ln p(chosen)
+    with the photo minus with a noised one (diffusion step 500). retrieval: share of photos whose nearest caption, among
+    all true and hallucinated ones, is their own; told_apart: nearer to their caption than to their own hallucinated
+    one; distance: of photo and caption; separability: of truthful and hallucinated captions. chair_i, recall, length:
+    of captions of up to `photos` photos whose objects are known. Values are [value, low, high] with 95 % intervals over
+    photos; differences are paired. heads: HACL's, untrained and trained; then also retrieval_heads and
+    told_apart_heads, through them. "map": side -> group -> [[x, y]], the representations of both sides on the two main
+    axes of all, where there are any.
+    """
+    rows, points = {}, {}
+    for side, one, own in (("before", Baseline(), heads and heads[0]), ("after", method, heads and heads[1])):
+        rows[side], points[side] = _all_rows(lvlm, pairs, one, seed, photos, log, own)
+    made: dict[str, Any] = {"pairs": len(pairs), "photos": len({pair.photo for pair in pairs}), "seed": seed}
+    for side in ("before", "after"):
+        made[side] = {name: _interval(table, statistic, seed) for name, (table, statistic) in rows[side].items()}
+    made["difference"] = {}
+    for name, (table, statistic) in rows["after"].items():
+        found = statistics.paired_difference(rows["before"][name][0], table, statistic, seed=seed)
+        made["difference"][name] = [_number(found.value), _number(found.low), _number(found.high)]
+    if points["before"]:
+        made["map"] = _map(points)
+    return made
+
+
+def _map(points: dict[str, Sequence[Tensor]]) -> dict[str, dict[str, list[list[float]]]]:
+    """side -> three [N, D] -> side -> group -> [[x, y]], on the same axes for both sides."""
+    flat = [group[:MOST_POINTS] for groups in points.values() for group in groups]
+    places = iter(plane(*flat))
+    return {side: {name: _rounded(next(places)) for name in GROUPS} for side in points}
+
+
+def _rounded(places: Tensor) -> list[list[float]]:
+    return [[round(value, 4) for value in place] for place in places.tolist()]
+
+
+def _mean(total, count):
+    return total / count
+
+
+def _interval(table, statistic, seed: int) -> list[float | None]:
+    sums = np.asarray(table, dtype=float).sum(axis=0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        value = float(np.asarray(statistic(*sums[:, None])).reshape(-1)[0])
+    return [_number(value), *map(_number, statistics.bootstrap(table, statistic, seed=seed))]
+
+
+def _number(value: float) -> float | None:
+    return round(float(value), 5) if np.isfinite(value) else None
+
+
+def _all_rows(
+    lvlm, pairs, method, seed, photos, log, heads: Heads | None
+) -> tuple[dict[str, tuple[list, Callable]], Sequence[Tensor]]:
+    """Per metric: sums of every photo, and the statistic of the sums; and the vectors of the representation map."""
+    intervention, points = method.rows("")[0].intervention, ()
+    made: dict[str, tuple[list, Callable]] = {}
+    values = margins(lvlm, pairs, intervention, seed)
+    for name, value in values.items():
+        made[name] = (_by_photo(pairs, value), _mean)
+    log(f"{method.name}: margins of {len(pairs)} pairs")
+    described = [row for row, pair in enumerate(pairs) if len(pair.chosen.split()) >= LEAST_WORDS]
+    first = {pairs[row].photo: row for row in reversed(described)}
+    some = [pairs[row] for row in sorted(first.values())]
+    if len(some) > 1:
+        states = end_states(lvlm, some, intervention)
+        points = tuple(normalize(group, dim=-1) for group in states)
+        found = {**retrieval(*points), "separability": _pseudo_values(*points)}
+        if heads is not None:
+            seen = retrieval(heads.photos(states[0]), heads.texts(states[1]), heads.texts(states[2]))
+            found |= {f"{name}_heads": seen[name] for name in ("retrieval", "told_apart")}
+        for name, value in found.items():
+            made[name] = ([(float(v), 1.0) for v in value], _mean)
+        log(f"{method.name}: representations of {len(some)} photos")
+    known = {pair.photo: pair for pair in reversed(pairs) if pair.objects}
+    shown = [known[name] for name in sorted(known)][:photos]
+    if shown:
+        rows = [row.sums() for row in captions(lvlm, shown, method)]
+        for name in ("chair_i", "chair_s", "recall", "length"):
+            made[name] = (rows, chair.STATISTICS[name])
+        log(f"{method.name}: captions of {len(shown)} photos")
+    return made, points
+
+
+def _by_photo(pairs: Sequence[Pair], values: Sequence[float]) -> list[tuple[float, float]]:
+    sums: dict[str, list[float]] = {}
+    for pair, value in zip(pairs, values, strict=True):
+        total = sums.setdefault(pair.photo, [0.0, 0.0])
+        total[0] += float(value)
+        total[1] += 1
+    return [tuple(sums[name]) for name in sorted(sums)]
+
+
+@torch.no_grad()
+def margins(
+    lvlm: LVLM, pairs: list[Pair], intervention: Intervention | None = None, seed: int = 0
+) -> dict[str, list[float]]:
+    """margin, preferred (1 where it is positive) and visual_margin of every pair, in nats."""
+    made = examples.tokenize(lvlm, pairs)
+    pixels = Pixels(lvlm, pairs, "diffusion", 500, seed)
+    seen = examples.see(lvlm, pixels, sight=tower_sight(lvlm, intervention))
+    found: dict[str, list[float]] = {"margin": [], "preferred": [], "visual_margin": []}
+    for first in range(0, len(made), AT_ONCE):
+        part = made[first : first + AT_ONCE]
+        rows = [_row(lvlm, one, seen.clean[one.photo], intervention, [one.chosen, one.rejected]) for one in part]
+        rows += [_row(lvlm, one, seen.corrupted[one.photo], intervention, [one.chosen]) for one in part]
+        said = forward.say(lvlm, rows, intervention)
+        logps = answer_logps(forward.head(lvlm, said.hidden), said.ids).masked_fill(~said.counted, 0.0).sum(-1)
+        count = len(part)
+        chosen, rejected, blind = logps[0 : 2 * count : 2], logps[1 : 2 * count : 2], logps[2 * count :]
+        found["margin"] += (chosen - rejected).tolist()
+        found["preferred"] += (chosen > rejected).float().tolist()
+        found["visual_margin"] += (chosen - blind).tolist()
+    return found
+
+
+def _row(lvlm: LVLM, one: examples.Example, features: Tensor, intervention, answers: list[list[int]]) -> forward.Row:
+    return forward.Row(lvlm.embed(one.prompt, _tokens(lvlm, features, intervention)), answers)
+
+
+def _tokens(lvlm: LVLM, features: Tensor, intervention: Intervention | None) -> Tensor:
+    """Visual tokens as the decoder would get them under an intervention, [n, D]."""
+    return visual_tokens(lvlm, Visual(features.to(lvlm.device)), "", intervention)
+
+
+def representations(
+    lvlm: LVLM, pairs: list[Pair], intervention: Intervention | None = None
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Unit vectors [N, D] at the end token of photos, truthful and hallucinated captions, without HACL's heads.
+
+    The coordinates of the representation map that CHiP (figure 1) and HACL (figure 2) argue with.
+    """
+    return tuple(normalize(group, dim=-1) for group in end_states(lvlm, pairs, intervention))
+
+
+@torch.no_grad()
+def end_states(
+    lvlm: LVLM, pairs: list[Pair], intervention: Intervention | None = None
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Hidden states [N, D] in float32 at the end token of photos, truthful and hallucinated captions."""
+    made = examples.tokenize(lvlm, pairs)
+    seen = examples.see(lvlm, Pixels(lvlm, pairs), sight=tower_sight(lvlm, intervention))
+    table, end = lvlm.decoder.get_input_embeddings(), torch.tensor([lvlm.tokenizer.eos_token_id], device=lvlm.device)
+    sequences = [torch.cat([_tokens(lvlm, seen.clean[one.photo], intervention), table(end)]) for one in made]
+    for name in ("chosen", "rejected"):
+        sequences += [table(torch.tensor(getattr(one, name), device=lvlm.device)) for one in made]
+    states = [
+        forward.ends(lvlm, sequences[first : first + AT_ONCE], intervention).float().cpu()
+        for first in range(0, len(sequences), AT_ONCE)
+    ]
+    return torch.cat(states).chunk(3)
+
+
+def retrieval(image: Tensor, text: Tensor, hallucinated: Tensor) -> dict[str, Tensor]:
+    """From photos to captions among hard negatives: three [N, D] unit vectors -> numbers of every photo [N].
+
+    retrieval: 1 where the nearest of all 2N texts is its own caption; told_apart: 1 where that is nearer than its own
+    hallucinated caption; distance: 1 - cosine of photo and caption.
+    """
+    scores = torch.cat([image @ text.T, image @ hallucinated.T], dim=1)  # [N, 2N]
+    own, other = (image * text).sum(-1), (image * hallucinated).sum(-1)
+    nearest = (scores.argmax(-1) == torch.arange(len(image))).float()
+    return {"retrieval": nearest, "told_apart": (own > other).float(), "distance": 1 - own}
+
+
+def separability(image: Tensor, text: Tensor, hallucinated: Tensor) -> float:
+    """AUC of the cosine to the photo as a test of truthful against hallucinated captions: 0.5 is chance."""
+    return float(_pseudo_values(image, text, hallucinated).mean())
+
+
+def _pseudo_values(image: Tensor, text: Tensor, hallucinated: Tensor) -> Tensor:
+    """A value of every photo [N] whose mean is the AUC and whose spread is the AUC's own (DeLong et al. 1988): a
+    photo counts by its truthful caption and by its hallucinated one."""
+    own, other = (image * text).sum(-1), (image * hallucinated).sum(-1)
+    won = (own[:, None] > other).double() + 0.5 * (own[:, None] == other).double()  # [truthful, hallucinated]
+    return won.mean(1) + won.mean(0) - won.mean()
+
+
+def plane(*groups: Tensor) -> list[Tensor]:
+    """Groups of vectors [N_i, D] -> their coordinates [N_i, 2] on the two main axes of all of them (PCA)."""
+    whole = torch.cat(groups)
+    centred = whole - whole.mean(0)
+    axes = torch.linalg.svd(centred, full_matrices=False).Vh[:2]  # [2, D]
+    axes = axes * axes.gather(1, axes.abs().argmax(1, keepdim=True)).sign()  # an axis has no sign of its own
+    return list((centred @ axes.T).split([len(group) for group in groups]))
+
+
+def captions(lvlm: LVLM, pairs: list[Pair], method) -> list[chair.ChairRow]:
+    """CHAIR's counts of a greedy detailed description of every photo, by the objects that the pairs name."""
+    texts = describe(lvlm, [pair.open for pair in pairs], "Describe this image in detail.", method)
+    mentions = [chair.object_mentions(text, "wide") for text in texts]
+    truth = [set(pair.objects or ()) for pair in pairs]
+    return chair.chair_rows(mentions, truth, [chair.count_words(text) for text in texts], "wide")
+
+
+def table(result: dict[str, Any]) -> str:
+    """The numbers as text."""
+    lines = [f"{result['pairs']} held-out pairs of {result['photos']} photos, 95 % intervals over photos"]
+    lines.append(f"{'':<15}{'before':>24}{'after':>24}{'difference':>24}")
+    for name in result["after"]:
+        cells = [_cell(result[side][name]) for side in ("before", "after", "difference")]
+        lines.append(f"{name:<15}" + "".join(cell.rjust(24) for cell in cells))
+    return "\n".join(lines)
+
+
+def _cell(value: list[float | None]) -> str:
+    if value[0] is None:
+        return "undefined"
+    spread = "" if value[1] is None or value[2] is None else f" [{value[1]:.3f} {value[2]:.3f}]"
+    return f"{value[0]:.3f}{spread}"

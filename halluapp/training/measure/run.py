@@ -1,0 +1,45 @@
+"""What a run has changed: measured with and without its adapter, written beside it, and put into its card."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+from halluapp.data.files import write_text
+from halluapp.data.pairs import read_pairs, split
+from halluapp.lvlm import adapters
+from halluapp.lvlm.base import LVLM
+from halluapp.methods.registry import create
+from halluapp.training.measure import before_after as measure
+from halluapp.training.measure import model_card as card
+from halluapp.training.methods import hacl as hacl_run
+from halluapp.training.runs import Config, Run
+
+
+def judge(
+    run: Run, lvlm: LVLM, data: str = "", photos: int = 60, log: Callable[[str], None] = lambda line: None
+) -> str:
+    """Writes measured.json (measured-NAME.json for other pairs) and the card -> the numbers as a table.
+
+    data: pairs to measure on ("": those that the run held out). photos: how many are captioned. Raises InputError.
+    """
+    config = run.config()
+    lvlm.adapters["run"] = adapters.load(lvlm, run.adapter)
+    pairs = read_pairs(data or config.data)
+    if not data:
+        pairs = [pairs[row] for row in split(pairs, config.recipe.held_out, config.recipe.seed)[1]]
+    method = create("adapter", adapter="run")
+    made = measure.measure(lvlm, pairs, method, config.recipe.seed, photos, log, _heads(lvlm, run, config))
+    name = f"measured-{Path(data).stem}.json" if data else "measured.json"
+    write_text(run.folder / name, json.dumps(made, indent=1))
+    card.write(run)
+    return measure.table(made)
+
+
+def _heads(lvlm: LVLM, run: Run, config: Config):
+    """HACL's heads as the run began and as it left them; None for other runs."""
+    if not (run.adapter / hacl_run.HEADS).exists():
+        return None
+    width = lvlm.decoder.get_input_embeddings().weight.shape[1]
+    return hacl_run.load_heads(width, None, config.recipe.seed), hacl_run.load_heads(width, run.adapter)

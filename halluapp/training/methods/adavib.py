@@ -1,0 +1,77 @@
+"""AdaVIB on a 4-bit model: the projector as the mean of a bottleneck, everything else frozen."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from halluapp.methods.base import Method
+from halluapp.training import peft_adapter as adapters
+from halluapp.training.batches import packed_forward as forward
+from halluapp.training.methods.adavib_loss import VariationalHead, photo_weights, reparameterise, vib_loss
+from halluapp.training.methods.probe import TRAINED, Probe
+from halluapp.training.objective import Objective
+from halluapp.training.recipes import VibRecipe
+
+
+class Vib(Objective):
+    """L = mean over S of CE(answer | mu + sigma * eps) + beta * mean(alpha * KL)."""
+
+    recipe: VibRecipe
+
+    def build(self) -> None:
+        torch.manual_seed(self.recipe.seed)
+        self.mean = copy.deepcopy(self.lvlm.own_projector).float().requires_grad_(True)
+        self.lvlm.projectors[TRAINED] = self.mean
+        width_in, width = self.features.clean[0].shape[-1], self.lvlm.decoder.get_input_embeddings().weight.shape[1]
+        self.head = VariationalHead(width_in, width, self.recipe.std_bias).to(self.lvlm.device)
+
+    def groups(self) -> list[dict[str, Any]]:
+        return [
+            {"params": list(self.mean.parameters()), "lr": self.recipe.rate},
+            {"params": list(self.head.parameters()), "lr": self.recipe.rate_std},
+        ]
+
+    def modules(self) -> dict[str, nn.Module]:
+        return {"mean": self.mean, "head": self.head}
+
+    def losses(self, rows: list[int], step: int) -> tuple[Tensor, dict[str, float]]:
+        recipe, table = self.recipe, self.lvlm.decoder.get_input_embeddings().weight
+        seen = torch.stack([self.visual(row).float() for row in rows])  # [B, n, d]
+        mu, std = self.mean(seen), self.head(seen)
+        learning = torch.is_grad_enabled()
+        samples = recipe.samples if learning else 1
+        noise = (
+            None if learning else torch.zeros((1, *mu.shape), device=mu.device)
+        )  # held out: the mean, as at inference
+        drawn = reparameterise(mu, std, samples, noise=noise)  # [S*B, n, D], sample-major
+        alpha = photo_weights(drawn, table, samples) if recipe.adaptive else None
+        made = [
+            forward.Row(self.prefix(rows[place % len(rows)], tokens.to(table.dtype)), [self.examples[row].chosen])
+            for place, tokens in enumerate(drawn)
+            for row in (rows[place % len(rows)],)
+        ]
+        generation = forward.cross_entropy(self.lvlm, forward.say(self.lvlm, made))
+        kl = vib_loss(mu, std, self.head.mu_p, self.head.std_p, recipe.beta, alpha, recipe.authors_pooling)
+        numbers = {
+            "generation": float(generation.detach()),
+            "kl": float(kl.detach()),
+            "std": float(std.mean().detach()),
+        }
+        if alpha is not None:
+            numbers["alpha"] = float(alpha.mean())
+        return generation + kl, numbers
+
+    def save(self, folder: Path, about: dict[str, Any]) -> None:
+        adapters.save(folder, projector=self.mean, about=about)
+
+    def probe(self) -> Method:
+        return Probe()
+
+    def undo(self) -> None:
+        super().undo()
+        self.lvlm.projectors.pop(TRAINED, None)

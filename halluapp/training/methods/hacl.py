@@ -1,0 +1,139 @@
+"""HACL on a 4-bit model: contrast at the end token, and the caption's likelihood."""
+
+from __future__ import annotations
+
+import copy
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from halluapp.data.files import written_whole
+from halluapp.methods.base import Method
+from halluapp.training import peft_adapter as adapters
+from halluapp.training.batches import packed_forward as forward
+from halluapp.training.methods.hacl_loss import Heads, Queue, contrast
+from halluapp.training.methods.probe import HEADS, TRAINED, Probe
+from halluapp.training.objective import Objective
+from halluapp.training.recipes import HaclRecipe
+
+LEAST_WORDS = 4  # "Yes." describes no photo
+
+
+def save_heads(heads: Heads, folder: Path) -> None:
+    """Writes the heads beside the adapter: answers do not need them, retrieval is measured through them."""
+    from safetensors.torch import save_file
+
+    with written_whole(folder / HEADS) as partial:
+        save_file({name: value.detach().cpu().contiguous() for name, value in heads.state_dict().items()}, partial)
+
+
+def load_heads(width: int, folder: Path | None = None, seed: int = 0) -> Heads:
+    """The heads that a run left in its adapter's folder, or (None) those with which a run of this seed begins."""
+    from safetensors.torch import load_file
+
+    torch.manual_seed(seed)
+    heads = Heads(width)
+    if folder is not None:
+        heads.load_state_dict(load_file(folder / HEADS))
+    return heads.eval().requires_grad_(False)
+
+
+class Hacl(Objective):
+    """L = L_G + contrast * (L_v + L_t) / 2. HACL, equation 6; photo and captions are fed without any prompt."""
+
+    recipe: HaclRecipe
+
+    def build(self) -> None:
+        torch.manual_seed(self.recipe.seed)
+        own = self.lvlm.own_projector
+        self.projector = copy.deepcopy(own).float()
+        self.projector.requires_grad_(self.recipe.train != "adapter")
+        self.lvlm.projectors[TRAINED] = self.projector
+        width = self.lvlm.decoder.get_input_embeddings().weight.shape[1]
+        self.heads = Heads(width).to(self.lvlm.device).requires_grad_(self.recipe.heads)
+        self.queue = Queue(self.recipe.queue, self.heads.photo.out_features).to(self.lvlm.device)
+        language = self.recipe.train != "projector"
+        self.wrapped = self.wrap(language) if language or self.recipe.vision else None
+        self.latest: tuple[Tensor, ...] = ()
+
+    def groups(self) -> list[dict[str, Any]]:
+        parts = [self.projector, self.heads]
+        params = [p for part in parts for p in part.parameters() if p.requires_grad]
+        params += adapters.trainable(self.wrapped) if self.wrapped else []
+        return [{"params": params, "lr": self.recipe.rate}]
+
+    def modules(self) -> dict[str, nn.Module]:
+        made = {"projector": self.projector, "heads": self.heads, "queue": self.queue}
+        return {**made, "adapter": self.wrapped} if self.wrapped else made
+
+    def order(self, rows: list[int], rng: Random) -> list[int]:
+        """One caption of every photo: another caption of the same photo would be a false negative."""
+        by_photo: dict[int, list[int]] = {}
+        for row in rows:
+            if len(self.pairs[row].chosen.split()) >= LEAST_WORDS:
+                by_photo.setdefault(self.examples[row].photo, []).append(row)
+        order = [rng.choice(by_photo[photo]) for photo in sorted(by_photo)]
+        rng.shuffle(order)
+        return order
+
+    def visual_tokens(self, row: int) -> Tensor:
+        dtype = self.lvlm.decoder.get_input_embeddings().weight.dtype
+        return self.lvlm.project(self.visual(row).float(), self.projector).to(dtype)
+
+    def represent(self, rows: list[int], seen: list[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+        """Unit vectors [B, E] of photos (as visual tokens [n, D] each), captions and hallucinated captions."""
+        table, device = self.lvlm.decoder.get_input_embeddings(), self.lvlm.device
+        end = torch.tensor([self.lvlm.tokenizer.eos_token_id], device=device)
+        photos = [torch.cat([tokens, table(end)]) for tokens in seen]
+        texts = [table(torch.tensor(self.examples[row].chosen, device=device)) for row in rows]
+        texts += [table(torch.tensor(self.examples[row].rejected, device=device)) for row in rows]
+        image = self.heads.photos(forward.ends(self.lvlm, photos).float())
+        text, wrong = self.heads.texts(forward.ends(self.lvlm, texts).float()).chunk(2)
+        return image, text, wrong
+
+    def losses(self, rows: list[int], step: int) -> tuple[Tensor, dict[str, float]]:
+        recipe, numbers = self.recipe, {}
+        seen = [self.visual_tokens(row) for row in rows]  # once: it may be a pass of the tower
+        made = [
+            forward.Row(self.prefix(row, tokens), [self.examples[row].chosen])
+            for row, tokens in zip(rows, seen, strict=True)
+        ]
+        loss = generation = forward.cross_entropy(self.lvlm, forward.say(self.lvlm, made))
+        if recipe.contrast:
+            image, text, wrong = self.represent(rows, seen)
+            queue = self.queue if recipe.queue and torch.is_grad_enabled() else None
+            found = contrast(image, text, wrong, recipe.temperature, recipe.hard_negatives, queue)
+            loss = loss + recipe.contrast * found.loss
+            own, other = (image * text).sum(-1), (image * wrong).sum(-1)
+            nearest = (image @ torch.cat([text, wrong]).T).argmax(-1)  # among all captions of the batch, [B]
+            numbers = {
+                "photo_to_text": float(found.photo_to_text.detach()),
+                "text_to_photo": float(found.text_to_photo.detach()),
+                "similarity": float(own.mean().detach()),
+                "similarity_hallucinated": float(other.mean().detach()),
+                "told_apart": float((own > other).float().mean()),
+                "retrieval": float((nearest.cpu() == torch.arange(len(rows))).float().mean()),
+            }
+            if torch.is_grad_enabled():
+                self.latest = (image.detach(), text.detach(), wrong.detach())
+        return loss, {"generation": float(generation.detach()), **numbers}
+
+    def after_step(self) -> None:
+        if self.latest and self.recipe.queue:
+            self.queue.push(*self.latest)
+
+    def save(self, folder: Path, about: dict[str, Any]) -> None:
+        adapters.save(folder, self.wrapped, self.projector if self.recipe.train != "adapter" else None, about)
+        save_heads(self.heads, folder)
+
+    def probe(self) -> Method:
+        return Probe()
+
+    def undo(self) -> None:
+        super().undo()
+        self.lvlm.projectors.pop(TRAINED, None)
+        if self.wrapped:
+            adapters.unwrap(self.lvlm, self.wrapped)

@@ -1,0 +1,16 @@
+"""Panels of a model in training: the untrained row beside the one with the adapter of the run."""
+
+from __future__ import annotations
+
+from halluapp.methods.base import Intervention, Method, Row
+
+TRAINED, HEADS = "in training", "heads.safetensors"
+
+
+class Probe(Method):
+    """Decodes behind the projector that is being trained."""
+
+    name, title = "training", "In training"
+
+    def rows(self, prompt: str) -> tuple[Row, ...]:
+        return (Row("photo", Intervention(projector=TRAINED)),)

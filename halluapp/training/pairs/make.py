@@ -1,0 +1,232 @@
+"""Makes preference pairs: of scenes that our renderer draws, and of captioned photos."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from dataclasses import dataclass, field, fields
+from functools import partial
+from itertools import chain
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from halluapp.data import scenes, shards
+from halluapp.data.pairs import jpeg, write_pairs
+from halluapp.data.photos import read_photo
+from halluapp.data.wording import article, clean_sentence, enumerate_items
+from halluapp.errors import InputError
+from halluapp.evaluation import chair
+from halluapp.grounding.words import vocabulary
+from halluapp.training.pairs.hallucinate import Companions, hallucinate
+
+SIZE = (256, 192)
+NUMBERS = {1: "", 2: "two", 3: "three", 4: "four", 5: "five"}
+# What holds other things up stays, or they would hang in the air.
+FIXED = frozenset(("house", "couch", "cabinet", "dining table", "bowl", "window"))
+SURE = 0.4  # of a teacher's scores: below it one detection in four is wrong
+DETAIL = "Describe this image in detail."
+BRIEF = "Describe this image."
+
+
+@dataclass
+class PairSet:
+    """Photos (JPEG by file name) and rows of pairs, on the way to a folder.
+
+    By file name: present, the objects in a photo; unsure, those of which nobody can say whether they are, so that
+    naming them is neither right nor wrong; exact, what describes a photo exactly (drawn scenes have that).
+    """
+
+    photos: dict[str, bytes] = field(default_factory=dict)
+    rows: list[dict[str, Any]] = field(default_factory=list)
+    present: dict[str, list[str]] = field(default_factory=dict)
+    unsure: dict[str, list[str]] = field(default_factory=dict)
+    exact: dict[str, str] = field(default_factory=dict)
+
+    def __add__(self, other: PairSet) -> PairSet:
+        """Both together. Raises InputError for two photos of one name."""
+        if both := sorted(set(self.photos) & set(other.photos)):
+            raise InputError(f"Two photos are called {both[0]}; rename one.")
+        parts = {item.name: (getattr(self, item.name), getattr(other, item.name)) for item in fields(self)}
+        rows = [*chain(*parts.pop("rows"))]
+        return PairSet(rows=rows, **{name: {**mine, **theirs} for name, (mine, theirs) in parts.items()})
+
+    def write(self, out: Path) -> int:
+        """Writes a folder that `read_pairs` reads -> number of pairs."""
+        write_pairs(out, self.photos, self.rows)
+        return len(self.rows)
+
+    def keep(self, kinds: list[str]) -> None:
+        """Drops the pairs of other kinds, and photos without pairs. [] keeps all. Raises InputError."""
+        there = {row["kind"] for row in self.rows}
+        if unknown := sorted(set(kinds) - there):
+            raise InputError(f"No pair is of the kind {unknown[0]}; there are {', '.join(sorted(there))}.")
+        self.rows = [row for row in self.rows if not kinds or row["kind"] in kinds]
+        used = {row["image"] for row in self.rows}
+        self.photos = {name: content for name, content in self.photos.items() if name in used}
+
+    def add_own_answers(self, lvlm, answers: int, seed: int = 0, log=lambda line: None) -> int:
+        """Adds on-policy pairs, from so many answers of the model about each photo -> their number."""
+        from halluapp.training.pairs.own_answers import own_rows
+
+        images = [
+            (name, partial(read_photo, content), self.present[name], self.unsure.get(name, ()))
+            for name, content in self.photos.items()
+            if self.present[name]
+        ]
+        made = own_rows(lvlm, images, DETAIL, answers, seed, self.exact, log)
+        named = {row["image"] for row in self.rows}
+        for row in made:  # a teacher's objects choose between answers; they are no truth to measure against
+            if row["image"] not in named:
+                del row["objects"]
+        self.rows = sorted([*self.rows, *made], key=lambda row: row["image"])
+        return len(made)
+
+
+def scene_pairs(count: int, seed: int = 0, size: tuple[int, int] = SIZE) -> PairSet:
+    """Draws `count` scenes, some without what belongs there, with four pairs each.
+
+    The rejected answers name what is missing although its companions are there: the error that models make. Depends
+    on count and seed alone. Raises InputError.
+    """
+    if not 2 <= count <= 100_000:
+        raise InputError(f"The number of scenes must be from 2 to 100,000, not {count}.")
+    made = PairSet()
+    whole = {place: [item["label"] for item in scenes.render(place, (64, 48), seed)[1]] for place in scenes.PLACES}
+    companions = Companions(whole.values())
+    for number in range(count):
+        rng = Random(f"scene-pairs/{seed}/{number}")
+        place = list(scenes.PLACES)[number % len(scenes.PLACES)]
+        free = sorted(set(whole[place]) - FIXED)
+        missing = tuple(rng.sample(free, rng.randint(1, max(1, len(free) // 2))))
+        image, objects = scenes.render(place, size, seed=1000 * (seed + 1) + number, without=missing)
+        name = f"{number:04d}-{place}.jpg"
+        made.photos[name], made.exact[name] = jpeg(image), f"{describe(objects)} {where(objects)}".strip()
+        made.present[name] = sorted({item["label"] for item in objects})
+        made.rows += [{"image": name, **row} for row in _scene_rows(objects, missing, companions, rng)]
+    return made
+
+
+def _scene_rows(objects: list[dict], missing: tuple[str, ...], companions: Companions, rng: Random) -> list[dict]:
+    """Two descriptions and two yes/no questions about a scene, each with a wrong answer."""
+    names = sorted({item["label"] for item in objects})
+    truth = {"objects": names}
+    listed = describe(objects)
+    lie = rng.choice(missing)
+    added = describe([*objects, {"label": lie, "box": None}])
+    rows = [{"question": BRIEF, "chosen": listed, "rejected": added, "kind": "co-occurrence", **truth}]
+    told = f"{listed} {where(objects)}".strip()
+    wrong = hallucinate(told, rng, companions, names, ("count", "place", "co-occurrence"))
+    if wrong:
+        rows.append({"question": DETAIL, "chosen": told, "rejected": wrong.text, "kind": wrong.kind, **truth})
+    for name, there in ((rng.choice(names), True), (rng.choice(missing), False)):
+        question = f"Is there {article(name)} {name} in the image?"
+        yes, no = ("Yes.", "No.") if there else ("No.", "Yes.")
+        rows.append({"question": question, "chosen": yes, "rejected": no, "kind": "presence", **truth})
+    return rows
+
+
+def describe(objects: list[dict[str, Any]]) -> str:
+    """ "The image shows two trees, a bench and a dog.", in alphabetical order, so that order says nothing."""
+    count = Counter(item["label"] for item in objects)
+    parts = []
+    for name in sorted(count):
+        many = NUMBERS.get(count[name], "several")
+        parts.append(f"{many} {vocabulary.plural(name)}" if many else f"{article(name)} {name}")
+    return f"The image shows {enumerate_items(parts)}."
+
+
+def where(objects: list[dict[str, Any]], most: int = 3) -> str:
+    """ "The bench is on the left and the dog is on the right." of things that are there once; "" if there are none."""
+    count = Counter(item["label"] for item in objects)
+    clauses = []
+    for item in sorted(objects, key=lambda item: item["label"]):
+        middle = (item["box"][0] + item["box"][2]) / 2
+        side = "on the left" if middle < 0.36 else "on the right" if middle > 0.64 else ""
+        if side and count[item["label"]] == 1 and len(clauses) < most:
+            clauses.append(f"the {item['label']} is {side}")
+    return clean_sentence(enumerate_items(clauses)) if clauses else ""
+
+
+def photo_pairs(source: str | Path, limit: int = 0, seed: int = 0, longest: int = 320) -> PairSet:
+    """Pairs of captioned photos (shards, or KEY.jpg + KEY.json): captions against wrong ones.
+
+    Photos without captions, but with a teacher's detections, have no pairs here; `add_own_answers` can make some.
+    Photos are scaled to at most `longest` pixels a side. limit: first photos only (0: all). Raises InputError.
+    """
+    try:
+        samples = [s for s in shards.read(source) if s.record.get("captions") or s.record.get("detections")]
+    except ValueError as error:
+        raise InputError(str(error)) from error
+    if not samples:
+        raise InputError(f"{source} has no photos with captions or detections.")
+    captioned = [sample for sample in samples if sample.record.get("captions")]
+    companions = Companions(chair.truth_of(sample.record, "wide") for sample in captioned)
+    made = PairSet()
+    for sample in samples[: limit or None]:
+        rng = Random(f"photo-pairs/{seed}/{sample.key}")
+        name = f"{sample.key.replace('/', '-')}.jpg"
+        made.photos[name] = _smaller(sample.jpeg, longest)
+        made.present[name], made.unsure[name] = known(sample.record)
+        if sample.record.get("captions"):
+            made.rows += [
+                {"image": name, **row} for row in _photo_rows(sample.record, made.present[name], companions, rng)
+            ]
+    return made
+
+
+def known(record: dict) -> tuple[list[str], list[str]]:
+    """A photo's objects: those that are there, and those of which nobody can say whether they are.
+
+    People's words and boxes are the truth; what only a teacher found is unsure. Where there are only its detections,
+    the sure ones are the truth, and what it cannot find at all is unsure.
+    """
+    scores: dict[str, float] = {}
+    for name, score, *_ in record.get("detections", []):
+        scores[name] = max(score, scores.get(name, 0.0))
+    if record.get("captions"):
+        present = chair.truth_of(record, "wide")
+        return sorted(present), sorted(set(scores) - present)
+    sure = {name for name, score in scores.items() if score >= SURE}
+    foreign = {name for name, item in vocabulary.objects().items() if item.coco is None}
+    return sorted(sure), sorted(foreign | (set(scores) - sure))
+
+
+def _photo_rows(record: dict, present: list[str], companions: Companions, rng: Random) -> list[dict]:
+    """Two captions and two yes/no questions, each with a wrong answer."""
+    captions = [clean_sentence(caption) for caption in record["captions"]]
+    rng.shuffle(captions)
+    rows = []
+    for question, text in ((BRIEF, captions[0]), (DETAIL, " ".join(captions[1:3]))):
+        wrong = hallucinate(text, rng, companions, present) if text else None
+        if wrong:
+            rows.append({"question": question, "chosen": text, "rejected": wrong.text, "kind": wrong.kind,
+                         "objects": present})  # fmt: skip
+    return rows + _presence(present, companions, rng)
+
+
+def _presence(present: list[str], companions: Companions, rng: Random) -> list[dict]:
+    """A question about something that is there and one about something that usually is with it, but is not."""
+    absent = companions.absent(present, rng)
+    asked = [(rng.choice(present), "Yes.", "No.")] if present else []
+    asked += [(absent, "No.", "Yes.")] if absent else []
+    return [
+        {"question": f"Is there {article(name)} {name} in the image?", "chosen": chosen, "rejected": rejected,
+         "kind": "presence", "objects": present}
+        for name, chosen, rejected in asked
+    ]  # fmt: skip
+
+
+def _smaller(content: bytes, longest: int) -> bytes:
+    image = read_photo(content)
+    image.thumbnail((longest, longest))
+    return jpeg(image)
+
+
+def about(folder: Path) -> str:
+    """One line about a folder of pairs."""
+    rows = [json.loads(line) for line in (folder / "pairs.jsonl").read_text(encoding="utf-8").splitlines()]
+    kinds = Counter(row.get("kind", "") for row in rows)
+    photos = len({row["image"] for row in rows})
+    listed = ", ".join(f"{kinds[kind]} {kind}" for kind in sorted(kinds))
+    return f"wrote {folder / 'pairs.jsonl'}: {len(rows)} pairs of {photos} photos ({listed})"

@@ -1,0 +1,107 @@
+"""On-policy pairs: of several answers that the model itself gives about a photo, the truest and the least true one.
+
+After RLHF-V and RLAIF-V (Yu et al., CVPR 2024 and CVPR 2025), with annotated objects in the place of people or of
+another model: both answers are the model's own, so a run learns what is true of the photo, not somebody's style.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from difflib import SequenceMatcher
+from typing import Any
+
+from halluapp.evaluation import chair
+from halluapp.grounding.words import vocabulary
+from halluapp.lvlm.base import LVLM
+from halluapp.methods.baseline import Baseline
+
+AT_ONCE = 8
+TOKENS = 80
+TEMPERATURE = 0.7
+OFTEN = 2  # an answer may name an object, and say where it is
+ALIKE = 0.75  # the shorter of two answers has at least this share of the longer one's words
+
+
+def describe(
+    lvlm: LVLM, images: Sequence[Callable], question: str, method=None, temperature: float = 0.0, seed: int = 0
+) -> list[str]:
+    """Answers to one question about every image (a callable that opens it), by a method with one answer."""
+    from halluapp.decoding import engine
+    from halluapp.decoding.events import Decoded
+    from halluapp.decoding.plan import Sampling
+    from halluapp.decoding.views import Views
+
+    texts = [""] * len(images)
+    for first in range(0, len(images), AT_ONCE):
+        part = images[first : first + AT_ONCE]
+        jobs = [engine.Job(Views(lvlm, image()), question, [method or Baseline()]) for image in part]
+        # One seed for jobs that are decoded together would give them equal draws, and equal photos equal answers.
+        for index, event in engine.decode_many(lvlm, jobs, Sampling(TOKENS, temperature, seed=seed + first)):
+            if isinstance(event, Decoded):
+                texts[first + index] = event.text
+    return texts
+
+
+def score(answer: str, present: Iterable[str], unsure: Iterable[str] = ()) -> int:
+    """Distinct objects that an answer rightly names, minus wrong mentions, minus mentions beyond an object's second.
+
+    unsure: neither right nor wrong. Repetitions count, or an answer that loops over one of these would win.
+    """
+    said = chair.object_mentions(answer, "wide")
+    repeated = sum(max(0, count - OFTEN) for count in Counter(said).values())
+    row = chair.chair_row([name for name in said if not _is_one_of(name, unsure)], set(present), exact=False)
+    return row.correct - row.hallucinated - repeated
+
+
+def _is_one_of(name: str, others: Iterable[str]) -> bool:
+    return any(vocabulary.same_or_kind(name, other) for other in others)
+
+
+def best_and_worst(
+    answers: Sequence[str], present: Iterable[str], unsure: Iterable[str] = ()
+) -> tuple[str, str] | None:
+    """Of two answers the truer and the less true one, where the gap in score times their likeness is largest.
+
+    Both have about the same length, or a run would learn to say less or more instead of what is true. Alike, because
+    what differs is what is learned: with other words for the same it would be style. None if all are equally true.
+    """
+    scored = [(score(text, present, unsure), chair.count_words(text), text) for text in dict.fromkeys(answers)]
+    found = [
+        ((good - bad) * SequenceMatcher(None, right.split(), wrong.split(), autojunk=False).ratio(), right, wrong)
+        for good, long, right in scored
+        for bad, other, wrong in scored
+        if good > bad and min(long, other) >= ALIKE * max(long, other)
+    ]
+    return max(found, key=lambda item: item[0])[1:] if found else None
+
+
+def own_rows(
+    lvlm: LVLM,
+    photos: Sequence[tuple[str, Callable, Sequence[str], Sequence[str]]],
+    question: str,
+    answers: int,
+    seed: int = 0,
+    exact: Mapping[str, str] | None = None,
+    log: Callable[[str], None] = lambda line: None,
+) -> list[dict[str, Any]]:
+    """Rows of pairs, at most one a photo.
+
+    photos: (file name, what opens the image, all objects in it, objects that may be in it). answers: how many the model
+    gives about each, the first one greedy. exact: file name -> a description that is chosen instead of an answer.
+    """
+    images = [image for _, image, *_ in photos]
+    said: list[list[str]] = []
+    for number in range(answers):
+        said.append(describe(lvlm, images, question, None, TEMPERATURE if number else 0.0, seed + 1_000_003 * number))
+        log(f"answer {number + 1} of {answers} about {len(images)} photos")
+    made = []
+    for (name, _, present, unsure), own in zip(photos, zip(*said, strict=True), strict=True):
+        pair = best_and_worst(own, present, unsure)
+        if name in (exact or {}):
+            worst = min(own, key=lambda text: score(text, present))
+            pair = (exact[name], worst) if worst and worst != exact[name] else None
+        if pair:
+            made.append({"image": name, "question": question, "chosen": pair[0], "rejected": pair[1], "kind": "own",
+                         "objects": sorted(present)})  # fmt: skip
+    return made

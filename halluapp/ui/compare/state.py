@@ -1,0 +1,117 @@
+"""Folds the events of a comparison into the one plain state that the panel component draws."""
+
+from __future__ import annotations
+
+import base64
+import itertools
+import json
+from typing import Any
+
+from PIL import Image
+
+from halluapp.data.photos import small_jpeg
+from halluapp.decoding.events import Decoded, Detected, Done, Event, Failed, Finished, Started, Status
+from halluapp.grounding.verdicts import judge_text
+from halluapp.ui import texts
+
+_numbers = itertools.count(1)
+
+
+def empty(error: str = "") -> dict[str, Any]:
+    """The state before any run, or with the sentence that says why there was none."""
+    return {
+        "run": 0,
+        "status": "" if error else texts.READY,
+        "error": error,
+        "photo": "",
+        "detections": [],
+        "panels": [],
+    }
+
+
+def shown_photo(photo: Image.Image) -> str:
+    """The photo as the page shows it: a JPEG data URL, upright and small."""
+    return "data:image/jpeg;base64," + base64.b64encode(small_jpeg(photo)).decode()
+
+
+class Fold:
+    """The state of one run; `add` takes events, `state` gives plain JSON data."""
+
+    def __init__(self, photo: Image.Image, threshold: float):
+        self.threshold = threshold
+        self.labels: tuple[str, ...] = ()
+        self.report: dict[str, Any] | None = None
+        self.data = {**empty(), "run": next(_numbers), "photo": shown_photo(photo), "busy": True,
+                     "threshold": threshold, "status": texts.CHECKING}  # fmt: skip
+        self._panels: dict[str, dict[str, Any]] = {}
+
+    def add(self, event: Event) -> None:
+        """Takes one event."""
+        if isinstance(event, Status):
+            self.data["status"] = event.text
+        elif isinstance(event, Detected):
+            self.data["detections"], self.labels = event.detections, event.labels
+            self.data["detector"] = event.detector
+        elif isinstance(event, Started):
+            self._start(event)
+        elif isinstance(event, Decoded):
+            self._decoded(self._panels[event.method], event)
+        elif isinstance(event, Finished):
+            self._panels[event.method].update(
+                status=event.reason, seconds=event.seconds, passes=event.forward_passes, note=event.note
+            )
+        elif isinstance(event, Failed):
+            self._panels[event.method].update(status="failed", error=event.error)
+        elif isinstance(event, Done):
+            self._done(event)
+
+    def _start(self, event: Started) -> None:
+        self._panels = {
+            about["method"]: {
+                "method": about["method"], "title": about["title"], "explanation": about["explanation"],
+                "reference": about["reference"], "rows": about["rows"],
+                "status": "waiting", "error": "", "text": "", "tokens": [],
+                "mentions": [], "labels": None, "seconds": None, "passes": None, "note": "",
+            }
+            for about in event.methods
+        }  # fmt: skip
+        self.data["panels"] = list(self._panels.values())
+        self.data["status"] = texts.DECODING.format(n=len(self._panels))
+
+    @staticmethod
+    def _decoded(panel: dict[str, Any], event: Decoded) -> None:
+        token, start = event.token, min(len(panel["text"]), len(event.text))
+        about = {
+            "s": start, "e": len(event.text), "t": token.text, "p": token.p, "main": token.p_main,
+            "ref": token.p_reference, "branches": token.branches, "top": token.top, "instead": token.instead,
+        }  # fmt: skip
+        # One string a token: gradio and the browser walk through every object of the state at every update.
+        panel["tokens"].append(json.dumps(about, ensure_ascii=False, separators=(",", ":")))
+        panel["text"], panel["status"] = event.text, "decoding"
+        if "labels" in token.notes:
+            panel["labels"] = token.notes["labels"]
+
+    def _done(self, event: Done) -> None:
+        self.report = event.report
+        stopped = any(panel["status"] == "stopped" for panel in self._panels.values())
+        longest = max((panel["seconds"] or 0 for panel in self._panels.values()), default=0)
+        self.data["status"] = texts.STOPPED if stopped else texts.DONE.format(seconds=longest)
+        self.data["busy"] = False
+
+    def state(self) -> dict[str, Any]:
+        """The state as JSON data, mentions judged at the current threshold."""
+        panels = [
+            {**panel, "tokens": list(panel["tokens"]),
+             "mentions": judge_text(panel["text"], self.data["detections"], self.labels, self.threshold)}
+            for panel in self._panels.values()
+        ]  # fmt: skip
+        return {**self.data, "panels": panels, "threshold": self.threshold, "labels": list(self.labels)}
+
+
+def judge_again(state: dict[str, Any], threshold: float) -> dict[str, Any]:
+    """The same state under another detector threshold: no model is asked again."""
+    panels = [
+        {**panel, "mentions": judge_text(panel["text"], state["detections"], tuple(state["labels"]), threshold)}
+        for panel in state["panels"]
+    ]
+    return {**state, "panels": panels, "threshold": threshold}

@@ -1,0 +1,72 @@
+"""The benchmark on tiny models with random weights: every figure is there, and what is measured is what is said."""
+
+from __future__ import annotations
+
+import pytest
+
+from halluapp import bench
+from halluapp.bench import work
+from halluapp.errors import InputError
+from halluapp.lvlm import catalog
+from halluapp.lvlm.quantize import quantized_linears
+from halluapp.lvlm.random_weights import BLUEPRINTS
+from halluapp.session import _load, load_session
+from halluapp.settings import ASSETS, Settings
+
+
+def test_bench_of_a_random_model() -> None:
+    made = bench.run(Settings(model="random:llava-tiny", device="cpu"), new_tokens=3, rounds=1, profiled=True)
+    assert made["model"] == "random:llava-tiny"
+    assert made["quantization"] == "nf4"
+    assert made["device"] == "cpu"
+    assert made["operations_five"][0]["share"] >= made["operations_five"][1]["share"] > 0
+    assert made["rows_five"] == 8
+    assert made["rows_eleven"] > 11
+    assert made["prefix_tokens"] > 16
+    assert made["peak_memory_ratio"] > 0
+    for key, value in made.items():
+        if key.startswith(("seconds", "ratio", "tokens")):
+            assert value >= 0, key
+
+
+def test_works_run_on_a_random_model_of_another_family() -> None:
+
+    session = load_session(Settings(model="random:qwen-tiny", device="cpu"))
+    for each in (
+        work.generate(session, 3),
+        work.panels(session, 3, bench.eleven()),
+        work.one_after_another(session, 3),
+    ):
+        each()
+
+
+def test_random_models_are_quantized_like_real_ones() -> None:
+    lvlm, notice = catalog.load("random:llava-tiny", "nf4", "cpu", ASSETS)
+    assert notice == ""
+    assert len(quantized_linears(lvlm.model)) == 14
+    assert not any(part in name for name in quantized_linears(lvlm.model) for part in lvlm.kept_dense)
+    with pytest.raises(InputError, match=r"llava-1\.5-7b"):
+        catalog.load("random:gpt-9", "nf4", "cpu", ASSETS)
+
+
+@pytest.mark.parametrize("name", ["llava-1.5-7b", "qwen2.5-vl-7b"])
+def test_the_large_blueprints_have_the_sizes_of_the_real_models(name) -> None:
+    import torch
+    import transformers
+
+    from halluapp.lvlm.loading import FAMILIES
+
+    plan = BLUEPRINTS[name]
+    with torch.device("meta"):
+        model = getattr(transformers, FAMILIES[plan.family][2])._from_config(plan.config(5))
+    known = {"llava-1.5-7b": 7.063e9, "qwen2.5-vl-7b": 8.292e9}[name]
+    assert abs(sum(weight.numel() for weight in model.parameters()) - known) < 0.01e9
+
+
+def test_panels_that_fail_are_no_measurement() -> None:
+
+    session = load_session(Settings(model="random:llava-tiny", device="cpu"))
+    session.lvlm.spaces.clear()
+    with pytest.raises(RuntimeError, match="HalluSpace"):
+        work.panels(session, 2, ["nullu"])()
+    _load.cache_clear()

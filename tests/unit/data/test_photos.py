@@ -1,0 +1,210 @@
+"""Untrusted photos: either the right upright RGB image, or an InputError of exactly one sentence."""
+
+from __future__ import annotations
+
+import io
+import re
+import struct
+import zlib
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from halluapp.data import photos
+from halluapp.data.photos import read_photo
+from halluapp.errors import InputError
+
+RED, GREEN, BLUE, WHITE = (255, 0, 0), (0, 255, 0), (0, 0, 255), (255, 255, 255)
+
+
+def _bytes(image: Image.Image, kind: str = "PNG", **options) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def _halves() -> Image.Image:
+    """Left half red, right half blue; 40 x 20."""
+    image = Image.new("RGB", (40, 20), RED)
+    image.paste(BLUE, (20, 0, 40, 20))
+    return image
+
+
+def _near(pixel: tuple[int, ...], colour: tuple[int, ...], by: int = 12) -> bool:
+    return len(pixel) == 3 and all(abs(a - b) <= by for a, b in zip(pixel, colour, strict=True))
+
+
+def _refusal(source) -> str:
+    with pytest.raises(InputError) as caught:
+        read_photo(source)
+    sentence = str(caught.value)
+    assert "\n" not in sentence
+    assert sentence.endswith(".")
+    assert sentence[0].isupper()
+    assert not re.search(r"\w\. ", sentence)
+    assert "Traceback" not in sentence
+    return sentence
+
+
+def _bomb_png(width: int, height: int) -> bytes:
+    """A valid PNG header and compressed rows of 1-bit zeros: huge when decoded, tiny as a file."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    row = b"\0" * (1 + (width + 7) // 8)
+    packer = zlib.compressobj(9)
+    body = b"".join(packer.compress(row) for _ in range(height)) + packer.flush()
+    header = struct.pack(">IIBBBBB", width, height, 1, 0, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", body) + chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize(
+    ("orientation", "left", "size"), [(1, RED, (40, 20)), (2, BLUE, (40, 20)), (3, BLUE, (40, 20)), (6, RED, (20, 40))]
+)
+def test_exif_orientation_is_applied(orientation, left, size) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    image = read_photo(_bytes(_halves(), "JPEG", quality=95, exif=exif))
+    assert image.size == size
+    assert image.mode == "RGB"
+    assert _near(image.getpixel((2, 2)), left, 40)
+    assert image.getexif().get(0x0112, 1) == 1  # nobody downstream turns it a second time
+
+
+def test_broken_exif_does_not_lose_the_photo() -> None:
+    for junk in (b"Exif\0\0junk", b"Exif\0\0II*\0\xff\xff\xff\xff", b"Exif\0\0MM\0*\0\0\0\x08\xff\xff"):
+        assert read_photo(_bytes(_halves(), "JPEG", exif=junk)).size == (40, 20)
+
+
+def test_every_common_mode_and_format_becomes_rgb() -> None:
+    plain = Image.new("RGB", (8, 6), RED)
+    for data in (
+        _bytes(plain.convert("CMYK"), "JPEG", quality=95),
+        _bytes(plain.convert("P", palette=Image.Palette.ADAPTIVE)),
+        _bytes(plain.convert("RGBA"), "WEBP", lossless=True),
+        _bytes(plain, "BMP"),
+        _bytes(plain, "TIFF"),
+        _bytes(plain.convert("YCbCr"), "JPEG", quality=95),
+        _bytes(plain, "GIF"),
+    ):
+        image = read_photo(data)
+        assert (image.mode, image.size) == ("RGB", (8, 6))
+        assert _near(image.getpixel((3, 3)), RED)
+    assert read_photo(_bytes(Image.new("L", (3, 3), 128))).getpixel((1, 1)) == (128, 128, 128)
+    assert read_photo(_bytes(Image.new("1", (3, 3), 1))).getpixel((1, 1)) == WHITE
+
+
+def test_transparency_is_laid_over_white() -> None:
+    half = Image.new("RGBA", (4, 4), (255, 0, 0, 0))
+    half.putpixel((0, 0), (0, 255, 0, 255))
+    image = read_photo(_bytes(half))
+    assert image.getpixel((0, 0)) == GREEN
+    assert image.getpixel((3, 3)) == WHITE
+    palette = Image.new("P", (4, 4), 0)
+    palette.putpalette([255, 0, 0, 0, 0, 255])
+    palette.putpixel((0, 0), 1)
+    image = read_photo(_bytes(palette, transparency=0))
+    assert image.getpixel((0, 0)) == BLUE
+    assert image.getpixel((3, 3)) == WHITE
+    assert read_photo(_bytes(Image.new("LA", (2, 2), (0, 0)))).getpixel((0, 0)) == WHITE
+
+
+def test_one_pixel() -> None:
+    image = read_photo(_bytes(Image.new("RGB", (1, 1), GREEN)))
+    assert image.size == (1, 1)
+    assert image.getpixel((0, 0)) == GREEN
+
+
+def test_only_the_first_frame_of_an_animation() -> None:
+    frames = [Image.new("RGB", (6, 6), colour) for colour in (RED, GREEN, BLUE)]
+    for kind in ("GIF", "WEBP", "PNG"):
+        image = read_photo(_bytes(frames[0], kind, save_all=True, append_images=frames[1:]))
+        assert _near(image.getpixel((3, 3)), RED), kind
+
+
+def test_deep_images_are_refused_in_words() -> None:
+    grey = Image.new("I;16", (4, 4), 40000)
+    for data in (_bytes(grey), _bytes(grey, "TIFF"), _bytes(Image.new("F", (4, 4), 0.5), "TIFF")):
+        assert "8 bits" in _refusal(data)
+    assert "8 bits" in _refusal(Image.new("I;16B", (4, 4)))
+    assert "8 bits" in _refusal(_bytes(grey, transparency=0))
+
+
+def test_truncated_files_are_refused() -> None:
+    noisy = Image.effect_noise((200, 200), 90).convert("RGB")
+    for kind in ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP"):
+        data = _bytes(noisy, kind)
+        _refusal(data[: len(data) // 2])
+
+
+def test_what_is_no_photo_is_refused(tmp_path: Path) -> None:
+    assert "empty" in _refusal(b"")
+    empty = tmp_path / "empty.png"
+    empty.touch()
+    assert "empty" in _refusal(empty)
+    text = tmp_path / "letter.jpg"
+    text.write_text("Dear reader, this is not a photo. " * 20)
+    assert "not a photo" in _refusal(text)
+    assert "missing.jpg" in _refusal(tmp_path / "missing.jpg")
+    assert "no photo yet" in _refusal(None)
+    assert "no photo yet" in _refusal("")
+    for odd in (tmp_path, ".", "line\nbreak.jpg", "nul\0byte.jpg", 7, [1, 2]):
+        _refusal(odd)
+
+
+def test_only_photo_formats_are_decoded() -> None:
+    postscript = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n%%EndComments\nshowpage\n"
+    assert "not a photo" in _refusal(postscript)  # its decoder would start an external program
+    assert "not a photo" in _refusal(_bytes(Image.new("RGB", (4, 4)), "PPM"))
+
+
+def test_a_decompression_bomb_is_refused_before_decoding(monkeypatch: pytest.MonkeyPatch) -> None:
+    bomb = _bomb_png(20_000, 20_000)
+    assert len(bomb) < 60_000
+    monkeypatch.setattr(Image.Image, "load", lambda self: pytest.fail("pixels were decoded"))
+    assert "million pixels" in _refusal(bomb)  # beyond Pillow's own limit
+    assert "million pixels" in _refusal(_bomb_png(10_000, 7_000))  # below it, beyond ours
+    assert "million pixels" in _refusal(Image.open(io.BytesIO(_bomb_png(10_000, 7_000))))  # opened by somebody else
+
+
+def test_too_many_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(photos, "MOST_BYTES", 100)
+    data = _bytes(_halves(), "BMP")
+    path = tmp_path / "large.bmp"
+    path.write_bytes(data)
+    assert "larger than" in _refusal(data)
+    assert "larger than" in _refusal(path)
+
+
+def test_strips_and_images_without_pixels_are_refused() -> None:
+    assert "crop" in _refusal(Image.new("RGB", (5100, 100)))
+    assert "crop" in _refusal(Image.new("RGB", (100, 5100)))
+    assert read_photo(Image.new("RGB", (5000, 100))).size == (5000, 100)
+    assert "no pixels" in _refusal(Image.new("RGB", (0, 5)))
+
+
+def test_the_given_image_is_not_changed() -> None:
+    image = _halves().convert("RGBA")
+    before = image.tobytes()
+    read_photo(image)
+    assert image.mode == "RGBA"
+    assert image.tobytes() == before
+
+
+@pytest.mark.filterwarnings("ignore")
+@settings(max_examples=150, deadline=None)
+@given(data=st.data())
+def test_damaged_bytes_never_raise_anything_else(data: st.DataObject) -> None:
+    kind = data.draw(st.sampled_from(("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF")))
+    content = bytearray(_bytes(_halves(), kind))
+    for _ in range(data.draw(st.integers(1, 12))):
+        content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
+    try:
+        assert read_photo(bytes(content)).mode == "RGB"
+    except InputError as error:
+        assert str(error).endswith(".")
+        assert "\n" not in str(error)

@@ -1,0 +1,105 @@
+"""PAI's attention on tiny real models: against a whole-text forward with eager attention written out, row by row."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from separate_rows import told
+from tiny import LAYERS, MODELS, OPEN, Recorded, hooks, inputs, lvlm, run, views
+
+from halluapp.decoding.hooks import attention
+from halluapp.decoding.hooks.attention import amplify, attending
+from halluapp.methods.base import Intervention
+from halluapp.methods.registry import ICD, PAI, VDD, Baseline, Nullu
+
+over_models = pytest.mark.parametrize(("kind", "quantization"), MODELS)
+STEPS = 6
+
+
+@torch.no_grad()
+def from_scratch(kind: str, quantization: str, answer: list[int], strength: float) -> torch.Tensor:
+    """Logits [T, V] before each answer token: every position that was once the last one looks harder at the photo."""
+    from transformers import AttentionInterface
+    from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS
+
+    model, given = told(kind, quantization), inputs(lvlm(kind, quantization), OPEN)
+    photo = (given["input_ids"] == model.config.image_token_id)[0]
+    start = len(photo) - 1
+    photo = torch.cat([photo, torch.zeros(len(answer) - 1, dtype=torch.bool)])
+
+    def eager(module, query, key, value, attention_mask, scaling, **options):
+        shared = query.shape[1] // key.shape[1]
+        key, value = key.repeat_interleave(shared, 1), value.repeat_interleave(shared, 1)
+        scores = query @ key.transpose(2, 3) * scaling
+        causal = torch.ones(scores.shape[-2:], dtype=torch.bool).tril()
+        scores = scores.masked_fill(~causal, -torch.inf)
+        scores[:, :, start:] = amplify(scores[:, :, start:], photo, strength)
+        return (scores.softmax(-1) @ value).transpose(1, 2), None
+
+    AttentionInterface.register("written_out", eager)
+    ALL_MASK_ATTENTION_FUNCTIONS.register("written_out", ALL_MASK_ATTENTION_FUNCTIONS["sdpa"])
+    config, before = model.config.text_config, model.config.text_config._attn_implementation
+    config._attn_implementation_internal = "written_out"
+    try:
+        whole = torch.cat([given["input_ids"], torch.tensor([answer[:-1]], dtype=torch.long)], dim=1)
+        return model(input_ids=whole, pixel_values=given["pixel_values"], use_cache=False).logits[0, start:].float()
+    finally:
+        config._attn_implementation_internal = before
+
+
+@over_models
+@pytest.mark.parametrize("strength", [0.2, 1.0])
+def test_every_step_equals_attention_written_out(kind, quantization, strength) -> None:
+    """Beside rows of other lengths, so that this one is padded; with its causal mask, in prefill and in decoding."""
+    model, method, plain = lvlm(kind, quantization), Recorded(PAI(alpha=strength)), Recorded(Baseline())
+    longer = Recorded(VDD(reference="both"))
+    ids = run(model, views(kind, quantization), OPEN, [plain, method, longer], max_new_tokens=STEPS, ignore_end=True)
+    rows = torch.stack([logits[0] for logits in method.logits])
+    torch.testing.assert_close(rows, from_scratch(kind, quantization, ids["pai"].ids, strength), atol=1e-4, rtol=1e-4)
+    base = torch.stack([logits[0] for logits in plain.logits])
+    expected = from_scratch(kind, quantization, ids["baseline"].ids, 0.0)
+    torch.testing.assert_close(base, expected, atol=1e-4, rtol=1e-4)  # rows beside it are left alone
+    assert (rows[0] - base[0]).abs().max() > 0.01
+
+
+@over_models
+def test_padding_does_not_matter(kind, quantization) -> None:
+    model, seen = lvlm(kind, quantization), views(kind, quantization)
+    alone, beside = Recorded(PAI(gamma=1.0)), Recorded(PAI(gamma=1.0))
+    run(model, seen, OPEN, [alone], max_new_tokens=STEPS, ignore_end=True)  # no padding: no mask is made at all
+    run(model, seen, OPEN, [beside, ICD()], max_new_tokens=STEPS, ignore_end=True)
+    for one, other in zip(alone.logits, beside.logits, strict=True):
+        torch.testing.assert_close(one, other, atol=1e-4, rtol=1e-4)
+
+
+def test_guidance_alone_and_attention_alone() -> None:
+    assert len(PAI(gamma=1.0).rows(OPEN)) == 1
+    assert PAI(alpha=0.0).rows(OPEN)[0].intervention is None
+    assert PAI(alpha=0.0, gamma=1.0).rows(OPEN) == Baseline().rows(OPEN)
+
+
+def test_nothing_is_left_behind() -> None:
+    model = lvlm()
+    config = model.layers[0].self_attn.config
+    before = config._attn_implementation
+    run(model, views("llava", "none"), OPEN, [PAI(), Nullu()], max_new_tokens=3)
+    assert config._attn_implementation == before
+    assert hooks(model) == 0
+    spots, inside = torch.zeros(1, 4, dtype=torch.bool), []
+    with pytest.raises(MemoryError), attending(model, [Intervention(attention=0.5)], spots):
+        inside.append(config._attn_implementation)
+        raise MemoryError
+    assert config._attn_implementation == before != inside[0]
+    assert attention._active.get(None) is None
+    with attending(model, [None, Intervention(space="default")], spots):
+        assert config._attn_implementation == before  # nobody asks
+
+
+def test_the_first_layers_are_left_alone(monkeypatch) -> None:
+    """As the authors begin at layer 2 of 32, so here in proportion; with all layers left alone nothing changes."""
+    model, seen = lvlm(), views("llava", "none")
+    plain, off = Recorded(Baseline()), Recorded(PAI(alpha=1.0, gamma=1.0))
+    monkeypatch.setattr(attention, "FIRST_LAYER", 1.0)
+    run(model, seen, OPEN, [plain, off], max_new_tokens=2)
+    torch.testing.assert_close(plain.logits[0], off.logits[0])
+    assert [round(2 / 32 * layers) for layers in (LAYERS, 32, 80)] == [0, 2, 5]

@@ -1,0 +1,193 @@
+"""Stacked methods: the second one on the edited model, every row of it; and how they are named and set."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from tiny import MODELS, OPEN, YES_NO, Recorded, lvlm, photo, run, views
+
+from halluapp.cli import common
+from halluapp.cli import main as cli
+from halluapp.comparison import stream
+from halluapp.decoding.plan import plan
+from halluapp.errors import InputError
+from halluapp.methods.base import Intervention
+from halluapp.methods.formulas.contrast import contrast
+from halluapp.methods.registry import METHODS, VDD, AdaVIB, Nullu, create, stacks
+from halluapp.methods.stacked import Stacked
+from halluapp.request import MOST_PANELS, make_request
+from halluapp.session import Session
+from halluapp.ui.compare import sidebar as parameters
+
+over_models = pytest.mark.parametrize(("kind", "quantization"), MODELS)
+IDLE = {
+    "nullu": {"strength": 0.0}, "adavib": {"strength": 0.0}, "vdd": {"alpha": 0.0}, "vcd": {"alpha": 0.0},
+    "icd": {"alpha": 0.0}, "m3id": {"decay": 0.0}, "pai": {"alpha": 0.0, "gamma": 1.0},
+    "dola": {"strength": 0.0}, "deco": {"alpha": 0.0}, "chip": {"strength": 0.0}, "hacl": {"strength": 0.0},
+    "calibration": {"strength": 0.0, "label_strength": 0.0},
+}  # fmt: skip
+
+
+def _idle(*parts: str) -> dict:
+    return {f"{part}.{key}": value for part in parts for key, value in IDLE[part].items()}
+
+
+@over_models
+@pytest.mark.parametrize("name", stacks())
+def test_a_stack_in_a_batch_equals_itself_alone(kind, quantization, name) -> None:
+    model, seen = lvlm(kind, quantization), views(kind, quantization)
+    together = run(model, seen, OPEN, [method() for method in METHODS.values()] + [create(name)], max_new_tokens=8)
+    alone = run(model, seen, OPEN, [create(name)], max_new_tokens=8)
+    assert together[name].ids == alone[name].ids
+    assert together[name].ids
+    worth = {one: together[one].events[0].token.p_main for one in (name, "baseline", name.split("+")[1])}
+    assert worth[name] not in (worth["baseline"], worth[name.split("+")[1]])  # the edit acts on the main row
+
+
+@pytest.mark.parametrize(("kind", "quantization"), [("llava", "nf4"), ("pocket", "none")])
+@pytest.mark.parametrize("name", stacks())
+@pytest.mark.parametrize("prompt", [OPEN, YES_NO])
+def test_an_idle_part_leaves_the_other_and_two_leave_the_baseline(kind, quantization, name, prompt) -> None:
+    model, seen = lvlm(kind, quantization), views(kind, quantization)
+    first, second = name.split("+")
+    plain = run(model, seen, prompt, [create("baseline"), create(first), create(second)], max_new_tokens=8)
+    for idle, same in (((first,), second), ((second,), first), ((first, second), "baseline")):
+        made = run(model, seen, prompt, [create(name, **_idle(*idle))], max_new_tokens=8)[name]
+        assert made.ids == plain[same].ids, idle
+
+
+@over_models
+def test_the_references_are_the_edited_models_too(kind, quantization) -> None:
+    """Rows of nullu+vdd are those of VDD on the edited model: its reference is Nullu's own image-free answer."""
+    model, method = lvlm(kind, quantization), Recorded(create("nullu+vdd", **{"nullu.rank": 6, "reference": "none"}))
+    run(model, views(kind, quantization), OPEN, [method, VDD(reference="none")], max_new_tokens=1)
+    edited, ids = [], model.prompt_ids(OPEN, "none")
+    for layer, space in model.space("default").layers.items():
+        project = lambda _m, _x, y, basis=space[:, :6]: y - (y @ basis) @ basis.T  # noqa: E731
+        edited.append(model.output_projection(layer).register_forward_hook(project))
+    try:
+        with torch.no_grad():
+            reference = model.model(input_ids=torch.tensor([ids])).logits[0, -1]
+    finally:
+        for handle in edited:
+            handle.remove()
+    main, own = method.logits[0]
+    torch.testing.assert_close(own, reference, atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(method.combined[0].scores, contrast(main, own, 1.0, 0.1))
+
+
+def test_rows_that_compute_the_same_are_prefilled_once() -> None:
+    """A projector changes nothing in a row without the photo."""
+    made = plan([(OPEN, [create("vdd"), create("adavib+vdd"), create("nullu+vdd"), create("nullu+adavib+vdd")])])
+    rows = {method.name: prefixes for _, method, prefixes in made.streams}
+    assert rows["vdd"][1] == rows["adavib+vdd"][1] != rows["nullu+vdd"][1] == rows["nullu+adavib+vdd"][1]
+    assert len({prefixes[0] for prefixes in rows.values()}) == 4
+    both = create("adavib+nullu").rows(OPEN)[0].intervention
+    assert both == Intervention("default", 4, 1.0, "adavib", 1.0) == create("nullu+adavib").rows(OPEN)[0].intervention
+
+
+def test_interventions_combine_unless_they_are_of_one_kind() -> None:
+    space, projector = Intervention(space="a", rank=2, strength=0.5), Intervention(projector="b", blend=0.3)
+    assert space.also(projector) == projector.also(space) == Intervention("a", 2, 0.5, "b", 0.3)
+    assert space.also(None) == space
+    assert projector.without_photo() is None
+    assert space.also(projector).without_photo() == space
+    for one in (space, projector, Intervention(attention=0.2)):
+        with pytest.raises(InputError, match="same kind"):
+            one.also(one)
+
+
+def test_parameters_of_parts() -> None:
+    made = create("nullu + vdd", alpha=0.5, **{"nullu.rank": 2, "vdd.beta": 0.2})
+    assert made.name == "nullu+vdd"
+    assert made.title == "Nullu + VDD"
+    assert made.parts == (Nullu(rank=2), VDD(alpha=0.5, beta=0.2))
+    assert made.parameters() == {
+        "nullu.strength": 1.0, "nullu.rank": 2, "vdd.alpha": 0.5, "vdd.beta": 0.2, "vdd.reference": "unk",
+    }  # fmt: skip
+    assert hash(made) == hash(create("nullu+vdd", **made.parameters()))
+    assert create("nullu+adavib", **{"adavib.strength": 0.5}).parts[1] == AdaVIB(strength=0.5)
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "word"),
+    [("vdd+nullu", {}, "VDD edits nothing"), ("nullu+baseline", {}, "leave it out"), ("baseline+vdd", {}, "Baseline"),
+     ("nullu+nullu", {}, "once"), ("nullu+magic", {}, "magic"), ("nullu+", {}, "no method"), ("vdd+vcd", {}, "VDD"),
+     ("nullu+adavib", {"strength": 1.0}, "nullu.strength or adavib.strength"),
+     ("nullu+vdd", {"gamma": 1}, "gamma"), ("nullu+vdd", {"adavib.strength": 1}, "adavib.strength"),
+     ("nullu+vdd", {"nullu.alpha": 1}, "alpha"), ("nullu+vdd", {"vdd.alpha": 99}, "alpha")],
+)  # fmt: skip
+def test_what_cannot_be_stacked_gets_one_sentence(name, given, word) -> None:
+    with pytest.raises(InputError, match=word.replace("+", r"\+")) as caught:
+        create(name, **given)
+    assert str(caught.value).endswith(".")
+    assert "\n" not in str(caught.value)
+    with pytest.raises(InputError):
+        Stacked((Nullu(),))
+
+
+def test_a_stack_is_a_panel_of_the_report() -> None:
+    class Nothing:
+        name, labels = "nothing", ()
+
+        def detect(self, photo) -> list:
+            return []
+
+    session = Session(lvlm("llava", "nf4"), Nothing())
+    request = make_request(photo(), OPEN, ["baseline", "nullu+vdd"], max_new_tokens=3)
+    events = list(stream(request, session))
+    panels = events[-1].report["panels"]
+    assert [panel["method"] for panel in panels] == ["baseline", "nullu+vdd"]
+    assert panels[1]["parameters"]["nullu.rank"] == 4
+    assert panels[1]["tokens"]
+    assert panels[1]["forward_passes"] == 6
+    assert "Nullu:" in panels[1]["explanation"]
+    assert "VDD:" in panels[1]["explanation"]
+
+
+def test_missing_weights_of_a_part_are_the_panels_error(monkeypatch) -> None:
+    model = lvlm("llava", "nf4")
+    monkeypatch.delitem(model.spaces, "default")
+    made = run(model, views("llava", "nf4"), OPEN, [create("nullu+vdd"), create("baseline")], max_new_tokens=2)
+    assert "HalluSpace" in made["nullu+vdd"].end.error
+    assert made["baseline"].ids
+
+
+def test_stacks_on_the_command_line() -> None:
+    options = cli.parser().parse_args(
+        [
+            "compare",
+            "x.jpg",
+            "--prompt",
+            "p",
+            "--methods",
+            "baseline, nullu + vdd",
+            "--set",
+            "nullu+vdd.alpha=0.5",
+            "--set",
+            "nullu+vdd.nullu.rank=2",
+        ]
+    )
+    baseline, stack = common.methods_of(options)
+    assert baseline.name == "baseline"
+    assert stack.parts == (Nullu(rank=2), VDD(alpha=0.5))
+
+
+def test_stacks_from_the_sidebar_take_the_parts_settings() -> None:
+    names = [name for _, name in parameters.stack_choices()]
+    assert "nullu+vdd" in names
+    assert len(names) == len(set(names))
+    assert all(create(name).name == name for name in names)
+    values = {("nullu", "rank"): 2, ("nullu", "strength"): 1.0, ("vdd", "alpha"): 0.5, ("vdd", "beta"): 0.1,
+              ("vdd", "reference"): "none"}  # fmt: skip
+    made = parameters.methods_from(["nullu+vdd", "vdd", "baseline"], values)
+    assert [method.name for method in made] == ["baseline", "vdd", "nullu+vdd"]
+    assert made[2].parts == (Nullu(rank=2), VDD(alpha=0.5, reference="none"))
+    assert made[1] == made[2].parts[1]
+
+
+def test_twelve_panels_and_no_more() -> None:
+    many = [*METHODS, *stacks()]
+    assert len(make_request(photo(), OPEN, many[:MOST_PANELS]).methods) == MOST_PANELS == 12
+    with pytest.raises(InputError, match="at most 12"):
+        make_request(photo(), OPEN, many[: MOST_PANELS + 1])

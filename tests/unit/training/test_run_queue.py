@@ -1,0 +1,150 @@
+"""Runs in processes of their own: the queue, a stop at any moment, ends without a word, process numbers used again."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from training_runs import losses, start
+
+from halluapp.cli import train as command
+from halluapp.errors import InputError
+from halluapp.training import loop, runs
+
+
+def wait(condition) -> None:
+    """Until a process has come so far; what is checked afterwards does not depend on how long that took."""
+    for _ in range(480):
+        if condition():
+            return
+        time.sleep(0.25)
+
+
+def asked(tmp_path, name: str, kind: str = "adavib", **settings) -> tuple:
+    """(folder, config) of a run that `launch` is to make."""
+    made = start(tmp_path, kind, name, **settings)
+    config = made.config()
+    made.write_status("stopped")
+    made.delete()
+    return made.folder, config
+
+
+def status_of(made: runs.Run, **changes) -> None:
+    path = made.folder / "status.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
+
+
+def test_the_queue_is_first_come_first_served(tmp_path):
+    late, early = start(tmp_path, "chip", "a"), start(tmp_path, "chip", "b")
+    status_of(late, since=20.0)
+    status_of(early, since=10.0)
+    assert [name for _, name in runs.queue(tmp_path / "runs")] == ["b", "a"]
+    assert runs._turn(early)
+    assert not runs._turn(late)
+    early.write_status("preparing")
+    assert runs._turn(late)
+
+
+def test_a_run_that_waits_can_be_stopped(tmp_path):
+    first, second = start(tmp_path, "chip", "first"), start(tmp_path, "chip", "second")
+    first.write_status("running", 1)
+    second.stop()
+    with runs.alone(first), pytest.raises(InputError, match="before its turn"), runs.alone(second, wait=True):
+        pass
+    assert second.status()["state"] == "stopped"
+
+
+def test_a_number_that_another_process_has_now_is_no_live_run(tmp_path):
+    made = start(tmp_path, "chip")
+    assert made.status()["state"] == "waiting"
+    status_of(made, born="1")  # as after a restart of the machine: this process has the number, and is another
+    status = made.status()
+    assert status["state"] == "interrupted"
+    assert "lower batch" in status["error"]
+    status_of(made, pid=0, born="")
+    assert made.status()["state"] == "interrupted"
+
+
+def test_a_model_that_cannot_be_loaded_ends_the_run_with_the_reason(tmp_path, monkeypatch):
+    from halluapp.cli import main as cli
+
+    def fail(settings):
+        raise RuntimeError("CUDA out of memory. Tried to allocate 2 GiB")
+
+    made = start(tmp_path, "chip")
+    monkeypatch.setattr(command, "_load", fail)
+    assert cli.main(["train", "chip", "--out", str(made.folder), "--resume"]) == 2
+    assert made.status()["state"] == "failed"
+    assert "lower batch (now 2)" in made.status()["error"]
+
+
+def test_a_resumed_run_keeps_its_progress_while_it_prepares(tmp_path, monkeypatch):
+    made = start(tmp_path, "chip")
+    made.write_status("stopped", 3)
+    monkeypatch.setattr(loop, "read_pairs", lambda *_: sys.exit("kill -9"))
+    with pytest.raises(SystemExit):
+        loop.train(made, None)
+    assert made.status() | {"state": "preparing", "step": 3} == made.status()
+
+
+@pytest.mark.slow
+def test_a_stop_while_the_process_starts_is_not_lost(tmp_path):
+    folder, config = asked(tmp_path, "run", steps=500)
+    made = runs.launch(folder, config)
+    made.stop()
+    wait(lambda: made.status()["state"] not in runs.LIVE)
+    assert made.status()["state"] == "stopped", made.log()
+    assert made.status()["step"] <= 1, made.log()
+
+
+LAUNCH = """
+import json, os, signal, sys
+from halluapp.training import recipes, runs
+about = json.loads(sys.argv[2])
+about["recipe"] = recipes.create(about["kind"], **about["recipe"])
+runs.launch(sys.argv[1], runs.Config(**about))
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.slow
+def test_a_run_outlives_its_killed_server_and_a_kill_of_its_own_leaves_the_same_curve(tmp_path):
+    """Every number of every row, apart from seconds and memory, and every caption.
+
+    Two processes add in another order, hence the last digits; a step done twice or left out moves them by tenths.
+    """
+    whole, config = start(tmp_path, "chip", "whole", steps=6, dropout=0.1), None
+    config = json.loads((whole.folder / "config.json").read_text())
+    from training_runs import fresh
+
+    loop.train(whole, fresh())
+    folder = tmp_path / "other" / "killed"
+    server = subprocess.run([sys.executable, "-c", LAUNCH, str(folder), json.dumps(config)], check=False)
+    assert server.returncode == -signal.SIGKILL
+    made = runs.Run(folder)
+    wait(lambda: made.status()["step"] >= 1 or made.status()["state"] not in runs.LIVE)
+    if made.status()["state"] in runs.LIVE:  # else it was quicker than we: then there is nothing to resume
+        os.kill(made.status()["pid"], signal.SIGKILL)
+        wait(lambda: made.status()["state"] not in runs.LIVE)
+        assert made.status()["state"] == "interrupted", made.log()
+        runs.launch(folder, made.config(), resume=True)
+    wait(lambda: made.status()["state"] not in runs.LIVE)
+    assert made.status()["state"] == "finished", made.log()
+
+    def numbers(run):
+        rows = [{**row, **row.get("held", {}), "held": "held" in row} for row in run.metrics()]
+        return [{k: v for k, v in row.items() if k not in ("seconds", "memory_mb")} for row in rows]
+
+    ours, theirs = numbers(made), numbers(whole)
+    assert len(losses(made)) == 6
+    assert [list(row) for row in ours] == [list(row) for row in theirs]
+    for one, other in zip(ours, theirs, strict=True):
+        if abs(other["reward_margin"]) < 1e-3:  # of step 0, where policy = reference: the side of 0 is rounding
+            one, other = ({k: v for k, v in row.items() if k != "preferred"} for row in (one, other))
+        assert one == pytest.approx(other, abs=1e-3)
+    assert made.samples() == whole.samples()

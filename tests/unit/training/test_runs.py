@@ -1,0 +1,334 @@
+"""Training runs on tiny real models: gradients, the packed step, the same curve after a kill, ends that say why."""
+
+from __future__ import annotations
+
+import errno
+import json
+import math
+import os
+import signal
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from tiny import OPEN, photo, run
+from training_runs import KINDS, TEXTS, fresh, losses, objective, pairs_in, start
+
+from halluapp.bench import training_step as bench_step
+from halluapp.data.pairs import read_pairs
+from halluapp.errors import InputError
+from halluapp.lvlm import adapters as files
+from halluapp.methods.registry import Baseline, create
+from halluapp.training import loop, recipes, runs
+from halluapp.training import peft_adapter as adapters
+from halluapp.training.batches import disk_cache
+from halluapp.training.batches import packed_forward as forward
+from halluapp.training.measure import before_after as measure
+
+
+def gradients(made, rows) -> list[torch.Tensor]:
+    torch.manual_seed(3)
+    loss, _ = made.losses(rows, 0)
+    params = [p for group in made.groups() for p in group["params"] if p.requires_grad]
+    return [g for g in torch.autograd.grad(loss, params, allow_unused=True) if g is not None]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_gradients_are_the_same_after_a_generate_in_the_same_process(tmp_path, kind):
+    """On CPUs with AVX-512-BF16 bitsandbytes would repack the weights in the first evaluation forward."""
+    made = objective(tmp_path, kind)
+    if kind == "chip":
+        with torch.no_grad():
+            for parameter in adapters.trainable(made.wrapped):
+                parameter.add_(0.05)
+    before = gradients(made, [0, 1, 2])
+    run(made.lvlm, made.lvlm.look(photo()), OPEN, [Baseline()], max_new_tokens=4)
+    made.lvlm.model.generate(**made.lvlm.native_inputs(photo(), OPEN), max_new_tokens=3)
+    after = gradients(made, [0, 1, 2])
+    assert len(before) == len(after) > 3
+    assert any(g.any() for g in before)
+    for one, two in zip(before, after, strict=True):
+        assert torch.allclose(one, two, rtol=1e-4, atol=1e-6)
+    made.undo()
+
+
+def test_the_packed_step_has_the_loss_and_gradients_of_six_forwards(tmp_path):
+    made = objective(tmp_path, "chip", rank=2)
+    with torch.no_grad():
+        for parameter in adapters.trainable(made.wrapped):
+            parameter.add_(0.05 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(1)))
+    params = adapters.trainable(made.wrapped)
+    packed, plain = made.losses([0, 1, 3], 0)[0], bench_step.naive(made, [0, 1, 3], look=True)
+    ours, theirs = float(packed.detach()), float(plain.detach())
+    assert ours == pytest.approx(theirs, abs=1e-4)
+    assert abs(ours - 3 * math.log(2)) > 0.01
+    for one, two in zip(torch.autograd.grad(packed, params), torch.autograd.grad(plain, params), strict=True):
+        assert torch.allclose(one, two, rtol=1e-3, atol=1e-5)
+    made.undo()
+
+
+def test_the_step_bench_reports_equal_losses_and_a_ratio(tmp_path):
+    made = bench_step.run(fresh(), read_pairs(pairs_in(tmp_path / "pairs")), batch=2, rounds=1)
+    assert made["loss_difference"] < 1e-4
+    assert made["ratio"] > 0
+    assert made["ratio_features_kept"] > 0
+
+
+@pytest.mark.parametrize("mode", ["paper", "joint"])
+@pytest.mark.parametrize("strategy", recipes.STRATEGIES)
+def test_an_untrained_policy_is_the_reference(tmp_path, mode, strategy):
+    made = objective(tmp_path, "chip", mode=mode, rejected_photo=strategy)
+    _, numbers = made.losses([0, 1, 2, 5], 0)
+    for term in ("response", "visual", *(["segment"] if mode == "paper" else [])):
+        assert numbers[term] == pytest.approx(math.log(2), abs=1e-4)
+    assert numbers["token"] == pytest.approx(0, abs=1e-5)
+    made.undo()
+
+
+def test_levels_can_be_switched_off(tmp_path):
+    made = objective(tmp_path, "chip", segment=0.0, token=0.0, visual=0.0)
+    _, numbers = made.losses([0, 1], 0)
+    assert {"response"} == {"response", "segment", "token", "visual"} & set(numbers)
+    made.undo()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_batch_is_the_mean_of_its_pairs(tmp_path, kind):
+    made = objective(tmp_path, kind, **({"contrast": 0.0} if kind == "hacl" else {}))
+    with torch.no_grad():
+        whole = float(made.losses([0, 2], 0)[0])
+        parts = [float(made.losses([row], 0)[0]) for row in (0, 2)]
+    assert whole == pytest.approx(sum(parts) / 2, abs=1e-3)
+    made.undo()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_only_what_is_trained_has_gradients_and_undo_leaves_the_model_as_it_was(tmp_path, kind):
+    model = fresh()
+    before = {name: weight.clone() for name, weight in model.model.named_parameters()}
+    made = objective(tmp_path, kind, model)
+    made.losses([0, 1], 0)[0].backward()
+    own = {id(p) for group in made.groups() for p in group["params"]}
+    assert all(id(p) in own for p in model.model.parameters() if p.grad is not None)
+    made.undo()
+    assert {name: None for name, _ in model.model.named_parameters()} == dict.fromkeys(before)
+    assert all(torch.equal(weight, before[name]) for name, weight in model.model.named_parameters())
+
+
+def test_packed_answers_have_the_logits_of_separate_rows():
+    model = fresh("none")
+    seen, ids = model.look(photo()), model.prompt_ids(OPEN, "photo")
+    prefix = model.embed(ids, model.project(seen.features))
+    answers = [forward.answer_ids(model, text) for pair in TEXTS for text in pair]
+    with torch.no_grad():
+        together = forward.say(model, [forward.Row(prefix, answers[:3]), forward.Row(prefix[:5], answers[3:])])
+        alone = [forward.say(model, [forward.Row(prefix if n < 3 else prefix[:5], [a])]) for n, a in enumerate(answers)]
+    for number, one in enumerate(alone):
+        size = len(answers[number])
+        assert together.counted[number].sum() == size
+        assert together.ids[number, :size].tolist() == answers[number]
+        assert torch.allclose(together.hidden[number, :size], one.hidden[0], atol=1e-4)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_run_leaves_a_curve_samples_and_a_panel(tmp_path, kind):
+    made = start(tmp_path, kind)
+    model = fresh()
+    loop.train(made, model)
+    assert made.status()["state"] == "finished"
+    assert [step for step, _ in losses(made)] == [1, 2, 3, 4]
+    assert [row["step"] for row in made.metrics() if "held" in row] == [0, 2, 4]
+    assert [row["step"] for row in made.samples()] == [0, 4]
+    assert {"memory_mb", "seconds", "rate"} <= set(made.metrics()[1])
+    model.adapters["mine"] = files.load(model, made.adapter)
+    found = run(model, model.look(photo()), OPEN, [Baseline(), create("adapter:mine")], max_new_tokens=4)
+    assert found["adapter:mine"].ids
+    assert model.adapters["mine"].about["kind"] == kind
+    held = measure.measure(model, read_pairs(tmp_path / "pairs"), create("adapter:mine"), log=lambda line: None)
+    assert {"margin", "preferred", "visual_margin", "retrieval", "told_apart"} <= set(held["after"])
+    assert {"chair_i", "recall"} <= set(held["difference"])
+    assert "before" in measure.table(held)
+    assert held["before"] != held["after"]
+    json.dumps(held, allow_nan=False)
+
+
+@pytest.mark.parametrize("kind, more", [
+    ("chip", {"dropout": 0.3}), ("hacl", {"queue": 3, "train": "both"}), ("adavib", {}),
+])  # fmt: skip
+def test_a_killed_run_goes_on_with_the_same_curve(tmp_path, kind, more, monkeypatch):
+    whole = start(tmp_path, kind, "whole", **more)
+    loop.train(whole, fresh())
+    killed, step = start(tmp_path, kind, "killed", **more), loop._step
+    monkeypatch.setattr(loop, "_step", lambda *given: step(*given) if given[3] < 3 else sys.exit("kill -9"))
+    with pytest.raises(SystemExit):
+        loop.train(killed, fresh())
+    monkeypatch.undo()
+    assert len(losses(killed)) == 3  # the state is of step 2: step 3 is done again
+    loop.train(runs.create(killed.folder, killed.config(), resume=True), fresh())
+    assert losses(killed) == losses(whole)
+    one, two = (files.load(fresh(), made.adapter) for made in (whole, killed))
+    for name, delta in one.deltas.items():
+        assert torch.equal(delta.up, two.deltas[name].up)
+
+
+def test_stop_keeps_a_usable_adapter_and_resume_finishes(tmp_path):
+    made = start(tmp_path, "chip")
+    made.stop()
+    loop.train(made, fresh())
+    assert made.status()["state"] == "stopped"
+    assert made.status()["step"] == 1
+    assert files.load(fresh(), made.adapter).deltas
+    loop.train(runs.create(made.folder, made.config(), resume=True), fresh())
+    assert made.status()["state"] == "finished"
+    assert len(losses(made)) == 4
+
+
+def test_accumulated_batches_and_checkpointing_run(tmp_path):
+    made = start(tmp_path, "chip", accumulation=2, checkpointing=True, targets="attention")
+    loop.train(made, fresh())
+    assert made.status()["state"] == "finished"
+
+
+@pytest.mark.parametrize("error, sentence", [
+    (OSError(errno.ENOSPC, "No space left on device"), "disk is full"),
+    (RuntimeError("CUDA out of memory. Tried to allocate 2 GiB"), "lower batch \\(now 2\\)"),
+    (MemoryError(), "Memory ran out"),
+    (KeyError("x"), "ended at step"),
+])  # fmt: skip
+def test_every_end_is_one_sentence_that_says_what_to_change(tmp_path, monkeypatch, error, sentence):
+    def fail(*_):
+        raise error
+
+    made = start(tmp_path, "chip")
+    monkeypatch.setattr(loop, "_step", fail)
+    with pytest.raises(InputError, match=sentence):
+        loop.train(made, fresh())
+    status = made.status()
+    assert status["state"] == "failed"
+    assert status["error"].endswith((".", "'x'"))
+    assert "\n" not in status["error"]
+
+
+def test_a_loss_that_is_no_number_ends_the_run(tmp_path, monkeypatch):
+    from halluapp.training.methods.chip import Chip
+
+    inner = Chip.losses
+    monkeypatch.setattr(Chip, "losses", lambda *given: (inner(*given)[0] * math.nan, {}))
+    made = start(tmp_path, "chip")
+    with pytest.raises(InputError, match=r"lower the learning rate \(now 0\.001\)"):
+        loop.train(made, fresh())
+    assert made.status()["state"] == "failed"
+
+
+def test_one_run_at_a_time(tmp_path):
+    first, second = start(tmp_path, "chip", "first"), start(tmp_path, "chip", "second")
+    with runs.alone(first), pytest.raises(InputError, match="The run first is training"), runs.alone(second):
+        pass
+    with runs.alone(second):
+        pass
+    assert {made.name for made in runs.list_runs(tmp_path / "runs")} == {"first", "second"}
+
+
+def test_folders_are_kept_apart_renamed_and_deleted(tmp_path):
+    made = start(tmp_path, "chip")
+    with pytest.raises(InputError, match="is not empty"):
+        start(tmp_path, "chip")
+    with pytest.raises(InputError, match="is a chip run"):
+        runs.create(made.folder, replace(made.config(), kind="hacl"), resume=True)
+    made.write_status("finished", 4)
+    other = made.rename("other")
+    with pytest.raises(InputError, match="cannot be the name"):
+        other.rename("../x")
+    assert other.config().kind == "chip"
+    other.delete()
+    assert not other.folder.exists()
+    with pytest.raises(InputError, match="holds no training run"):
+        other.config()
+
+
+def test_a_config_is_the_command_that_does_the_same():
+    config = runs.Config("chip", recipes.create("chip", steps=7, checkpointing=True), "pairs", "pocket")
+    command = config.command(Path("out"))
+    assert command[:2] == ["train", "chip"]
+    assert command[command.index("--steps") + 1] == "7"
+    assert command[command.index("--checkpointing") + 1] == "true"
+    assert "--rate" not in command
+
+
+@pytest.mark.parametrize("bad", [{"steps": 0}, {"rate": "x"}, {"mode": "none"}, {"checkpointing": 1}, {"what": 1}])
+def test_wrong_settings_are_refused_in_one_sentence(bad):
+    with pytest.raises(InputError) as caught:
+        recipes.create("chip", **bad)
+    assert "\n" not in str(caught.value)
+    assert next(iter(bad)) in str(caught.value)
+
+
+@pytest.mark.slow
+def test_a_background_run_survives_kill_9_and_resumes(tmp_path):
+    made = start(tmp_path, "adavib", steps=300, save_every=1, sample_every=300, evaluate_every=300)
+    config = made.config()
+    for path in made.folder.iterdir():
+        path.unlink()
+    launched = runs.launch(made.folder, config)
+    for _ in range(240):
+        if len(losses(launched)) > 2:
+            break
+        time.sleep(0.5)
+    os.kill(launched.status()["pid"], signal.SIGKILL)
+    time.sleep(0.5)
+    assert launched.status()["state"] == "interrupted", launched.log()
+    assert len(losses(launched)) > 2, launched.log()
+    before = losses(launched)[:-1]
+    again = runs.launch(made.folder, config, resume=True)
+    for _ in range(240):
+        if len(losses(again)) > len(before) + 2:
+            break
+        time.sleep(0.5)
+    again.stop()
+    for _ in range(240):
+        if again.status()["state"] not in runs.LIVE:
+            break
+        time.sleep(0.5)
+    assert again.status()["state"] == "stopped"
+    kept = losses(again)[: len(before)]
+    assert [step for step, _ in kept] == [step for step, _ in before]
+    # Steps done again in another process differ in the last digits.
+    assert [loss for _, loss in kept] == pytest.approx([loss for _, loss in before], abs=1e-3)
+
+
+def test_presets_are_recipes():
+    for kind, presets in recipes.PRESETS.items():
+        assert {recipes.create(kind, **values) for values in presets.values()} >= {recipes.create(kind)}
+
+
+def test_the_representation_map_separates_what_is_apart():
+    left, right = torch.randn(6, 8) * 0.1, torch.randn(5, 8) * 0.1 + 3
+    one, two = measure.plane(left, right)
+    assert one.shape == (6, 2)
+    assert two.shape == (5, 2)
+    assert (one[:, 0].max() < two[:, 0].min()) or (one[:, 0].min() > two[:, 0].max())
+    image = torch.nn.functional.normalize(torch.randn(6, 8), dim=-1)
+    assert measure.separability(image, image, -image) == 1.0
+    assert measure.separability(image, image, image) == 0.5
+    text, other = (torch.nn.functional.normalize(torch.randn(6, 8), dim=-1) for _ in range(2))
+    own, wrong = (image * text).sum(-1), (image * other).sum(-1)
+    pairs = [float(one > two) for one in own for two in wrong]
+    assert measure.separability(image, text, other) == pytest.approx(sum(pairs) / len(pairs))
+    found = measure.retrieval(image, image, -image)
+    assert found["retrieval"].mean() == found["told_apart"].mean() == 1
+    assert found["distance"].abs().max() < 1e-5
+
+
+def test_the_cache_of_runs_keeps_what_was_used_last(tmp_path):
+    tensor = torch.zeros(1000)  # 4 kB and a header
+    for age, name in ((30, "first"), (20, "second"), (10, "third")):
+        disk_cache.write(tmp_path / f"{name}.safetensors", {"clean": [tensor], "corrupted": []})
+        os.utime(tmp_path / f"{name}.safetensors", (time.time() - age,) * 2)
+    assert torch.equal(disk_cache.read(tmp_path / "first.safetensors", 1)["clean"][0], tensor)  # used now
+    disk_cache.tidy(tmp_path / "third.safetensors", room=9000)
+    assert sorted(path.stem for path in tmp_path.iterdir()) == ["first", "third"]
+    disk_cache.tidy(tmp_path / "third.safetensors", room=0)
+    assert [path.stem for path in tmp_path.iterdir()] == ["third"]

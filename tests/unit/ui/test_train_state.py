@@ -1,0 +1,258 @@
+"""What the training tab shows, read from real run folders: curves, list, time left, tables, what can be done."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+
+import pytest
+from training_runs import fresh, pairs_in, start
+
+from halluapp.data.pairs import read_pairs
+from halluapp.errors import InputError
+from halluapp.methods.registry import create
+from halluapp.settings import Settings
+from halluapp.training import library as shelf
+from halluapp.training import loop, recipes
+from halluapp.training.measure import before_after as measure
+from halluapp.ui.train import data, form, live, state, texts
+
+
+def row(made: dict, name: str) -> dict:
+    return next(one for one in made["list"] if one["name"] == name)
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """The folder of runs with a finished one, measured."""
+    home = tmp_path_factory.mktemp("state")
+    made, model = start(home, "hacl", "mine", train="adapter", rate=1e-2), fresh()
+    loop.train(made, model)
+    model.adapters["run"] = shelf._load(model, made) or model.adapters["mine"]
+    found = measure.measure(model, read_pairs(home / "pairs"), create("adapter:run"), log=lambda line: None)
+    (made.folder / "measured.json").write_text(json.dumps(found))
+    return home / "runs"
+
+
+def test_an_empty_folder_is_an_empty_board(tmp_path):
+    made = state.snapshot(tmp_path / "runs", None, [])
+    assert made["list"] == []
+    assert made["run"] is None
+    assert made["chosen"] is None
+    assert made["possible"] == []
+
+
+def test_a_run_in_full(trained):
+    made = state.snapshot(trained, None, [])
+    assert made["chosen"] == "mine"
+    assert made["run"]["status"] == "finished"
+    line = row(made, "mine")
+    assert line["step"] == line["steps"] == 4
+    assert line["loss"] > 0
+    assert line["held"] > 0
+    assert line["memory"] > 0
+    keys = made["curves"][0]["keys"]
+    assert [step for step, _ in keys["loss"]["train"]] == [1, 2, 3, 4]
+    assert [step for step, _ in keys["loss"]["held"]] == [0, 2, 4]
+    for part in ("photo_to_text", "text_to_photo", "generation"):  # every component, training and held-out
+        assert len(keys[part]["train"]) == 4
+        assert len(keys[part]["held"]) == 3
+    assert "seconds" not in keys
+    assert "rate" not in keys
+    assert [one["step"] for one in made["run"]["samples"]] == [0, 4]
+    assert set(made["possible"]) == {"add", "download", "use", "rename", "measure", "delete"}
+    json.dumps(made, allow_nan=False)
+
+
+def test_the_table_and_the_map_are_what_was_measured(trained):
+    made = state.snapshot(trained, "mine", [])["run"]
+    stored = json.loads((trained / "mine" / "measured.json").read_text())
+    cells = {one["key"]: one for one in made["measured"]}
+    assert cells["margin"]["after"] == stored["after"]["margin"]
+    assert cells["chair_i"]["better"] == -1
+    assert {"distance", "separability"} <= set(cells)
+    assert set(cells) <= set(texts.MEASURES)
+    for side in ("before", "after"):
+        assert {len(points) for points in made["map"][side].values()} == {5}  # a photo counts once
+    assert made["map"]["before"] != made["map"]["after"]
+    low, value, high = (stored["after"]["separability"][k] for k in (1, 0, 2))
+    assert low <= value <= high
+
+
+DAMAGED = (
+    "", "[1]", "{}", '{"before": 1, "after": {"x": 1}, "difference": {}}',
+    '{"before": {}, "after": {"x": [null]}, "difference": {}, "map": {"before": 3}}',
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("content", DAMAGED)
+def test_a_damaged_measurement_is_no_reason_to_show_nothing(tmp_path, content):
+    made = start(tmp_path, "chip")
+    (made.folder / "measured.json").write_text(content)
+    shown = state.snapshot(tmp_path / "runs", None, [])
+    assert shown["run"]["map"] is None
+    assert shown["chosen"] == "run"
+
+
+def test_a_half_written_line_and_numbers_that_are_none_are_left_out(tmp_path):
+    made = start(tmp_path, "chip")
+    made.add("metrics.jsonl", {"step": 1, "loss": 2.0, "seconds": 1.0})
+    made.add("metrics.jsonl", {"step": 2, "loss": math.nan, "seconds": 2.0})
+    with open(made.folder / "metrics.jsonl", "a") as out:
+        out.write('{"step": 3, "lo')
+    shown = state.snapshot(tmp_path / "runs", None, [])
+    assert shown["curves"][0]["keys"]["loss"]["train"] == [[1, 2.0]]
+    json.dumps(shown, allow_nan=False)
+
+
+def test_time_left_is_by_the_pace_of_the_steps(tmp_path):
+    made = start(tmp_path, "chip", steps=10)
+    for step in (1, 2, 3):
+        made.add("metrics.jsonl", {"step": step, "loss": 1.0, "seconds": 5.0 + 2 * step})
+    made.write_status("running", 3)
+    assert state.snapshot(tmp_path / "runs", None, [])["run"]["left"] == pytest.approx(14)
+
+
+def test_long_curves_are_thinned_and_keep_their_ends(tmp_path):
+    made = start(tmp_path, "chip")
+    for step in range(1, 2001):
+        made.add("metrics.jsonl", {"step": step, "loss": 1 / step, "seconds": step})
+    points = state.snapshot(tmp_path / "runs", None, [])["curves"][0]["keys"]["loss"]["train"]
+    assert len(points) <= state.MOST_POINTS + 1
+    assert points[0][0] == 1
+    assert points[-1][0] == 2000
+
+
+def test_the_queue_is_shown(tmp_path):
+    for name, since in (("b", 2.0), ("a", 1.0)):
+        made = start(tmp_path, "chip", name)
+        about = json.loads((made.folder / "status.json").read_text())
+        (made.folder / "status.json").write_text(json.dumps({**about, "since": since}))
+    root = tmp_path / "runs"
+    assert [run.name for run in state.live(root)] == ["a", "b"]
+    shown = state.snapshot(root, None, [])
+    assert (row(shown, "a")["state"], row(shown, "b")["state"]) == ("starting", "waiting")
+    state.live(root)[0].write_status("running", 1)
+    shown = state.snapshot(root, None, [])
+    assert (row(shown, "a")["state"], row(shown, "b")["state"]) == ("training", "waiting")
+    assert shown["chosen"] == "a"
+    assert set(shown["possible"]) == {"download", "use"}
+
+
+def test_what_cannot_be_done_is_not_offered(tmp_path):
+    made = start(tmp_path, "chip")
+    status = {"stopped": {"resume"}, "failed": {"resume"}, "finished": set(), "interrupted": {"resume"}}
+    for name, more in status.items():
+        made.write_status(name, 2)
+        assert set(state.snapshot(tmp_path / "runs", None, [])["possible"]) == {
+            "download", "use", "rename", "delete"
+        } | more  # fmt: skip
+
+
+def test_runs_are_overlaid_and_gone_ones_forgotten(trained, tmp_path):
+    start(tmp_path, "chip", "one").add("metrics.jsonl", {"step": 1, "loss": 1.0})
+    start(tmp_path, "chip", "two").add("metrics.jsonl", {"step": 1, "loss": 2.0})
+    shown = state.snapshot(tmp_path / "runs", "one", ["two", "gone", "one"])
+    assert [curve["name"] for curve in shown["curves"]] == ["one", "two"]
+    assert "gone" not in shown["overlay"]
+
+
+def test_nothing_is_sent_twice_and_a_late_look_does_not_undo_a_choice(trained):
+    settings = Settings(runs=trained)
+    first = live.look(settings, None, [])
+    assert first[0]["chosen"] == "mine"
+    assert first[4] == "mine"
+    again = live.look(settings, "mine", [], first[1], keep=True)
+    assert len(again) == len(first)
+    assert all(part == again[0] for part in again)
+    changed = live.look(settings, "mine", ["mine"], "another", keep=True)
+    assert changed[0]["list"]
+    assert changed[4] == again[0]
+    overlay, board, *_ = live.choose(settings, "mine", "plot", "mine", [])
+    assert overlay == ["mine"]
+    assert board["overlay"] == ["mine"]
+    assert live.choose(settings, "mine", "plot", "mine", ["mine"])[0] == []
+
+
+def test_the_log_tells_what_happened_before_the_end(tmp_path):
+    made = start(tmp_path, "chip")
+    (made.folder / "log.txt").write_text("looked at 3 of 5 photos\n  warnings.warn(\nUserWarning: x\n")
+    made.write_status("preparing")
+    assert state.snapshot(tmp_path / "runs", None, [])["run"]["note"] == "looked at 3 of 5 photos"
+    made.write_status("failed", 1, "Memory ran out at step 1; lower batch (now 2).")
+    shown = state.snapshot(tmp_path / "runs", None, [])["run"]
+    assert "looked at" in shown["log"]
+    assert shown["error"].startswith("Memory ran out")
+
+
+def test_settings_go_to_a_file_and_back(tmp_path):
+    chosen = {"kind": "chip", "settings": {"steps": 7, "visual": 0.0}, "source": texts.TYPED, "path": "some/pairs"}
+    path = tmp_path / "settings.json"
+    path.write_text(form.as_json(chosen))
+    kind, settings, pairs = form.read(path)
+    assert kind == "chip"
+    assert pairs == "some/pairs"
+    assert recipes.create(kind, **settings) == recipes.create("chip", steps=7, visual=0.0)
+    run = start(tmp_path, "adavib")
+    assert form.read(run.folder / "config.json")[0] == "adavib"
+
+
+NO_SETTINGS = (
+    "", "[]", "{}", "null", '{"kind": "chip"}', '{"kind": "chip", "recipe": 3}', "x" * 200_000,
+    '{"kind": "magic", "recipe": {}}', '{"kind": "chip", "recipe": {"steps": -1}}',
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("content", NO_SETTINGS)
+def test_what_is_no_settings_file_is_refused_in_one_sentence(tmp_path, content):
+    path = tmp_path / "settings.json"
+    path.write_text(content)
+    with pytest.raises(InputError) as caught:
+        form.read(path)
+    assert "\n" not in str(caught.value)
+    assert str(caught.value).endswith(".")
+
+
+def test_uploads_are_kept_and_may_not_name_files_of_this_machine(tmp_path):
+    source = pairs_in(tmp_path / "pairs", 2)
+    table = data.keep_upload(tmp_path / "runs", [str(path) for path in source.iterdir()])
+    assert "4 pairs of 2 photos" in data.check(table)
+    assert data.keep_upload(tmp_path / "runs", [str(path) for path in source.iterdir()]) == table
+    lines = [json.loads(line) for line in (source / "pairs.jsonl").read_text().splitlines()]
+    lines[1]["image"] = str(source / "0.jpg")
+    (source / "pairs.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    with pytest.raises(InputError, match="was not uploaded"):
+        data.keep_upload(tmp_path / "runs", [str(source / "pairs.jsonl"), str(source / "0.jpg")])
+    for files, sentence in (([], "No pairs"), ([str(source / "0.jpg")], "not 0")):
+        with pytest.raises(InputError, match=sentence):
+            data.keep_upload(tmp_path / "runs", files)
+
+
+def test_the_pairs_of_a_run_by_source(tmp_path):
+    settings = Settings(runs=tmp_path)
+    assert data.source(settings, texts.SHIPPED, "", None).endswith(os.path.join("assets", "pairs"))
+    assert data.source(settings, texts.TYPED, "someone/a-set", None) == "someone/a-set"
+    for which, typed, where, sentence in (
+        (texts.TYPED, "  ", settings, "Say which pairs"),
+        (texts.UPLOADED, "", settings, "No pairs are uploaded"),
+        (texts.TYPED, "/etc", Settings(space=True), "Paths of the server"),
+    ):
+        with pytest.raises(InputError, match=sentence):
+            data.source(where, which, typed, None)
+
+
+def test_presets_set_what_they_name_and_put_back_what_others_named():
+    assert form.preset("chip", "without photos")["visual"] == 0.0
+    assert form.preset("chip", "CHiP")["visual"] == 1.0
+
+
+def test_on_zero_gpu_the_tab_is_one_sentence():
+    import gradio as gr
+
+    from halluapp.ui import train
+
+    with gr.Blocks() as blocks:
+        assert train.build(Settings(zero_gpu=True), gr.Image, gr.CheckboxGroup()) == {}
+    said = [part["props"].get("value") for part in blocks.config["components"] if part["type"] == "markdown"]
+    assert said == [texts.ZERO_GPU]
