@@ -39,7 +39,7 @@ def load_space(path: Path) -> HalluSpace:
 
     with safe_open(path, "pt") as file:
         about = json.loads((file.metadata() or {}).get("about", "{}"))
-        layers = {int(key.removeprefix("layers.")): file.get_tensor(key).float() for key in file}
+        layers = {int(key.removeprefix("layers.")): file.get_tensor(key).float() for key in file.keys()}  # noqa: SIM118 (not a mapping)
     if not layers:
         raise ValueError("no layers")
     return HalluSpace(layers, about)
