@@ -9,7 +9,7 @@ from halluapp.session import load_session
 from halluapp.settings import Settings
 
 
-def eleven() -> list[str]:
+def reference_panels() -> list[str]:
     """Every method that needs no training run: eleven panels."""
     from halluapp.methods.registry import METHODS
 
@@ -36,7 +36,7 @@ def run(settings: Settings, new_tokens: int = 60, rounds: int = 7, profiled: boo
     works = {
         "one": work.generate(session, new_tokens),
         "five": work.panels(session, new_tokens, defaults()),
-        "eleven": work.panels(session, new_tokens, eleven()),
+        "eleven": work.panels(session, new_tokens, reference_panels()),
         "sequential": work.one_after_another(session, new_tokens),
     }
     for name in ("one", "five", "eleven"):
@@ -44,7 +44,7 @@ def run(settings: Settings, new_tokens: int = 60, rounds: int = 7, profiled: boo
     seconds = [{name: _seconds(each) for name, each in works.items()} for _ in range(rounds)]
     median = {name: round(statistics.median(row[name] for row in seconds), 3) for name in works}
     ratios = sorted(row["five"] / row["one"] for row in seconds)
-    visual = session.lvlm.look(work.photo())
+    visual = session.lvlm.look(work.synthetic_image())
     prefix = len(session.lvlm.prompt_ids(work.PROMPT, "photo")) + session.lvlm.photo_length(visual, work.PROMPT) - 1
     return {
         "schema": 1,
@@ -65,7 +65,7 @@ def run(settings: Settings, new_tokens: int = 60, rounds: int = 7, profiled: boo
         "seconds_to_first_token_five": round(statistics.median(works["five"]() for _ in range(3)), 3),
         "tokens_per_second_five": round(5 * new_tokens / median["five"], 1),
         "rows_five": sum(len(create(name).rows(work.PROMPT)) for name in defaults()),
-        "rows_eleven": sum(len(create(name).rows(work.PROMPT)) for name in eleven()),
+        "rows_eleven": sum(len(create(name).rows(work.PROMPT)) for name in reference_panels()),
         **memory.peaks(settings, session, works, new_tokens),
         **({"operations_five": profile(works["five"])} if profiled else {}),
     }

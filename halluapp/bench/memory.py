@@ -60,7 +60,7 @@ def _resident_peak(settings: Settings, part: str, new_tokens: int) -> float:
     return float(output.stdout.split()[-1])
 
 
-def child(values: str, part: str, new_tokens: str) -> None:
+def print_peak(values: str, part: str, new_tokens: str) -> None:
     """Body of the memory process; prints the peak in MB."""
     from halluapp.bench import work
     from halluapp.methods.registry import defaults

@@ -25,7 +25,7 @@ RESERVE = 0.8 * GIB  # CUDA context, cuBLAS and bitsandbytes' decoded matrix, fr
 
 
 @dataclass(frozen=True)
-class Plan:
+class MemoryPlan:
     """Bytes. weights: the packed model; adapter: LoRA weights, gradients and Adam's moments in float32; activations:
     kept for the backward pass (by a trained tower too); logits: of policy and reference where words are; reserve: an
     allowance."""
@@ -47,39 +47,41 @@ class Plan:
         return "\n".join(f"{name:<12}{value / GIB:8.2f} GiB" for name, value in parts.items())
 
 
-def plan(config: Any, recipe: ChipRecipe, prefix: int = 640, answer: int = 120, quantization: str = "nf4") -> Plan:
+def plan_memory(
+    config: Any, recipe: ChipRecipe, prefix: int = 640, answer: int = 120, quantization: str = "nf4"
+) -> MemoryPlan:
     """config: of a LLaVA-class model (transformers); prefix, answer: tokens of photo with question, and of an answer.
 
     Raises InputError for a configuration that no training run knows.
     """
     if config.model_type != "llava":
         raise InputError(f"Training knows LLaVA-class models only; this one is a {config.model_type}.")
-    one, two = (_layers(config, recipe, count, prefix, answer) for count in (1, 2))
+    one, two = (_layer_bytes(config, recipe, count, prefix, answer) for count in (1, 2))
     depth, width = config.text_config.num_hidden_layers, config.text_config.hidden_size
     layer, rest = two - one, one - (two - one)
-    rows, length = _shape(recipe, prefix, answer)
+    rows, length = _batch_shape(recipe, prefix, answer)
     if recipe.checkpointing:  # the input of every layer is kept, and one layer at a time is computed again
         activations = rest + layer + depth * rows[0] * length * width * 2
     else:
         activations = rest + depth * layer
     size = _adapter_size(config, recipe)
     if recipe.vision:
-        photo, own = _tower(config, recipe)
+        photo, own = _tower_bytes(config, recipe)
         size += own
         activations += photo if recipe.checkpointing else photo * rows[0]  # every row looks at a photo of its own
-    return Plan(
-        weights=_weights(config, quantization), adapter=16 * size, activations=activations,
-        logits=_logits(config, recipe, answer),
+    return MemoryPlan(
+        weights=_weight_bytes(config, quantization), adapter=16 * size, activations=activations,
+        logits=_logit_bytes(config, recipe, answer),
     )  # fmt: skip
 
 
-def _shape(recipe: ChipRecipe, prefix: int, answer: int) -> tuple[tuple[int, int], int]:
+def _batch_shape(recipe: ChipRecipe, prefix: int, answer: int) -> tuple[tuple[int, int], int]:
     """(rows, answers), tokens of the longest row: as `chip_run` packs them."""
     clean, blind = recipe.batch, recipe.batch if recipe.visual else 0
     return (clean + blind, 2 * clean + blind), prefix + 2 * answer
 
 
-def _weights(config, quantization: str) -> float:
+def _weight_bytes(config, quantization: str) -> float:
     import transformers
 
     with torch.device("meta"):
@@ -107,7 +109,7 @@ def _adapter_size(config, recipe: ChipRecipe) -> int:
     return recipe.rank * text.num_hidden_layers * sum(sides[name] for name in TARGETS[recipe.targets])
 
 
-def _layers(config, recipe: ChipRecipe, count: int, prefix: int, answer: int, device: str = "meta") -> int:
+def _layer_bytes(config, recipe: ChipRecipe, count: int, prefix: int, answer: int, device: str = "meta") -> int:
     """Bytes that the backward pass of `count` layers needs."""
     import transformers
     from peft import LoraConfig, get_peft_model
@@ -115,7 +117,7 @@ def _layers(config, recipe: ChipRecipe, count: int, prefix: int, answer: int, de
     text = copy.deepcopy(config.text_config)
     text.num_hidden_layers, text.vocab_size = count, 8
     text.pad_token_id = None
-    (rows, _), length = _shape(recipe, prefix, answer)
+    (rows, _), length = _batch_shape(recipe, prefix, answer)
     with torch.device(device):
         model = transformers.AutoModel.from_config(text, dtype=torch.bfloat16)
         model.requires_grad_(False)
@@ -127,10 +129,10 @@ def _layers(config, recipe: ChipRecipe, count: int, prefix: int, answer: int, de
         given = {"inputs_embeds": embeds, "attention_mask": mask, "position_ids": positions, "use_cache": False}
         # The kernels for masks on a GPU keep a number a query, not the matrix of scores that this device would keep.
         scores = rows * text.num_attention_heads * length * 4
-        return saved(lambda: wrapped(**given), wrapped.parameters(), (length, length)) + count * scores
+        return saved_bytes(lambda: wrapped(**given), wrapped.parameters(), (length, length)) + count * scores
 
 
-def _tower(config, recipe: ChipRecipe, device: str = "meta") -> tuple[int, int]:
+def _tower_bytes(config, recipe: ChipRecipe, device: str = "meta") -> tuple[int, int]:
     """Bytes that the backward pass of a trained tower needs for one photo, and the parameters of its LoRA matrices."""
     import transformers
     from peft import LoraConfig, get_peft_model
@@ -145,11 +147,11 @@ def _tower(config, recipe: ChipRecipe, device: str = "meta") -> tuple[int, int]:
         pixels = torch.zeros(1, 3, vision.image_size, vision.image_size, dtype=torch.bfloat16)
         tokens = (vision.image_size // vision.patch_size) ** 2 + 1  # with CLS
         scores = vision.num_hidden_layers * vision.num_attention_heads * tokens * 4
-        kept = saved(lambda: wrapped(pixel_values=pixels), wrapped.parameters(), (tokens, tokens)) + scores
+        kept = saved_bytes(lambda: wrapped(pixel_values=pixels), wrapped.parameters(), (tokens, tokens)) + scores
     return kept, recipe.rank * sum(part.in_features + part.out_features for part in linears.values())
 
 
-def saved(forward: Callable[[], Any], parameters, left_out: tuple[int, int] = (-1, -1)) -> int:
+def saved_bytes(forward: Callable[[], Any], parameters, left_out: tuple[int, int] = (-1, -1)) -> int:
     """Bytes of the distinct tensors that autograd keeps in `forward`, without parameters and left_out's shape."""
     own = {parameter.untyped_storage()._cdata for parameter in parameters}
     kept: dict[int, Tensor] = {}  # the tensors themselves, so that no storage is freed and its address used again
@@ -166,19 +168,19 @@ def saved(forward: Callable[[], Any], parameters, left_out: tuple[int, int] = (-
     return total
 
 
-def _logits(config, recipe: ChipRecipe, answer: int, share: int = 8) -> float:
+def _logit_bytes(config, recipe: ChipRecipe, answer: int, share: int = 8) -> float:
     """Bytes of all logits and what the loss keeps of them, measured on 1/share of the vocabulary with the real loss."""
-    from halluapp.training.batches.packed_forward import Said
-    from halluapp.training.methods.chip import preference
+    from halluapp.training.batches.packed_forward import AnswerStates
+    from halluapp.training.methods.chip import preference_loss
 
     vocabulary = config.text_config.vocab_size // share
-    (_, answers), _ = _shape(recipe, 0, answer)
+    (_, answers), _ = _batch_shape(recipe, 0, answer)
     count = answers * answer
-    said = Said(torch.zeros(answers, answer, 1), torch.zeros(answers, answer, dtype=torch.long),
+    said = AnswerStates(torch.zeros(answers, answer, 1), torch.zeros(answers, answer, dtype=torch.long),
                 torch.ones(answers, answer, dtype=torch.bool))  # fmt: skip
     head = torch.zeros(count, vocabulary, dtype=torch.bfloat16, requires_grad=True)
     reference = torch.zeros(count, vocabulary)
     changed = torch.zeros(answers, answer, dtype=torch.bool)
-    kept = saved(lambda: preference(recipe, head.float(), reference, said, changed), [])
+    kept = saved_bytes(lambda: preference_loss(recipe, head.float(), reference, said, changed), [])
     own = head.numel() * 2 + head.numel() * 4  # what the head gave, and its float32 gradient
     return share * (kept + own + reference.numel() * 4)

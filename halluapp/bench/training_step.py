@@ -11,10 +11,10 @@ from torch import Tensor
 
 from halluapp.data.pairs import Pair
 from halluapp.lvlm.base import LVLM
-from halluapp.training import peft_adapter as adapters
+from halluapp.training import peft_adapter
 from halluapp.training.batches import examples
-from halluapp.training.batches import packed_forward as forward
-from halluapp.training.methods.chip import Chip
+from halluapp.training.batches.packed_forward import lm_logits, run_decoder
+from halluapp.training.methods.chip import ChipObjective
 from halluapp.training.methods.chip_loss import (
     Answers,
     chip_loss,
@@ -33,17 +33,19 @@ def run(lvlm: LVLM, pairs: list[Pair], batch: int = 4, rounds: int = 5) -> dict[
     forwards, the vision tower in each, logits at all positions; forward and backward are timed. `..._features_kept`:
     the same, but with features of the tower given.
     """
-    made = Chip(lvlm, ChipRecipe(batch=batch, rank=16), pairs, log=lambda line: None)
+    made = ChipObjective(lvlm, ChipRecipe(batch=batch, rank=16), pairs, log=lambda line: None)
     try:
         with torch.no_grad():  # an adapter that does something, so that equal losses mean something
-            for parameter in adapters.trainable(made.wrapped):
+            for parameter in peft_adapter.trainable_parameters(made.wrapped):
                 parameter.add_(0.02 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(1)))
         rows = list(range(min(batch, len(pairs))))
-        packed, plain, kept = (
-            lambda: made.losses(rows, 0)[0], lambda: naive(made, rows, True), lambda: naive(made, rows, False),
-        )  # fmt: skip
-        losses = [float(work().detach()) for work in (packed, plain, kept)]
-        times = [[_seconds(work, made) for work in (packed, plain, kept)] for _ in range(rounds)]
+        forwards = (
+            lambda: made.losses(rows, 0)[0],
+            lambda: separate_forwards_loss(made, rows, True),
+            lambda: separate_forwards_loss(made, rows, False),
+        )
+        losses = [float(work().detach()) for work in forwards]
+        times = [[_seconds(work, made) for work in forwards] for _ in range(rounds)]
     finally:
         made.undo()
     middle = [statistics.median(column) for column in zip(*times, strict=True)]
@@ -57,20 +59,20 @@ def run(lvlm: LVLM, pairs: list[Pair], batch: int = 4, rounds: int = 5) -> dict[
     }  # fmt: skip
 
 
-def _seconds(work, made: Chip) -> float:
+def _seconds(work, made: ChipObjective) -> float:
     started = time.perf_counter()
     work().backward()
-    for parameter in adapters.trainable(made.wrapped):
+    for parameter in peft_adapter.trainable_parameters(made.wrapped):
         parameter.grad = None
     return time.perf_counter() - started
 
 
-def naive(made: Chip, rows: list[int], look: bool) -> Tensor:
+def separate_forwards_loss(made: ChipObjective, rows: list[int], look: bool) -> Tensor:
     """The same loss in paper mode from six separate batches, written without any of the shared code paths."""
     recipe = made.recipe
-    with torch.no_grad(), adapters.reference(made.wrapped):
-        reference = [_logits(made, rows, *kind, look) for kind in _KINDS]
-    policy = [_logits(made, rows, *kind, look) for kind in _KINDS]
+    with torch.no_grad(), peft_adapter.reference(made.wrapped):
+        reference = [_logits(made, rows, *kind, look) for kind in _FORWARDS]
+    policy = [_logits(made, rows, *kind, look) for kind in _FORWARDS]
     sides = []
     for side in (policy, reference):
         totals = [sequence_logps(logits, labels) for logits, labels in side]
@@ -82,10 +84,10 @@ def naive(made: Chip, rows: list[int], look: bool) -> Tensor:
     ).loss
 
 
-_KINDS = (("chosen", False), ("rejected", False), ("chosen", True))
+_FORWARDS = (("chosen", False), ("rejected", False), ("chosen", True))
 
 
-def _segment(made: Chip, rows: list[int], logits: Tensor, labels: Tensor, kind: str) -> Tensor:
+def _segment(made: ChipObjective, rows: list[int], logits: Tensor, labels: Tensor, kind: str) -> Tensor:
     logps, counted = token_logps(logits, labels)
     changed = torch.zeros_like(counted)
     for place, row in enumerate(rows):
@@ -95,16 +97,16 @@ def _segment(made: Chip, rows: list[int], logits: Tensor, labels: Tensor, kind: 
     return segment_logps(logps, counted, changed, made.recipe.changed)
 
 
-def _logits(made: Chip, rows: list[int], kind: str, corrupted: bool, look: bool) -> tuple[Tensor, Tensor]:
+def _logits(made: ChipObjective, rows: list[int], kind: str, corrupted: bool, look: bool) -> tuple[Tensor, Tensor]:
     """Right-padded rows of one kind of answer -> logits [B, T, V] at all positions, labels [B, T]."""
     lvlm = made.lvlm
     if look:
         for row in rows:
-            _look(made, row, corrupted)
+            _encode_again(made, row, corrupted)
     sequences, labels = [], []
     for row in rows:
         answer = getattr(made.examples[row], kind)
-        prefix = made.prefix(row, lvlm.project(made.visual(row, corrupted)))
+        prefix = made.prefix(row, lvlm.project(made.projector_input(row, corrupted)))
         said = lvlm.decoder.get_input_embeddings()(torch.tensor(answer, device=lvlm.device))
         sequences.append(torch.cat([prefix, said]))
         labels.append([-100] * len(prefix) + answer)
@@ -116,12 +118,12 @@ def _logits(made: Chip, rows: list[int], kind: str, corrupted: bool, look: bool)
         mask[place, : len(sequence)] = 1
         labels[place] += [-100] * (longest - len(labels[place]))
     positions = (mask.cumsum(1) - 1).clamp(min=0)
-    hidden = forward.run(lvlm, embeds, mask, positions)
-    return forward.head(lvlm, hidden), torch.tensor(labels, device=embeds.device)
+    hidden = run_decoder(lvlm, embeds, mask, positions)
+    return lm_logits(lvlm, hidden), torch.tensor(labels, device=embeds.device)
 
 
-def _look(made: Chip, row: int, corrupted: bool) -> None:
+def _encode_again(made: ChipObjective, row: int, corrupted: bool) -> None:
     """The tower's work for one photo; its result is the one that is kept already."""
     of = made.pixels.corrupted if corrupted else made.pixels.clean
     with torch.no_grad():
-        examples.look_pixels(made.lvlm, of(made.examples[row].photo))
+        examples.encode_pixels(made.lvlm, of(made.examples[row].photo))

@@ -11,7 +11,7 @@ PROMPT = "Describe this image in detail."
 Work = Callable[[], float | None]  # one run; panels return the seconds to the first token
 
 
-def photo():
+def synthetic_image():
     """A synthetic photo: what is on it does not matter for time."""
     from PIL import Image
 
@@ -26,10 +26,10 @@ def generate(session, new_tokens: int) -> Work:
     config = copy.deepcopy(lvlm.model.generation_config)
     # End tokens are kept out by the shortest length: a None here would be filled from the model's own configuration.
     config.min_new_tokens, config.max_new_tokens, config.do_sample = new_tokens, new_tokens, False
-    given = lvlm.native_inputs(photo(), PROMPT)
+    given = lvlm.native_inputs(synthetic_image(), PROMPT)
 
     def work() -> None:
-        pixels = lvlm.pixels(photo())["pixel_values"].to(lvlm.device, lvlm.model.dtype)
+        pixels = lvlm.pixels(synthetic_image())["pixel_values"].to(lvlm.device, lvlm.model.dtype)
         made = lvlm.model.generate(**(given | {"pixel_values": pixels}), generation_config=config)
         assert made.shape[1] == given["input_ids"].shape[1] + new_tokens
 
@@ -45,7 +45,7 @@ def panels(session, new_tokens: int, names: Sequence[str]) -> Work:
 
     def work() -> float:
         started, first = time.perf_counter(), 0.0
-        job = engine.Job(Views(session.lvlm, photo()), PROMPT, [create(name) for name in names])
+        job = engine.Job(Views(session.lvlm, synthetic_image()), PROMPT, [create(name) for name in names])
         for event in engine.decode(session.lvlm, job, Sampling(new_tokens, ignore_end=True)):
             if isinstance(event, Failed):
                 raise RuntimeError(event.error)
@@ -74,7 +74,7 @@ def one_after_another(session, new_tokens: int) -> Work:
     @torch.no_grad()
     def work() -> None:
         for method in map(create, defaults()):
-            views, ids = Views(lvlm, photo()), []
+            views, ids = Views(lvlm, synthetic_image()), []
             prefixes = [Prefix.of(0, row) for row in method.rows(PROMPT)]
             rows = [prefill(lvlm, (prefix,), [PROMPT], [views]) for prefix in prefixes]
             logits = torch.cat([first for _, first in rows])

@@ -32,13 +32,13 @@ def _run_old(options) -> int:
 
 def run(options) -> int:
     """Computes the HalluSpace, prints its directions -> exit code."""
-    from halluapp.training.hallu_space import command, describe
+    from halluapp.training.hallu_space import command, directions
 
-    space = command.run(
+    space = command.compute_from_file(
         options.pairs, options.out, common.settings_of(options), options.rank, options.layers, options.pooling,
         options.limit,
     )  # fmt: skip
-    print(describe.table(space.about))
+    print(directions.table(space.about))
     print(f"wrote {options.out}")
     common.write_json(space.about, options.out_json)
     return 0

@@ -138,11 +138,11 @@ def _run(options) -> int:
     run = runs.Run(options.out) if options.launched else runs.create(options.out, asked, options.resume)
     from halluapp.training import loop
 
-    if not loop.World().first:  # another process of `accelerate launch`
+    if not loop.DistributedState().is_main:  # another process of `accelerate launch`
         loop.train(run, _load(settings))
         return 0
-    with runs.alone(run, options.wait or options.launched):
-        with loop.told(run):
+    with runs.training_lock(run, options.wait or options.launched):
+        with loop.failure_in_status(run):
             run.write_status("preparing", run.status()["step"])
             lvlm = _load(settings)
         loop.train(run, lvlm)
@@ -152,23 +152,23 @@ def _run(options) -> int:
 
 
 def _pairs(options) -> int:
-    from halluapp.training.pairs import make as make_pairs
+    from halluapp.training.pairs import pair_sets
 
     if options.scenes is None and not options.photos:
         raise InputError(
             "Say with --scenes how many scenes to draw, with --photos where captioned photos are, or both."
         )
-    made = make_pairs.PairSet()
+    made = pair_sets.PairSet()
     if options.scenes is not None:
-        made += make_pairs.scene_pairs(options.scenes, options.seed)
+        made += pair_sets.scene_pairs(options.scenes, options.seed)
     for source in options.photos:
-        made += make_pairs.photo_pairs(source, options.limit, options.seed)
+        made += pair_sets.photo_pairs(source, options.limit, options.seed)
     if options.own:
         say = lambda line: print(line, file=sys.stderr, flush=True)  # noqa: E731
         made.add_own_answers(_load(_settings(options)), options.own, options.seed, say)
-    made.keep([kind.strip() for kind in options.kinds.split(",") if kind.strip()])
+    made.select_kinds([kind.strip() for kind in options.kinds.split(",") if kind.strip()])
     made.write(options.out)
-    print(make_pairs.about(options.out))
+    print(pair_sets.summary(options.out))
     return 0
 
 
@@ -176,13 +176,13 @@ def _measure(options) -> int:
     from dataclasses import replace
 
     from halluapp.training import runs
-    from halluapp.training.measure import run as judge
+    from halluapp.training.measure import measurement
 
     run = runs.Run(options.run_folder)
     config = run.config()
     lvlm = _load(replace(Settings.from_environment(), model=config.model, quantization=config.quantization))
     say = lambda line: print(line, file=sys.stderr, flush=True)  # noqa: E731
-    print(judge.judge(run, lvlm, options.data or "", options.photos, say))
+    print(measurement.measure_run(run, lvlm, options.data or "", options.photos, say))
     print(f"wrote {run.adapter / 'README.md'}")
     return 0
 
@@ -218,7 +218,7 @@ def _plan(options) -> int:
     else:
         config = loading.configuration(options.model)
     recipe = recipes.create("chip", **_chosen(options))
-    whole = partial(memory_plan.plan, config, prefix=options.prefix, answer=options.answer,
+    whole = partial(memory_plan.plan_memory, config, prefix=options.prefix, answer=options.answer,
                     quantization=options.quantization)  # fmt: skip
     print(whole(recipe).table())
     fitting = [
@@ -230,10 +230,10 @@ def _plan(options) -> int:
 
 
 def _bench(options) -> int:
-    from halluapp.bench import training_step as bench_step
+    from halluapp.bench import training_step
     from halluapp.data.pairs import read_pairs
 
-    made = bench_step.run(_load(_settings(options)), read_pairs(options.data), options.batch, options.rounds)
+    made = training_step.run(_load(_settings(options)), read_pairs(options.data), options.batch, options.rounds)
     for key, value in made.items():
         print(f"{key}: {value}")
     return 0

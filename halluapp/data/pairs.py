@@ -14,12 +14,12 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from halluapp.data import tables as sources
+from halluapp.data import tables
 from halluapp.data.photos import read_photo
 from halluapp.errors import InputError
 
 TEXTS = ("question", "chosen", "rejected")
-LONGEST = 4000  # characters of a text
+MAX_CHARACTERS = 4000  # characters of a text
 
 
 @dataclass(frozen=True)
@@ -53,23 +53,23 @@ def iter_pairs(source: str | Path, check_photos: bool = True, limit: int = 0) ->
     file, bytes, or {"bytes", "path"} (bytes in base64 where the file is JSON). Raises InputError, one sentence that
     names the bad row, or says that there is none.
     """
-    table = sources.open_table(source)
+    table = tables.open_table(source)
     found = 0
     for place, row in islice(table.rows, limit or None):
-        yield _pair(row, f"{place} of {table.name}", table.folder, check_photos)
+        yield _parse_pair(row, f"{place} of {table.name}", table.folder, check_photos)
         found += 1
     if not found:
         raise InputError(f"{table.name} holds no pairs.")
 
 
-def _pair(row: Any, where: str, folder: Path, check_photos: bool) -> Pair:
+def _parse_pair(row: Any, where: str, folder: Path, check_photos: bool) -> Pair:
     if not isinstance(row, Mapping):
         raise InputError(f"{where} is not an object with image, {', '.join(TEXTS)}.")
     if row.get("text") is not None and "chosen" not in row:  # RLHF-V
-        row = {**row, **_texts(row["text"], where)}
-    image, name = _image(row.get("image"), folder)
+        row = {**row, **_parse_texts(row["text"], where)}
+    image, name = _parse_image(row.get("image"), folder)
     if image is None and isinstance(row.get("image_path"), str):  # RLHF-V where the bytes are left out
-        image, name = _image(row["image_path"], folder)
+        image, name = _parse_image(row["image_path"], folder)
     if image is None:
         raise InputError(f"{where} lacks an image (a path beside the file, or its bytes).")
     texts = {key: row.get(key) for key in TEXTS}
@@ -79,8 +79,8 @@ def _pair(row: Any, where: str, folder: Path, check_photos: bool) -> Pair:
     question, chosen, rejected = (text.replace("<image>", "").strip() for text in texts.values())
     if chosen == rejected:
         raise InputError(f"{where}: the chosen and the rejected answer are the same.")
-    if max(map(len, (question, chosen, rejected))) > LONGEST:
-        raise InputError(f"{where} has a text of more than {LONGEST:,} characters.")
+    if max(map(len, (question, chosen, rejected))) > MAX_CHARACTERS:
+        raise InputError(f"{where} has a text of more than {MAX_CHARACTERS:,} characters.")
     if check_photos:
         try:
             read_photo(image)
@@ -91,7 +91,7 @@ def _pair(row: Any, where: str, folder: Path, check_photos: bool) -> Pair:
     return Pair(image, name, question, chosen, rejected, known, str(row.get("kind") or ""))
 
 
-def _texts(text: Any, where: str) -> Mapping[str, Any]:
+def _parse_texts(text: Any, where: str) -> Mapping[str, Any]:
     """The three texts of an RLHF-V row: JSON, or what it says."""
     try:
         found = json.loads(text) if isinstance(text, str) else text
@@ -102,7 +102,7 @@ def _texts(text: Any, where: str) -> Mapping[str, Any]:
     return {key: found.get(key) for key in TEXTS}
 
 
-def _image(value: Any, folder: Path) -> tuple[Path | bytes | None, str]:
+def _parse_image(value: Any, folder: Path) -> tuple[Path | bytes | None, str]:
     """The image of a row in any of its forms, and a name by which pairs of one photo are known."""
     if isinstance(value, Mapping):
         inner = value.get("bytes")
@@ -111,7 +111,7 @@ def _image(value: Any, folder: Path) -> tuple[Path | bytes | None, str]:
                 inner = base64.b64decode(inner, validate=True)
             except (ValueError, binascii.Error):
                 return None, ""
-        return _image(inner or value.get("path"), folder)
+        return _parse_image(inner or value.get("path"), folder)
     if isinstance(value, bytes) and value:
         return value, hashlib.sha256(value).hexdigest()[:16]
     if isinstance(value, str) and value.strip():

@@ -10,7 +10,7 @@ from typing import Any
 
 from halluapp.errors import InputError
 
-AT_ONCE = 16  # rows of a parquet file in memory: each holds a photo
+BATCH = 16  # rows of a parquet file in memory: each holds a photo
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ def _parquet(path: Path) -> Iterator[tuple[str, Any]]:
     try:
         number = 0
         with ParquetFile(path) as file:
-            for batch in file.iter_batches(batch_size=AT_ONCE):
+            for batch in file.iter_batches(batch_size=BATCH):
                 for row in batch.to_pylist():
                     number += 1
                     yield f"Row {number}", row

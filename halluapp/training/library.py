@@ -23,17 +23,19 @@ from halluapp.training.runs import Run
 if TYPE_CHECKING:
     from halluapp.lvlm.base import LVLM
 
-PREFIX, MARK, IMPORTED = "adapter:", "panel", "imported.json"
-NAME = re.compile(r"\w[\w.-]{0,59}")  # no "+", which stacks methods, and nothing that a path or a shell would read
-FILES = (WEIGHTS, CONFIG, PROJECTOR, "about.json")  # all that an adapter needs; nothing else is copied
-MOST_BYTES = 2 * 2**30
-LEFT_OUT = ("state.pt", "stop", MARK)  # what only this machine needs
+PREFIX, PANEL_FILE, IMPORT_FILE = "adapter:", "panel", "imported.json"
+NAME_PATTERN = re.compile(
+    r"\w[\w.-]{0,59}"
+)  # no "+", which stacks methods, and nothing that a path or a shell would read
+ADAPTER_FILES = (WEIGHTS, CONFIG, PROJECTOR, "about.json")  # all that an adapter needs; nothing else is copied
+MAX_BYTES = 2 * 2**30
+NOT_PACKED = ("state.pt", "stop", PANEL_FILE)  # what only this machine needs
 
 
 def checked_name(root: Path, name: str) -> str:
     """A name that a new run may have. Raises InputError."""
     name = (name or "").strip()
-    if not NAME.fullmatch(name):
+    if not NAME_PATTERN.fullmatch(name):
         raise InputError(f"{name[:60]!r} cannot name a run; use up to 60 letters, digits, dots, dashes or underscores.")
     if name in METHODS:
         raise InputError(f"{name} is the name of a method; give the run another, such as {name}-1.")
@@ -62,12 +64,12 @@ def find(root: Path, name: str | None) -> Run:
 
 def is_imported(run: Run) -> bool:
     """Whether it was made elsewhere."""
-    return (run.folder / IMPORTED).exists()
+    return (run.folder / IMPORT_FILE).exists()
 
 
-def imported(root: Path) -> list[Run]:
+def imported_runs(root: Path) -> list[Run]:
     """Adapters from elsewhere, by name."""
-    return [Run(path.parent) for path in sorted(root.glob(f"*/{IMPORTED}"))]
+    return [Run(path.parent) for path in sorted(root.glob(f"*/{IMPORT_FILE}"))]
 
 
 def title(run: Run) -> str:
@@ -80,64 +82,64 @@ def title(run: Run) -> str:
         return run.name
 
 
-def offered(root: Path) -> list[tuple[str, str]]:
+def panel_runs(root: Path) -> list[tuple[str, str]]:
     """(title, method name) of everything that Compare offers, by name."""
-    return [(title(Run(path.parent)), PREFIX + path.parent.name) for path in sorted(root.glob(f"*/{MARK}"))]
+    return [(title(Run(path.parent)), PREFIX + path.parent.name) for path in sorted(root.glob(f"*/{PANEL_FILE}"))]
 
 
-def offer(root: Path, name: str | None, lvlm: LVLM) -> str:
+def add_panel(root: Path, name: str | None, lvlm: LVLM) -> str:
     """Loads a run's adapter and offers it -> the name of its method. Raises InputError."""
     run = find(root, name)
     if not run.adapter.is_dir():
         raise InputError(f"The run {run.name} has saved no adapter yet; let it train for some more steps.")
-    _load(lvlm, run)
-    (run.folder / MARK).touch()
+    _load_adapter(lvlm, run)
+    (run.folder / PANEL_FILE).touch()
     return PREFIX + run.name
 
 
-def withdraw(root: Path, name: str | None) -> None:
+def remove_panel(root: Path, name: str | None) -> None:
     """Compare offers it no longer. Raises InputError."""
-    (find(root, name).folder / MARK).unlink(missing_ok=True)
+    (find(root, name).folder / PANEL_FILE).unlink(missing_ok=True)
 
 
-def ensure(root: Path, lvlm: LVLM, methods: Iterable) -> None:
+def load_adapters(root: Path, lvlm: LVLM, methods: Iterable) -> None:
     """Loads the adapters that these methods name, if they lie here: the server may have started anew since.
 
     One that cannot be loaded is forgotten, so that its panel says so instead of showing an older one.
     """
     for name in (method.name.removeprefix(PREFIX) for method in methods if method.name.startswith(PREFIX)):
         run = Run(root / name)
-        if Path(name).name != name or not (run.folder / MARK).exists():
+        if Path(name).name != name or not (run.folder / PANEL_FILE).exists():
             continue
         try:
-            _load(lvlm, run)
+            _load_adapter(lvlm, run)
         except InputError:
             lvlm.adapters.pop(name, None)
 
 
-_versions: dict[tuple[int, str], float] = {}
+_loaded_versions: dict[tuple[int, str], float] = {}
 
 
-def _load(lvlm: LVLM, run: Run) -> None:
+def _load_adapter(lvlm: LVLM, run: Run) -> None:
     """Reads the adapter unless this very version of it is loaded."""
     from halluapp.lvlm import adapters
 
     version = max((path.stat().st_mtime for path in run.adapter.glob("*")), default=0.0)
     key = (id(lvlm), run.name)
-    if run.name not in lvlm.adapters or _versions.get(key) != version:
+    if run.name not in lvlm.adapters or _loaded_versions.get(key) != version:
         lvlm.adapters[run.name] = adapters.load(lvlm, run.adapter, run.name)
-        _versions[key] = version
+        _loaded_versions[key] = version
 
 
-def bring_in(root: Path, name: str, source: str | Sequence[str], lvlm: LVLM) -> str:
+def import_adapter(root: Path, name: str, source: str | Sequence[str], lvlm: LVLM) -> str:
     """Copies an adapter made elsewhere, a folder or its files, and offers it -> its name. Raises InputError."""
     files = sorted(Path(source).glob("*")) if isinstance(source, str) else [Path(path) for path in source]
-    files = [path for path in files if path.is_file() and (path.name in FILES or path.suffix in PICKLES)]
+    files = [path for path in files if path.is_file() and (path.name in ADAPTER_FILES or path.suffix in PICKLES)]
     if not files:
         raise InputError("There is no adapter; give its folder, or its files (safetensors and adapter_config.json).")
     if any(path.suffix == ".safetensors" for path in files):  # pickles beside them are of no use, and never copied
-        files = [path for path in files if path.name in FILES]
-    if sum(path.stat().st_size for path in files) > MOST_BYTES:
+        files = [path for path in files if path.name in ADAPTER_FILES]
+    if sum(path.stat().st_size for path in files) > MAX_BYTES:
         raise InputError("The adapter has more than 2 GB; an adapter is far smaller than the model it belongs to.")
     name = checked_name(root, name or free_name(root, "imported"))
     run = Run(root / name)
@@ -145,8 +147,8 @@ def bring_in(root: Path, name: str, source: str | Sequence[str], lvlm: LVLM) -> 
     try:
         for path in files:
             shutil.copyfile(path, run.adapter / path.name)
-        (run.folder / IMPORTED).write_text(json.dumps({"files": [path.name for path in files]}), encoding="utf-8")
-        offer(root, name, lvlm)
+        (run.folder / IMPORT_FILE).write_text(json.dumps({"files": [path.name for path in files]}), encoding="utf-8")
+        add_panel(root, name, lvlm)
     except (InputError, OSError) as error:
         shutil.rmtree(run.folder)
         raise InputError(" ".join(str(error).split())) from error
@@ -178,6 +180,6 @@ def pack(root: Path, name: str | None, folder: Path) -> Path:
     path = folder / f"{run.name}.zip"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as out:
         for file in sorted(run.folder.rglob("*")):
-            if file.is_file() and file.name not in LEFT_OUT and file.suffix != ".partial":
+            if file.is_file() and file.name not in NOT_PACKED and file.suffix != ".partial":
                 out.write(file, Path(run.name) / file.relative_to(run.folder))
     return path

@@ -25,22 +25,22 @@ from halluapp.training.objective import Objective
 from halluapp.training.recipes import Recipe
 from halluapp.training.runs import Run
 
-MOST_HELD_OUT = 64  # pairs whose losses are computed at once in a while
+MAX_HELD_OUT_PAIRS = 64  # pairs whose losses are computed at once in a while
 SAMPLE_TOKENS = 60
 
 
-def say(line: str) -> None:
+def log_line(line: str) -> None:
     """To the run's log, at once."""
     print(line, flush=True)
 
 
 def objectives() -> dict[str, type[Objective]]:
     """The training methods by the kind of their recipe."""
-    from halluapp.training.methods.adavib import Vib
-    from halluapp.training.methods.chip import Chip
-    from halluapp.training.methods.hacl import Hacl
+    from halluapp.training.methods.adavib import AdavibObjective
+    from halluapp.training.methods.chip import ChipObjective
+    from halluapp.training.methods.hacl import HaclObjective
 
-    return {"chip": Chip, "hacl": Hacl, "adavib": Vib}
+    return {"chip": ChipObjective, "hacl": HaclObjective, "adavib": AdavibObjective}
 
 
 def rate_at(recipe: Recipe, step: int) -> float:
@@ -73,11 +73,11 @@ def train(run: Run, lvlm: LVLM) -> None:
     """Trains to the last step or until asked to stop, going on where a state is. Raises InputError for every end
     that is not one of these, in a sentence that says what to change."""
     config = run.config()
-    with told(run):
+    with failure_in_status(run):
         run.write_status("preparing", run.status()["step"])
         pairs = read_pairs(config.data)
         rows, held = split(pairs, config.recipe.held_out, config.recipe.seed)
-        made = objectives()[config.kind](lvlm, config.recipe, pairs, run.folder.parent / ".cache", say)
+        made = objectives()[config.kind](lvlm, config.recipe, pairs, run.folder.parent / ".cache", log_line)
         try:
             for step, state in _steps(run, made, rows, held):
                 run.write_status(state, step)
@@ -86,18 +86,18 @@ def train(run: Run, lvlm: LVLM) -> None:
 
 
 @contextmanager
-def told(run: Run) -> Iterator[None]:
+def failure_in_status(run: Run) -> Iterator[None]:
     """Writes whatever ends a run here into its status, in a sentence; raises InputError with it."""
     try:
         yield
     except Exception as error:  # a run must never end without a word: nobody may be watching
         step = run.status()["step"]
-        sentence = str(error) if isinstance(error, InputError) else explain(error, run.config().recipe, step)
+        sentence = str(error) if isinstance(error, InputError) else explain_failure(error, run.config().recipe, step)
         run.write_status("failed", step, sentence)
         raise InputError(sentence) from error
 
 
-def explain(error: BaseException, recipe: Recipe, step: int) -> str:
+def explain_failure(error: BaseException, recipe: Recipe, step: int) -> str:
     """One sentence about what ended a run, and what to change."""
     text = " ".join(str(error).split())
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
@@ -110,13 +110,13 @@ def explain(error: BaseException, recipe: Recipe, step: int) -> str:
 
 def _steps(run: Run, made: Objective, rows: list[int], held: list[int]) -> Iterator[tuple[int, str]]:
     """Yields (steps done, state) after every step and at the end."""
-    recipe, world = made.recipe, World()
-    optimizer = torch.optim.AdamW(_by_shape(made.groups(), recipe.weight_decay), lr=recipe.rate)
+    recipe, world = made.recipe, DistributedState()
+    optimizer = torch.optim.AdamW(_by_shape(made.parameter_groups(), recipe.weight_decay), lr=recipe.rate)
     rates = [group["lr"] for group in optimizer.param_groups]
     first, before = _resume(run, made, optimizer)
     started = time.time() - before
-    if first == 0 and world.first:
-        _look_back(run, made, held, 0, started)
+    if first == 0 and world.is_main:
+        _evaluate(run, made, held, 0, started)
     source = batches(made, rows, first * recipe.accumulation)
     step = first
     yield step, "running"
@@ -127,11 +127,11 @@ def _steps(run: Run, made: Objective, rows: list[int], held: list[int]) -> Itera
         step += 1
         asked = (run.folder / "stop").exists()
         last = asked or step == recipe.steps
-        if world.first:
-            row |= {"step": step, "seconds": round(time.time() - started, 2), "memory_mb": memory()}
-            run.add("metrics.jsonl", row)
+        if world.is_main:
+            row |= {"step": step, "seconds": round(time.time() - started, 2), "memory_mb": peak_memory()}
+            run.append_row("metrics.jsonl", row)
             if step % recipe.evaluate_every == 0 or step % recipe.sample_every == 0 or last:
-                _look_back(run, made, held, step, started, last)
+                _evaluate(run, made, held, step, started, last)
             if step % recipe.save_every == 0 or last:
                 _save(run, made, optimizer, step, time.time() - started)
         if asked:
@@ -141,13 +141,15 @@ def _steps(run: Run, made: Objective, rows: list[int], held: list[int]) -> Itera
     yield step, "finished"
 
 
-def _step(made: Objective, optimizer, source: Iterator[list[int]], step: int, world: World) -> dict[str, Any]:
+def _step(
+    made: Objective, optimizer, source: Iterator[list[int]], step: int, world: DistributedState
+) -> dict[str, Any]:
     """One optimizer step -> its row of metrics."""
     recipe, seen, total = made.recipe, {}, 0.0
     torch.manual_seed(recipe.seed * 1_000_003 + step)  # dropout and noise repeat after a resume
     made.train(True)
     for _ in range(recipe.accumulation):
-        part = world.share(next(source))
+        part = world.local_part(next(source))
         loss, numbers = made.losses(part, step)
         (loss / recipe.accumulation).backward()
         total += float(loss.detach()) / recipe.accumulation
@@ -155,7 +157,7 @@ def _step(made: Objective, optimizer, source: Iterator[list[int]], step: int, wo
             seen[name] = seen.get(name, 0.0) + value / recipe.accumulation
     made.train(False)
     params = [p for group in optimizer.param_groups for p in group["params"]]
-    world.average(params)
+    world.average_gradients(params)
     norm = float(nn.utils.clip_grad_norm_(params, recipe.clip))
     if not math.isfinite(total) or not math.isfinite(norm):
         raise InputError(
@@ -179,9 +181,9 @@ def _by_shape(groups: list[dict[str, Any]], weight_decay: float) -> list[dict[st
     return made
 
 
-def held_out(made: Objective, rows: list[int]) -> dict[str, float]:
+def held_out_losses(made: Objective, rows: list[int]) -> dict[str, float]:
     """Components of the loss over held-out pairs, mean over at most 64 of them."""
-    order = made.order(rows, Random("held out"))[:MOST_HELD_OUT]
+    order = made.order(rows, Random("held out"))[:MAX_HELD_OUT_PAIRS]
     total: dict[str, float] = {}
     state = torch.get_rng_state()
     with torch.no_grad():
@@ -195,17 +197,17 @@ def held_out(made: Objective, rows: list[int]) -> dict[str, float]:
     return {name: round(value, 6) for name, value in total.items()}
 
 
-def _look_back(run: Run, made: Objective, held: list[int], step: int, started: float, last: bool = False) -> None:
+def _evaluate(run: Run, made: Objective, held: list[int], step: int, started: float, last: bool = False) -> None:
     """Held-out losses and a caption, where this step is one for them."""
     recipe = made.recipe
     if held and (step % recipe.evaluate_every == 0 or last):
-        row = {"step": step, "seconds": round(time.time() - started, 2), "held": held_out(made, held)}
-        run.add("metrics.jsonl", row)
+        row = {"step": step, "seconds": round(time.time() - started, 2), "held": held_out_losses(made, held)}
+        run.append_row("metrics.jsonl", row)
     if step % recipe.sample_every == 0 or last:
-        run.add("samples.jsonl", {"step": step, "text": sample(made, run.config().photo, held)})
+        run.append_row("samples.jsonl", {"step": step, "text": sample_caption(made, run.config().photo, held)})
 
 
-def sample(made: Objective, photo: str, held: list[int]) -> str:
+def sample_caption(made: Objective, photo: str, held: list[int]) -> str:
     """What the model in training says about a photo, greedily."""
     from halluapp.data.photos import read_photo
     from halluapp.decoding import engine
@@ -237,7 +239,7 @@ def _resume(run: Run, made: Objective, optimizer) -> tuple[int, float]:
     """Puts back the last state, if there is one -> (steps done, seconds spent)."""
     path = run.folder / "state.pt"
     if not path.exists():
-        run.forget_after(-1)
+        run.drop_rows_after(-1)
         return 0, 0.0
     try:
         state = torch.load(path, weights_only=True)
@@ -246,11 +248,11 @@ def _resume(run: Run, made: Objective, optimizer) -> tuple[int, float]:
     except (RuntimeError, ValueError, KeyError, EOFError) as error:
         raise InputError(f"The state of {run.folder} is damaged or of another recipe; start the run anew.") from error
     torch.set_rng_state(state["rng"])
-    run.forget_after(state["step"])
+    run.drop_rows_after(state["step"])
     return state["step"], state["seconds"]
 
 
-def memory() -> float:
+def peak_memory() -> float:
     """Peak memory in MB: of the accelerator where there is one, else of this process."""
     if torch.cuda.is_available():
         return round(torch.cuda.max_memory_allocated() / 2**20, 1)
@@ -258,7 +260,7 @@ def memory() -> float:
     return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / scale, 1)
 
 
-class World:
+class DistributedState:
     """The processes of `accelerate launch`: each takes its share of a batch, gradients are averaged."""
 
     def __init__(self):
@@ -267,16 +269,16 @@ class World:
         self.state = PartialState()
 
     @property
-    def first(self) -> bool:
+    def is_main(self) -> bool:
         """Whether this process writes the run's files."""
         return self.state.is_main_process
 
-    def share(self, batch: list[int]) -> list[int]:
+    def local_part(self, batch: list[int]) -> list[int]:
         """This process's part of a batch, never empty."""
         mine = batch[self.state.process_index :: self.state.num_processes]
         return mine or batch[:1]
 
-    def average(self, params: list[nn.Parameter]) -> None:
+    def average_gradients(self, params: list[nn.Parameter]) -> None:
         """Gradients become their mean over all processes."""
         if self.state.num_processes > 1:
             from accelerate.utils import reduce

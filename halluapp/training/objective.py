@@ -15,10 +15,9 @@ from torch.utils.checkpoint import checkpoint
 from halluapp.data.pairs import Pair
 from halluapp.lvlm.base import LVLM
 from halluapp.methods.base import Method
-from halluapp.training import peft_adapter as adapters
-from halluapp.training import vision_tower as tower
+from halluapp.training import peft_adapter, vision_tower
 from halluapp.training.batches import disk_cache, examples
-from halluapp.training.batches.packed_forward import known
+from halluapp.training.batches.packed_forward import check_supported
 from halluapp.training.batches.pixels import Pixels
 from halluapp.training.recipes import Lora, Recipe
 
@@ -36,35 +35,35 @@ def fingerprint(lvlm: LVLM) -> str:
 class Objective(ABC):
     """A method's losses over `pairs`. Subclasses build what is trained in `build` and compute in `losses`."""
 
-    corrupts = False
+    corrupts_images = False
 
     def __init__(self, lvlm: LVLM, recipe: Recipe, pairs: list[Pair], cache: Path | None = None, log: Callable = print):
         self.lvlm, self.recipe, self.pairs, self.cache, self.log = lvlm, recipe, pairs, cache, log
-        known(lvlm)
+        check_supported(lvlm)
         # Before anything long: where the tower cannot be trained, that is said at once.
-        self.seen_through = tower.layers(lvlm) if isinstance(recipe, Lora) and recipe.vision else []
-        self.watches = False  # whether the tower is being trained, so that features are of the moment
+        self.tower_layers = vision_tower.trainable_layers(lvlm) if isinstance(recipe, Lora) and recipe.vision else []
+        self.trains_tower = False  # whether the tower is being trained, so that features are of the moment
         self.language = lvlm.decoder
         lvlm.model.requires_grad_(False)
         self.examples = examples.tokenize(lvlm, pairs)
-        strategy = recipe.rejected_photo if self.corrupts else None
-        step = recipe.noise_step if self.corrupts else 0
+        strategy = recipe.rejected_photo if self.corrupts_images else None
+        step = recipe.noise_step if self.corrupts_images else 0
         self.key = disk_cache.key(
             fingerprint(lvlm), [[p.photo, p.question, p.chosen, p.rejected] for p in pairs], strategy, step, recipe.seed
         )
         self.pixels = Pixels(lvlm, pairs, strategy, step, recipe.seed)
-        self.features = examples.see(lvlm, self.pixels, self._cached("features"), log)
+        self.features = examples.encode_images(lvlm, self.pixels, self._cache_path("features"), log)
         self.build()
         if recipe.checkpointing:
             self.language.activation_checkpointing_enable(activation_checkpointing_kwargs={"use_reentrant": False})
 
-    def _cached(self, part: str) -> Path | None:
+    def _cache_path(self, part: str) -> Path | None:
         return self.cache / f"{part}-{self.key}.safetensors" if self.cache else None
 
     def wrap(self, language: bool = True):
         """Puts a fresh adapter into the language model, and into the tower if the recipe says so -> the PeftModel."""
-        wrapped = adapters.wrap(self.lvlm, self.recipe, self.seen_through, language)
-        self.watches = bool(self.seen_through)
+        wrapped = peft_adapter.wrap(self.lvlm, self.recipe, self.tower_layers, language)
+        self.trains_tower = bool(self.tower_layers)
         return wrapped
 
     @abstractmethod
@@ -72,7 +71,7 @@ class Objective(ABC):
         """Makes what is trained, and what is computed once."""
 
     @abstractmethod
-    def groups(self) -> list[dict[str, Any]]:
+    def parameter_groups(self) -> list[dict[str, Any]]:
         """Parameter groups with their rate as "lr"."""
 
     @abstractmethod
@@ -95,7 +94,9 @@ class Objective(ABC):
     def state(self) -> dict[str, Any]:
         """Trained weights and buffers, by name."""
         return {
-            name: {key: value.detach().cpu() for key, value in module.state_dict().items() if self.is_ours(name, key)}
+            name: {
+                key: value.detach().cpu() for key, value in module.state_dict().items() if self.is_trained(name, key)
+            }
             for name, module in self.modules().items()
         }
 
@@ -104,7 +105,7 @@ class Objective(ABC):
         for name, module in self.modules().items():
             module.load_state_dict(state[name], strict=False)
 
-    def is_ours(self, module: str, key: str) -> bool:
+    def is_trained(self, module: str, key: str) -> bool:
         """Whether a tensor belongs to what is trained (not to the frozen model around it)."""
         return "lora_" in key if module == "adapter" else True
 
@@ -113,7 +114,7 @@ class Objective(ABC):
         for module in self.modules().values():
             module.train(training)
         self.language.train(training)
-        tower.train(self.lvlm.tower, training)
+        vision_tower.switch_dropout(self.lvlm.tower, training)
 
     @abstractmethod
     def save(self, folder: Path, about: dict[str, Any]) -> None:
@@ -128,19 +129,19 @@ class Objective(ABC):
         if self.recipe.checkpointing:
             self.language.activation_checkpointing_disable()
 
-    def visual(self, row: int, corrupted: bool = False) -> Tensor:
+    def projector_input(self, row: int, corrupted: bool = False) -> Tensor:
         """Projector input [n, d] of a pair's photo: from its pixels, with gradients, while the tower is trained."""
-        if self.watches:
-            return self._watched(self.examples[row].photo, corrupted)
+        if self.trains_tower:
+            return self._encoded(self.examples[row].photo, corrupted)
         kept = self.features.corrupted if corrupted else self.features.clean
         return kept[self.examples[row].photo].to(self.lvlm.device)
 
-    def _watched(self, photo: int, corrupted: bool) -> Tensor:
+    def _encoded(self, photo: int, corrupted: bool) -> Tensor:
         pixels = self.pixels.corrupted(photo) if corrupted else self.pixels.clean(photo)
         # One photo at a time, as the reference's features were made: in a batch, kernels round in another way.
         if self.recipe.checkpointing and torch.is_grad_enabled():
-            return checkpoint(examples.look_pixels, self.lvlm, pixels, use_reentrant=False)
-        return examples.look_pixels(self.lvlm, pixels)
+            return checkpoint(examples.encode_pixels, self.lvlm, pixels, use_reentrant=False)
+        return examples.encode_pixels(self.lvlm, pixels)
 
     def prefix(self, row: int, visual_tokens: Tensor) -> Tensor:
         """Embeddings of a pair's question with these visual tokens [n, D] -> [P, D]."""

@@ -18,10 +18,10 @@ from halluapp.data.files import write_text, written_whole
 from halluapp.lvlm.base import LVLM
 from halluapp.training.recipes import TARGETS, Lora
 
-NAME = "default"
+ADAPTER_NAME = "default"
 
 
-def wrap(lvlm: LVLM, recipe: Lora, seen_through: Sequence[str] = (), language: bool = True):
+def wrap(lvlm: LVLM, recipe: Lora, tower_layers: Sequence[str] = (), language: bool = True):
     """Puts a fresh adapter (B = 0) into the model's language layers, in place -> the PeftModel around it.
 
     seen_through: full names of further layers, those of the vision tower; language: False for these alone. Everything
@@ -31,7 +31,7 @@ def wrap(lvlm: LVLM, recipe: Lora, seen_through: Sequence[str] = (), language: b
 
     names = "|".join(TARGETS[recipe.targets])
     patterns = [rf".*language_model.*\.({names})"] if language else []  # towers have layers of the same names
-    patterns += [re.escape(name) for name in seen_through]
+    patterns += [re.escape(name) for name in tower_layers]
     config = LoraConfig(
         r=recipe.rank, lora_alpha=recipe.alpha, lora_dropout=recipe.dropout, bias="none",
         target_modules="|".join(patterns),
@@ -55,7 +55,7 @@ def reference(wrapped) -> Iterator[None]:
         yield
 
 
-def trainable(wrapped) -> list[nn.Parameter]:
+def trainable_parameters(wrapped) -> list[nn.Parameter]:
     """The adapter's parameters, in a stable order."""
     return [parameter for _, parameter in sorted(wrapped.named_parameters()) if parameter.requires_grad]
 
@@ -73,7 +73,7 @@ def save(folder: Path, wrapped=None, projector: nn.Module | None = None, about: 
     folder.mkdir(parents=True, exist_ok=True)
     if wrapped is not None:
         state = {key: value.detach().cpu().contiguous() for key, value in get_peft_model_state_dict(wrapped).items()}
-        config = wrapped.peft_config[NAME].to_dict()
+        config = wrapped.peft_config[ADAPTER_NAME].to_dict()
         config["base_model_name_or_path"] = (about or {}).get("model", "")
         config["inference_mode"] = True
         plain = {key: sorted(value) if isinstance(value, set) else value for key, value in config.items()}

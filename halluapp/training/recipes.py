@@ -97,7 +97,7 @@ class HaclRecipe(Lora):
 
 
 @dataclass(frozen=True)
-class VibRecipe(Recipe):
+class AdavibRecipe(Recipe):
     """AdaVIB, AAAI 2025: a variational information bottleneck on the projector, weighted photo by photo."""
 
     kind: ClassVar[str] = "adavib"
@@ -115,7 +115,7 @@ class VibRecipe(Recipe):
     authors_pooling: bool = parameter(False, "Authors' pooling", "Deviations are pooled like means, as in the code.")
 
 
-RECIPES: dict[str, type[Recipe]] = {recipe.kind: recipe for recipe in (ChipRecipe, HaclRecipe, VibRecipe)}
+RECIPES: dict[str, type[Recipe]] = {recipe.kind: recipe for recipe in (ChipRecipe, HaclRecipe, AdavibRecipe)}
 # Ablations of the papers: levels on and off, weights, how the photo is corrupted, what is trained.
 PRESETS: dict[str, dict[str, dict[str, Any]]] = {
     "chip": {

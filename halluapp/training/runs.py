@@ -29,7 +29,7 @@ LOCK = ".running"
 STATES = ("waiting", "preparing", "running", "finished", "stopped", "failed", "interrupted")
 LIVE = ("waiting", "preparing", "running")
 RESUMABLE = ("stopped", "failed", "interrupted")
-DIED = (
+PROCESS_GONE = (
     "Its process ended at step {step} without a word: it was killed, the machine restarted, or memory ran out. "
     "Resume it (--resume); if memory was short, start another run with a lower batch."
 )
@@ -57,7 +57,7 @@ class Config:
         return made + (["--resume"] if resume else [])
 
 
-def shown(path: str | Path) -> str:
+def relative_path(path: str | Path) -> str:
     """A path as a person types it: below the working directory if it lies there."""
     try:
         return str(Path(path).resolve().relative_to(Path.cwd()))
@@ -92,7 +92,7 @@ class Run:
         except (OSError, ValueError):
             return {"state": "interrupted", "step": 0, "steps": 0, "error": ""}
         if status["state"] in LIVE and not _alive(status.get("pid", 0), status.get("born", "")):
-            status |= {"state": "interrupted", "error": DIED.format(step=status["step"])}
+            status |= {"state": "interrupted", "error": PROCESS_GONE.format(step=status["step"])}
         return status
 
     def write_status(self, state: str, step: int = 0, error: str = "", **more: Any) -> None:
@@ -101,7 +101,7 @@ class Run:
 
         steps = self.config().recipe.steps
         about = {"state": state, "step": step, "steps": steps, "error": error, "pid": os.getpid(), **more}
-        about["born"] = _born(about["pid"])
+        about["born"] = _start_time(about["pid"])
         if state == "waiting":
             about["since"] = time.time()
         try:
@@ -117,12 +117,12 @@ class Run:
         """{"step", "text"} of every caption so far."""
         return list(_lines(self.folder / "samples.jsonl"))
 
-    def add(self, file: str, row: dict[str, Any]) -> None:
+    def append_row(self, file: str, row: dict[str, Any]) -> None:
         """Appends a row to metrics.jsonl or samples.jsonl."""
         with open(self.folder / file, "a", encoding="utf-8") as out:
             out.write(json.dumps(row, ensure_ascii=False) + "\n")
 
-    def forget_after(self, step: int) -> None:
+    def drop_rows_after(self, step: int) -> None:
         """Drops rows later than the state from which a run resumes; they will be made again."""
         from halluapp.data.files import write_text
 
@@ -148,18 +148,18 @@ class Run:
 
     def delete(self) -> None:
         """Removes the folder. Raises InputError while the run lives."""
-        self._must_be_over()
+        self._check_ended()
         self.config()
         shutil.rmtree(self.folder)
 
     def rename(self, name: str) -> Run:
         """The run under another name. Raises InputError."""
-        self._must_be_over()
+        self._check_ended()
         if not name or Path(name).name != name or name.startswith(".") or (self.folder.parent / name).exists():
             raise InputError(f"{name!r} cannot be the name of a run; choose one that is new and has no slash.")
         return Run(self.folder.rename(self.folder.parent / name))
 
-    def _must_be_over(self) -> None:
+    def _check_ended(self) -> None:
         if self.status()["state"] in LIVE:
             raise InputError(f"The run {self.name} is not over; stop it first.")
 
@@ -181,7 +181,7 @@ def _proc(pid: int) -> list[str]:
         return []
 
 
-def _born(pid: int) -> str:
+def _start_time(pid: int) -> str:
     """When a process started, in a form that only serves to tell it from a later one of the same number."""
     return "".join(_proc(pid)[19:20])
 
@@ -197,7 +197,7 @@ def _alive(pid: int, born: str = "") -> bool:
     except PermissionError:
         pass
     about = _proc(pid)
-    return not about or (about[0] != "Z" and (not born or born == _born(pid)))
+    return not about or (about[0] != "Z" and (not born or born == _start_time(pid)))
 
 
 def list_runs(root: str | Path) -> list[Run]:
@@ -227,7 +227,7 @@ def create(out: str | Path, config: Config, resume: bool = False) -> Run:
 
 
 @contextmanager
-def alone(run: Run, wait: bool = False) -> Iterator[None]:
+def training_lock(run: Run, wait: bool = False) -> Iterator[None]:
     """Holds the one place in which runs of a folder train. The kernel gives it back however a process ends.
 
     wait: until it is free and everybody who waits for longer has had it, or `stop` is asked (then the run is stopped
@@ -237,8 +237,8 @@ def alone(run: Run, wait: bool = False) -> Iterator[None]:
     if wait and run.status()["state"] != "waiting":
         run.write_status("waiting", run.status()["step"])
     with open(path, "a+", encoding="utf-8") as lock:
-        while wait and not _turn(run):
-            _wait(run)
+        while wait and not _is_next(run):
+            _wait_in_queue(run)
         while True:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -247,14 +247,14 @@ def alone(run: Run, wait: bool = False) -> Iterator[None]:
                 if not wait:
                     other = path.read_text(encoding="utf-8").strip()
                     raise InputError(f"The run {other} is training; one at a time. Stop it or wait.") from error
-                _wait(run)
+                _wait_in_queue(run)
         lock.truncate(0)
         lock.write(run.name)
         lock.flush()
         yield
 
 
-def _wait(run: Run) -> None:
+def _wait_in_queue(run: Run) -> None:
     """A moment in the queue. Raises InputError when `stop` is asked."""
     if (run.folder / "stop").exists():
         run.write_status("stopped", run.status()["step"])
@@ -262,7 +262,7 @@ def _wait(run: Run) -> None:
     time.sleep(0.5)
 
 
-def _turn(run: Run) -> bool:
+def _is_next(run: Run) -> bool:
     """Whether no other run has waited for longer."""
     waiting = queue(run.folder.parent)
     return not waiting or waiting[0][1] == run.name

@@ -9,7 +9,7 @@ from halluapp.errors import InputError
 from halluapp.lvlm.base import LVLM
 
 
-def layers(lvlm: LVLM) -> list[str]:
+def trainable_layers(lvlm: LVLM) -> list[str]:
     """Full names of the linear layers of the tower that gradients of a photo's features reach, sorted.
 
     Found by one pass, for names say nothing of it: LLaVA-1.5 leaves the tower's last layer unread, and a layer whose
@@ -17,7 +17,7 @@ def layers(lvlm: LVLM) -> list[str]:
     """
     inside = {id(module) for module in lvlm.tower.modules() if isinstance(module, nn.Linear)}
     linears = {name: module for name, module in lvlm.model.named_modules() if id(module) in inside}
-    reached = _reached(lvlm, linears)
+    reached = _layers_with_gradient(lvlm, linears)
     if not reached:
         raise InputError(
             f"The vision tower of {lvlm.name} has no linear layer that an adapter could train; leave the tower frozen."
@@ -25,7 +25,7 @@ def layers(lvlm: LVLM) -> list[str]:
     return sorted(reached)
 
 
-def _reached(lvlm: LVLM, linears: dict[str, nn.Linear]) -> list[str]:
+def _layers_with_gradient(lvlm: LVLM, linears: dict[str, nn.Linear]) -> list[str]:
     """The names of those that are called and that the features depend on."""
     from PIL import Image
 
@@ -50,7 +50,7 @@ def _reached(lvlm: LVLM, linears: dict[str, nn.Linear]) -> list[str]:
     return [name for name, gradient in zip(zeros, found, strict=True) if gradient is not None]
 
 
-def train(tower: nn.Module, training: bool) -> None:
+def switch_dropout(tower: nn.Module, training: bool) -> None:
     """Switches the dropout of adapters in the tower, and of nothing else: the tower's own would set policy and
     reference apart."""
     tower.eval()

@@ -14,7 +14,7 @@ from halluapp.methods.registry import METHODS
 from halluapp.request import make_request
 from halluapp.session import load_session
 from halluapp.settings import Settings
-from halluapp.training import library as shelf
+from halluapp.training import library
 
 
 def build(settings: Settings, photo_input: Callable[..., gr.Image], elsewhere: comparison.Runner | None = None) -> None:
@@ -48,7 +48,7 @@ def build(settings: Settings, photo_input: Callable[..., gr.Image], elsewhere: c
             chosen = assignments.methods(assignments.names_from(methods), assignments.read(parameters))
             request = make_request(photo, prompt, chosen, int(max_new_tokens), temperature, seed=int(seed))
             session = load_session(settings)
-            shelf.ensure(settings.runs, session.lvlm, request.methods)
+            library.load_adapters(settings.runs, session.lvlm, request.methods)
             return list(comparison.stream(request, session, run=elsewhere))[-1].report
         except InputError as error:
             raise gr.Error(str(error)) from error

@@ -111,9 +111,9 @@ def written(root, pairs, name: str, state: str = "finished", text: str = "A phot
     """A run's folder as a run of four steps leaves it, without an adapter."""
     run = runs.create(root / name, runs.Config("chip", recipes.create("chip", steps=4), str(pairs)))
     for step in range(1, 5):
-        run.add("metrics.jsonl", {"step": step, "loss": 3.0 - step / 4, "response": 0.7, "seconds": 2.0 * step})
-    run.add("metrics.jsonl", {"step": 4, "seconds": 8.0, "held": {"loss": 2.5, "response": 0.6}})
-    run.add("samples.jsonl", {"step": 4, "text": text})
+        run.append_row("metrics.jsonl", {"step": step, "loss": 3.0 - step / 4, "response": 0.7, "seconds": 2.0 * step})
+    run.append_row("metrics.jsonl", {"step": 4, "seconds": 8.0, "held": {"loss": 2.5, "response": 0.6}})
+    run.append_row("samples.jsonl", {"step": 4, "text": text})
     run.write_status(state, 4, error)
     return run
 

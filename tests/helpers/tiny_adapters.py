@@ -11,7 +11,7 @@ from halluapp.decoding.batch import prefill
 from halluapp.decoding.plan import Prefix
 from halluapp.decoding.views import Views
 from halluapp.lvlm import catalog
-from halluapp.training import peft_adapter as peft_side
+from halluapp.training import peft_adapter
 from halluapp.training.recipes import ChipRecipe
 
 
@@ -22,12 +22,12 @@ def fresh(kind: str, quantization: str):
 def trained(kind: str, quantization: str, out: Path, scale: float = 1.0, **settings):
     """A wrapped model with random weights in both matrices, saved to `out` -> (model, PeftModel)."""
     model = fresh(kind, quantization)
-    wrapped = peft_side.wrap(model, ChipRecipe(**settings))
+    wrapped = peft_adapter.wrap(model, ChipRecipe(**settings))
     with torch.no_grad():
-        for parameter in peft_side.trainable(wrapped):
+        for parameter in peft_adapter.trainable_parameters(wrapped):
             parameter.normal_(0, scale * 0.3 / parameter.shape[1] ** 0.5)
     wrapped.eval()
-    peft_side.save(out, wrapped, about={"model": model.name})
+    peft_adapter.save(out, wrapped, about={"model": model.name})
     return model, wrapped
 
 

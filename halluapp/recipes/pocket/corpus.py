@@ -52,7 +52,7 @@ class Corpus:
     """Makes the training pairs of a photo; everything random comes from the generator that is passed in."""
 
     def __init__(self, photos: list[Presence]):
-        self.together = Cooccurrence(photos)
+        self.cooccurrence = Cooccurrence(photos)
         self.order = _usual_order(photos)
 
     def pairs(self, record: dict, photo: Presence, crop: list[float], rng: random.Random) -> list[Pair]:
@@ -89,7 +89,7 @@ class Corpus:
         for _ in range(count // 2):
             if photo.present:
                 made.append(self.ask(rng.choice(sorted(photo.present)), True, rng))
-            absent = self.together.absent(photo, rng.choice(("random", "popular", "adversarial")), rng)
+            absent = self.cooccurrence.absent(photo, rng.choice(("random", "popular", "adversarial")), rng)
             if absent:
                 made.append(self.ask(absent, False, rng))
         return made

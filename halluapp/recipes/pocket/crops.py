@@ -16,7 +16,7 @@ def crop_box(box: list[float], crop: list[float]) -> list[float] | None:
     return [1 - clipped[2], clipped[1], 1 - clipped[0], clipped[3]] if flip else clipped
 
 
-def place(box: list[float]) -> str:
+def position_words(box: list[float]) -> str:
     """Where a box lies, in words."""
     x, width = (box[0] + box[2]) / 2, box[2] - box[0]
     if width > 0.75:

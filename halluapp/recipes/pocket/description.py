@@ -14,16 +14,16 @@ from halluapp.data.wording import article, clean_sentence, enumerate_items, mirr
 from halluapp.evaluation.annotations import Presence
 from halluapp.grounding.words import vocabulary
 from halluapp.grounding.words.mentions import find_mentions
-from halluapp.recipes.pocket.crops import ACROSS, crop_box, place
+from halluapp.recipes.pocket.crops import ACROSS, crop_box, position_words
 
 NUMBERS = ("", "a", "two", "three", "four", "five")
 PLURAL = re.compile(r"(two|three|four|five|several|many|some)\b")
 MANY = re.compile(r"(two|three|some|several)\b|.*\b(men|women|people|players|children)$")
-WHERE = re.compile(
+PREPOSITION = re.compile(
     r"(in|on|at|under|near|next|behind|by|above|along|inside|outside|beside|between|around|to|over|across|against)\b"
 )
-UNPLACED = {"clothing", "bodyparts", "scene"}  # kinds of phrases whose place says nothing
-MOST_LISTED, MOST_FACTS, MOST_PLACED = 8, 2, 3
+KINDS_WITHOUT_POSITION = {"clothing", "bodyparts", "scene"}  # kinds of phrases whose place says nothing
+MAX_LISTED, MAX_FACTS, MAX_PLACED = 8, 2, 3
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class Group:
     phrase: str
     name: str
     box: list[float] | None
-    placeable: bool = True
+    has_position: bool = True
 
 
 def describe(
@@ -43,43 +43,43 @@ def describe(
 
     captions: of this view, clean. crop: x0, y0, x1, y1, mirrored. order: rank of each object name in lists.
     """
-    told = _Told()
+    told = _Description()
     groups = sorted(find_groups(photo, crop), key=lambda group: order.get(group.name, len(order)))
     if captions:
-        told.say(max(captions[:3], key=len))
+        told.add(max(captions[:3], key=len))
         further = max(captions, key=lambda caption: sum(told.is_new(m.object) for m in find_mentions(caption)))
         if any(told.is_new(mention.object) for mention in find_mentions(further)):
-            told.say(further)
-        unsaid = [group for group in groups if told.is_new(group.name)][:MOST_LISTED]
+            told.add(further)
+        unsaid = [group for group in groups if told.is_new(group.name)][:MAX_LISTED]
         if unsaid:
             verb = "are" if PLURAL.match(unsaid[0].phrase) else "is"
-            told.say(clean_sentence(f"There {verb} also {enumerate_items([group.phrase for group in unsaid])}"))
+            told.add(clean_sentence(f"There {verb} also {enumerate_items([group.phrase for group in unsaid])}"))
     elif groups:
-        told.say(list_sentence(photo, crop, order))
-    for fact in find_facts(record, rng)[:MOST_FACTS]:
-        told.say(mirror(fact) if crop[4] else fact)
-    placed = [group for group in groups if group.placeable and group.box and place(group.box) != ACROSS]
-    if placed and len(told.parts) < 4:
-        told.say(_places(placed[:MOST_PLACED]))
-    return " ".join(told.parts) if len(told.parts) > 1 else ""
+        told.add(list_sentence(photo, crop, order))
+    for fact in find_facts(record, rng)[:MAX_FACTS]:
+        told.add(mirror(fact) if crop[4] else fact)
+    placed = [group for group in groups if group.has_position and group.box and position_words(group.box) != ACROSS]
+    if placed and len(told.sentences) < 4:
+        told.add(_places(placed[:MAX_PLACED]))
+    return " ".join(told.sentences) if len(told.sentences) > 1 else ""
 
 
 def list_sentence(photo: Presence, crop, order: dict[str, int]) -> str:
     """ "The image shows a person, two cars and a tree.", objects in the given order; "" where none is in the view."""
     groups = sorted(find_groups(photo, crop), key=lambda group: order.get(group.name, len(order)))
-    phrases = [group.phrase for group in groups[:MOST_LISTED]]
+    phrases = [group.phrase for group in groups[:MAX_LISTED]]
     return clean_sentence(f"The image shows {enumerate_items(phrases)}") if phrases else ""
 
 
-class _Told:
+class _Description:
     """The sentences so far and the objects that they name."""
 
     def __init__(self):
-        self.parts: list[str] = []
+        self.sentences: list[str] = []
         self.names: set[str] = set()
 
-    def say(self, sentence: str) -> None:
-        self.parts.append(sentence)
+    def add(self, sentence: str) -> None:
+        self.sentences.append(sentence)
         self.names.update(mention.object for mention in find_mentions(sentence))
 
     def is_new(self, name: str) -> bool:
@@ -90,7 +90,7 @@ def _places(groups: list[Group]) -> str:
     """ "The woman and the dog are on the left and the chair is in the middle." """
     names: dict[str, list[str]] = {}
     for group in groups:
-        names.setdefault(place(group.box), []).append(group.name)
+        names.setdefault(position_words(group.box), []).append(group.name)
     clauses = []
     for where, here in names.items():
         many = len(here) > 1 or vocabulary.plural(here[0]) == here[0]
@@ -106,12 +106,12 @@ def find_groups(photo: Presence, crop) -> list[Group]:
         if kind == "bodyparts" or name in made or (boxes and not views):
             continue
         box = views[0] if len(views) == 1 else None
-        made[name] = Group(noun_phrase(phrase), name, box, placeable=kind not in UNPLACED)
+        made[name] = Group(noun_phrase(phrase), name, box, has_position=kind not in KINDS_WITHOUT_POSITION)
     people = set(made)
     counted: dict[str, list] = {}
     for name, box in photo.boxes + photo.hinted:
         view = crop_box(box, crop)
-        if view and name not in people and not _kin(name, people):
+        if view and name not in people and not _same_or_kind(name, people):
             counted.setdefault(name, []).append(view)
     for name, views in counted.items():
         number = NUMBERS[len(views)] if len(views) < len(NUMBERS) else "several"
@@ -119,12 +119,12 @@ def find_groups(photo: Presence, crop) -> list[Group]:
         made[name] = Group(noun, name, views[0] if len(views) == 1 else None)
     if not photo.phrases:  # what questions and answers name without a box
         for name in sorted(photo.present):
-            if name not in made and not _kin(name, made):
+            if name not in made and not _same_or_kind(name, made):
                 made[name] = Group(noun_phrase(name), name, None)
     return list(made.values())
 
 
-def _kin(name: str, others) -> bool:
+def _same_or_kind(name: str, others) -> bool:
     return any(vocabulary.same_or_kind(name, other) for other in others)
 
 
@@ -149,7 +149,7 @@ def fact_of(question: str, answer: str, rng: random.Random) -> str | None:
         return _circumstance(asked, said, rng)
     if (match := re.match(r"Who (is|are) (\w.*)", asked)) and re.match(r"(the|a|an|two|three|some|several) \w", said):
         return clean_sentence(f"{said} {'are' if MANY.match(said) else 'is'} {match[2]}")
-    if (match := re.match(r"Where (is|are) (the \w.*)", asked)) and WHERE.match(said):
+    if (match := re.match(r"Where (is|are) (the \w.*)", asked)) and PREPOSITION.match(said):
         return clean_sentence(f"{match[2]} {match[1]} {said}")
     return None
 
@@ -159,7 +159,7 @@ def _circumstance(asked: str, said: str, rng: random.Random) -> str | None:
         day = re.search(r"day|noon", said)  # said of most photos: kept for some, or every description would end in it
         return clean_sentence(f"It is {when}") if (when := _when(said)) and not (day and rng.random() < 0.75) else None
     if re.match(r"Where (was|is) (this|the) (picture|photo|image|photograph|pic|scene)( taken)?$", asked):
-        return clean_sentence(f"The photo was taken {said}") if WHERE.match(said) else None
+        return clean_sentence(f"The photo was taken {said}") if PREPOSITION.match(said) else None
     return None
 
 

@@ -19,7 +19,7 @@ from halluapp.recipes.pocket.packing import Batches
 from halluapp.recipes.pocket.train import Pocket
 
 SCENES, SEED = 600, 1000  # the shipped examples have seed 0
-STEPS, PHOTOS, DRAWN, RATE = 600, 24, 8, 5e-4
+STEPS, PHOTOS, DRAWINGS, RATE = 600, 24, 8, 5e-4
 VIEWS = (None, (True, 0.8))  # whole; a mirrored crop
 WHOLE = [0.0, 0.0, 1.0, 1.0, 0.0]
 # The renderer does not list its backgrounds, nor parts of things: of these no drawing says that they are absent.
@@ -42,7 +42,7 @@ def draw(number: int):
 
 
 @torch.no_grad()
-def looked_at(count: int = SCENES, log=print) -> tuple[Tensor, Tensor, list[tuple[Presence, list[float]]]]:
+def scene_features(count: int = SCENES, log=print) -> tuple[Tensor, Tensor, list[tuple[Presence, list[float]]]]:
     """Trunk features of all views of the scenes, fine and coarse in float16, and each view's (truth, crop)."""
     trunk = Trunk().eval()
     trunk.load_package()
@@ -70,16 +70,16 @@ def teach(pocket: Pocket, batches: Batches, drawn, steps: int = STEPS, log=print
     for step in range(steps):
         for group in optimizer.param_groups:
             group["lr"] = RATE * min((step + 1) / 20, 1 - step / steps)
-        rows = rng.choice(len(truth), DRAWN, replace=False)
+        rows = rng.choice(len(truth), DRAWINGS, replace=False)
         targets = [batches.truth({"source": "flickr8k"}, *truth[row]) for row in rows]
-        parts = {"drawings": (fine[rows].float(), coarse[rows].float(), targets), "photos": photos(batches, rng)}
+        parts = {"drawings": (fine[rows].float(), coarse[rows].float(), targets), "photos": photo_batch(batches, rng)}
         total = torch.zeros(())
         for name, (one, other, wanted) in parts.items():
             with torch.no_grad():
                 tokens = pocket.lvlm.model.vision_tower.neck(one, other)[-1]
             columns = [torch.stack(column) for column in zip(*wanted, strict=True)]
             loss = detection_loss(pocket.head(one, tokens), *columns)
-            total = total + loss * len(wanted) / (PHOTOS + DRAWN)
+            total = total + loss * len(wanted) / (PHOTOS + DRAWINGS)
             seen[name] = 0.95 * seen[name] + 0.05 * loss.item() if step else loss.item()
         optimizer.zero_grad(set_to_none=True)
         total.backward()
@@ -90,7 +90,7 @@ def teach(pocket: Pocket, batches: Batches, drawn, steps: int = STEPS, log=print
     pocket.head.eval()
 
 
-def photos(batches: Batches, rng: np.random.Generator) -> tuple[Tensor, Tensor, list]:
+def photo_batch(batches: Batches, rng: np.random.Generator) -> tuple[Tensor, Tensor, list]:
     """Random views of random training photos -> (fine, coarse, targets)."""
     fine, coarse, wanted = [], [], []
     for position in rng.choice(len(batches.index), PHOTOS, replace=False):

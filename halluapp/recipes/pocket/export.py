@@ -10,10 +10,10 @@ import torch
 from halluapp.grounding.detectors import pocket_head as detector
 from halluapp.lvlm.families import pocket as pocket_model
 from halluapp.lvlm.quantize import BLOCK
-from halluapp.recipes.pocket.train import Pocket, Recipe
+from halluapp.recipes.pocket.train import Pocket, PocketRecipe
 
 
-def load_run(run: Path, recipe: Recipe) -> tuple[Pocket, object]:
+def load_run(run: Path, recipe: PocketRecipe) -> tuple[Pocket, object]:
     """The last checkpoint of a training folder -> (Pocket in evaluation mode, tokenizer)."""
     from transformers import AutoTokenizer
 

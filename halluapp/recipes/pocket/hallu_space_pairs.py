@@ -51,7 +51,7 @@ def swap_object(
     for mention in mentions:
         many = mention.text.lower() == vocabulary.plural(mention.object) != mention.object
         for _ in range(30):
-            absent = corpus.together.absent(photo, "adversarial", rng)
+            absent = corpus.cooccurrence.absent(photo, "adversarial", rng)
             if absent is None or absent in vocabulary.PEOPLE or _kind(absent) != _kind(mention.object):
                 continue
             word = vocabulary.plural(absent) if many else absent

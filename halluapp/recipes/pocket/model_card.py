@@ -57,8 +57,8 @@ def caption_loss(lvlm, shard: Path, limit: int) -> float:
             break
         visual = lvlm.project(lvlm.look(read_photo(sample.jpeg)).features)[None]
         packed = packer.pack([[("Describe this image.", clean_sentence(caption)) for caption in captions]])
-        total += float(pocket.language_loss(packed, visual)) * packed.said
-        tokens += packed.said
+        total += float(pocket.language_loss(packed, visual)) * packed.answer_tokens
+        tokens += packed.answer_tokens
     return round(total / tokens, 4)
 
 

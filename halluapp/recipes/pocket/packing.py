@@ -21,7 +21,7 @@ IGNORE = -100
 
 
 @dataclass
-class Packed:
+class PackedBatch:
     """One packed batch. ids, labels, positions, segments [B, T]; segment 0 is the prefix, -1 padding."""
 
     ids: Tensor
@@ -30,7 +30,7 @@ class Packed:
     segments: Tensor
 
     @property
-    def said(self) -> int:
+    def answer_tokens(self) -> int:
         """How many answer tokens the loss is over."""
         return int((self.labels != IGNORE).sum())
 
@@ -60,7 +60,7 @@ class Packer:
             self.cache[text] = self.tokenizer(text, add_special_tokens=False)["input_ids"]
         return self.cache[text]
 
-    def pack(self, rows: list[list[Pair]], view: str = "photo") -> Packed:
+    def pack(self, rows: list[list[Pair]], view: str = "photo") -> PackedBatch:
         """One row of pairs a photo (or, image-free, a group of texts) -> a padded batch."""
         prefix, end = self.prefixes[view], self.tokenizer.eos_token_id
         made = []
@@ -84,17 +84,17 @@ class Packer:
             torch.tensor([row[column] + [fill] * (longest - len(row[column])) for row in made])
             for column, fill in enumerate(fills)
         ]
-        return Packed(*columns)
+        return PackedBatch(*columns)
 
 
 @dataclass
-class Batch:
+class TrainingBatch:
     """Everything one training step needs."""
 
     fine: Tensor
     coarse: Tensor
-    photo: list[tuple[Tensor, Packed]]  # rows of the batch and their pairs, split by length: less padding
-    text: Packed
+    photo: list[tuple[Tensor, PackedBatch]]  # rows of the batch and their pairs, split by length: less padding
+    text: PackedBatch
     detection: tuple[Tensor, Tensor, Tensor, Tensor, Tensor]  # target, boxes, has_box, known, present
 
 
@@ -111,7 +111,7 @@ class Batches:
         self.number = {label: index for index, label in enumerate(labels)}
         self.index = [(part, row) for part, store in enumerate(stores) for row in range(len(store.keys))]
 
-    def draw(self, step: int, seed: int) -> Batch:
+    def draw(self, step: int, seed: int) -> TrainingBatch:
         """The batch of a step: a function of (step, seed) only, so that a resumed run sees the same data."""
         order = np.random.default_rng((seed, step * self.size // len(self.index))).permutation(len(self.index))
         start = step * self.size % len(self.index)
@@ -130,7 +130,7 @@ class Batches:
         # and the calibration's prior are exactly that.
         free = [[(rng.choice(SHORT), rng.choice(self.captions)) for _ in range(4)] for _ in range(3)] + rows[:4]
         free += [[self.corpus.listing(self.rare(rng), rng) for _ in range(5)] for _ in range(3)]
-        return Batch(
+        return TrainingBatch(
             torch.from_numpy(np.stack(fine)).float(),
             torch.from_numpy(np.stack(coarse)).float(),
             self._by_length(rows),
@@ -144,9 +144,11 @@ class Batches:
         Lists of them, without the photo, teach what photos alone teach slowly: a list never names an object twice.
         """
         drawn = [self.photos[part][row] for part, row in rng.sample(self.index, 6)]
-        return max(drawn, key=lambda photo: sum(1 / self.corpus.together.count[name] ** 0.5 for name in photo.present))
+        return max(
+            drawn, key=lambda photo: sum(1 / self.corpus.cooccurrence.count[name] ** 0.5 for name in photo.present)
+        )
 
-    def _by_length(self, rows: list[list[Pair]]) -> list[tuple[Tensor, Packed]]:
+    def _by_length(self, rows: list[list[Pair]]) -> list[tuple[Tensor, PackedBatch]]:
         order = sorted(range(len(rows)), key=lambda row: sum(len(q) + len(a) + 12 for q, a in rows[row]))
         halves = order[: len(order) // 2], order[len(order) // 2 :]
         return [(torch.tensor(half), self.packer.pack([rows[row] for row in half])) for half in halves]

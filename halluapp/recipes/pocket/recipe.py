@@ -15,14 +15,11 @@ from halluapp.evaluation import annotations as presence
 from halluapp.lvlm import catalog
 from halluapp.lvlm.base import Visual
 from halluapp.lvlm.families.llava import Llava
-from halluapp.recipes.pocket import drawings, export, features, thresholds
-from halluapp.recipes.pocket import hallu_space_pairs as pairs
-from halluapp.recipes.pocket import model_card as card
-from halluapp.recipes.pocket import shipped_runs as adapters
+from halluapp.recipes.pocket import drawings, export, features, hallu_space_pairs, model_card, shipped_runs, thresholds
 from halluapp.recipes.pocket.features import FeatureStore
 from halluapp.recipes.pocket.packing import Batches, Packer
-from halluapp.recipes.pocket.train import Recipe, load_captions, train
-from halluapp.training.hallu_space import compute as hallu_space
+from halluapp.recipes.pocket.train import PocketRecipe, load_captions, train
+from halluapp.training.hallu_space import compute
 
 TRAIN, DEV = ("flickr8k-train", "visual7w"), ("flickr8k-dev", "coco-dev")
 PAIRS, LAYERS, RANK = 1500, [3, 4, 5], 8
@@ -36,17 +33,17 @@ def run(action: str, data: Path, captions: Path | None, work: Path, assets: Path
     if action == "train":
         for name in TRAIN:
             features.build(data, name + "-*", work / "features" / name, log=log)
-        train(work / "features", captions, work / "run", Recipe(), log=log)
+        train(work / "features", captions, work / "run", PocketRecipe(), log=log)
     if action in ("train", "finish"):
         finish(work, captions, folder, log)
     if action != "measure":
-        adapters.make(assets, work, log)
-    card.write(folder, card.measure(data, folder.parent, log))
+        shipped_runs.make(assets, work, log)
+    model_card.write(folder, model_card.measure(data, folder.parent, log))
 
 
 def finish(work: Path, captions: Path, folder: Path, log=print) -> None:
     """Exports the last checkpoint and computes everything that is derived from it."""
-    recipe = Recipe(**json.loads((work / "run" / "recipe.json").read_text()))
+    recipe = PocketRecipe(**json.loads((work / "run" / "recipe.json").read_text()))
     pocket, words = export.load_run(work / "run", recipe)
     for stale in ("hallu_space.safetensors", "projector-adavib.safetensors"):
         (folder / stale).unlink(missing_ok=True)
@@ -59,7 +56,7 @@ def finish(work: Path, captions: Path, folder: Path, log=print) -> None:
     stores = [FeatureStore.open(work / "features" / name) for name in TRAIN]
     photos = [[presence.of_record(record) for record in store.records] for store in stores]
     batches = Batches(stores, photos, pocket.head.labels, Packer(words), load_captions(captions), 16)
-    drawings.teach(pocket, batches, drawings.looked_at(log=log), log=log)
+    drawings.teach(pocket, batches, drawings.scene_features(log=log), log=log)
     thresholds.choose(pocket, stores, photos, folder, log)
     lvlm, _ = catalog.load("pocket", "nf4", "cpu", folder.parent)
     made = make_space(lvlm, stores, photos, batches, folder, recipe.seed)
@@ -77,7 +74,7 @@ def make_space(lvlm, stores, photos, batches: Batches, folder: Path, seed: int) 
     """Makes caption pairs from the training photos and saves the HalluSpace -> number of pairs."""
     share = PAIRS // len(stores)
     sets = [
-        pairs.make_pairs(store.keys, store.records, part, batches.corpus, lvlm.tokenizer, share, seed)
+        hallu_space_pairs.make_pairs(store.keys, store.records, part, batches.corpus, lvlm.tokenizer, share, seed)
         for store, part in zip(stores, photos, strict=True)
     ]
 
@@ -87,7 +84,7 @@ def make_space(lvlm, stores, photos, batches: Batches, folder: Path, seed: int) 
             for pair in made:
                 yield visual_of(lvlm, store, row[pair.key]), pair.question, pair.truthful, pair.hallucinated
 
-    space = hallu_space.compute(lvlm, each(), LAYERS, RANK)
+    space = compute.compute_hallu_space(lvlm, each(), LAYERS, RANK)
     catalog.save_space(space, folder / "hallu_space.safetensors")
     sample = random.Random(seed).sample([asdict(pair) for made in sets for pair in made], 20)
     (folder / "hallu_space.json").write_text(json.dumps({"about": space.about, "examples": sample}, indent=1))

@@ -7,9 +7,8 @@ from pathlib import Path
 
 from halluapp.lvlm import catalog
 from halluapp.training import loop
-from halluapp.training.measure import model_card as card
-from halluapp.training.measure import run as judge
-from halluapp.training.pairs import make as make_pairs
+from halluapp.training.measure import measurement, model_card
+from halluapp.training.pairs import pair_sets
 from halluapp.training.recipes import RECIPES, create
 from halluapp.training.runs import Config, Run
 from halluapp.training.runs import create as new_run
@@ -24,13 +23,13 @@ photos (coco-dev, flickr8k-dev): the tables of the embedded model's own card.
 def make(assets: Path, work: Path, log=print) -> None:
     """Trains, measures (held-out pairs, freshly drawn scenes) and ships every kind of run: minutes on two cores."""
     fresh = work / f"scenes-{SCENES}-seed-{SEED}"
-    make_pairs.scene_pairs(SCENES, SEED).write(fresh)
+    pair_sets.scene_pairs(SCENES, SEED).write(fresh)
     for kind in RECIPES:
         log(f"training {kind}")
         run = new_run(work / "adapters" / kind, Config(kind, create(kind), str(assets / "pairs")))
         loop.train(run, _pocket(assets))
         for data in ("", str(fresh)):
-            log(judge.judge(run, _pocket(assets), data))
+            log(measurement.measure_run(run, _pocket(assets), data))
         ship(run, assets / "pocket")
 
 
@@ -40,7 +39,7 @@ def ship(run: Run, folder: Path) -> None:
     AdaVIB's is the projector of the method that bears its name; the others are adapters/KIND.
     """
     kind = run.config().kind
-    text = card.write(run, kind).read_text(encoding="utf-8") + AFTER
+    text = model_card.write(run, kind).read_text(encoding="utf-8") + AFTER
     if kind == "adavib":
         shutil.copyfile(run.adapter / "projector.safetensors", folder / "projector-adavib.safetensors")
         (folder / "projector-adavib.md").write_text(text, encoding="utf-8")

@@ -13,7 +13,7 @@ from halluapp.recipes.pocket.features import FeatureStore
 from halluapp.recipes.pocket.train import Pocket
 
 PHOTOS = 2500
-FEWEST = 15  # a label with fewer positives keeps the common threshold
+MIN_POSITIVES = 15  # a label with fewer positives keeps the common threshold
 
 
 @torch.no_grad()
@@ -63,7 +63,7 @@ def _truth(record: dict, photo: Presence, label: str) -> float:
 def _best(score: np.ndarray, truth: np.ndarray) -> float | None:
     kept = ~np.isnan(truth)
     score, truth = score[kept], truth[kept]
-    if truth.sum() < FEWEST:
+    if truth.sum() < MIN_POSITIVES:
         return None
     candidates = np.linspace(0.05, 0.8, 76)
     f1 = [2 * (truth[score >= t]).sum() / max((score >= t).sum() + truth.sum(), 1) for t in candidates]

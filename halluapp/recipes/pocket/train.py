@@ -22,11 +22,11 @@ from halluapp.recipes.pocket import tokenizer
 from halluapp.recipes.pocket.corpus import DETAIL, LIST, OTHER, SHORT
 from halluapp.recipes.pocket.detector_loss import detection_loss
 from halluapp.recipes.pocket.features import FeatureStore
-from halluapp.recipes.pocket.packing import IGNORE, Batch, Batches, Packed, Packer, detector_labels
+from halluapp.recipes.pocket.packing import IGNORE, Batches, PackedBatch, Packer, TrainingBatch, detector_labels
 
 
 @dataclass(frozen=True)
-class Recipe:
+class PocketRecipe:
     """Settings of the training run; written into the model card.
 
     The rate rises over `warmup` steps, stays, and falls linearly to a twentieth over the last `decay` steps.
@@ -63,7 +63,7 @@ class Pocket(nn.Module):
         tokens = self.lvlm.model.vision_tower.neck(fine, coarse)[-1]
         return tokens, self.lvlm.model.multi_modal_projector(tokens)
 
-    def language_loss(self, packed: Packed, visual: Tensor | None) -> Tensor:
+    def language_loss(self, packed: PackedBatch, visual: Tensor | None) -> Tensor:
         """Mean cross-entropy over answer tokens."""
         embed = self.lvlm.get_input_embeddings()
         x = embed(packed.ids)
@@ -77,11 +77,11 @@ class Pocket(nn.Module):
         logits = self.lvlm.lm_head(hidden[:, :-1][said])
         return F.cross_entropy(logits.float(), packed.labels[:, 1:][said])
 
-    def losses(self, batch: Batch) -> dict[str, Tensor]:
+    def losses(self, batch: TrainingBatch) -> dict[str, Tensor]:
         tokens, visual = self.visual(batch.fine, batch.coarse)
-        parts = [self.language_loss(packed, visual[rows]) * packed.said for rows, packed in batch.photo]
+        parts = [self.language_loss(packed, visual[rows]) * packed.answer_tokens for rows, packed in batch.photo]
         return {
-            "photo": sum(parts) / sum(packed.said for _, packed in batch.photo),
+            "photo": sum(parts) / sum(packed.answer_tokens for _, packed in batch.photo),
             "text": self.language_loss(batch.text, None),
             "detection": detection_loss(self.head(batch.fine, tokens), *batch.detection),
         }
@@ -105,7 +105,7 @@ def load_captions(path: Path) -> list[str]:
     return [clean_sentence(line) for line in path.read_text().splitlines() if 15 < len(line) < 160]
 
 
-def setup(cache: Path, captions_file: Path, recipe: Recipe, labels: list[str] | None = None):
+def setup(cache: Path, captions_file: Path, recipe: PocketRecipe, labels: list[str] | None = None):
     """Stores, tokenizer, model and batches for a recipe -> (Pocket, tokenizer, Batches).
 
     labels: the detector's, of a run that goes on (None: chosen from the data).
@@ -126,7 +126,7 @@ def trainable(pocket: Pocket) -> list[nn.Parameter]:
     return [p for name, p in pocket.named_parameters() if ".trunk." not in name]
 
 
-def optimizer_for(pocket: Pocket, recipe: Recipe) -> torch.optim.AdamW:
+def optimizer_for(pocket: Pocket, recipe: PocketRecipe) -> torch.optim.AdamW:
     decayed = [p for p in trainable(pocket) if p.ndim >= 2]
     plain = [p for p in trainable(pocket) if p.ndim < 2]
     groups = [{"params": decayed, "weight_decay": recipe.weight_decay}, {"params": plain, "weight_decay": 0.0}]
@@ -152,7 +152,7 @@ def prefetch(batches: Batches, first: int, last: int, seed: int):
         yield item
 
 
-def train(cache: Path, captions_file: Path, out: Path, recipe: Recipe, log=print) -> Path:
+def train(cache: Path, captions_file: Path, out: Path, recipe: PocketRecipe, log=print) -> Path:
     """Trains, or goes on where `out` stopped; the recipe of a running folder may change its end (`steps`, `decay`).
 
     Returns the folder with the finished model, tokenizer and detector head.
@@ -200,7 +200,7 @@ def train(cache: Path, captions_file: Path, out: Path, recipe: Recipe, log=print
     return out
 
 
-def _checkpoint(pocket: Pocket, optimizer, step: int, recipe: Recipe, path: Path) -> None:
+def _checkpoint(pocket: Pocket, optimizer, step: int, recipe: PocketRecipe, path: Path) -> None:
     state = {k: v for k, v in pocket.state_dict().items() if ".trunk." not in k}
     with written_whole(path) as partial:  # a killed run never leaves half a checkpoint
         torch.save({"pocket": state, "optimizer": optimizer.state_dict(), "step": step}, partial)

@@ -12,7 +12,9 @@ from torch import Tensor
 
 from halluapp.data.files import written_whole
 
-ROOM = 16 * 2**30  # bytes: LLaVA-1.5's tower says 1.2 MB about a photo, so this is 6,000 photos, clean and corrupted
+MAX_BYTES = (
+    16 * 2**30
+)  # bytes: LLaVA-1.5's tower says 1.2 MB about a photo, so this is 6,000 photos, clean and corrupted
 
 
 def key(*parts) -> str:
@@ -47,10 +49,10 @@ def write(path: Path | None, lists: dict[str, list[Tensor]]) -> None:
         return
     with written_whole(path) as partial:
         save_file({f"{part}.{i}": t.contiguous() for part, rows in lists.items() for i, t in enumerate(rows)}, partial)
-    tidy(path)
+    evict_oldest(path)
 
 
-def tidy(latest: Path, room: int = ROOM) -> None:
+def evict_oldest(latest: Path, room: int = MAX_BYTES) -> None:
     """Deletes files of the folder that were not used for longest, until all fit into `room` bytes; never `latest`."""
     files = sorted(latest.parent.glob("*.safetensors"), key=lambda path: path.stat().st_mtime, reverse=True)
     taken = latest.stat().st_size

@@ -49,14 +49,14 @@ class Features:
         self.clean, self.corrupted = clean, corrupted
 
 
-def look_pixels(lvlm: LVLM, pixels: Tensor, sight: Sight | None = None) -> Tensor:
+def encode_pixels(lvlm: LVLM, pixels: Tensor, sight: Sight | None = None) -> Tensor:
     """Normalised pixels [1, 3, H, W] -> projector input [n, d], differentiable in adapters of the tower."""
     with seeing(lvlm, sight):
         return lvlm.see(lvlm.ready({"pixel_values": pixels})).features
 
 
 @torch.no_grad()
-def see(
+def encode_images(
     lvlm: LVLM, pixels: Pixels, cache: Path | None = None, log: Callable[[str], None] = lambda line: None,
     sight: Sight | None = None,
 ) -> Features:  # fmt: skip
@@ -65,9 +65,9 @@ def see(
     if stored is None:
         stored = {"clean": [], "corrupted": []}
         for photo in range(len(pixels)):
-            stored["clean"].append(look_pixels(lvlm, pixels.clean(photo), sight).cpu())
+            stored["clean"].append(encode_pixels(lvlm, pixels.clean(photo), sight).cpu())
             if pixels.strategy:
-                stored["corrupted"].append(look_pixels(lvlm, pixels.corrupted(photo), sight).cpu())
+                stored["corrupted"].append(encode_pixels(lvlm, pixels.corrupted(photo), sight).cpu())
             if (photo + 1) % 50 == 0 or photo + 1 == len(pixels):
                 log(f"looked at {photo + 1} of {len(pixels)} photos")
         disk_cache.write(cache, stored)

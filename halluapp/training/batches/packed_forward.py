@@ -19,7 +19,7 @@ from halluapp.methods.base import Intervention
 
 
 @dataclass
-class Row:
+class PackedRow:
     """prefix [P, D] embeddings; answers: token ids, end token included."""
 
     prefix: Tensor
@@ -27,16 +27,16 @@ class Row:
 
 
 @dataclass
-class Said:
+class AnswerStates:
     """Answers in the order of the rows. hidden [N, A, D] (after the final norm) at the positions that predict `ids`
     [N, A]; counted [N, A] bool, right-padded."""
 
     hidden: Tensor
     ids: Tensor
-    counted: Tensor
+    mask: Tensor
 
 
-def known(lvlm: LVLM) -> None:
+def check_supported(lvlm: LVLM) -> None:
     """Raises InputError for a family whose rows cannot be packed (visual tokens in deeper layers, M-RoPE, tiles)."""
     from halluapp.lvlm.families.llava import Llava
 
@@ -44,7 +44,7 @@ def known(lvlm: LVLM) -> None:
         raise InputError(f"Training knows LLaVA-class models only; {lvlm.name} is a {type(lvlm).__name__}.")
 
 
-def head(lvlm: LVLM, hidden: Tensor) -> Tensor:
+def lm_logits(lvlm: LVLM, hidden: Tensor) -> Tensor:
     """Hidden states [..., D] -> logits [..., V] in float32."""
     return lvlm.head(hidden).float()
 
@@ -54,7 +54,7 @@ def answer_ids(lvlm: LVLM, text: str) -> list[int]:
     return [*lvlm.tokenizer(" " + text, add_special_tokens=False)["input_ids"], lvlm.tokenizer.eos_token_id]
 
 
-def say(lvlm: LVLM, rows: list[Row], intervention: Intervention | None = None) -> Said:
+def packed_forward(lvlm: LVLM, rows: list[PackedRow], intervention: Intervention | None = None) -> AnswerStates:
     """One forward over packed rows. Differentiable in prefixes and adapters. intervention: changes all rows."""
     packed = [_pack(lvlm, row) for row in rows]
     longest = max(len(embeds) for embeds, _, _, _ in packed)
@@ -69,11 +69,11 @@ def say(lvlm: LVLM, rows: list[Row], intervention: Intervention | None = None) -
         positions[index, : len(row)] = position.to(device)
         places += [(index, spot) for spot in spots]
     with applied(lvlm, [intervention] * len(rows)):
-        hidden = run(lvlm, embeds, block_mask(segments), positions)
+        hidden = run_decoder(lvlm, embeds, block_mask(segments), positions)
     return _gather(hidden, places, [answer for row in rows for answer in row.answers])
 
 
-def _pack(lvlm: LVLM, row: Row) -> tuple[Tensor, Tensor, Tensor, list[list[int]]]:
+def _pack(lvlm: LVLM, row: PackedRow) -> tuple[Tensor, Tensor, Tensor, list[list[int]]]:
     """Embeddings [T, D], segment and position of each token, and for every answer where its tokens are predicted."""
     table, size = lvlm.decoder.get_input_embeddings(), len(row.prefix)
     segments, positions, spots, ids = [0] * size, list(range(size)), [], []
@@ -97,7 +97,7 @@ def block_mask(segments: Tensor) -> Tensor:
     return (allowed | itself)[:, None]  # padding sees itself: no empty row
 
 
-def run(lvlm: LVLM, embeds: Tensor, mask: Tensor, positions: Tensor) -> Tensor:
+def run_decoder(lvlm: LVLM, embeds: Tensor, mask: Tensor, positions: Tensor) -> Tensor:
     """Embeddings [R, T, D] -> hidden states after the final norm [R, T, D], without a cache."""
     # A checkpointed layer computes again during backward, when the decoded weights are not in place any more.
     again = torch.is_grad_enabled() and lvlm.decoder.is_activation_checkpointing
@@ -107,17 +107,17 @@ def run(lvlm: LVLM, embeds: Tensor, mask: Tensor, positions: Tensor) -> Tensor:
         ).last_hidden_state
 
 
-def _gather(hidden: Tensor, places: list[tuple[int, list[int]]], answers: list[list[int]]) -> Said:
+def _gather(hidden: Tensor, places: list[tuple[int, list[int]]], answers: list[list[int]]) -> AnswerStates:
     longest = max(len(answer) for answer in answers)
     rows = torch.tensor([row for row, _ in places], device=hidden.device)[:, None]
     spots = torch.tensor([spot + [0] * (longest - len(spot)) for _, spot in places], device=hidden.device)
     ids = torch.tensor([answer + [0] * (longest - len(answer)) for answer in answers], device=hidden.device)
     lengths = torch.tensor([len(answer) for answer in answers], device=hidden.device)
     counted = torch.arange(longest, device=hidden.device) < lengths[:, None]
-    return Said(hidden[rows, spots], ids, counted)
+    return AnswerStates(hidden[rows, spots], ids, counted)
 
 
-def ends(lvlm: LVLM, sequences: list[Tensor], intervention: Intervention | None = None) -> Tensor:
+def end_token_states(lvlm: LVLM, sequences: list[Tensor], intervention: Intervention | None = None) -> Tensor:
     """Hidden state at the last position of every sequence of embeddings [T_i, D] -> [N, D]."""
     longest = max(map(len, sequences))
     embeds = sequences[0].new_zeros(len(sequences), longest, sequences[0].shape[-1])
@@ -127,13 +127,13 @@ def ends(lvlm: LVLM, sequences: list[Tensor], intervention: Intervention | None 
         mask[index, : len(sequence)] = 1
     positions = (mask.cumsum(1) - 1).clamp(min=0)
     with applied(lvlm, [intervention] * len(sequences)):
-        return end_representations(run(lvlm, embeds, mask, positions), mask)
+        return end_representations(run_decoder(lvlm, embeds, mask, positions), mask)
 
 
-def cross_entropy(lvlm: LVLM, said: Said) -> Tensor:
+def cross_entropy(lvlm: LVLM, said: AnswerStates) -> Tensor:
     """Mean over the answers' tokens: scalar."""
-    logits = head(lvlm, said.hidden[said.counted])
-    return nn.functional.cross_entropy(logits, said.ids[said.counted])
+    logits = lm_logits(lvlm, said.hidden[said.mask])
+    return nn.functional.cross_entropy(logits, said.ids[said.mask])
 
 
 def last_attended(mask: Tensor) -> Tensor:

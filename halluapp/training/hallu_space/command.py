@@ -25,12 +25,12 @@ def parse_layers(text: str, count: int) -> list[int]:
     return list(range(int(first), int(last or first) + 1))
 
 
-def run(
+def compute_from_file(
     pairs_file: Path, out: Path, settings: Settings, rank: int, layers: str, pooling: str, limit: int = 0
 ) -> HalluSpace:
     """Computes and writes the HalluSpace -> it; its `about` is in the file's metadata. limit: first pairs only."""
     from halluapp.lvlm.catalog import save_space
-    from halluapp.training.hallu_space import compute as hallu_space
+    from halluapp.training.hallu_space import compute
 
     # A bad file is refused before a model is loaded for nothing; photos of a parquet file are read a few at a time.
     in_file = pairs_file.suffix == ".parquet"
@@ -38,6 +38,6 @@ def run(
     rows = chain([next(rows)], rows) if in_file else list(rows)
     lvlm = load_session(settings).lvlm
     each = ((lvlm.look(row.open()), row.question, row.chosen, row.rejected) for row in rows)
-    space = hallu_space.compute(lvlm, each, parse_layers(layers, len(lvlm.layers)), rank, pooling)
+    space = compute.compute_hallu_space(lvlm, each, parse_layers(layers, len(lvlm.layers)), rank, pooling)
     save_space(space, out)
     return space

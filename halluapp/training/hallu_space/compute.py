@@ -11,13 +11,13 @@ from torch import Tensor
 from halluapp.errors import InputError
 from halluapp.lvlm.base import LVLM, HalluSpace, Visual
 from halluapp.methods.formulas.hallu_space import hallu_space, spectrum
-from halluapp.training.hallu_space import describe as directions
+from halluapp.training.hallu_space import directions
 
 POOLINGS = ("answer_mean", "answer_last", "all", "authors")
 
 
 @torch.no_grad()
-def compute(
+def compute_hallu_space(
     lvlm: LVLM,
     pairs: Iterable[tuple[Visual, str, str, str]],
     layers: list[int],
@@ -49,10 +49,10 @@ def compute(
     longer = torch.tensor([b - a for a, b in zip(lengths[0::2], lengths[1::2], strict=True)])
     for layer in layers:
         truth, lie = torch.stack(states[layer][0::2]), torch.stack(states[layer][1::2])  # [N, D]
-        spaces[layer] = directions.oriented(hallu_space(truth, lie, rank), truth, lie)
+        spaces[layer] = directions.orient(hallu_space(truth, lie, rank), truth, lie)
         singular = spectrum(truth, lie)
         spectra[layer] = [round(float(s), 4) for s in singular[: 2 * rank]]
-        reports[layer] = directions.describe(lvlm, spaces[layer], singular, truth, lie, longer)
+        reports[layer] = directions.layer_report(lvlm, spaces[layer], singular, truth, lie, longer)
     about = {
         "pairs": len(lengths) // 2, "pooling": pooling, "rank": rank, "model": lvlm.name,
         "quantization": lvlm.quantization, "spectrum": spectra,
@@ -69,7 +69,7 @@ def _pooled(lvlm, visual, visual_tokens, question, answer, layers, pooling) -> t
     read = lvlm.read(prompt + said, visual, visual_tokens)
     mask = torch.ones(1, len(read.embeds), dtype=torch.long, device=read.embeds.device)
     deep = (read.spots[None], read.deep) if read.deep else None
-    with lvlm.lock, _recorded(lvlm, layers) as recorded:
+    with lvlm.lock, _layer_outputs(lvlm, layers) as recorded:
         lvlm.forward(DynamicCache(), mask, read.positions[..., None, :], embeds=read.embeds[None], deep=deep)
     if pooling == "authors" and (last := len(lvlm.layers) - 1) in recorded:
         recorded[last] = lvlm.final_norm(recorded[last])
@@ -78,7 +78,7 @@ def _pooled(lvlm, visual, visual_tokens, question, answer, layers, pooling) -> t
 
 
 @contextmanager
-def _recorded(lvlm: LVLM, layers: list[int]):
+def _layer_outputs(lvlm: LVLM, layers: list[int]):
     """Outputs of decoder layers [1, S, D] during the context."""
     found: dict[int, Tensor] = {}
 

@@ -18,26 +18,26 @@ from halluapp.lvlm.base import LVLM, Visual
 from halluapp.methods.base import Intervention
 from halluapp.methods.baseline import Baseline
 from halluapp.training.batches import examples
-from halluapp.training.batches import packed_forward as forward
+from halluapp.training.batches.packed_forward import PackedRow, end_token_states, lm_logits, packed_forward
 from halluapp.training.batches.pixels import Pixels
 from halluapp.training.methods.chip_loss import answer_logps
-from halluapp.training.methods.hacl_loss import Heads
-from halluapp.training.pairs.own_answers import describe
+from halluapp.training.methods.hacl_loss import ProjectionHeads
+from halluapp.training.pairs.own_answers import generate_answers
 
-AT_ONCE = 8
-LEAST_WORDS = 4
-MOST_POINTS = 200  # photos of the representation map
+BATCH = 8
+MIN_WORDS = 4
+MAX_POINTS = 200  # photos of the representation map
 GROUPS = ("photo", "truthful", "hallucinated")
 
 
-def measure(
+def measure_effect(
     lvlm: LVLM,
     pairs: list[Pair],
     method,
     seed: int = 0,
     photos: int = 100,
     log: Callable[[str], None] = print,
-    heads: tuple[Heads, Heads] | None = None,
+    heads: tuple[ProjectionHeads, ProjectionHeads] | None = None,
 ) -> dict[str, Any]:
     """Baseline against a method with one row (an adapter) -> {"before", "after", "difference"} by metric.
 
@@ -52,14 +52,18 @@ def measure(
     """
     rows, points = {}, {}
     for side, one, own in (("before", Baseline(), heads and heads[0]), ("after", method, heads and heads[1])):
-        rows[side], points[side] = _all_rows(lvlm, pairs, one, seed, photos, log, own)
+        rows[side], points[side] = _metric_tables(lvlm, pairs, one, seed, photos, log, own)
     made: dict[str, Any] = {"pairs": len(pairs), "photos": len({pair.photo for pair in pairs}), "seed": seed}
     for side in ("before", "after"):
         made[side] = {name: _interval(table, statistic, seed) for name, (table, statistic) in rows[side].items()}
     made["difference"] = {}
     for name, (table, statistic) in rows["after"].items():
         found = statistics.paired_difference(rows["before"][name][0], table, statistic, seed=seed)
-        made["difference"][name] = [_number(found.value), _number(found.low), _number(found.high)]
+        made["difference"][name] = [
+            _rounded_or_none(found.value),
+            _rounded_or_none(found.low),
+            _rounded_or_none(found.high),
+        ]
     if points["before"]:
         made["map"] = _map(points)
     return made
@@ -67,8 +71,8 @@ def measure(
 
 def _map(points: dict[str, Sequence[Tensor]]) -> dict[str, dict[str, list[list[float]]]]:
     """side -> three [N, D] -> side -> group -> [[x, y]], on the same axes for both sides."""
-    flat = [group[:MOST_POINTS] for groups in points.values() for group in groups]
-    places = iter(plane(*flat))
+    flat = [group[:MAX_POINTS] for groups in points.values() for group in groups]
+    places = iter(principal_plane(*flat))
     return {side: {name: _rounded(next(places)) for name in GROUPS} for side in points}
 
 
@@ -84,15 +88,15 @@ def _interval(table, statistic, seed: int) -> list[float | None]:
     sums = np.asarray(table, dtype=float).sum(axis=0)
     with np.errstate(divide="ignore", invalid="ignore"):
         value = float(np.asarray(statistic(*sums[:, None])).reshape(-1)[0])
-    return [_number(value), *map(_number, statistics.bootstrap(table, statistic, seed=seed))]
+    return [_rounded_or_none(value), *map(_rounded_or_none, statistics.bootstrap(table, statistic, seed=seed))]
 
 
-def _number(value: float) -> float | None:
+def _rounded_or_none(value: float) -> float | None:
     return round(float(value), 5) if np.isfinite(value) else None
 
 
-def _all_rows(
-    lvlm, pairs, method, seed, photos, log, heads: Heads | None
+def _metric_tables(
+    lvlm, pairs, method, seed, photos, log, heads: ProjectionHeads | None
 ) -> tuple[dict[str, tuple[list, Callable]], Sequence[Tensor]]:
     """Per metric: sums of every photo, and the statistic of the sums; and the vectors of the representation map."""
     intervention, points = method.rows("")[0].intervention, ()
@@ -101,7 +105,7 @@ def _all_rows(
     for name, value in values.items():
         made[name] = (_by_photo(pairs, value), _mean)
     log(f"{method.name}: margins of {len(pairs)} pairs")
-    described = [row for row, pair in enumerate(pairs) if len(pair.chosen.split()) >= LEAST_WORDS]
+    described = [row for row, pair in enumerate(pairs) if len(pair.chosen.split()) >= MIN_WORDS]
     first = {pairs[row].photo: row for row in reversed(described)}
     some = [pairs[row] for row in sorted(first.values())]
     if len(some) > 1:
@@ -109,7 +113,7 @@ def _all_rows(
         points = tuple(normalize(group, dim=-1) for group in states)
         found = {**retrieval(*points), "separability": _pseudo_values(*points)}
         if heads is not None:
-            seen = retrieval(heads.photos(states[0]), heads.texts(states[1]), heads.texts(states[2]))
+            seen = retrieval(heads.embed_photos(states[0]), heads.embed_texts(states[1]), heads.embed_texts(states[2]))
             found |= {f"{name}_heads": seen[name] for name in ("retrieval", "told_apart")}
         for name, value in found.items():
             made[name] = ([(float(v), 1.0) for v in value], _mean)
@@ -117,7 +121,7 @@ def _all_rows(
     known = {pair.photo: pair for pair in reversed(pairs) if pair.objects}
     shown = [known[name] for name in sorted(known)][:photos]
     if shown:
-        rows = [row.sums() for row in captions(lvlm, shown, method)]
+        rows = [row.sums() for row in caption_counts(lvlm, shown, method)]
         for name in ("chair_i", "chair_s", "recall", "length"):
             made[name] = (rows, chair.STATISTICS[name])
         log(f"{method.name}: captions of {len(shown)} photos")
@@ -140,14 +144,14 @@ def margins(
     """margin, preferred (1 where it is positive) and visual_margin of every pair, in nats."""
     made = examples.tokenize(lvlm, pairs)
     pixels = Pixels(lvlm, pairs, "diffusion", 500, seed)
-    seen = examples.see(lvlm, pixels, sight=tower_sight(lvlm, intervention))
+    seen = examples.encode_images(lvlm, pixels, sight=tower_sight(lvlm, intervention))
     found: dict[str, list[float]] = {"margin": [], "preferred": [], "visual_margin": []}
-    for first in range(0, len(made), AT_ONCE):
-        part = made[first : first + AT_ONCE]
-        rows = [_row(lvlm, one, seen.clean[one.photo], intervention, [one.chosen, one.rejected]) for one in part]
-        rows += [_row(lvlm, one, seen.corrupted[one.photo], intervention, [one.chosen]) for one in part]
-        said = forward.say(lvlm, rows, intervention)
-        logps = answer_logps(forward.head(lvlm, said.hidden), said.ids).masked_fill(~said.counted, 0.0).sum(-1)
+    for first in range(0, len(made), BATCH):
+        part = made[first : first + BATCH]
+        rows = [_packed_row(lvlm, one, seen.clean[one.photo], intervention, [one.chosen, one.rejected]) for one in part]
+        rows += [_packed_row(lvlm, one, seen.corrupted[one.photo], intervention, [one.chosen]) for one in part]
+        said = packed_forward(lvlm, rows, intervention)
+        logps = answer_logps(lm_logits(lvlm, said.hidden), said.ids).masked_fill(~said.mask, 0.0).sum(-1)
         count = len(part)
         chosen, rejected, blind = logps[0 : 2 * count : 2], logps[1 : 2 * count : 2], logps[2 * count :]
         found["margin"] += (chosen - rejected).tolist()
@@ -156,11 +160,13 @@ def margins(
     return found
 
 
-def _row(lvlm: LVLM, one: examples.Example, features: Tensor, intervention, answers: list[list[int]]) -> forward.Row:
-    return forward.Row(lvlm.embed(one.prompt, _tokens(lvlm, features, intervention)), answers)
+def _packed_row(
+    lvlm: LVLM, one: examples.Example, features: Tensor, intervention, answers: list[list[int]]
+) -> PackedRow:
+    return PackedRow(lvlm.embed(one.prompt, _visual_tokens(lvlm, features, intervention)), answers)
 
 
-def _tokens(lvlm: LVLM, features: Tensor, intervention: Intervention | None) -> Tensor:
+def _visual_tokens(lvlm: LVLM, features: Tensor, intervention: Intervention | None) -> Tensor:
     """Visual tokens as the decoder would get them under an intervention, [n, D]."""
     return visual_tokens(lvlm, Visual(features.to(lvlm.device)), "", intervention)
 
@@ -181,14 +187,14 @@ def end_states(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Hidden states [N, D] in float32 at the end token of photos, truthful and hallucinated captions."""
     made = examples.tokenize(lvlm, pairs)
-    seen = examples.see(lvlm, Pixels(lvlm, pairs), sight=tower_sight(lvlm, intervention))
+    seen = examples.encode_images(lvlm, Pixels(lvlm, pairs), sight=tower_sight(lvlm, intervention))
     table, end = lvlm.decoder.get_input_embeddings(), torch.tensor([lvlm.tokenizer.eos_token_id], device=lvlm.device)
-    sequences = [torch.cat([_tokens(lvlm, seen.clean[one.photo], intervention), table(end)]) for one in made]
+    sequences = [torch.cat([_visual_tokens(lvlm, seen.clean[one.photo], intervention), table(end)]) for one in made]
     for name in ("chosen", "rejected"):
         sequences += [table(torch.tensor(getattr(one, name), device=lvlm.device)) for one in made]
     states = [
-        forward.ends(lvlm, sequences[first : first + AT_ONCE], intervention).float().cpu()
-        for first in range(0, len(sequences), AT_ONCE)
+        end_token_states(lvlm, sequences[first : first + BATCH], intervention).float().cpu()
+        for first in range(0, len(sequences), BATCH)
     ]
     return torch.cat(states).chunk(3)
 
@@ -218,7 +224,7 @@ def _pseudo_values(image: Tensor, text: Tensor, hallucinated: Tensor) -> Tensor:
     return won.mean(1) + won.mean(0) - won.mean()
 
 
-def plane(*groups: Tensor) -> list[Tensor]:
+def principal_plane(*groups: Tensor) -> list[Tensor]:
     """Groups of vectors [N_i, D] -> their coordinates [N_i, 2] on the two main axes of all of them (PCA)."""
     whole = torch.cat(groups)
     centred = whole - whole.mean(0)
@@ -227,9 +233,9 @@ def plane(*groups: Tensor) -> list[Tensor]:
     return list((centred @ axes.T).split([len(group) for group in groups]))
 
 
-def captions(lvlm: LVLM, pairs: list[Pair], method) -> list[chair.ChairRow]:
+def caption_counts(lvlm: LVLM, pairs: list[Pair], method) -> list[chair.ChairRow]:
     """CHAIR's counts of a greedy detailed description of every photo, by the objects that the pairs name."""
-    texts = describe(lvlm, [pair.open for pair in pairs], "Describe this image in detail.", method)
+    texts = generate_answers(lvlm, [pair.open for pair in pairs], "Describe this image in detail.", method)
     mentions = [chair.object_mentions(text, "wide") for text in texts]
     truth = [set(pair.objects or ()) for pair in pairs]
     return chair.chair_rows(mentions, truth, [chair.count_words(text) for text in texts], "wide")

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from halluapp.training.recipes import RECIPES
-from halluapp.training.runs import Run, shown
+from halluapp.training.runs import Run, relative_path
 
 SOURCES = {
     "chip": "CHiP: cross-modal hierarchical direct preference optimization (Fu et al., ICLR 2025)",
@@ -24,8 +24,8 @@ def write(run: Run, name: str = "") -> Path:
 
     name: of the folder that the card shows in its command (default: the run's). Raises InputError where no run is.
     """
-    config, about = run.config(), _json(run.adapter / "about.json")
-    command = replace(config, data=shown(config.data)).command(Path("runs") / (name or run.name))
+    config, about = run.config(), _read_json(run.adapter / "about.json")
+    command = replace(config, data=relative_path(config.data)).command(Path("runs") / (name or run.name))
     steps = f"{about.get('step', '?')} of {about.get('steps', '?')} steps"
     lines = [
         f"# {RECIPES[config.kind].title} adapter for {about.get('model', config.model)}",
@@ -38,20 +38,20 @@ def write(run: Run, name: str = "") -> Path:
         "```",
     ]
     for path in sorted(run.folder.glob("measured*.json")):
-        lines += ["", *_measured(path)]
+        lines += ["", *_measurement_lines(path)]
     for path in sorted(run.folder.glob("evaluated*.json")):
-        lines += ["", *_evaluated(path)]
+        lines += ["", *_evaluation_lines(path)]
     out = run.adapter / "README.md"
     out.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return out
 
 
-def _json(path: Path) -> dict[str, Any]:
+def _read_json(path: Path) -> dict[str, Any]:
     return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
 
 
-def _measured(path: Path) -> list[str]:
-    made = _json(path)
+def _measurement_lines(path: Path) -> list[str]:
+    made = _read_json(path)
     on = path.stem.removeprefix("measured").strip("-") or "pairs that the run held out"
     lines = [
         f"On {on}: {made['pairs']} pairs of {made['photos']} photos, 95 % bootstrap intervals over photos.",
@@ -71,9 +71,9 @@ def _cell(value: list[float | None]) -> str:
     return f"{value[0]:.3f}{spread}"
 
 
-def _evaluated(path: Path) -> list[str]:
+def _evaluation_lines(path: Path) -> list[str]:
     """The scores of `evaluate --json`, a column a method."""
-    made = _json(path)
+    made = _read_json(path)
     on = path.stem.removeprefix("evaluated").strip("-") or made["data"]
     columns = [row for row in made["methods"] if row["error"] is None]
     lines = [f"On {on}: {made['photos']} photos, vocabulary {made['vocabulary']}, 95 % intervals over photos.", ""]

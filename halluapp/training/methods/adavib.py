@@ -10,27 +10,27 @@ import torch
 from torch import Tensor, nn
 
 from halluapp.methods.base import Method
-from halluapp.training import peft_adapter as adapters
-from halluapp.training.batches import packed_forward as forward
-from halluapp.training.methods.adavib_loss import VariationalHead, photo_weights, reparameterise, vib_loss
-from halluapp.training.methods.probe import TRAINED, Probe
+from halluapp.training import peft_adapter
+from halluapp.training.batches.packed_forward import PackedRow, cross_entropy, packed_forward
+from halluapp.training.methods.adavib_loss import VariationalHead, adavib_loss, photo_weights, reparameterise
+from halluapp.training.methods.probe import PROJECTOR_NAME, ProjectorProbe
 from halluapp.training.objective import Objective
-from halluapp.training.recipes import VibRecipe
+from halluapp.training.recipes import AdavibRecipe
 
 
-class Vib(Objective):
+class AdavibObjective(Objective):
     """L = mean over S of CE(answer | mu + sigma * eps) + beta * mean(alpha * KL)."""
 
-    recipe: VibRecipe
+    recipe: AdavibRecipe
 
     def build(self) -> None:
         torch.manual_seed(self.recipe.seed)
         self.mean = copy.deepcopy(self.lvlm.own_projector).float().requires_grad_(True)
-        self.lvlm.projectors[TRAINED] = self.mean
+        self.lvlm.projectors[PROJECTOR_NAME] = self.mean
         width_in, width = self.features.clean[0].shape[-1], self.lvlm.decoder.get_input_embeddings().weight.shape[1]
         self.head = VariationalHead(width_in, width, self.recipe.std_bias).to(self.lvlm.device)
 
-    def groups(self) -> list[dict[str, Any]]:
+    def parameter_groups(self) -> list[dict[str, Any]]:
         return [
             {"params": list(self.mean.parameters()), "lr": self.recipe.rate},
             {"params": list(self.head.parameters()), "lr": self.recipe.rate_std},
@@ -41,7 +41,7 @@ class Vib(Objective):
 
     def losses(self, rows: list[int], step: int) -> tuple[Tensor, dict[str, float]]:
         recipe, table = self.recipe, self.lvlm.decoder.get_input_embeddings().weight
-        seen = torch.stack([self.visual(row).float() for row in rows])  # [B, n, d]
+        seen = torch.stack([self.projector_input(row).float() for row in rows])  # [B, n, d]
         mu, std = self.mean(seen), self.head(seen)
         learning = torch.is_grad_enabled()
         samples = recipe.samples if learning else 1
@@ -51,12 +51,12 @@ class Vib(Objective):
         drawn = reparameterise(mu, std, samples, noise=noise)  # [S*B, n, D], sample-major
         alpha = photo_weights(drawn, table, samples) if recipe.adaptive else None
         made = [
-            forward.Row(self.prefix(rows[place % len(rows)], tokens.to(table.dtype)), [self.examples[row].chosen])
+            PackedRow(self.prefix(rows[place % len(rows)], tokens.to(table.dtype)), [self.examples[row].chosen])
             for place, tokens in enumerate(drawn)
             for row in (rows[place % len(rows)],)
         ]
-        generation = forward.cross_entropy(self.lvlm, forward.say(self.lvlm, made))
-        kl = vib_loss(mu, std, self.head.mu_p, self.head.std_p, recipe.beta, alpha, recipe.authors_pooling)
+        generation = cross_entropy(self.lvlm, packed_forward(self.lvlm, made))
+        kl = adavib_loss(mu, std, self.head.mu_p, self.head.std_p, recipe.beta, alpha, recipe.authors_pooling)
         numbers = {
             "generation": float(generation.detach()),
             "kl": float(kl.detach()),
@@ -67,11 +67,11 @@ class Vib(Objective):
         return generation + kl, numbers
 
     def save(self, folder: Path, about: dict[str, Any]) -> None:
-        adapters.save(folder, projector=self.mean, about=about)
+        peft_adapter.save(folder, projector=self.mean, about=about)
 
     def probe(self) -> Method:
-        return Probe()
+        return ProjectorProbe()
 
     def undo(self) -> None:
         super().undo()
-        self.lvlm.projectors.pop(TRAINED, None)
+        self.lvlm.projectors.pop(PROJECTOR_NAME, None)

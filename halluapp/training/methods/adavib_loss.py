@@ -134,7 +134,7 @@ class VariationalHead(nn.Module):
         return functional.softplus(self.std(features))
 
 
-def vib_loss(
+def adavib_loss(
     mu: Tensor,
     std: Tensor,
     mu_p: Tensor,

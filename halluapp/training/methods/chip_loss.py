@@ -13,8 +13,19 @@ from halluapp.methods.formulas.contrast import full_precision
 from halluapp.training.batches.changed_tokens import changed_tokens, token_weights
 
 __all__ = [
-    "Answers", "ChipLoss", "answer_logps", "changed_tokens", "chip_loss", "diffuse", "segment_logps", "sequence_logps",
-    "sequential_kl", "summed", "token_kl", "token_logps", "token_weights",
+    "Answers",
+    "ChipLoss",
+    "answer_logps",
+    "changed_tokens",
+    "chip_loss",
+    "diffuse",
+    "masked_sum",
+    "segment_logps",
+    "sequence_logps",
+    "sequential_kl",
+    "token_kl",
+    "token_logps",
+    "token_weights",
 ]  # fmt: skip
 IGNORE = -100
 MODES = ("paper", "joint")
@@ -49,7 +60,7 @@ def sequence_logps(logits: Tensor, labels: Tensor, average: bool = False, weight
     number of answer tokens (0 for a row without any). Any number of rows, padded on either side.
     """
     logps, counted = token_logps(logits, labels)
-    return summed(logps if weights is None else logps * weights, counted, average)
+    return masked_sum(logps if weights is None else logps * weights, counted, average)
 
 
 def sequential_kl(reference_logits: Tensor, policy_logits: Tensor, labels: Tensor, average: bool = False) -> Tensor:
@@ -57,7 +68,7 @@ def sequential_kl(reference_logits: Tensor, policy_logits: Tensor, labels: Tenso
 
     Source: CHiP, section 3.2 (token level); Zeng et al. 2024 (TDPO), equation 8.
     """
-    return summed(token_kl(reference_logits[:, :-1], policy_logits[:, :-1]), labels[:, 1:] != IGNORE, average)
+    return masked_sum(token_kl(reference_logits[:, :-1], policy_logits[:, :-1]), labels[:, 1:] != IGNORE, average)
 
 
 def segment_logps(logps: Tensor, counted: Tensor, changed: Tensor, weight: float) -> Tensor:
@@ -69,7 +80,7 @@ def segment_logps(logps: Tensor, counted: Tensor, changed: Tensor, weight: float
     return (logps * share).masked_fill(~counted, 0.0).sum(-1) / share.sum(-1).clamp(min=1e-12)
 
 
-def summed(values: Tensor, counted: Tensor, average: bool = False) -> Tensor:
+def masked_sum(values: Tensor, counted: Tensor, average: bool = False) -> Tensor:
     """Sum (or mean) of the counted values of each row: [R, U], [R, U] -> [R]; 0 for a row without any."""
     total = values.masked_fill(~counted, 0.0).sum(-1)
     return total / counted.sum(-1).clamp(min=1) if average else total

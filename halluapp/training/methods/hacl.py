@@ -12,36 +12,36 @@ from torch import Tensor, nn
 
 from halluapp.data.files import written_whole
 from halluapp.methods.base import Method
-from halluapp.training import peft_adapter as adapters
-from halluapp.training.batches import packed_forward as forward
-from halluapp.training.methods.hacl_loss import Heads, Queue, contrast
-from halluapp.training.methods.probe import HEADS, TRAINED, Probe
+from halluapp.training import peft_adapter
+from halluapp.training.batches.packed_forward import PackedRow, cross_entropy, end_token_states, packed_forward
+from halluapp.training.methods.hacl_loss import FeatureQueue, ProjectionHeads, contrastive_terms
+from halluapp.training.methods.probe import HEADS_FILE, PROJECTOR_NAME, ProjectorProbe
 from halluapp.training.objective import Objective
 from halluapp.training.recipes import HaclRecipe
 
-LEAST_WORDS = 4  # "Yes." describes no photo
+MIN_WORDS = 4  # "Yes." describes no photo
 
 
-def save_heads(heads: Heads, folder: Path) -> None:
+def save_heads(heads: ProjectionHeads, folder: Path) -> None:
     """Writes the heads beside the adapter: answers do not need them, retrieval is measured through them."""
     from safetensors.torch import save_file
 
-    with written_whole(folder / HEADS) as partial:
+    with written_whole(folder / HEADS_FILE) as partial:
         save_file({name: value.detach().cpu().contiguous() for name, value in heads.state_dict().items()}, partial)
 
 
-def load_heads(width: int, folder: Path | None = None, seed: int = 0) -> Heads:
+def load_heads(width: int, folder: Path | None = None, seed: int = 0) -> ProjectionHeads:
     """The heads that a run left in its adapter's folder, or (None) those with which a run of this seed begins."""
     from safetensors.torch import load_file
 
     torch.manual_seed(seed)
-    heads = Heads(width)
+    heads = ProjectionHeads(width)
     if folder is not None:
-        heads.load_state_dict(load_file(folder / HEADS))
+        heads.load_state_dict(load_file(folder / HEADS_FILE))
     return heads.eval().requires_grad_(False)
 
 
-class Hacl(Objective):
+class HaclObjective(Objective):
     """L = L_G + contrast * (L_v + L_t) / 2. HACL, equation 6; photo and captions are fed without any prompt."""
 
     recipe: HaclRecipe
@@ -51,18 +51,18 @@ class Hacl(Objective):
         own = self.lvlm.own_projector
         self.projector = copy.deepcopy(own).float()
         self.projector.requires_grad_(self.recipe.train != "adapter")
-        self.lvlm.projectors[TRAINED] = self.projector
+        self.lvlm.projectors[PROJECTOR_NAME] = self.projector
         width = self.lvlm.decoder.get_input_embeddings().weight.shape[1]
-        self.heads = Heads(width).to(self.lvlm.device).requires_grad_(self.recipe.heads)
-        self.queue = Queue(self.recipe.queue, self.heads.photo.out_features).to(self.lvlm.device)
+        self.heads = ProjectionHeads(width).to(self.lvlm.device).requires_grad_(self.recipe.heads)
+        self.queue = FeatureQueue(self.recipe.queue, self.heads.photo.out_features).to(self.lvlm.device)
         language = self.recipe.train != "projector"
         self.wrapped = self.wrap(language) if language or self.recipe.vision else None
         self.latest: tuple[Tensor, ...] = ()
 
-    def groups(self) -> list[dict[str, Any]]:
+    def parameter_groups(self) -> list[dict[str, Any]]:
         parts = [self.projector, self.heads]
         params = [p for part in parts for p in part.parameters() if p.requires_grad]
-        params += adapters.trainable(self.wrapped) if self.wrapped else []
+        params += peft_adapter.trainable_parameters(self.wrapped) if self.wrapped else []
         return [{"params": params, "lr": self.recipe.rate}]
 
     def modules(self) -> dict[str, nn.Module]:
@@ -73,7 +73,7 @@ class Hacl(Objective):
         """One caption of every photo: another caption of the same photo would be a false negative."""
         by_photo: dict[int, list[int]] = {}
         for row in rows:
-            if len(self.pairs[row].chosen.split()) >= LEAST_WORDS:
+            if len(self.pairs[row].chosen.split()) >= MIN_WORDS:
                 by_photo.setdefault(self.examples[row].photo, []).append(row)
         order = [rng.choice(by_photo[photo]) for photo in sorted(by_photo)]
         rng.shuffle(order)
@@ -81,7 +81,7 @@ class Hacl(Objective):
 
     def visual_tokens(self, row: int) -> Tensor:
         dtype = self.lvlm.decoder.get_input_embeddings().weight.dtype
-        return self.lvlm.project(self.visual(row).float(), self.projector).to(dtype)
+        return self.lvlm.project(self.projector_input(row).float(), self.projector).to(dtype)
 
     def represent(self, rows: list[int], seen: list[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
         """Unit vectors [B, E] of photos (as visual tokens [n, D] each), captions and hallucinated captions."""
@@ -90,22 +90,22 @@ class Hacl(Objective):
         photos = [torch.cat([tokens, table(end)]) for tokens in seen]
         texts = [table(torch.tensor(self.examples[row].chosen, device=device)) for row in rows]
         texts += [table(torch.tensor(self.examples[row].rejected, device=device)) for row in rows]
-        image = self.heads.photos(forward.ends(self.lvlm, photos).float())
-        text, wrong = self.heads.texts(forward.ends(self.lvlm, texts).float()).chunk(2)
+        image = self.heads.embed_photos(end_token_states(self.lvlm, photos).float())
+        text, wrong = self.heads.embed_texts(end_token_states(self.lvlm, texts).float()).chunk(2)
         return image, text, wrong
 
     def losses(self, rows: list[int], step: int) -> tuple[Tensor, dict[str, float]]:
         recipe, numbers = self.recipe, {}
         seen = [self.visual_tokens(row) for row in rows]  # once: it may be a pass of the tower
         made = [
-            forward.Row(self.prefix(row, tokens), [self.examples[row].chosen])
+            PackedRow(self.prefix(row, tokens), [self.examples[row].chosen])
             for row, tokens in zip(rows, seen, strict=True)
         ]
-        loss = generation = forward.cross_entropy(self.lvlm, forward.say(self.lvlm, made))
+        loss = generation = cross_entropy(self.lvlm, packed_forward(self.lvlm, made))
         if recipe.contrast:
             image, text, wrong = self.represent(rows, seen)
             queue = self.queue if recipe.queue and torch.is_grad_enabled() else None
-            found = contrast(image, text, wrong, recipe.temperature, recipe.hard_negatives, queue)
+            found = contrastive_terms(image, text, wrong, recipe.temperature, recipe.hard_negatives, queue)
             loss = loss + recipe.contrast * found.loss
             own, other = (image * text).sum(-1), (image * wrong).sum(-1)
             nearest = (image @ torch.cat([text, wrong]).T).argmax(-1)  # among all captions of the batch, [B]
@@ -126,14 +126,14 @@ class Hacl(Objective):
             self.queue.push(*self.latest)
 
     def save(self, folder: Path, about: dict[str, Any]) -> None:
-        adapters.save(folder, self.wrapped, self.projector if self.recipe.train != "adapter" else None, about)
+        peft_adapter.save(folder, self.wrapped, self.projector if self.recipe.train != "adapter" else None, about)
         save_heads(self.heads, folder)
 
     def probe(self) -> Method:
-        return Probe()
+        return ProjectorProbe()
 
     def undo(self) -> None:
         super().undo()
-        self.lvlm.projectors.pop(TRAINED, None)
+        self.lvlm.projectors.pop(PROJECTOR_NAME, None)
         if self.wrapped:
-            adapters.unwrap(self.lvlm, self.wrapped)
+            peft_adapter.unwrap(self.lvlm, self.wrapped)

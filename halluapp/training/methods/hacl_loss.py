@@ -10,11 +10,11 @@ from torch.nn import functional
 
 from halluapp.methods.formulas.contrast import full_precision
 
-LEAST_TEMPERATURE, MOST_TEMPERATURE = 0.001, 0.5
+MIN_TEMPERATURE, MAX_TEMPERATURE = 0.001, 0.5
 HARD_NEGATIVES = ("own", "all")
 
 
-class Heads(nn.Module):
+class ProjectionHeads(nn.Module):
     """Linear heads with bias from the language model's width to `width` / 4, one for photos and one for texts.
 
     The authors leave them at their random initialisation in the published command; a fixed random projection keeps
@@ -26,16 +26,16 @@ class Heads(nn.Module):
         self.photo = nn.Linear(width, features or max(1, width // 4))
         self.text = nn.Linear(width, features or max(1, width // 4))
 
-    def photos(self, hidden: Tensor) -> Tensor:
+    def embed_photos(self, hidden: Tensor) -> Tensor:
         """[B, D] -> unit vectors [B, E]."""
         return functional.normalize(self.photo(hidden), dim=-1)
 
-    def texts(self, hidden: Tensor) -> Tensor:
+    def embed_texts(self, hidden: Tensor) -> Tensor:
         """[B, D] -> unit vectors [B, E]."""
         return functional.normalize(self.text(hidden), dim=-1)
 
 
-class Queue(nn.Module):
+class FeatureQueue(nn.Module):
     """Features of earlier batches as further negatives, constants without gradient; the oldest are overwritten.
 
     photos, texts, hard: [size, E], the first `filled` rows of which count (the authors start with random vectors
@@ -49,7 +49,7 @@ class Queue(nn.Module):
             self.register_buffer(f"{name}_place", torch.zeros((), dtype=torch.long))
             self.register_buffer(f"{name}_filled", torch.zeros((), dtype=torch.long))
 
-    def kept(self, name: str) -> Tensor:
+    def features(self, name: str) -> Tensor:
         """The features of a kind that are in the queue, [filled, E]."""
         return getattr(self, name)[: int(getattr(self, f"{name}_filled"))]
 
@@ -77,13 +77,13 @@ class HaclLoss:
     logits: tuple[Tensor, Tensor]
 
 
-def contrast(
+def contrastive_terms(
     image: Tensor,
     text: Tensor,
     hallucinated: Tensor | None = None,
     temperature: float | Tensor = 0.07,
     hard_negatives: str = "own",
-    queue: Queue | None = None,
+    queue: FeatureQueue | None = None,
 ) -> HaclLoss:
     """As `contrastive_loss`, with its two directions and the logits. Computed in float32, float64 stays."""
     if hard_negatives not in HARD_NEGATIVES:
@@ -98,12 +98,10 @@ def contrast(
         own = hard_negatives == "own"
         columns.append((image * hallucinated).sum(-1, keepdim=True) if own else image @ hallucinated.T)
     if queue is not None:
-        kept = {name: queue.kept(name).to(image) for name in ("photos", "texts", "hard")}
+        kept = {name: queue.features(name).to(image) for name in ("photos", "texts", "hard")}
         columns += [image @ kept["texts"].T, image @ kept["hard"].T]
         rows.append(text @ kept["photos"].T)
-    scale = torch.as_tensor(temperature, device=image.device, dtype=image.dtype).clamp(
-        LEAST_TEMPERATURE, MOST_TEMPERATURE
-    )
+    scale = torch.as_tensor(temperature, device=image.device, dtype=image.dtype).clamp(MIN_TEMPERATURE, MAX_TEMPERATURE)
     logits = (torch.cat(columns, -1) / scale, torch.cat(rows, -1) / scale)
     target = torch.arange(len(image), device=image.device)
     forth, back = (functional.cross_entropy(one, target) for one in logits)
@@ -116,7 +114,7 @@ def contrastive_loss(
     hallucinated: Tensor | None = None,
     temperature: float | Tensor = 0.07,
     hard_negatives: str = "own",
-    queue: Queue | None = None,
+    queue: FeatureQueue | None = None,
 ) -> Tensor:
     """(L_v + L_t) / 2 over unit vectors [B, E] of photos, captions and hallucinated captions: scalar.
 
@@ -125,4 +123,4 @@ def contrastive_loss(
     never sees a hallucinated caption. The temperature is clamped to [0.001, 0.5]. Raises ValueError.
     Source: HACL, equations 3-5.
     """
-    return contrast(image, text, hallucinated, temperature, hard_negatives, queue).loss
+    return contrastive_terms(image, text, hallucinated, temperature, hard_negatives, queue).loss

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from halluapp.methods.base import Intervention, Method, Row
 
-TRAINED, HEADS = "in training", "heads.safetensors"
+PROJECTOR_NAME, HEADS_FILE = "in training", "heads.safetensors"
 
 
-class Probe(Method):
+class ProjectorProbe(Method):
     """Decodes behind the projector that is being trained."""
 
     name, title = "training", "In training"
 
     def rows(self, prompt: str) -> tuple[Row, ...]:
-        return (Row("photo", Intervention(projector=TRAINED)),)
+        return (Row("photo", Intervention(projector=PROJECTOR_NAME)),)

@@ -45,21 +45,21 @@ class Companions:
     """Which objects appear together, counted over photos: what a model is tempted to add."""
 
     def __init__(self, photos: Iterable[Iterable[str]]):
-        self.together: dict[str, Counter[str]] = {}
-        self.total: Counter[str] = Counter()
+        self.counts: dict[str, Counter[str]] = {}
+        self.photo_counts: Counter[str] = Counter()
         for photo in photos:
             names = sorted(set(photo))
-            self.total.update(names)
+            self.photo_counts.update(names)
             for name in names:
-                self.together.setdefault(name, Counter()).update(other for other in names if other != name)
+                self.counts.setdefault(name, Counter()).update(other for other in names if other != name)
 
     def absent(self, present: Iterable[str], rng: Random) -> str | None:
         """An object that is not there, drawn by how often it accompanies what is there; None if there is none."""
         present = sorted(set(present))
         weights: Counter[str] = Counter()
         for name in present:
-            weights.update(self.together.get(name, Counter()))
-        weights = weights or Counter(self.total)
+            weights.update(self.counts.get(name, Counter()))
+        weights = weights or Counter(self.photo_counts)
         free = [name for name in sorted(weights) if not any(vocabulary.same_or_kind(name, there) for there in present)]
         return rng.choices(free, [weights[name] for name in free])[0] if free else None
 
@@ -93,7 +93,7 @@ def _companion(text: str, rng: Random, companions: Companions, there: set[str]) 
         mention = rng.choice(mentions)
         many = mention.text.lower() in vocabulary.plurals()
         word = vocabulary.plural(absent) if many else absent
-        return Hallucination(_exchange(text, mention.start, mention.end, word), "co-occurrence", mention.text, word)
+        return Hallucination(_replace_span(text, mention.start, mention.end, word), "co-occurrence", mention.text, word)
     added = f"{article(absent)} {absent}"
     listed = re.search(r" and (?=(an?|two|three|four|five|some) [\w ]+\.)", text)
     if listed and rng.random() < 0.7:
@@ -118,7 +118,7 @@ def _swap_word(text: str, rng: Random, groups, kind: str) -> Hallucination | Non
         return None
     match, group = rng.choice(found)
     other = rng.choice([word for word in group if word != match.group().lower()])
-    return Hallucination(_exchange(text, match.start(), match.end(), other), kind, match.group(), other)
+    return Hallucination(_replace_span(text, match.start(), match.end(), other), kind, match.group(), other)
 
 
 def _count(text: str, rng: Random) -> Hallucination | None:
@@ -127,7 +127,7 @@ def _count(text: str, rng: Random) -> Hallucination | None:
     if numbers:
         match = rng.choice(numbers)
         other = rng.choice([word for word in NUMBERS if word != match.group().lower()])
-        return Hallucination(_exchange(text, match.start(), match.end(), other), "count", match.group(), other)
+        return Hallucination(_replace_span(text, match.start(), match.end(), other), "count", match.group(), other)
     single = []
     for mention in find_mentions(text):
         before = re.search(r"\b(an?) ((?:\w+ )?)$", text[: mention.start], re.IGNORECASE)
@@ -139,10 +139,10 @@ def _count(text: str, rng: Random) -> Hallucination | None:
     start, mention, between = rng.choice(single)
     number = rng.choice(NUMBERS[:2])
     words = f"{number} {between}{vocabulary.plural(mention.text)}"
-    return Hallucination(_exchange(text, start, mention.end, words), "count", text[start : mention.end], words)
+    return Hallucination(_replace_span(text, start, mention.end, words), "count", text[start : mention.end], words)
 
 
-def _exchange(text: str, start: int, end: int, word: str) -> str:
+def _replace_span(text: str, start: int, end: int, word: str) -> str:
     """text[start:end] becomes `word`; capital letter and indefinite article are put right."""
     before = text[:start]
     if text[start].isupper():

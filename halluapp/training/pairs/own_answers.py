@@ -16,14 +16,14 @@ from halluapp.grounding.words import vocabulary
 from halluapp.lvlm.base import LVLM
 from halluapp.methods.baseline import Baseline
 
-AT_ONCE = 8
-TOKENS = 80
+BATCH = 8
+MAX_TOKENS = 80
 TEMPERATURE = 0.7
-OFTEN = 2  # an answer may name an object, and say where it is
-ALIKE = 0.75  # the shorter of two answers has at least this share of the longer one's words
+MAX_MENTIONS = 2  # an answer may name an object, and say where it is
+MIN_LENGTH_RATIO = 0.75  # the shorter of two answers has at least this share of the longer one's words
 
 
-def describe(
+def generate_answers(
     lvlm: LVLM, images: Sequence[Callable], question: str, method=None, temperature: float = 0.0, seed: int = 0
 ) -> list[str]:
     """Answers to one question about every image (a callable that opens it), by a method with one answer."""
@@ -33,11 +33,11 @@ def describe(
     from halluapp.decoding.views import Views
 
     texts = [""] * len(images)
-    for first in range(0, len(images), AT_ONCE):
-        part = images[first : first + AT_ONCE]
+    for first in range(0, len(images), BATCH):
+        part = images[first : first + BATCH]
         jobs = [engine.Job(Views(lvlm, image()), question, [method or Baseline()]) for image in part]
         # One seed for jobs that are decoded together would give them equal draws, and equal photos equal answers.
-        for index, event in engine.decode_many(lvlm, jobs, Sampling(TOKENS, temperature, seed=seed + first)):
+        for index, event in engine.decode_many(lvlm, jobs, Sampling(MAX_TOKENS, temperature, seed=seed + first)):
             if isinstance(event, Decoded):
                 texts[first + index] = event.text
     return texts
@@ -49,7 +49,7 @@ def score(answer: str, present: Iterable[str], unsure: Iterable[str] = ()) -> in
     unsure: neither right nor wrong. Repetitions count, or an answer that loops over one of these would win.
     """
     said = chair.object_mentions(answer, "wide")
-    repeated = sum(max(0, count - OFTEN) for count in Counter(said).values())
+    repeated = sum(max(0, count - MAX_MENTIONS) for count in Counter(said).values())
     row = chair.chair_row([name for name in said if not _is_one_of(name, unsure)], set(present), exact=False)
     return row.correct - row.hallucinated - repeated
 
@@ -71,12 +71,12 @@ def best_and_worst(
         ((good - bad) * SequenceMatcher(None, right.split(), wrong.split(), autojunk=False).ratio(), right, wrong)
         for good, long, right in scored
         for bad, other, wrong in scored
-        if good > bad and min(long, other) >= ALIKE * max(long, other)
+        if good > bad and min(long, other) >= MIN_LENGTH_RATIO * max(long, other)
     ]
     return max(found, key=lambda item: item[0])[1:] if found else None
 
 
-def own_rows(
+def own_answer_rows(
     lvlm: LVLM,
     photos: Sequence[tuple[str, Callable, Sequence[str], Sequence[str]]],
     question: str,
@@ -93,7 +93,9 @@ def own_rows(
     images = [image for _, image, *_ in photos]
     said: list[list[str]] = []
     for number in range(answers):
-        said.append(describe(lvlm, images, question, None, TEMPERATURE if number else 0.0, seed + 1_000_003 * number))
+        said.append(
+            generate_answers(lvlm, images, question, None, TEMPERATURE if number else 0.0, seed + 1_000_003 * number)
+        )
         log(f"answer {number + 1} of {answers} about {len(images)} photos")
     made = []
     for (name, _, present, unsure), own in zip(photos, zip(*said, strict=True), strict=True):

@@ -18,7 +18,7 @@ from halluapp.methods.registry import METHODS, defaults
 from halluapp.request import MOST_TOKENS, THRESHOLD, Request, make_request
 from halluapp.session import load_session
 from halluapp.settings import Settings
-from halluapp.training import library as shelf
+from halluapp.training import library
 from halluapp.ui import texts
 from halluapp.ui.compare import examples, panels
 from halluapp.ui.compare import sidebar as parameters
@@ -185,7 +185,7 @@ def _streamed(
     folded.data["status"] = texts.LOADING
     yield folded.state(), *busy
     session = load_session(settings)
-    shelf.ensure(settings.runs, session.lvlm, wanted.methods)
+    library.load_adapters(settings.runs, session.lvlm, wanted.methods)
     sent = 0.0
     for event in comparison.stream(wanted, session, stopped.is_set, elsewhere):
         folded.add(event)

@@ -13,9 +13,8 @@ import gradio as gr
 
 from halluapp.errors import InputError
 from halluapp.settings import Settings
-from halluapp.training import library as shelf
-from halluapp.training import recipes
-from halluapp.training.runs import Config, shown
+from halluapp.training import library, recipes
+from halluapp.training.runs import Config, relative_path
 from halluapp.ui.train import data, texts
 
 FIRST = ("steps", "batch", "rate")  # what everybody sets; the other settings of `Recipe` are folded away
@@ -133,10 +132,10 @@ def command(settings: Settings, chosen: dict[str, Any]) -> str:
     """The command line that does the same, or the sentence that says what is wrong."""
     try:
         photo = chosen["photo"] or ""
-        made = config(settings, chosen, Path(photo).name if settings.space else shown(photo) if photo else "")
-        name = (chosen["name"] or "").strip() or shelf.free_name(settings.runs, made.kind)
-        arguments = [shown(part) if part == made.data else part for part in made.command(Path("RUN"))]
-        arguments[arguments.index("RUN")] = shown(settings.runs / name)
+        made = config(settings, chosen, Path(photo).name if settings.space else relative_path(photo) if photo else "")
+        name = (chosen["name"] or "").strip() or library.free_name(settings.runs, made.kind)
+        arguments = [relative_path(part) if part == made.data else part for part in made.command(Path("RUN"))]
+        arguments[arguments.index("RUN")] = relative_path(settings.runs / name)
         return shlex.join(["python", "-m", "halluapp", *arguments])
     except InputError as error:
         return str(error)

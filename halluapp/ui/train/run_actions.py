@@ -15,8 +15,7 @@ from halluapp.errors import InputError
 from halluapp.methods.registry import METHODS
 from halluapp.session import load_session
 from halluapp.settings import Settings
-from halluapp.training import library as shelf
-from halluapp.training import runs
+from halluapp.training import library, runs
 from halluapp.ui.train import form, live, measuring, state, texts
 
 _zips = tempfile.TemporaryDirectory(prefix="halluapp-runs-")
@@ -101,7 +100,7 @@ def build_import(settings: Settings) -> Import:
 
 def panels(root: Path, current: list[str], add: str = "") -> Any:
     """The list of methods of Compare with all runs that are offered; what is chosen stays, `add` is chosen too."""
-    offered = shelf.offered(root)
+    offered = library.panel_runs(root)
     known = {*METHODS, *(name for _, name in offered)}
     choices = [(method.title, name) for name, method in METHODS.items()] + offered
     return gr.update(choices=choices, value=[name for name in dict.fromkeys([*current, add]) if name in known])
@@ -157,14 +156,14 @@ def _connect_quiet(
 
     def ask(chosen):
         try:
-            name = shelf.find(root, _chosen(settings, chosen)).name
+            name = library.find(root, _chosen(settings, chosen)).name
             return "", name, gr.update(visible=True), texts.DELETE_SURE.format(name=name), gr.update(visible=False)
         except InputError as error:
             return str(error), None, gr.update(visible=False), gr.skip(), gr.skip()
 
     def ask_name(chosen):
         try:
-            name = shelf.find(root, _chosen(settings, chosen)).name
+            name = library.find(root, _chosen(settings, chosen)).name
             return (
                 "",
                 name,
@@ -178,14 +177,14 @@ def _connect_quiet(
 
     def download(chosen):
         try:
-            path = shelf.pack(root, _chosen(settings, chosen), Path(_zips.name))
+            path = library.pack(root, _chosen(settings, chosen), Path(_zips.name))
             return "", gr.update(value=str(path), visible=True)
         except (InputError, OSError) as error:
             return str(error), gr.update(visible=False)
 
     def use(chosen):
         try:
-            run = shelf.find(root, _chosen(settings, chosen))
+            run = library.find(root, _chosen(settings, chosen))
             return [texts.LOADED, *form.fill(made, settings, *form.read(run.folder / "config.json"))]
         except InputError as error:
             return [str(error), *(gr.skip() for _ in made.filled)]
@@ -206,7 +205,7 @@ def _chosen(settings: Settings, chosen: str | None) -> str | None:
 def _adder(settings: Settings) -> Work:
     def add(chosen):
         name = _chosen(settings, chosen)
-        method = shelf.offer(settings.runs, name, load_session(settings).lvlm)
+        method = library.add_panel(settings.runs, name, load_session(settings).lvlm)
         return texts.ADDED.format(name=name), name, method
 
     return add
@@ -215,7 +214,7 @@ def _adder(settings: Settings) -> Work:
 def _remover(settings: Settings) -> Work:
     def remove(chosen):
         name = _chosen(settings, chosen)
-        shelf.withdraw(settings.runs, name)
+        library.remove_panel(settings.runs, name)
         return texts.TAKEN_AWAY.format(name=name), name, ""
 
     return remove
@@ -224,8 +223,8 @@ def _remover(settings: Settings) -> Work:
 def _renamer(settings: Settings) -> Work:
     def rename(chosen, name, new, current):
         _refuse_measured(settings, name)
-        new = shelf.rename(settings.runs, name, new)
-        add = shelf.PREFIX + new if shelf.PREFIX + name in current else ""
+        new = library.rename(settings.runs, name, new)
+        add = library.PREFIX + new if library.PREFIX + name in current else ""
         return texts.RENAMED.format(old=name, new=new), new if chosen == name else chosen, add
 
     return rename
@@ -233,8 +232,8 @@ def _renamer(settings: Settings) -> Work:
 
 def _resumer(settings: Settings) -> Work:
     def resume(chosen):
-        run = shelf.find(settings.runs.resolve(), _chosen(settings, chosen))
-        if shelf.is_imported(run) or run.status()["state"] not in runs.RESUMABLE:
+        run = library.find(settings.runs.resolve(), _chosen(settings, chosen))
+        if library.is_imported(run) or run.status()["state"] not in runs.RESUMABLE:
             raise InputError(texts.NOTHING_TO_RESUME.format(name=run.name))
         runs.launch(run.folder, run.config(), resume=True)
         return texts.RESUMED.format(name=run.name), run.name, ""
@@ -244,8 +243,8 @@ def _resumer(settings: Settings) -> Work:
 
 def _measurer(settings: Settings) -> Work:
     def measure(chosen):
-        run = shelf.find(settings.runs, _chosen(settings, chosen))
-        if shelf.is_imported(run):
+        run = library.find(settings.runs, _chosen(settings, chosen))
+        if library.is_imported(run):
             raise InputError(texts.NO_PAIRS_KNOWN.format(name=run.name))
         if busy := state.live(settings.runs):
             raise InputError(texts.TRAINING_FIRST.format(name=busy[0].name))
@@ -258,7 +257,7 @@ def _measurer(settings: Settings) -> Work:
 def _deleter(settings: Settings) -> Work:
     def delete(chosen, name):
         _refuse_measured(settings, name)
-        shelf.delete(settings.runs, name)
+        library.delete(settings.runs, name)
         return texts.DELETED.format(name=name), None if chosen == name else chosen, ""
 
     return delete
@@ -266,7 +265,7 @@ def _deleter(settings: Settings) -> Work:
 
 def _refuse_measured(settings: Settings, name: str | None) -> None:
     """A process that measures a run reads and writes in its folder."""
-    if measuring.running(shelf.find(settings.runs, name)):
+    if measuring.running(library.find(settings.runs, name)):
         raise InputError(texts.BEING_MEASURED.format(name=name))
 
 
@@ -275,7 +274,7 @@ def _importer(settings: Settings) -> Work:
         source = files or ("" if settings.space else (folder or "").strip())
         if not source:
             raise InputError(texts.NOTHING_TO_IMPORT)
-        name = shelf.bring_in(settings.runs, name.strip(), source, load_session(settings).lvlm)
-        return texts.ADDED.format(name=name), name, shelf.PREFIX + name
+        name = library.import_adapter(settings.runs, name.strip(), source, load_session(settings).lvlm)
+        return texts.ADDED.format(name=name), name, library.PREFIX + name
 
     return bring_in

@@ -10,8 +10,7 @@ import gradio as gr
 
 from halluapp.errors import InputError
 from halluapp.settings import Settings
-from halluapp.training import library as shelf
-from halluapp.training import runs
+from halluapp.training import library, runs
 from halluapp.ui.train import data, form, live, state, texts
 
 MOST_WAITING = 4  # runs that train or wait
@@ -55,7 +54,7 @@ def launch(settings: Settings, chosen: dict[str, Any]) -> tuple[str, str]:
         raise InputError(texts.QUEUE_FULL.format(n=len(others)))
     asked = form.config(settings, chosen, data.keep_photo(root, chosen["photo"]))
     typed = (chosen["name"] or "").strip()
-    name = shelf.checked_name(root, typed) if typed else shelf.free_name(root, asked.kind)
+    name = library.checked_name(root, typed) if typed else library.free_name(root, asked.kind)
     data.check(asked.data)  # before a folder is made
     runs.launch(root / name, asked)
     return name, texts.QUEUED.format(name=name, other=others[0].name) if others else texts.STARTED.format(name=name)

@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from halluapp.errors import InputError
-from halluapp.training import library as shelf
-from halluapp.training import recipes
+from halluapp.training import library, recipes
 from halluapp.training.runs import LIVE, RESUMABLE, Run, list_runs, queue
 from halluapp.ui.train import measuring, texts
 
@@ -40,9 +39,11 @@ def snapshot(root: Path, chosen: str | None, overlay: list[str]) -> dict[str, An
     """The board's state as JSON data. chosen: the run in full; overlay: runs whose curves are drawn with it."""
     runs = list_runs(root)
     names = [run.name for run in runs]
-    chosen = chosen if chosen in [*names, *(run.name for run in shelf.imported(root))] else first_choice(root)
+    chosen = chosen if chosen in [*names, *(run.name for run in library.imported_runs(root))] else first_choice(root)
     drawn = [name for name in dict.fromkeys([chosen, *overlay]) if name in names][:MOST_RUNS]
-    rows = _starting([_row(run) for run in runs], queue(root)) + [_imported_row(run) for run in shelf.imported(root)]
+    rows = _starting([_row(run) for run in runs], queue(root)) + [
+        _imported_row(run) for run in library.imported_runs(root)
+    ]
     return {
         "chosen": chosen,
         "possible": possible(Run(root / chosen), next(row for row in rows if row["name"] == chosen)) if chosen else [],
@@ -114,7 +115,7 @@ def _row(run: Run) -> dict[str, Any]:
         "live": status["state"] in LIVE, "measuring": measuring.running(run),
         "step": status["step"], "steps": status["steps"],
         "loss": _last(rows, "loss", False), "held": _last(rows, "loss", True),
-        "margin": _last(rows, "reward_margin", True), "panel": (run.folder / shelf.MARK).exists(),
+        "margin": _last(rows, "reward_margin", True), "panel": (run.folder / library.PANEL_FILE).exists(),
         "seconds": max((row.get("seconds", 0) for row in rows), default=0),
         "memory": max((row.get("memory_mb", 0) for row in rows), default=0),
     }  # fmt: skip
@@ -131,7 +132,7 @@ def _starting(rows: list[dict[str, Any]], waiting: list[tuple[float, str]]) -> l
 
 def possible(run: Run, row: dict[str, Any]) -> list[str]:
     """Which of ACTIONS can be done with a run. row: its line of the list."""
-    made, ours, over = run.adapter.is_dir(), not shelf.is_imported(run), not row["live"] and not row["measuring"]
+    made, ours, over = run.adapter.is_dir(), not library.is_imported(run), not row["live"] and not row["measuring"]
     can = {
         "add": made and not row["panel"], "remove": row["panel"], "download": True, "use": ours, "rename": over,
         "resume": ours and over and run.status()["state"] in RESUMABLE, "measure": ours and over and made,
@@ -142,7 +143,7 @@ def possible(run: Run, row: dict[str, Any]) -> list[str]:
 
 def _imported_row(run: Run) -> dict[str, Any]:
     empty = dict.fromkeys(("measuring", "step", "steps", "loss", "held", "margin", "seconds", "memory"))
-    panel = (run.folder / shelf.MARK).exists()
+    panel = (run.folder / library.PANEL_FILE).exists()
     return {**empty, "name": run.name, "kind": "adapter", "state": texts.MADE_ELSEWHERE, "live": False, "panel": panel}
 
 

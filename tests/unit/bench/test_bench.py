@@ -34,7 +34,7 @@ def test_works_run_on_a_random_model_of_another_family() -> None:
     session = load_session(Settings(model="random:qwen-tiny", device="cpu"))
     for each in (
         work.generate(session, 3),
-        work.panels(session, 3, bench.eleven()),
+        work.panels(session, 3, bench.reference_panels()),
         work.one_after_another(session, 3),
     ):
         each()

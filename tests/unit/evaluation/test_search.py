@@ -86,9 +86,7 @@ def test_what_is_chosen_on_tuning_photos_is_told_on_the_others(data) -> None:
     made = search.search(data, "vdd", grid, "recall", 0.5, one_at_a_time=True, session=session, log=lines.append)
     json.dumps(made, allow_nan=False)
     assert made["photos"] == {"tuning": 4, "test": 4}
-    assert [row["settings"] for row in made["tuning"]] == [
-        {}, {"alpha": 0.0}, {"alpha": 2.0}, {"temperature": 1.2}
-    ]
+    assert [row["settings"] for row in made["tuning"]] == [{}, {"alpha": 0.0}, {"alpha": 2.0}, {"temperature": 1.2}]
     assert made["best"] == made["tuning"][search._best(made["tuning"], "recall")]["settings"]
     assert [row["method"] for row in made["test"]][:3] == ["baseline", "defaults", "best"]
     text = search.table(made)

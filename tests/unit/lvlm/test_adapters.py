@@ -15,7 +15,7 @@ from halluapp.errors import InputError, MissingWeights
 from halluapp.lvlm import adapters, catalog
 from halluapp.methods.base import Intervention
 from halluapp.methods.registry import Baseline, Nullu, create
-from halluapp.training import peft_adapter as peft_side
+from halluapp.training import peft_adapter
 
 
 @pytest.fixture(autouse=True)
@@ -38,9 +38,9 @@ def test_a_row_with_an_adapter_is_pefts_own_forward(kind: str, quantization: str
     expected, plain = logits(theirs), logits(model)
     assert torch.allclose(logits(model, Intervention(adapter="mine")), expected, atol=1e-4)
     assert not torch.allclose(plain, expected, atol=1e-2)
-    with peft_side.reference(wrapped):
+    with peft_adapter.reference(wrapped):
         assert torch.allclose(logits(theirs), plain, atol=1e-5)
-    peft_side.unwrap(theirs, wrapped)
+    peft_adapter.unwrap(theirs, wrapped)
     assert torch.equal(logits(theirs), plain)
 
 
@@ -72,7 +72,7 @@ def test_strength_0_is_the_baseline(tmp_path) -> None:
 
 def test_an_adapter_may_be_a_projector(tmp_path) -> None:
     model = lvlm("pocket", "none")
-    peft_side.save(tmp_path / "hacl", projector=model.projector("adavib"))
+    peft_adapter.save(tmp_path / "hacl", projector=model.projector("adavib"))
     model.adapters["hacl"] = adapters.load(model, tmp_path / "hacl")
     mine = logits(model, Intervention(adapter="hacl"))
     assert torch.allclose(mine, logits(model, Intervention(projector="adavib")), atol=0.05)  # saved in float16

@@ -31,7 +31,7 @@ from halluapp.decoding.engine import Job
 from halluapp.decoding.plan import Sampling
 from halluapp.lvlm import catalog, quantize
 from halluapp.methods.registry import VDD, AdaVIB, Baseline, Calibration, Nullu
-from halluapp.training.hallu_space import compute as hallu_space
+from halluapp.training.hallu_space import compute
 
 over_families = pytest.mark.parametrize("kind", KINDS)
 over_models = pytest.mark.parametrize(("kind", "quantization"), MODELS)
@@ -252,11 +252,13 @@ def test_a_hallu_space_can_be_calibrated(kind) -> None:
     """The layer outputs that it pools are those of transformers' own forward, M-RoPE and DeepStack included."""
     model, said = lvlm(kind, "nf4"), " A dog on the street."
     seen = visual(kind, "nf4", 1)
-    space = hallu_space.compute(model, [(seen, OPEN, said, " A red car."), (seen, YES_NO, "No", "Yes")], [0, 1], rank=1)
+    space = compute.compute_hallu_space(
+        model, [(seen, OPEN, said, " A red car."), (seen, YES_NO, "No", "Yes")], [0, 1], rank=1
+    )
     assert sorted(space.layers) == [0, 1]
     assert all(part.shape == (64, 1) for part in space.layers.values())
     tokens = model.visual_tokens(seen, OPEN)
-    pooled, length = hallu_space._pooled(model, seen, tokens, OPEN, said, [0], "answer_mean")
+    pooled, length = compute._pooled(model, seen, tokens, OPEN, said, [0], "answer_mean")
     ids = model.tokenizer(" " + said, add_special_tokens=False)["input_ids"] + [model.tokenizer.eos_token_id]
     found = []
     handle = model.layers[0].register_forward_hook(lambda _m, _g, out: found.append(out))

@@ -8,9 +8,7 @@ import pytest
 
 from halluapp.evaluation import annotations as presence
 from halluapp.grounding.words.mentions import find_mentions
-from halluapp.recipes.pocket import corpus, tokenizer
-from halluapp.recipes.pocket import crops as views
-from halluapp.recipes.pocket import hallu_space_pairs as pairs
+from halluapp.recipes.pocket import corpus, crops, hallu_space_pairs, tokenizer
 
 WHOLE = [0.0, 0.0, 1.0, 1.0, 0.0]
 RECORD = {
@@ -55,9 +53,9 @@ def test_unsure_detections_are_described_but_never_asked_about():
 
 @pytest.mark.parametrize("flip", [0.0, 1.0])
 def test_crop_box_maps_into_the_view(flip):
-    view = views.crop_box([0.25, 0.25, 0.5, 0.5], [0.0, 0.0, 0.5, 0.5, flip])
+    view = crops.crop_box([0.25, 0.25, 0.5, 0.5], [0.0, 0.0, 0.5, 0.5, flip])
     assert view == pytest.approx([0.0, 0.5, 0.5, 1.0] if flip else [0.5, 0.5, 1.0, 1.0])
-    assert views.crop_box([0.6, 0.6, 0.9, 0.9], [0.0, 0.0, 0.5, 0.5, flip]) is None
+    assert crops.crop_box([0.6, 0.6, 0.9, 0.9], [0.0, 0.0, 0.5, 0.5, flip]) is None
 
 
 def test_mirrored_views_swap_left_and_right():
@@ -104,7 +102,9 @@ def test_pairs_have_equal_length_and_swap_one_absent_object():
     words = tokenizer.train(
         [c for r in records for c in r["captions"]] * 5 + ["a bus a car a train a bird a cat a horse"] * 50, 420
     )
-    found = pairs.make_pairs([str(i) for i in range(len(records))], records, photos, made, words, 30, seed=1)
+    found = hallu_space_pairs.make_pairs(
+        [str(i) for i in range(len(records))], records, photos, made, words, 30, seed=1
+    )
     assert len(found) >= 10
     for pair in found:
         photo = photos[int(pair.key)]
@@ -112,4 +112,6 @@ def test_pairs_have_equal_length_and_swap_one_absent_object():
         assert pair.swapped[0] in photo.present
         assert pair.swapped[1] not in photo.present | photo.possible
         assert pair.truthful != pair.hallucinated
-    assert found == pairs.make_pairs([str(i) for i in range(len(records))], records, photos, made, words, 30, seed=1)
+    assert found == hallu_space_pairs.make_pairs(
+        [str(i) for i in range(len(records))], records, photos, made, words, 30, seed=1
+    )

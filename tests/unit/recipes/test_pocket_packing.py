@@ -50,7 +50,9 @@ def test_packed_pairs_do_not_see_each_other(words, pocket):
     together = packer.pack([pairs])
     with torch.no_grad():
         alone = [packer.pack([[pair]]) for pair in pairs]
-        expected = sum(pocket.language_loss(one, visual) * one.said for one in alone) / sum(one.said for one in alone)
+        expected = sum(pocket.language_loss(one, visual) * one.answer_tokens for one in alone) / sum(
+            one.answer_tokens for one in alone
+        )
         assert float(pocket.language_loss(together, visual)) == pytest.approx(float(expected), abs=1e-5)
 
 
@@ -62,9 +64,12 @@ def test_padding_changes_nothing(words, pocket):
         both = packer.pack([short, long])
         one, other = packer.pack([short]), packer.pack([long])
         expected = (
-            pocket.language_loss(one, visual[:1]) * one.said + pocket.language_loss(other, visual[1:]) * other.said
+            pocket.language_loss(one, visual[:1]) * one.answer_tokens
+            + pocket.language_loss(other, visual[1:]) * other.answer_tokens
         )
-        assert float(pocket.language_loss(both, visual)) * both.said == pytest.approx(float(expected), rel=1e-5)
+        assert float(pocket.language_loss(both, visual)) * both.answer_tokens == pytest.approx(
+            float(expected), rel=1e-5
+        )
 
 
 def test_training_reaches_neck_projector_and_language_model_but_not_the_trunk(words, pocket):

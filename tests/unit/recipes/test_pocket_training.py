@@ -14,10 +14,10 @@ from halluapp.lvlm.families.llava import Llava
 from halluapp.methods.formulas.hallu_space import project_out
 from halluapp.recipes.pocket import drawings, export
 from halluapp.recipes.pocket.features import FeatureStore
-from halluapp.recipes.pocket.train import Recipe, load_captions, setup, train
-from halluapp.training.hallu_space import compute as hallu_space
+from halluapp.recipes.pocket.train import PocketRecipe, load_captions, setup, train
+from halluapp.training.hallu_space import compute
 
-RECIPE = Recipe(steps=4, decay=2, warmup=2, photos=4, vocabulary=400, layers=2, dropout=0.1, seed=3)
+RECIPE = PocketRecipe(steps=4, decay=2, warmup=2, photos=4, vocabulary=400, layers=2, dropout=0.1, seed=3)
 
 
 def _store(folder, source: str) -> None:
@@ -78,7 +78,7 @@ def test_hallu_space_of_a_model_is_orthonormal_and_sees_the_swapped_word(lvlm):
         (Visual(torch.randn(64, 320)), "Describe this image.", f"A {a} next to a ball.", f"A {b} next to a ball.")
         for a, b in [("dog", "cat"), ("cat", "dog"), ("bus", "car")] * 3
     ]
-    space = hallu_space.compute(model, iter(pairs), [1], rank=2)
+    space = compute.compute_hallu_space(model, iter(pairs), [1], rank=2)
     directions = space.layers[1]
     assert torch.allclose(directions.T @ directions, torch.eye(2), atol=1e-5)
     assert space.about["pairs"] == 9
@@ -110,7 +110,7 @@ def test_a_drawing_says_what_it_shows_and_leaves_backgrounds_open():
 def test_drawings_teach_the_head_only(world):
     pocket, _, batches = setup(world / "features", world / "captions.txt", RECIPE)
     before = {name: value.clone() for name, value in pocket.state_dict().items()}
-    drawn = drawings.looked_at(4, _quiet)
+    drawn = drawings.scene_features(4, _quiet)
     assert drawn[0].shape == (8, 120, 16, 16)
     assert drawn[1].shape == (8, 352, 8, 8)
     assert len(drawn[2]) == 8

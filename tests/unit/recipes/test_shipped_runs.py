@@ -7,7 +7,7 @@ import torch
 from training_runs import fresh, start
 
 from halluapp.lvlm.sidecar_files import attach
-from halluapp.recipes.pocket import shipped_runs as adapters
+from halluapp.recipes.pocket import shipped_runs
 from halluapp.training import loop
 
 
@@ -16,7 +16,7 @@ def shipped_run(tmp_path, kind: str):
     run, shipped, user = start(tmp_path, kind), tmp_path / "pocket", fresh()
     shipped.mkdir()
     loop.train(run, fresh())
-    adapters.ship(run, shipped)
+    shipped_runs.ship(run, shipped)
     user.projectors.pop("adavib", None)
     attach(user, shipped)
     return run, shipped, user
@@ -27,7 +27,7 @@ def test_an_adapter_takes_the_place_of_an_earlier_one(tmp_path, kind):
     earlier = tmp_path / "pocket" / "adapters" / kind / "adapter_model.bin"
     run, shipped, user = shipped_run(tmp_path, kind)
     earlier.write_bytes(b"of an earlier model")
-    adapters.ship(run, shipped)
+    shipped_runs.ship(run, shipped)
     assert not earlier.exists()
     assert kind in user.adapters
     card = (shipped / "adapters" / kind / "README.md").read_text()

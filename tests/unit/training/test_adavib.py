@@ -14,6 +14,7 @@ from torch.nn import functional
 from halluapp.training.methods.adavib_loss import (
     VariationalHead,
     adaptive_weight,
+    adavib_loss,
     gaussian_kl,
     photo_weights,
     pool,
@@ -21,7 +22,6 @@ from halluapp.training.methods.adavib_loss import (
     reparameterise,
     similarity,
     similarity_entropy,
-    vib_loss,
 )
 
 LINEAR = "layer/linear"
@@ -113,7 +113,7 @@ def test_golden_layer(case: Case) -> None:
     weights = None
     if training and case.parameters["self_adaptive"]:
         weights = photo_weights(rows, leaves["embeddings"], samples, authors=True)
-    loss = vib_loss(mu, std, head.mu_p, head.std_p, case.parameters["beta"], weights, authors=True)
+    loss = adavib_loss(mu, std, head.mu_p, head.std_p, case.parameters["beta"], weights, authors=True)
     pooled, pooled_std = pool(mu), pool_std(std, authors=True)
     computed = {
         "rows": rows, "mu": mu, "std": std, "mu_pooled": pooled, "std_pooled": pooled_std, "loss": loss,
@@ -206,7 +206,7 @@ def test_gradients_reach_the_head_and_the_mean_but_neither_embeddings_nor_weight
     mu, std = mean(features), head(features)
     weights = photo_weights(reparameterise(mu, std, 3, torch.Generator().manual_seed(1)), embeddings, 3)
     assert not weights.requires_grad
-    vib_loss(mu, std, head.mu_p, head.std_p, 0.1, weights).backward()
+    adavib_loss(mu, std, head.mu_p, head.std_p, 0.1, weights).backward()
     reached = [*mean.parameters(), *head.parameters()]
     assert all(parameter.grad is not None and parameter.grad.abs().sum() > 0 for parameter in reached)
     assert embeddings.grad is None
@@ -237,7 +237,7 @@ def test_samples_repeat_with_the_seed_and_noise_has_a_shape() -> None:
 def test_no_strength_or_no_noise_leaves_the_projector() -> None:
     head = VariationalHead(5, 6)
     features, mu = draw(2, 4, 5), draw(2, 4, 6, seed=1)
-    assert vib_loss(mu, head(features), head.mu_p, head.std_p, 0.0).item() == 0.0
+    assert adavib_loss(mu, head(features), head.mu_p, head.std_p, 0.0).item() == 0.0
     assert torch.equal(reparameterise(mu, torch.zeros_like(mu), 1), mu)
 
 

@@ -11,7 +11,7 @@ from golden_cases import Case, cases
 from torch.nn.functional import cross_entropy, normalize
 
 from halluapp.training.batches.packed_forward import end_representations, last_attended
-from halluapp.training.methods.hacl_loss import Heads, Queue, contrast, contrastive_loss
+from halluapp.training.methods.hacl_loss import FeatureQueue, ProjectionHeads, contrastive_loss, contrastive_terms
 
 WITHOUT_HARD = [case for case in cases("hacl", "plain/") + cases("hacl", "queue/") if not case.authors_only]
 
@@ -24,29 +24,29 @@ def tensors(case: Case) -> dict[str, torch.Tensor]:
     return given
 
 
-def heads_of(given: dict[str, torch.Tensor]) -> Heads:
+def heads_of(given: dict[str, torch.Tensor]) -> ProjectionHeads:
     width, features = given["photo_head_weight"].shape[1], len(given["photo_head_weight"])
-    heads = Heads(width, features).double()
+    heads = ProjectionHeads(width, features).double()
     for name in ("photo", "text"):
         for part in ("weight", "bias"):
             setattr(getattr(heads, name), part, torch.nn.Parameter(given[f"{name}_head_{part}"].detach()))
     return heads
 
 
-def features_of(case: Case, given: dict[str, torch.Tensor], heads: Heads) -> list[torch.Tensor]:
+def features_of(case: Case, given: dict[str, torch.Tensor], heads: ProjectionHeads) -> list[torch.Tensor]:
     """Photos, captions and, where there are any, hallucinated captions, from hidden states to unit vectors."""
-    made = [heads.photos(given["hidden_photo"][:, -1])]
+    made = [heads.embed_photos(given["hidden_photo"][:, -1])]
     for name in ("caption", "hallucinated"):
         if f"hidden_{name}" in given:
             mask = given[f"{name}_ids"] != case.parameters["pad_id"]
-            made.append(heads.texts(end_representations(given[f"hidden_{name}"], mask)))
+            made.append(heads.embed_texts(end_representations(given[f"hidden_{name}"], mask)))
     return made
 
 
-def queue_of(given: dict[str, torch.Tensor]) -> Queue | None:
+def queue_of(given: dict[str, torch.Tensor]) -> FeatureQueue | None:
     if "image_queue" not in given:
         return None
-    queue = Queue(given["image_queue"].shape[1], given["image_queue"].shape[0]).double()
+    queue = FeatureQueue(given["image_queue"].shape[1], given["image_queue"].shape[0]).double()
     queue.push(given["image_queue"].T, given["text_queue"].T)
     for name in ("photos", "texts"):
         getattr(queue, f"{name}_place").copy_(given["queue_ptr"][0])
@@ -59,7 +59,7 @@ def test_golden(case: Case) -> None:
     heads, queue = heads_of(given), queue_of(given)
     features = features_of(case, given, heads)
     temperature = torch.tensor(case.parameters["temperature"], dtype=torch.float64, requires_grad=True)
-    made = contrast(*features, *[None] * (3 - len(features)), temperature, "all", queue)
+    made = contrastive_terms(*features, *[None] * (3 - len(features)), temperature, "all", queue)
     made.loss.backward()
     found = {
         "photo_features": features[0], "caption_features": features[1], "photo_to_text": made.logits[0],
@@ -94,8 +94,8 @@ def test_without_hard_negatives_it_is_symmetric_infonce() -> None:
 
 def test_hard_negatives_only_raise_the_photos_side() -> None:
     image, text, hard = unit(5, 0), unit(5, 1), unit(5, 2)
-    plain = contrast(image, text)
-    own, every = (contrast(image, text, hard, hard_negatives=kind) for kind in ("own", "all"))
+    plain = contrastive_terms(image, text)
+    own, every = (contrastive_terms(image, text, hard, hard_negatives=kind) for kind in ("own", "all"))
     assert plain.photo_to_text < own.photo_to_text < every.photo_to_text
     assert plain.text_to_photo == own.text_to_photo == every.text_to_photo
 
@@ -103,25 +103,25 @@ def test_hard_negatives_only_raise_the_photos_side() -> None:
 def test_own_and_all_agree_for_one_photo_and_equal_captions_give_ln_2() -> None:
     image, text = unit(1, 0), unit(1, 1)
     for kind in ("own", "all"):
-        made = contrast(image, text, text, hard_negatives=kind)
+        made = contrastive_terms(image, text, text, hard_negatives=kind)
         assert float(made.photo_to_text) == pytest.approx(math.log(2))
         assert float(made.text_to_photo) == 0.0
 
 
 def test_the_queue_keeps_hard_negatives_and_forgets_the_oldest() -> None:
-    queue = Queue(4, 8).double()
+    queue = FeatureQueue(4, 8).double()
     assert float(contrastive_loss(unit(2, 0), unit(2, 1), queue=queue)) == float(
         contrastive_loss(unit(2, 0), unit(2, 1))
     )
     for step in range(3):
         queue.push(unit(2, 10 + step), unit(2, 20 + step), unit(2, 30 + step))
     expected = torch.cat([unit(2, 32), unit(2, 31)])
-    assert torch.equal(queue.kept("hard"), expected)
+    assert torch.equal(queue.features("hard"), expected)
     image = unit(2, 0).requires_grad_()
-    made = contrast(image, unit(2, 1), unit(2, 2), queue=queue)
+    made = contrastive_terms(image, unit(2, 1), unit(2, 2), queue=queue)
     assert made.logits[0].shape == (2, 2 + 1 + 4 + 4)
     assert made.logits[1].shape == (2, 2 + 4)
-    assert not queue.kept("texts").requires_grad
+    assert not queue.features("texts").requires_grad
 
 
 @pytest.mark.parametrize("side", ["left", "right"])
@@ -133,11 +133,11 @@ def test_the_end_is_found_whatever_the_padding_and_its_id(side: str) -> None:
 
 
 def test_unit_length_and_rotation_invariance() -> None:
-    heads = Heads(12).double()
-    image = heads.photos(torch.randn(4, 12, dtype=torch.float64))
+    heads = ProjectionHeads(12).double()
+    image = heads.embed_photos(torch.randn(4, 12, dtype=torch.float64))
     assert torch.allclose(image.norm(dim=-1), torch.ones(4, dtype=torch.float64))
     turn = torch.linalg.qr(torch.randn(3, 3, dtype=torch.float64))[0]
-    text = heads.texts(torch.randn(4, 12, dtype=torch.float64))
+    text = heads.embed_texts(torch.randn(4, 12, dtype=torch.float64))
     assert float(contrastive_loss(image @ turn, text @ turn).detach()) == pytest.approx(
         float(contrastive_loss(image, text).detach())
     )

@@ -12,8 +12,7 @@ from tiny import KINDS, LAYERS, OPEN, folder, hooks, lvlm, photo, visual
 from halluapp.cli import main as cli
 from halluapp.errors import InputError
 from halluapp.lvlm import catalog
-from halluapp.training.hallu_space import compute as hallu_space
-from halluapp.training.hallu_space import describe as directions
+from halluapp.training.hallu_space import compute, directions
 
 CHOSEN, REJECTED = "A man and a dog walk on the street.", "A man and a cat walk on the street."
 ANSWERS = [
@@ -44,7 +43,7 @@ def _pairs(kind: str) -> list[tuple]:
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_report_is_plain_json_and_in_the_file(kind, tmp_path) -> None:
     model = lvlm(kind)
-    space = hallu_space.compute(model, _pairs(kind), list(range(LAYERS)), rank=3)
+    space = compute.compute_hallu_space(model, _pairs(kind), list(range(LAYERS)), rank=3)
     catalog.save_space(space, tmp_path / "space.safetensors")
     about = catalog.load_space(tmp_path / "space.safetensors").about
     assert about == json.loads(json.dumps(space.about, allow_nan=False))
@@ -54,7 +53,7 @@ def test_the_report_is_plain_json_and_in_the_file(kind, tmp_path) -> None:
         assert 0 < one["share"] <= 1
         assert -1 <= one["length_correlation"] <= 1
         assert len(one["words"]) == 3
-        assert all(0 < len(pieces) <= directions.WORDS for ends in one["words"] for pieces in ends.values())
+        assert all(0 < len(pieces) <= directions.WORDS_PER_END for ends in one["words"] for pieces in ends.values())
     text = directions.table(about)
     assert "layer 1" in text
     assert "hallucinated" in text
@@ -73,9 +72,9 @@ def test_directions_point_to_the_hallucinated_answers_and_name_their_words(kind)
     truth = torch.randn(12, len(planted))
     lie = truth + torch.rand(12, 1) * 6 * planted + 0.01 * torch.randn(12, len(planted))
     for a, b, end in ((truth, lie, "hallucinated"), (lie, truth, "truthful")):
-        space = directions.oriented(hallu_space.hallu_space(a, b, 2), a, b)
+        space = directions.orient(compute.hallu_space(a, b, 2), a, b)
         assert (1 if end == "hallucinated" else -1) * float(space[:, 0] @ planted) > 0.99
-        named = directions.words(model, space[:, 0])
+        named = directions.direction_words(model, space[:, 0])
         word = model.piece(token).strip()
         assert [name for name, pieces in named.items() if word in pieces] == [end]
 
@@ -87,11 +86,11 @@ def test_a_direction_of_length_is_told() -> None:
     shifts = torch.arange(8).float()
     truth = torch.randn(8, 64)
     lie = truth + shifts[:, None] * torch.nn.functional.normalize(torch.randn(64), dim=0)
-    space = directions.oriented(hallu_space.hallu_space(truth, lie, 1), truth, lie)
-    report = directions.describe(model, space, hallu_space.spectrum(truth, lie), truth, lie, shifts)
+    space = directions.orient(compute.hallu_space(truth, lie, 1), truth, lie)
+    report = directions.layer_report(model, space, compute.spectrum(truth, lie), truth, lie, shifts)
     assert report["length_correlation"] == pytest.approx(1, abs=1e-3)
     assert report["share"] > 0.99
-    same = directions.describe(model, space, hallu_space.spectrum(truth, lie), truth, lie, torch.zeros(8))
+    same = directions.layer_report(model, space, compute.spectrum(truth, lie), truth, lie, torch.zeros(8))
     assert same["length_correlation"] is None
     assert "–" in directions.table(
         {"pairs": 8, "pooling": "all", "rank": 1, "model": "m", "mean_length_difference": 0.0, "directions": {0: same}}
@@ -104,15 +103,17 @@ def test_the_authors_take_the_last_layer_after_the_norm(kind, monkeypatch) -> No
     model = lvlm(kind)
     weight = model.final_norm.weight
     monkeypatch.setattr(weight, "data", torch.linspace(0.2, 3, len(weight)))
-    ours, theirs = (hallu_space.compute(model, _pairs(kind), [0, LAYERS - 1], 2, how) for how in ("all", "authors"))
+    ours, theirs = (
+        compute.compute_hallu_space(model, _pairs(kind), [0, LAYERS - 1], 2, how) for how in ("all", "authors")
+    )
     torch.testing.assert_close(ours.layers[0], theirs.layers[0])
     overlap = torch.linalg.svdvals(ours.layers[LAYERS - 1].T @ theirs.layers[LAYERS - 1])
     assert float(overlap.min()) < 0.99
     with pytest.raises(InputError, match="Pooling"):
-        hallu_space.compute(model, _pairs(kind), [0], 2, "median")
+        compute.compute_hallu_space(model, _pairs(kind), [0], 2, "median")
 
 
-@pytest.mark.parametrize("pooling", hallu_space.POOLINGS)
+@pytest.mark.parametrize("pooling", compute.POOLINGS)
 def test_the_command(pooling, tmp_path, capsys) -> None:
     rows = []
     for seed, (chosen, rejected) in enumerate(ANSWERS):

@@ -12,8 +12,7 @@ from training_runs import fresh, start
 
 from halluapp.errors import InputError
 from halluapp.methods.registry import Baseline, create
-from halluapp.training import library as shelf
-from halluapp.training import loop
+from halluapp.training import library, loop
 
 
 @pytest.fixture(scope="module")
@@ -35,56 +34,56 @@ def root(trained, tmp_path):
 ])  # fmt: skip
 def test_names_that_no_run_may_have(root, name):
     with pytest.raises(InputError) as caught:
-        shelf.checked_name(root, name)
+        library.checked_name(root, name)
     assert "\n" not in str(caught.value)
     assert str(caught.value).endswith(".")
 
 
 def test_free_names_are_counted(root):
-    assert shelf.free_name(root, "chip") == "chip-1"
+    assert library.free_name(root, "chip") == "chip-1"
     (root / "chip-1").mkdir()
-    assert shelf.free_name(root, "chip") == "chip-2"
+    assert library.free_name(root, "chip") == "chip-2"
 
 
 def test_an_offered_run_is_a_panel_and_answers(root):
     model = fresh()
-    assert shelf.offered(root) == []
-    name = shelf.offer(root, "mine", model)
-    assert shelf.offered(root) == [("mine (CHiP)", name)]
+    assert library.panel_runs(root) == []
+    name = library.add_panel(root, "mine", model)
+    assert library.panel_runs(root) == [("mine (CHiP)", name)]
     assert name == "adapter:mine"
     found = run(model, model.look(photo()), OPEN, [Baseline(), create(name)], max_new_tokens=4)
     assert found[name].ids
-    shelf.withdraw(root, "mine")
-    assert shelf.offered(root) == []
+    library.remove_panel(root, "mine")
+    assert library.panel_runs(root) == []
 
 
 def test_a_new_server_loads_what_was_offered_and_forgets_what_is_broken(root):
-    shelf.offer(root, "mine", fresh())
+    library.add_panel(root, "mine", fresh())
     model = fresh()
     method = create("adapter:mine")
-    shelf.ensure(root, model, [method, Baseline()])
+    library.load_adapters(root, model, [method, Baseline()])
     assert "mine" in model.adapters
     kept = model.adapters["mine"]
-    shelf.ensure(root, model, [method])
+    library.load_adapters(root, model, [method])
     assert model.adapters["mine"] is kept  # this version is loaded already
     (root / "mine" / "adapter" / "adapter_model.safetensors").write_bytes(b"broken")
-    shelf.ensure(root, model, [method])
+    library.load_adapters(root, model, [method])
     assert "mine" not in model.adapters
 
 
 def test_names_that_leave_the_folder_are_not_loaded(root):
     model = fresh()
-    shelf.ensure(root / "mine", model, [create("adapter:../mine")])
+    library.load_adapters(root / "mine", model, [create("adapter:../mine")])
     assert model.adapters.keys() <= {"chip", "hacl"}
     for name in ("../runs", "/etc", "nothing", "", None):
         with pytest.raises(InputError):
-            shelf.find(root, name)
+            library.find(root, name)
 
 
 def test_a_run_without_an_adapter_is_not_offered(root):
     shutil.rmtree(root / "mine" / "adapter")
     with pytest.raises(InputError, match="has saved no adapter yet"):
-        shelf.offer(root, "mine", fresh())
+        library.add_panel(root, "mine", fresh())
 
 
 def test_an_adapter_from_elsewhere_becomes_a_panel_and_nothing_else_is_copied(root, tmp_path):
@@ -93,16 +92,16 @@ def test_an_adapter_from_elsewhere_becomes_a_panel_and_nothing_else_is_copied(ro
     (theirs / "optimizer.pt").write_bytes(b"a pickle")
     (theirs / "README.md").write_text("<script>")
     model = fresh()
-    assert shelf.bring_in(root, "", str(theirs), model) == "imported-1"
+    assert library.import_adapter(root, "", str(theirs), model) == "imported-1"
     assert sorted(path.name for path in (root / "imported-1" / "adapter").iterdir()) == [
         "adapter_config.json", "adapter_model.safetensors"
     ]  # fmt: skip
-    assert ("imported-1 (adapter)", "adapter:imported-1") in shelf.offered(root)
+    assert ("imported-1 (adapter)", "adapter:imported-1") in library.panel_runs(root)
     assert "imported-1" in model.adapters
     files = [str(path) for path in theirs.glob("adapter*")]
-    assert shelf.bring_in(root, "again", files, model) == "again"
-    assert shelf.rename(root, "again", "third") == "third"
-    shelf.delete(root, "third")
+    assert library.import_adapter(root, "again", files, model) == "again"
+    assert library.rename(root, "again", "third") == "third"
+    library.delete(root, "third")
     assert not (root / "third").exists()
 
 
@@ -118,20 +117,20 @@ def test_what_is_no_adapter_is_refused_and_leaves_nothing(root, tmp_path, files,
     for name, content in files.items():
         (theirs / name).write_bytes(content)
     with pytest.raises(InputError, match=sentence) as caught:
-        shelf.bring_in(root, "theirs", str(theirs), fresh())
+        library.import_adapter(root, "theirs", str(theirs), fresh())
     assert "\n" not in str(caught.value)
     assert not (root / "theirs").exists()
 
 
 def test_an_adapter_of_another_model_is_refused(root):
     with pytest.raises(InputError, match=r"another model|damaged"):
-        shelf.bring_in(root, "theirs", str(folder("pocket") / "adapters" / "chip"), fresh())
+        library.import_adapter(root, "theirs", str(folder("pocket") / "adapters" / "chip"), fresh())
     assert not (root / "theirs").exists()
 
 
 def test_a_zip_holds_the_run_without_its_state(root, tmp_path):
-    shelf.offer(root, "mine", fresh())
-    path = shelf.pack(root, "mine", tmp_path)
+    library.add_panel(root, "mine", fresh())
+    path = library.pack(root, "mine", tmp_path)
     names = zipfile.ZipFile(path).namelist()
     assert {"mine/config.json", "mine/metrics.jsonl", "mine/adapter/adapter_model.safetensors"} <= set(names)
     assert not any(name.endswith((".pt", "panel", ".partial")) for name in names)
@@ -141,9 +140,9 @@ def test_a_run_in_training_is_neither_renamed_nor_deleted(root):
     status = root / "mine" / "status.json"
     about = json.loads(status.read_text())
     status.write_text(json.dumps({**about, "state": "running"}))  # of this very process, which lives
-    for change in (lambda: shelf.delete(root, "mine"), lambda: shelf.rename(root, "mine", "other")):
+    for change in (lambda: library.delete(root, "mine"), lambda: library.rename(root, "mine", "other")):
         with pytest.raises(InputError, match="stop it first"):
             change()
     status.write_text(json.dumps(about))
-    assert shelf.rename(root, "mine", "other") == "other"
+    assert library.rename(root, "mine", "other") == "other"
     assert (root / "other" / "metrics.jsonl").exists()

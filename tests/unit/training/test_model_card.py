@@ -10,7 +10,7 @@ from training_runs import start
 from halluapp.cli import main as cli
 from halluapp.cli.train import _load
 from halluapp.training import loop
-from halluapp.training.measure import model_card as card
+from halluapp.training.measure import model_card
 from halluapp.training.runs import Run
 
 
@@ -24,8 +24,8 @@ def test_measuring_a_run_writes_its_card(tmp_path, capsys, monkeypatch):
         "data": "photos.tar", "photos": 3, "vocabulary": "coco",
         "methods": [
             {"method": "baseline", "error": None, "pope": None,
-             "chair": dict.fromkeys(card.SCORES["chair"], 0.125),
-             "intervals": {"chair": {key: [0.1, 0.2] for key in card.SCORES["chair"]}}},
+             "chair": dict.fromkeys(model_card.SCORES["chair"], 0.125),
+             "intervals": {"chair": {key: [0.1, 0.2] for key in model_card.SCORES["chair"]}}},
             {"method": "broken", "error": "It failed.", "chair": None, "pope": None, "intervals": {}},
         ],
     }  # fmt: skip
@@ -44,7 +44,7 @@ def test_measuring_a_run_writes_its_card(tmp_path, capsys, monkeypatch):
     assert "| chair_i | 0.125 [0.100, 0.200] |" in text
     assert "broken" not in text
     monkeypatch.chdir(tmp_path)
-    card.write(Run(run.folder), "shipped")
+    model_card.write(Run(run.folder), "shipped")
     text = (run.adapter / "README.md").read_text()
     assert "runs/shipped" in text
     assert f"--data {Path(run.config().data).relative_to(tmp_path)} " in text
@@ -54,13 +54,13 @@ def test_retrieval_through_the_heads_of_hacl(tmp_path):
     run = start(tmp_path, "hacl")
     config = run.config()
     from halluapp.settings import Settings
-    from halluapp.training.methods import hacl as hacl_run
+    from halluapp.training.methods import hacl
 
     lvlm = _load(Settings(model=config.model, quantization=config.quantization))
     loop.train(run, lvlm)
     width = lvlm.decoder.get_input_embeddings().weight.shape[1]
-    before, after = hacl_run.load_heads(width, None, 0), hacl_run.load_heads(width, run.adapter)
-    again = hacl_run.load_heads(width, None, 0)
+    before, after = hacl.load_heads(width, None, 0), hacl.load_heads(width, run.adapter)
+    again = hacl.load_heads(width, None, 0)
     assert (before.photo.weight == again.photo.weight).all()
     assert (before.photo.weight != after.photo.weight).any()
     assert cli.main(["train", "measure", str(run.folder), "--photos", "1", "--data", config.data]) == 0

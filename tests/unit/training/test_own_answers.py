@@ -37,16 +37,16 @@ def test_the_pair_differs_most_in_truth_and_little_in_length():
 def test_answers_are_seeded_and_the_exact_description_is_chosen():
     model = lvlm("llava", "none")
     images = [(f"{number}.jpg", partial(photo, number), ["dog"], []) for number in range(3)]
-    describe = partial(own_answers.describe, model, [image for _, image, *_ in images], "Describe this image.")
+    describe = partial(own_answers.generate_answers, model, [image for _, image, *_ in images], "Describe this image.")
     assert describe(temperature=2.0, seed=1) == describe(temperature=2.0, seed=1) != describe(temperature=2.0, seed=2)
     exact = {name: "The image shows a dog." for name, *_ in images}
-    rows = own_answers.own_rows(model, images, "Describe this image.", 2, exact=exact)
+    rows = own_answers.own_answer_rows(model, images, "Describe this image.", 2, exact=exact)
     greedy = describe()
     assert [row["image"] for row in rows] == [name for name, *_ in images if greedy[int(name[0])]]
     for row in rows:
         assert row["chosen"] == exact[row["image"]] != row["rejected"]
         assert row["kind"] == "own"
-    assert rows == own_answers.own_rows(model, images, "Describe this image.", 2, exact=exact)
+    assert rows == own_answers.own_answer_rows(model, images, "Describe this image.", 2, exact=exact)
 
 
 def test_the_command_makes_own_pairs_and_says_what_it_lacks(tmp_path, capsys):

@@ -15,7 +15,7 @@ from halluapp.data import scenes
 from halluapp.data.pairs import Pair, iter_pairs, jpeg, read_pairs, split, write_pairs
 from halluapp.errors import InputError
 from halluapp.evaluation.chair import object_mentions
-from halluapp.training.pairs import make as make_pairs
+from halluapp.training.pairs import pair_sets
 from halluapp.training.pairs.hallucinate import KINDS, Companions, hallucinate
 
 GOOD = {"image": "a.jpg", "question": "Describe this image.", "chosen": "A dog.", "rejected": "A cat."}
@@ -177,19 +177,19 @@ def test_nothing_is_made_up_where_no_kind_applies():
 
 
 def test_scene_pairs_are_deterministic_and_true(tmp_path):
-    count = make_pairs.scene_pairs(6, seed=1).write(tmp_path / "one")
-    make_pairs.scene_pairs(6, seed=1).write(tmp_path / "two")
+    count = pair_sets.scene_pairs(6, seed=1).write(tmp_path / "one")
+    pair_sets.scene_pairs(6, seed=1).write(tmp_path / "two")
     files = sorted(path.name for path in (tmp_path / "one").iterdir())
     assert all((tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes() for name in files)
     pairs = read_pairs(tmp_path / "one")
     assert count == len(pairs) >= 18
-    assert "24 pairs of 6 photos" in make_pairs.about(tmp_path / "one")
+    assert "24 pairs of 6 photos" in pair_sets.summary(tmp_path / "one")
     for pair in pairs:
         if pair.kind == "co-occurrence":
             assert set(object_mentions(pair.chosen)) <= set(pair.objects)
         assert set(object_mentions(pair.rejected)) <= set(pair.objects) or pair.kind == "co-occurrence"
     with pytest.raises(InputError, match="number of scenes"):
-        make_pairs.scene_pairs(1)
+        pair_sets.scene_pairs(1)
 
 
 def test_a_thing_left_out_changes_nothing_else():
@@ -211,9 +211,9 @@ def test_photos_with_captions_become_pairs(tmp_path):
         (source / f"{number}.jpg").write_bytes(photo(number))
         record = {"captions": ["A dog runs beside a bench.", "A brown dog near two trees.", "A kite in the sky."]}
         (source / f"{number}.json").write_text(json.dumps(record))
-    assert make_pairs.photo_pairs(source).write(tmp_path / "out") == len(read_pairs(tmp_path / "out")) > 0
+    assert pair_sets.photo_pairs(source).write(tmp_path / "out") == len(read_pairs(tmp_path / "out")) > 0
     with pytest.raises(InputError):
-        make_pairs.photo_pairs(tmp_path / "nowhere")
+        pair_sets.photo_pairs(tmp_path / "nowhere")
 
 
 def test_written_rows_are_read_again(tmp_path):
@@ -223,9 +223,9 @@ def test_written_rows_are_read_again(tmp_path):
 
 def test_what_is_known_of_a_photo_depends_on_who_says_it():
     found = [["dog", 0.9, 0, 0, 1, 1], ["cat", 0.3, 0, 0, 1, 1], ["dog", 0.2, 0, 0, 1, 1]]
-    present, unsure = make_pairs.known({"captions": ["A bench."], "detections": found})
+    present, unsure = pair_sets.objects_of_record({"captions": ["A bench."], "detections": found})
     assert (present, unsure) == (["bench"], ["cat", "dog"]), "people's words are the truth"
-    present, unsure = make_pairs.known({"detections": found})
+    present, unsure = pair_sets.objects_of_record({"detections": found})
     assert present == ["dog"], "a teacher can find cars"
     assert {"cat", "tree"} <= set(unsure), "a teacher can find cars"
     assert "car" not in unsure, "a teacher can find cars"
@@ -235,11 +235,11 @@ def test_photos_with_detections_only_wait_for_own_answers(tmp_path):
     for name, record in (("a", {"captions": ["A dog."]}), ("b", {"detections": [["dog", 0.9, 0, 0, 1, 1]]})):
         (tmp_path / f"{name}.jpg").write_bytes(photo(1))
         (tmp_path / f"{name}.json").write_text(json.dumps(record))
-    made = make_pairs.photo_pairs(tmp_path)
+    made = pair_sets.photo_pairs(tmp_path)
     assert set(made.photos) == {"a.jpg", "b.jpg"}
     assert {row["image"] for row in made.rows} == {"a.jpg"}
     assert made.present == {"a.jpg": ["dog"], "b.jpg": ["dog"]}
     with pytest.raises(InputError, match=r"Two photos are called a\.jpg"):
         made + made
-    made.keep(["presence"])
+    made.select_kinds(["presence"])
     assert set(made.photos) == {"a.jpg"}, "a photo without pairs is not written"

@@ -44,17 +44,21 @@ def test_the_queue_is_first_come_first_served(tmp_path):
     status_of(late, since=20.0)
     status_of(early, since=10.0)
     assert [name for _, name in runs.queue(tmp_path / "runs")] == ["b", "a"]
-    assert runs._turn(early)
-    assert not runs._turn(late)
+    assert runs._is_next(early)
+    assert not runs._is_next(late)
     early.write_status("preparing")
-    assert runs._turn(late)
+    assert runs._is_next(late)
 
 
 def test_a_run_that_waits_can_be_stopped(tmp_path):
     first, second = start(tmp_path, "chip", "first"), start(tmp_path, "chip", "second")
     first.write_status("running", 1)
     second.stop()
-    with runs.alone(first), pytest.raises(InputError, match="before its turn"), runs.alone(second, wait=True):
+    with (
+        runs.training_lock(first),
+        pytest.raises(InputError, match="before its turn"),
+        runs.training_lock(second, wait=True),
+    ):
         pass
     assert second.status()["state"] == "stopped"
 

@@ -17,22 +17,21 @@ import torch
 from tiny import OPEN, photo, run
 from training_runs import KINDS, TEXTS, fresh, losses, objective, pairs_in, start
 
-from halluapp.bench import training_step as bench_step
+from halluapp.bench import training_step
 from halluapp.data.pairs import read_pairs
 from halluapp.errors import InputError
 from halluapp.lvlm import adapters as files
 from halluapp.methods.registry import Baseline, create
-from halluapp.training import loop, recipes, runs
-from halluapp.training import peft_adapter as adapters
+from halluapp.training import loop, peft_adapter, recipes, runs
 from halluapp.training.batches import disk_cache
-from halluapp.training.batches import packed_forward as forward
-from halluapp.training.measure import before_after as measure
+from halluapp.training.batches.packed_forward import PackedRow, answer_ids, packed_forward
+from halluapp.training.measure import before_after
 
 
 def gradients(made, rows) -> list[torch.Tensor]:
     torch.manual_seed(3)
     loss, _ = made.losses(rows, 0)
-    params = [p for group in made.groups() for p in group["params"] if p.requires_grad]
+    params = [p for group in made.parameter_groups() for p in group["params"] if p.requires_grad]
     return [g for g in torch.autograd.grad(loss, params, allow_unused=True) if g is not None]
 
 
@@ -42,7 +41,7 @@ def test_gradients_are_the_same_after_a_generate_in_the_same_process(tmp_path, k
     made = objective(tmp_path, kind)
     if kind == "chip":
         with torch.no_grad():
-            for parameter in adapters.trainable(made.wrapped):
+            for parameter in peft_adapter.trainable_parameters(made.wrapped):
                 parameter.add_(0.05)
     before = gradients(made, [0, 1, 2])
     run(made.lvlm, made.lvlm.look(photo()), OPEN, [Baseline()], max_new_tokens=4)
@@ -58,10 +57,10 @@ def test_gradients_are_the_same_after_a_generate_in_the_same_process(tmp_path, k
 def test_the_packed_step_has_the_loss_and_gradients_of_six_forwards(tmp_path):
     made = objective(tmp_path, "chip", rank=2)
     with torch.no_grad():
-        for parameter in adapters.trainable(made.wrapped):
+        for parameter in peft_adapter.trainable_parameters(made.wrapped):
             parameter.add_(0.05 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(1)))
-    params = adapters.trainable(made.wrapped)
-    packed, plain = made.losses([0, 1, 3], 0)[0], bench_step.naive(made, [0, 1, 3], look=True)
+    params = peft_adapter.trainable_parameters(made.wrapped)
+    packed, plain = made.losses([0, 1, 3], 0)[0], training_step.separate_forwards_loss(made, [0, 1, 3], look=True)
     ours, theirs = float(packed.detach()), float(plain.detach())
     assert ours == pytest.approx(theirs, abs=1e-4)
     assert abs(ours - 3 * math.log(2)) > 0.01
@@ -71,7 +70,7 @@ def test_the_packed_step_has_the_loss_and_gradients_of_six_forwards(tmp_path):
 
 
 def test_the_step_bench_reports_equal_losses_and_a_ratio(tmp_path):
-    made = bench_step.run(fresh(), read_pairs(pairs_in(tmp_path / "pairs")), batch=2, rounds=1)
+    made = training_step.run(fresh(), read_pairs(pairs_in(tmp_path / "pairs")), batch=2, rounds=1)
     assert made["loss_difference"] < 1e-4
     assert made["ratio"] > 0
     assert made["ratio_features_kept"] > 0
@@ -111,7 +110,7 @@ def test_only_what_is_trained_has_gradients_and_undo_leaves_the_model_as_it_was(
     before = {name: weight.clone() for name, weight in model.model.named_parameters()}
     made = objective(tmp_path, kind, model)
     made.losses([0, 1], 0)[0].backward()
-    own = {id(p) for group in made.groups() for p in group["params"]}
+    own = {id(p) for group in made.parameter_groups() for p in group["params"]}
     assert all(id(p) in own for p in model.model.parameters() if p.grad is not None)
     made.undo()
     assert {name: None for name, _ in model.model.named_parameters()} == dict.fromkeys(before)
@@ -122,10 +121,12 @@ def test_packed_answers_have_the_logits_of_separate_rows():
     model = fresh("none")
     seen, ids = model.look(photo()), model.prompt_ids(OPEN, "photo")
     prefix = model.embed(ids, model.project(seen.features))
-    answers = [forward.answer_ids(model, text) for pair in TEXTS for text in pair]
+    answers = [answer_ids(model, text) for pair in TEXTS for text in pair]
     with torch.no_grad():
-        together = forward.say(model, [forward.Row(prefix, answers[:3]), forward.Row(prefix[:5], answers[3:])])
-        alone = [forward.say(model, [forward.Row(prefix if n < 3 else prefix[:5], [a])]) for n, a in enumerate(answers)]
+        together = packed_forward(model, [PackedRow(prefix, answers[:3]), PackedRow(prefix[:5], answers[3:])])
+        alone = [
+            packed_forward(model, [PackedRow(prefix if n < 3 else prefix[:5], [a])]) for n, a in enumerate(answers)
+        ]
     for number, one in enumerate(alone):
         size = len(answers[number])
         assert together.counted[number].sum() == size
@@ -147,10 +148,12 @@ def test_a_run_leaves_a_curve_samples_and_a_panel(tmp_path, kind):
     found = run(model, model.look(photo()), OPEN, [Baseline(), create("adapter:mine")], max_new_tokens=4)
     assert found["adapter:mine"].ids
     assert model.adapters["mine"].about["kind"] == kind
-    held = measure.measure(model, read_pairs(tmp_path / "pairs"), create("adapter:mine"), log=lambda line: None)
+    held = before_after.measure_effect(
+        model, read_pairs(tmp_path / "pairs"), create("adapter:mine"), log=lambda line: None
+    )
     assert {"margin", "preferred", "visual_margin", "retrieval", "told_apart"} <= set(held["after"])
     assert {"chair_i", "recall"} <= set(held["difference"])
-    assert "before" in measure.table(held)
+    assert "before" in before_after.table(held)
     assert held["before"] != held["after"]
     json.dumps(held, allow_nan=False)
 
@@ -213,10 +216,10 @@ def test_every_end_is_one_sentence_that_says_what_to_change(tmp_path, monkeypatc
 
 
 def test_a_loss_that_is_no_number_ends_the_run(tmp_path, monkeypatch):
-    from halluapp.training.methods.chip import Chip
+    from halluapp.training.methods.chip import ChipObjective
 
-    inner = Chip.losses
-    monkeypatch.setattr(Chip, "losses", lambda *given: (inner(*given)[0] * math.nan, {}))
+    inner = ChipObjective.losses
+    monkeypatch.setattr(ChipObjective, "losses", lambda *given: (inner(*given)[0] * math.nan, {}))
     made = start(tmp_path, "chip")
     with pytest.raises(InputError, match=r"lower the learning rate \(now 0\.001\)"):
         loop.train(made, fresh())
@@ -225,9 +228,13 @@ def test_a_loss_that_is_no_number_ends_the_run(tmp_path, monkeypatch):
 
 def test_one_run_at_a_time(tmp_path):
     first, second = start(tmp_path, "chip", "first"), start(tmp_path, "chip", "second")
-    with runs.alone(first), pytest.raises(InputError, match="The run first is training"), runs.alone(second):
+    with (
+        runs.training_lock(first),
+        pytest.raises(InputError, match="The run first is training"),
+        runs.training_lock(second),
+    ):
         pass
-    with runs.alone(second):
+    with runs.training_lock(second):
         pass
     assert {made.name for made in runs.list_runs(tmp_path / "runs")} == {"first", "second"}
 
@@ -306,18 +313,18 @@ def test_presets_are_recipes():
 
 def test_the_representation_map_separates_what_is_apart():
     left, right = torch.randn(6, 8) * 0.1, torch.randn(5, 8) * 0.1 + 3
-    one, two = measure.plane(left, right)
+    one, two = before_after.principal_plane(left, right)
     assert one.shape == (6, 2)
     assert two.shape == (5, 2)
     assert (one[:, 0].max() < two[:, 0].min()) or (one[:, 0].min() > two[:, 0].max())
     image = torch.nn.functional.normalize(torch.randn(6, 8), dim=-1)
-    assert measure.separability(image, image, -image) == 1.0
-    assert measure.separability(image, image, image) == 0.5
+    assert before_after.separability(image, image, -image) == 1.0
+    assert before_after.separability(image, image, image) == 0.5
     text, other = (torch.nn.functional.normalize(torch.randn(6, 8), dim=-1) for _ in range(2))
     own, wrong = (image * text).sum(-1), (image * other).sum(-1)
     pairs = [float(one > two) for one in own for two in wrong]
-    assert measure.separability(image, text, other) == pytest.approx(sum(pairs) / len(pairs))
-    found = measure.retrieval(image, image, -image)
+    assert before_after.separability(image, text, other) == pytest.approx(sum(pairs) / len(pairs))
+    found = before_after.retrieval(image, image, -image)
     assert found["retrieval"].mean() == found["told_apart"].mean() == 1
     assert found["distance"].abs().max() < 1e-5
 
@@ -328,7 +335,7 @@ def test_the_cache_of_runs_keeps_what_was_used_last(tmp_path):
         disk_cache.write(tmp_path / f"{name}.safetensors", {"clean": [tensor], "corrupted": []})
         os.utime(tmp_path / f"{name}.safetensors", (time.time() - age,) * 2)
     assert torch.equal(disk_cache.read(tmp_path / "first.safetensors", 1)["clean"][0], tensor)  # used now
-    disk_cache.tidy(tmp_path / "third.safetensors", room=9000)
+    disk_cache.evict_oldest(tmp_path / "third.safetensors", room=9000)
     assert sorted(path.stem for path in tmp_path.iterdir()) == ["first", "third"]
-    disk_cache.tidy(tmp_path / "third.safetensors", room=0)
+    disk_cache.evict_oldest(tmp_path / "third.safetensors", room=0)
     assert [path.stem for path in tmp_path.iterdir()] == ["third"]

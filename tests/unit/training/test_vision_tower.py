@@ -13,7 +13,7 @@ from tiny_adapters import fresh as loaded
 from tiny_adapters import logits
 from training_runs import fresh, losses, objective, start
 
-from halluapp.bench import training_step as bench_step
+from halluapp.bench import training_step
 from halluapp.data.pairs import read_pairs
 from halluapp.decoding.batch import prefill
 from halluapp.decoding.hooks.vision_adapter import Sight, seeing, tower_sight, visual_tokens
@@ -23,10 +23,8 @@ from halluapp.errors import InputError
 from halluapp.lvlm import adapters, catalog
 from halluapp.methods.base import Intervention
 from halluapp.methods.registry import Baseline, Nullu, create
-from halluapp.training import loop, runs
-from halluapp.training import peft_adapter as peft_side
-from halluapp.training import vision_tower as tower
-from halluapp.training.measure import before_after as measure
+from halluapp.training import loop, peft_adapter, runs, vision_tower
+from halluapp.training.measure import before_after
 from halluapp.training.recipes import ChipRecipe
 
 over_models = pytest.mark.parametrize(("kind", "quantization"), MODELS)
@@ -44,17 +42,17 @@ def roughen(wrapped, scale: float = 0.5) -> None:
     """Weights in both matrices, so that the adapter does something."""
     generator = torch.Generator().manual_seed(5)
     with torch.no_grad():
-        for parameter in peft_side.trainable(wrapped):
+        for parameter in peft_adapter.trainable_parameters(wrapped):
             parameter.normal_(0, scale / parameter.shape[1] ** 0.5, generator=generator)
 
 
 def trained(kind: str, quantization: str, out: Path, language: bool = True, rank: int = 4):
     """A model whose tower (and language model) peft has wrapped, saved to `out` -> (model, PeftModel)."""
     model = loaded(kind, quantization)
-    wrapped = peft_side.wrap(model, ChipRecipe(rank=rank, alpha=8.0), tower.layers(model), language)
+    wrapped = peft_adapter.wrap(model, ChipRecipe(rank=rank, alpha=8.0), vision_tower.trainable_layers(model), language)
     roughen(wrapped)
     wrapped.eval()
-    peft_side.save(out, wrapped, about={"model": model.name})
+    peft_adapter.save(out, wrapped, about={"model": model.name})
     return model, wrapped
 
 
@@ -88,7 +86,7 @@ def test_a_row_sees_the_photo_as_in_pefts_own_forward(kind: str, quantization: s
     mine = model.adapters["mine"] = adapters.load(model, tmp_path / "mine")
     assert mine.sight
     assert mine.deltas
-    assert set(mine.sight) == set(tower.layers(model))
+    assert set(mine.sight) == set(vision_tower.trainable_layers(model))
     expected, plain = logits(theirs), logits(model)
     assert torch.allclose(logits(model, Intervention(adapter="mine")), expected, atol=1e-4)
     blind = adapters.Adapter("blind", mine.deltas)
@@ -99,7 +97,7 @@ def test_a_row_sees_the_photo_as_in_pefts_own_forward(kind: str, quantization: s
     with torch.no_grad():  # transformers' own path from pixels to logits, through peft's layers
         given = theirs.native_inputs(photo(), OPEN)
         assert torch.allclose(wrapped(**given).logits[0, -1].float(), expected, atol=1e-3)
-    peft_side.unwrap(theirs, wrapped)
+    peft_adapter.unwrap(theirs, wrapped)
     assert torch.equal(logits(theirs), plain)
 
 
@@ -111,7 +109,7 @@ def test_an_adapter_from_elsewhere_sees_as_in_pefts_own_forward_in_every_family(
     model = tiny_families.lvlm(kind)
     wrapped = get_peft_model(theirs.model, LoraConfig(r=2, lora_alpha=4, target_modules="all-linear"))
     roughen(wrapped)
-    peft_side.save(tmp_path / "mine", wrapped.eval())
+    peft_adapter.save(tmp_path / "mine", wrapped.eval())
     mine = adapters.load(model, tmp_path / "mine")
     assert mine.sight
     assert mine.deltas
@@ -172,9 +170,9 @@ def _scaled(delta: adapters.Delta, factor: float) -> adapters.Delta:
 def test_additions_to_the_projector_act_without_another_pass(tmp_path) -> None:
     model, theirs = lvlm("llava", "none"), loaded("llava", "none")
     names = [n for n, m in theirs.model.named_modules() if ".multi_modal_projector." in n and hasattr(m, "weight")]
-    wrapped = peft_side.wrap(theirs, ChipRecipe(rank=2), names, language=False)
+    wrapped = peft_adapter.wrap(theirs, ChipRecipe(rank=2), names, language=False)
     roughen(wrapped)
-    peft_side.save(tmp_path / "mine", wrapped.eval())
+    peft_adapter.save(tmp_path / "mine", wrapped.eval())
     model.adapters["mine"] = adapters.load(model, tmp_path / "mine")
     views = Views(model, photo())
     with Counted(model) as tower_passes:
@@ -225,7 +223,7 @@ def test_the_pocket_towers_block_is_pytorchs_own(heads: int) -> None:
 
 @over_models
 def test_the_layers_are_those_that_features_depend_on(kind: str, quantization: str) -> None:
-    names = tower.layers(lvlm(kind, quantization))
+    names = vision_tower.trainable_layers(lvlm(kind, quantization))
     if kind == "llava":  # features are those of the last layer but one
         assert names
         assert all(".layers.0." in name for name in names)
@@ -253,7 +251,10 @@ def test_an_untrained_policy_is_the_reference(tmp_path, mode: str, strategy: str
     made = objective(tmp_path, "chip", mode=mode, rejected_photo=strategy, vision=True)
     for row in (0, 5):
         for corrupted in (False, True):
-            seen, kept = made.visual(row, corrupted), (made.features.corrupted if corrupted else made.features.clean)
+            seen, kept = (
+                made.projector_input(row, corrupted),
+                (made.features.corrupted if corrupted else made.features.clean),
+            )
             assert seen.requires_grad
             assert torch.equal(seen.detach(), kept[made.examples[row].photo])
     rows = list(range(made.recipe.batch))  # as the reference was computed: the same rows, rounded in the same way
@@ -272,10 +273,10 @@ def test_gradients_reach_the_tower_and_nothing_frozen(tmp_path, kind: str, setti
     made = objective(tmp_path, kind, model, vision=True, **settings)
     made.train(True)
     made.losses([0, 1, 4], 0)[0].backward()
-    own = {id(p) for group in made.groups() for p in group["params"]}
+    own = {id(p) for group in made.parameter_groups() for p in group["params"]}
     moved = {name for name, p in model.model.named_parameters() if p.grad is not None and p.grad.any()}
     assert all(id(p) in own for p in model.model.parameters() if p.grad is not None)
-    assert all(f"{name}.lora_B.default.weight" in moved for name in made.seen_through)
+    assert all(f"{name}.lora_B.default.weight" in moved for name in made.tower_layers)
     assert any("language_model" in name for name in moved) is (kind == "chip" or bool(settings))
     made.undo()
     assert all(torch.equal(weight, before[name]) for name, weight in model.model.named_parameters())
@@ -284,8 +285,8 @@ def test_gradients_reach_the_tower_and_nothing_frozen(tmp_path, kind: str, setti
 def test_the_packed_step_has_the_loss_and_gradients_of_six_forwards(tmp_path) -> None:
     made = objective(tmp_path, "chip", rank=2, vision=True)
     roughen(made.wrapped, 0.1)
-    params = peft_side.trainable(made.wrapped)
-    packed, plain = made.losses([0, 1, 3], 0)[0], bench_step.naive(made, [0, 1, 3], look=True)
+    params = peft_adapter.trainable_parameters(made.wrapped)
+    packed, plain = made.losses([0, 1, 3], 0)[0], training_step.separate_forwards_loss(made, [0, 1, 3], look=True)
     assert torch.allclose(packed, plain, atol=1e-4)
     assert (packed - 3 * math.log(2)).abs() > 0.01
     for one, two in zip(torch.autograd.grad(packed, params), torch.autograd.grad(plain, params), strict=True):
@@ -301,7 +302,7 @@ def test_checkpointing_gives_the_same_gradients(tmp_path) -> None:
         made.train(True)
         torch.manual_seed(1)
         made.losses([0, 3], 0)[0].backward()
-        found.append([p.grad for p in peft_side.trainable(made.wrapped)])
+        found.append([p.grad for p in peft_adapter.trainable_parameters(made.wrapped)])
         made.undo()
     assert all(torch.allclose(one, two, rtol=1e-3, atol=1e-6) for one, two in zip(*found, strict=True))
 
@@ -347,25 +348,25 @@ def test_what_is_measured_and_said_in_training_is_what_the_saved_adapter_does(tm
     roughen(made.wrapped)
     made.train(False)
     pairs = read_pairs(tmp_path / "pairs")
-    peft_margins, said = measure.margins(made.lvlm, pairs), loop.sample(made, "", [])
-    images = measure.representations(made.lvlm, pairs)[0]
+    peft_margins, said = before_after.margins(made.lvlm, pairs), loop.sample_caption(made, "", [])
+    images = before_after.representations(made.lvlm, pairs)[0]
     made.save(tmp_path / "out", {})
     made.undo()
     model = made.lvlm
     model.adapters["mine"] = adapters.load(model, tmp_path / "out")
     change = Intervention(adapter="mine")
-    ours = measure.margins(model, pairs, change)
+    ours = before_after.margins(model, pairs, change)
     for name in ("margin", "visual_margin"):
         assert ours[name] == pytest.approx(peft_margins[name], abs=1e-3)
-    assert torch.allclose(measure.representations(model, pairs, change)[0], images, atol=1e-4)
+    assert torch.allclose(before_after.representations(model, pairs, change)[0], images, atol=1e-4)
     model.adapters["blind"] = adapters.Adapter("blind", model.adapters["mine"].deltas)
-    blind = measure.margins(model, pairs, Intervention(adapter="blind"))
+    blind = before_after.margins(model, pairs, Intervention(adapter="blind"))
     assert max(abs(a - b) for a, b in zip(ours["margin"], blind["margin"], strict=True)) > 0.01
     shown = [pairs[0].open]
-    panel = measure.describe(model, shown, "Describe this image in detail.", create("adapter:mine"))[0]
+    panel = before_after.generate_answers(model, shown, "Describe this image in detail.", create("adapter:mine"))[0]
     assert len(said) > 40
     assert panel[:40] == said[:40]
-    plain = measure.describe(model, shown, "Describe this image in detail.")[0]
+    plain = before_after.generate_answers(model, shown, "Describe this image in detail.")[0]
     assert panel != plain
     assert hooks(model) == 0
 

@@ -13,9 +13,8 @@ from halluapp.data.pairs import read_pairs
 from halluapp.errors import InputError
 from halluapp.methods.registry import create
 from halluapp.settings import Settings
-from halluapp.training import library as shelf
-from halluapp.training import loop, recipes
-from halluapp.training.measure import before_after as measure
+from halluapp.training import library, loop, recipes
+from halluapp.training.measure import before_after
 from halluapp.ui.train import data, form, live, state, texts
 
 
@@ -29,8 +28,8 @@ def trained(tmp_path_factory):
     home = tmp_path_factory.mktemp("state")
     made, model = start(home, "hacl", "mine", train="adapter", rate=1e-2), fresh()
     loop.train(made, model)
-    model.adapters["run"] = shelf._load(model, made) or model.adapters["mine"]
-    found = measure.measure(model, read_pairs(home / "pairs"), create("adapter:run"), log=lambda line: None)
+    model.adapters["run"] = library._load_adapter(model, made) or model.adapters["mine"]
+    found = before_after.measure_effect(model, read_pairs(home / "pairs"), create("adapter:run"), log=lambda line: None)
     (made.folder / "measured.json").write_text(json.dumps(found))
     return home / "runs"
 
@@ -97,8 +96,8 @@ def test_a_damaged_measurement_is_no_reason_to_show_nothing(tmp_path, content):
 
 def test_a_half_written_line_and_numbers_that_are_none_are_left_out(tmp_path):
     made = start(tmp_path, "chip")
-    made.add("metrics.jsonl", {"step": 1, "loss": 2.0, "seconds": 1.0})
-    made.add("metrics.jsonl", {"step": 2, "loss": math.nan, "seconds": 2.0})
+    made.append_row("metrics.jsonl", {"step": 1, "loss": 2.0, "seconds": 1.0})
+    made.append_row("metrics.jsonl", {"step": 2, "loss": math.nan, "seconds": 2.0})
     with open(made.folder / "metrics.jsonl", "a") as out:
         out.write('{"step": 3, "lo')
     shown = state.snapshot(tmp_path / "runs", None, [])
@@ -109,7 +108,7 @@ def test_a_half_written_line_and_numbers_that_are_none_are_left_out(tmp_path):
 def test_time_left_is_by_the_pace_of_the_steps(tmp_path):
     made = start(tmp_path, "chip", steps=10)
     for step in (1, 2, 3):
-        made.add("metrics.jsonl", {"step": step, "loss": 1.0, "seconds": 5.0 + 2 * step})
+        made.append_row("metrics.jsonl", {"step": step, "loss": 1.0, "seconds": 5.0 + 2 * step})
     made.write_status("running", 3)
     assert state.snapshot(tmp_path / "runs", None, [])["run"]["left"] == pytest.approx(14)
 
@@ -117,7 +116,7 @@ def test_time_left_is_by_the_pace_of_the_steps(tmp_path):
 def test_long_curves_are_thinned_and_keep_their_ends(tmp_path):
     made = start(tmp_path, "chip")
     for step in range(1, 2001):
-        made.add("metrics.jsonl", {"step": step, "loss": 1 / step, "seconds": step})
+        made.append_row("metrics.jsonl", {"step": step, "loss": 1 / step, "seconds": step})
     points = state.snapshot(tmp_path / "runs", None, [])["curves"][0]["keys"]["loss"]["train"]
     assert len(points) <= state.MOST_POINTS + 1
     assert points[0][0] == 1
@@ -151,8 +150,8 @@ def test_what_cannot_be_done_is_not_offered(tmp_path):
 
 
 def test_runs_are_overlaid_and_gone_ones_forgotten(trained, tmp_path):
-    start(tmp_path, "chip", "one").add("metrics.jsonl", {"step": 1, "loss": 1.0})
-    start(tmp_path, "chip", "two").add("metrics.jsonl", {"step": 1, "loss": 2.0})
+    start(tmp_path, "chip", "one").append_row("metrics.jsonl", {"step": 1, "loss": 1.0})
+    start(tmp_path, "chip", "two").append_row("metrics.jsonl", {"step": 1, "loss": 2.0})
     shown = state.snapshot(tmp_path / "runs", "one", ["two", "gone", "one"])
     assert [curve["name"] for curve in shown["curves"]] == ["one", "two"]
     assert "gone" not in shown["overlay"]

@@ -9,16 +9,16 @@ from torch import Tensor
 
 from halluapp.lvlm.base import LVLM
 
-WORDS = 8  # named for each end of a direction
+WORDS_PER_END = 8  # named for each end of a direction
 
 
-def oriented(space: Tensor, truthful: Tensor, hallucinated: Tensor) -> Tensor:
+def orient(space: Tensor, truthful: Tensor, hallucinated: Tensor) -> Tensor:
     """The same directions [D, K], each turned from truthful to hallucinated answers [N, D]."""
     along = (hallucinated.float() - truthful.float()).mean(0) @ space.cpu()  # [K]
     return torch.where(along < 0, -1.0, 1.0).to(space) * space
 
 
-def describe(
+def layer_report(
     lvlm: LVLM, space: Tensor, singular: Tensor, truthful: Tensor, hallucinated: Tensor, longer: Tensor
 ) -> dict:
     """One layer's report, of plain JSON values.
@@ -34,11 +34,11 @@ def describe(
         "singular": [round(float(s), 4) for s in singular[: 2 * space.shape[1]]],
         "share": round(float(energy[: space.shape[1]].sum() / energy.sum()), 4),
         "length_correlation": _correlation(place, longer.float()),
-        "words": [words(lvlm, direction) for direction in space.T],
+        "words": [direction_words(lvlm, direction) for direction in space.T],
     }
 
 
-def words(lvlm: LVLM, direction: Tensor) -> dict[str, list[str]]:
+def direction_words(lvlm: LVLM, direction: Tensor) -> dict[str, list[str]]:
     """The tokens that a direction [D] makes most probable when the residual stream holds it alone, and its negative."""
     scale = direction.shape[0] ** 0.5  # so that the norm's epsilon does not matter
     both = torch.stack([direction, -direction]) * scale
@@ -48,11 +48,11 @@ def words(lvlm: LVLM, direction: Tensor) -> dict[str, list[str]]:
 
 def _pieces(lvlm: LVLM, logits: Tensor) -> list[str]:
     special, found = set(lvlm.tokenizer.all_special_ids), {}
-    for token in logits.topk(min(4 * WORDS, len(logits))).indices.tolist():
+    for token in logits.topk(min(4 * WORDS_PER_END, len(logits))).indices.tolist():
         text = lvlm.piece(token).strip()
         if token not in special and text:
             found[text] = None
-    return list(found)[:WORDS]
+    return list(found)[:WORDS_PER_END]
 
 
 def _correlation(a: Tensor, b: Tensor) -> float | None:

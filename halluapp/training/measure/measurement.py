@@ -11,13 +11,12 @@ from halluapp.data.pairs import read_pairs, split
 from halluapp.lvlm import adapters
 from halluapp.lvlm.base import LVLM
 from halluapp.methods.registry import create
-from halluapp.training.measure import before_after as measure
-from halluapp.training.measure import model_card as card
-from halluapp.training.methods import hacl as hacl_run
+from halluapp.training.measure import before_after, model_card
+from halluapp.training.methods import hacl
 from halluapp.training.runs import Config, Run
 
 
-def judge(
+def measure_run(
     run: Run, lvlm: LVLM, data: str = "", photos: int = 60, log: Callable[[str], None] = lambda line: None
 ) -> str:
     """Writes measured.json (measured-NAME.json for other pairs) and the card -> the numbers as a table.
@@ -30,16 +29,16 @@ def judge(
     if not data:
         pairs = [pairs[row] for row in split(pairs, config.recipe.held_out, config.recipe.seed)[1]]
     method = create("adapter", adapter="run")
-    made = measure.measure(lvlm, pairs, method, config.recipe.seed, photos, log, _heads(lvlm, run, config))
+    made = before_after.measure_effect(lvlm, pairs, method, config.recipe.seed, photos, log, _heads(lvlm, run, config))
     name = f"measured-{Path(data).stem}.json" if data else "measured.json"
     write_text(run.folder / name, json.dumps(made, indent=1))
-    card.write(run)
-    return measure.table(made)
+    model_card.write(run)
+    return before_after.table(made)
 
 
 def _heads(lvlm: LVLM, run: Run, config: Config):
     """HACL's heads as the run began and as it left them; None for other runs."""
-    if not (run.adapter / hacl_run.HEADS).exists():
+    if not (run.adapter / hacl.HEADS).exists():
         return None
     width = lvlm.decoder.get_input_embeddings().weight.shape[1]
-    return hacl_run.load_heads(width, None, config.recipe.seed), hacl_run.load_heads(width, run.adapter)
+    return hacl.load_heads(width, None, config.recipe.seed), hacl.load_heads(width, run.adapter)

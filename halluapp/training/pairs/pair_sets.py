@@ -23,8 +23,8 @@ from halluapp.training.pairs.hallucinate import Companions, hallucinate
 SIZE = (256, 192)
 NUMBERS = {1: "", 2: "two", 3: "three", 4: "four", 5: "five"}
 # What holds other things up stays, or they would hang in the air.
-FIXED = frozenset(("house", "couch", "cabinet", "dining table", "bowl", "window"))
-SURE = 0.4  # of a teacher's scores: below it one detection in four is wrong
+SUPPORTS = frozenset(("house", "couch", "cabinet", "dining table", "bowl", "window"))
+MIN_TEACHER_SCORE = 0.4  # of a teacher's scores: below it one detection in four is wrong
 DETAIL = "Describe this image in detail."
 BRIEF = "Describe this image."
 
@@ -56,7 +56,7 @@ class PairSet:
         write_pairs(out, self.photos, self.rows)
         return len(self.rows)
 
-    def keep(self, kinds: list[str]) -> None:
+    def select_kinds(self, kinds: list[str]) -> None:
         """Drops the pairs of other kinds, and photos without pairs. [] keeps all. Raises InputError."""
         there = {row["kind"] for row in self.rows}
         if unknown := sorted(set(kinds) - there):
@@ -67,14 +67,14 @@ class PairSet:
 
     def add_own_answers(self, lvlm, answers: int, seed: int = 0, log=lambda line: None) -> int:
         """Adds on-policy pairs, from so many answers of the model about each photo -> their number."""
-        from halluapp.training.pairs.own_answers import own_rows
+        from halluapp.training.pairs.own_answers import own_answer_rows
 
         images = [
             (name, partial(read_photo, content), self.present[name], self.unsure.get(name, ()))
             for name, content in self.photos.items()
             if self.present[name]
         ]
-        made = own_rows(lvlm, images, DETAIL, answers, seed, self.exact, log)
+        made = own_answer_rows(lvlm, images, DETAIL, answers, seed, self.exact, log)
         named = {row["image"] for row in self.rows}
         for row in made:  # a teacher's objects choose between answers; they are no truth to measure against
             if row["image"] not in named:
@@ -97,11 +97,14 @@ def scene_pairs(count: int, seed: int = 0, size: tuple[int, int] = SIZE) -> Pair
     for number in range(count):
         rng = Random(f"scene-pairs/{seed}/{number}")
         place = list(scenes.PLACES)[number % len(scenes.PLACES)]
-        free = sorted(set(whole[place]) - FIXED)
+        free = sorted(set(whole[place]) - SUPPORTS)
         missing = tuple(rng.sample(free, rng.randint(1, max(1, len(free) // 2))))
         image, objects = scenes.render(place, size, seed=1000 * (seed + 1) + number, without=missing)
         name = f"{number:04d}-{place}.jpg"
-        made.photos[name], made.exact[name] = jpeg(image), f"{describe(objects)} {where(objects)}".strip()
+        made.photos[name], made.exact[name] = (
+            jpeg(image),
+            f"{object_sentence(objects)} {position_sentence(objects)}".strip(),
+        )
         made.present[name] = sorted({item["label"] for item in objects})
         made.rows += [{"image": name, **row} for row in _scene_rows(objects, missing, companions, rng)]
     return made
@@ -111,11 +114,11 @@ def _scene_rows(objects: list[dict], missing: tuple[str, ...], companions: Compa
     """Two descriptions and two yes/no questions about a scene, each with a wrong answer."""
     names = sorted({item["label"] for item in objects})
     truth = {"objects": names}
-    listed = describe(objects)
+    listed = object_sentence(objects)
     lie = rng.choice(missing)
-    added = describe([*objects, {"label": lie, "box": None}])
+    added = object_sentence([*objects, {"label": lie, "box": None}])
     rows = [{"question": BRIEF, "chosen": listed, "rejected": added, "kind": "co-occurrence", **truth}]
-    told = f"{listed} {where(objects)}".strip()
+    told = f"{listed} {position_sentence(objects)}".strip()
     wrong = hallucinate(told, rng, companions, names, ("count", "place", "co-occurrence"))
     if wrong:
         rows.append({"question": DETAIL, "chosen": told, "rejected": wrong.text, "kind": wrong.kind, **truth})
@@ -126,7 +129,7 @@ def _scene_rows(objects: list[dict], missing: tuple[str, ...], companions: Compa
     return rows
 
 
-def describe(objects: list[dict[str, Any]]) -> str:
+def object_sentence(objects: list[dict[str, Any]]) -> str:
     """ "The image shows two trees, a bench and a dog.", in alphabetical order, so that order says nothing."""
     count = Counter(item["label"] for item in objects)
     parts = []
@@ -136,7 +139,7 @@ def describe(objects: list[dict[str, Any]]) -> str:
     return f"The image shows {enumerate_items(parts)}."
 
 
-def where(objects: list[dict[str, Any]], most: int = 3) -> str:
+def position_sentence(objects: list[dict[str, Any]], most: int = 3) -> str:
     """ "The bench is on the left and the dog is on the right." of things that are there once; "" if there are none."""
     count = Counter(item["label"] for item in objects)
     clauses = []
@@ -166,8 +169,8 @@ def photo_pairs(source: str | Path, limit: int = 0, seed: int = 0, longest: int 
     for sample in samples[: limit or None]:
         rng = Random(f"photo-pairs/{seed}/{sample.key}")
         name = f"{sample.key.replace('/', '-')}.jpg"
-        made.photos[name] = _smaller(sample.jpeg, longest)
-        made.present[name], made.unsure[name] = known(sample.record)
+        made.photos[name] = _downscaled(sample.jpeg, longest)
+        made.present[name], made.unsure[name] = objects_of_record(sample.record)
         if sample.record.get("captions"):
             made.rows += [
                 {"image": name, **row} for row in _photo_rows(sample.record, made.present[name], companions, rng)
@@ -175,7 +178,7 @@ def photo_pairs(source: str | Path, limit: int = 0, seed: int = 0, longest: int 
     return made
 
 
-def known(record: dict) -> tuple[list[str], list[str]]:
+def objects_of_record(record: dict) -> tuple[list[str], list[str]]:
     """A photo's objects: those that are there, and those of which nobody can say whether they are.
 
     People's words and boxes are the truth; what only a teacher found is unsure. Where there are only its detections,
@@ -187,7 +190,7 @@ def known(record: dict) -> tuple[list[str], list[str]]:
     if record.get("captions"):
         present = chair.truth_of(record, "wide")
         return sorted(present), sorted(set(scores) - present)
-    sure = {name for name, score in scores.items() if score >= SURE}
+    sure = {name for name, score in scores.items() if score >= MIN_TEACHER_SCORE}
     foreign = {name for name, item in vocabulary.objects().items() if item.coco is None}
     return sorted(sure), sorted(foreign | (set(scores) - sure))
 
@@ -217,13 +220,13 @@ def _presence(present: list[str], companions: Companions, rng: Random) -> list[d
     ]  # fmt: skip
 
 
-def _smaller(content: bytes, longest: int) -> bytes:
+def _downscaled(content: bytes, longest: int) -> bytes:
     image = read_photo(content)
     image.thumbnail((longest, longest))
     return jpeg(image)
 
 
-def about(folder: Path) -> str:
+def summary(folder: Path) -> str:
     """One line about a folder of pairs."""
     rows = [json.loads(line) for line in (folder / "pairs.jsonl").read_text(encoding="utf-8").splitlines()]
     kinds = Counter(row.get("kind", "") for row in rows)
