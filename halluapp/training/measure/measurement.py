@@ -38,7 +38,7 @@ def measure_run(
 
 def _heads(lvlm: LVLM, run: Run, config: Config):
     """HACL's heads as the run began and as it left them; None for other runs."""
-    if not (run.adapter / hacl.HEADS).exists():
+    if not (run.adapter / hacl.HEADS_FILE).exists():
         return None
     width = lvlm.decoder.get_input_embeddings().weight.shape[1]
     return hacl.load_heads(width, None, config.recipe.seed), hacl.load_heads(width, run.adapter)
