@@ -36,7 +36,8 @@ def load_session(settings: Settings) -> Session:
 def _load(settings: Settings) -> Session:
     import torch
 
-    from halluapp.grounding.detectors import transformers as detectors
+    from halluapp.grounding.detectors.pocket import PocketDetector
+    from halluapp.grounding.detectors.transformers import TransformersDetector
     from halluapp.lvlm import catalog
 
     if settings.fast not in FAST:
@@ -47,9 +48,9 @@ def _load(settings: Settings) -> Session:
     # A worker on ZeroGPU lives for one answer: whatever it measured would be measured again by the next one.
     lvlm.fast = "off" if settings.zero_gpu and settings.fast == "auto" else settings.fast
     if settings.detector != "pocket":
-        return Session(lvlm, detectors.TransformersDetector(settings.detector), notice)
+        return Session(lvlm, TransformersDetector(settings.detector), notice)
     tower = lvlm.tower
     if settings.model != "pocket":  # the pocket detector brings its own copy of the tower that it was trained with
         device = settings.device if hasattr(tower, "features") else "cpu"  # where shared maps of the trunk would be
         tower = catalog.load("pocket", "none", device, settings.assets)[0].tower
-    return Session(lvlm, detectors.PocketDetector(settings.assets / "pocket", tower), notice)
+    return Session(lvlm, PocketDetector(settings.assets / "pocket", tower), notice)

@@ -1,7 +1,11 @@
-"""The report of a comparison: made, checked when read, and exported."""
+"""The report of a comparison: built, checked when read, exported; and the models of the other outputs (`outputs`)."""
 
 from halluapp.report.build import build, dumps, panel, plain, versions
 from halluapp.report.export import html, markdown
-from halluapp.report.schema import MARKS, SCHEMA, loads, validate
+from halluapp.report.record import SCHEMA
+from halluapp.report.schema import MARKS, Report, load, loads, parse, validate
 
-__all__ = ["MARKS", "SCHEMA", "build", "dumps", "html", "loads", "markdown", "panel", "plain", "validate", "versions"]
+__all__ = [
+    "MARKS", "SCHEMA", "Report", "build", "dumps", "html", "load", "loads", "markdown", "panel", "parse", "plain",
+    "validate", "versions",
+]  # fmt: skip

@@ -1,4 +1,4 @@
-"""Makes the report of a comparison: plain JSON values (schema 1)."""
+"""Builds the report of a comparison from plain data: JSON values in the shape of `schema.Report` (schema 1)."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from importlib import metadata
 from typing import Any
 
 from halluapp import __version__
-from halluapp.decoding.events import Token
-from halluapp.report.schema import SCHEMA
+from halluapp.report.record import SCHEMA
+from halluapp.report.schema import Report
 
 PACKAGES = ("torch", "transformers", "bitsandbytes", "gradio")
 
@@ -28,11 +28,12 @@ def build(
     threshold: float | None = None,
     labels: Iterable[str] | None = None,
 ) -> dict[str, Any]:
-    """Assembles a report of plain JSON values.
+    """Assembles a report (`schema.Report`) of plain JSON values.
 
-    model: {"name", ..} or only the name. photo: {"sha256", "width", "height"}. sampling: dataclass or mapping.
-    panels: made by `panel`. threshold, labels: the detector score that grounds, and what the detector can find (with
-    them a reader judges again without a model). Numbers that JSON does not have (NaN, infinities) become null.
+    model: {"name", ..} or only the name. photo: {"sha256", "width", "height"}. detections: [{"label", "score", "box"}].
+    panels: from `panel`. sampling: dataclass or mapping. threshold, labels: the least detector score that grounds, and
+    what the detector can find (with them a reader judges again without a model). Numbers that JSON does not have (NaN,
+    infinities) become null.
     """
     return plain({
         "schema": SCHEMA,
@@ -53,7 +54,7 @@ def panel(
     method: str,
     parameters: Mapping[str, Any],
     text: str,
-    tokens: Iterable[Token],
+    tokens: Iterable[Any],
     mentions: Iterable[Mapping[str, Any]],
     seconds: float | None,
     forward_passes: int | None,
@@ -62,14 +63,21 @@ def panel(
     explanation: str = "",
     note: str = "",
 ) -> dict[str, Any]:
-    """One method's part of a report. mentions: as `grounding.verdicts.judge` returns them. reason: why it ended."""
+    """One method's part of a report (`schema.ReportPanel`) as plain JSON values.
+
+    tokens: dataclasses or mappings with the fields of `schema.ReportToken` (`decoding.events.Token`). mentions: as
+    `grounding.verdicts.judge` returns them. seconds: until the answer had ended. forward_passes: its rows in
+    all forwards. reason: why the answer ended (end, length, stopped). error: why there is none, one sentence.
+    explanation: what the method did here. note: what was unusual, one sentence. Numbers that JSON does not have become
+    null.
+    """
     return plain({
         "method": method,
         "parameters": parameters,
         "explanation": explanation,
         "text": text,
         "error": error,
-        "tokens": [asdict(token) for token in tokens],
+        "tokens": list(tokens),
         "mentions": list(mentions),
         "seconds": seconds,
         "forward_passes": forward_passes,
@@ -80,13 +88,13 @@ def panel(
 
 def versions() -> dict[str, str]:
     """Versions of what decides the numbers; packages that are not installed are left out. Imports none of them."""
-    found = {"halluapp": __version__}
+    packages = {"halluapp": __version__}
     for package in PACKAGES:
         try:
-            found[package] = metadata.version(package)
+            packages[package] = metadata.version(package)
         except metadata.PackageNotFoundError:
             continue
-    return found
+    return packages
 
 
 def plain(value: Any) -> Any:
@@ -109,6 +117,7 @@ def plain(value: Any) -> Any:
     return plain(str(value))
 
 
-def dumps(report: Mapping[str, Any]) -> str:
-    """Report -> JSON text."""
-    return json.dumps(plain(report), ensure_ascii=False, allow_nan=False, indent=1) + "\n"
+def dumps(report: Mapping[str, Any] | Report) -> str:
+    """Report -> JSON text, a key or a value a line. Keys that a Report was read without stay absent."""
+    values = report.model_dump(exclude_unset=True) if isinstance(report, Report) else report
+    return json.dumps(plain(values), ensure_ascii=False, allow_nan=False, indent=1) + "\n"

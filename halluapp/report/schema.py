@@ -1,47 +1,179 @@
-"""The shape of a report, checked when one is read; the verdicts and their signs."""
+"""The report of a comparison as pydantic models, checked when one is read; the verdicts and their signs."""
 
 from __future__ import annotations
 
 import json
-from typing import Any
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails, PydanticCustomError
 
 from halluapp.errors import InputError
+from halluapp.report.record import SCHEMA, Box, Record
 
-SCHEMA = 1
+Verdict = Literal["grounded", "contradicted", "not checkable"]
 # verdict -> symbol, underline style, what it says in words: never colour alone.
-MARKS = {
+MARKS: dict[Verdict, tuple[str, str, str]] = {
     "grounded": ("✓", "solid", "grounded: the detector found it in the photo"),
     "contradicted": ("✗", "wavy", "contradicted: the detector looked for it and did not find it"),
     "not checkable": ("?", "dotted", "not checkable: nothing here can decide it"),
 }
-_BOX, _NUMBER, _TEXT, _OPTIONAL_NUMBER = "box", (int, float), (str,), (int, float, type(None))
-_DETECTION = {"label": _TEXT, "score": _NUMBER, "box": _BOX}
-_MENTION = {
-    "text": _TEXT, "start": (int,), "end": (int,), "object": _TEXT, "verdict": _TEXT, "box": _BOX,
-    "score": _OPTIONAL_NUMBER,
-}  # fmt: skip
-_TOKEN = {"id": (int,), "text": _TEXT, "p": _OPTIONAL_NUMBER, "p_reference": _OPTIONAL_NUMBER, "top": (list,)}
-_PANEL = {
-    "method": _TEXT, "parameters": (dict,), "text": _TEXT, "error": (str, type(None)), "tokens": [_TOKEN],
-    "mentions": [_MENTION], "seconds": _OPTIONAL_NUMBER, "forward_passes": (int, type(None)),
-}  # fmt: skip
-_REPORT = {
-    "model": {"name": _TEXT}, "prompt": _TEXT, "seed": (int,), "versions": (dict,), "detections": [_DETECTION],
-    "photo": {"sha256": _TEXT, "width": (int,), "height": (int,)}, "panels": [_PANEL],
-}  # fmt: skip
+Choice = Annotated[tuple[str, float | None], Field(strict=False)]  # text, probability
+
+
+class ReportModel(Record):
+    """Which LVLM answered, and which detector judged."""
+
+    name: str
+    quantization: str | None = None
+    detector: str | None = None
+
+
+class ReportPhoto(Record):
+    """The photo, which is not part of a report."""
+
+    sha256: str
+    """Of the upright RGB pixels, row by row."""
+    width: int
+    height: int
+
+
+class ReportDetection(Record):
+    """One object that the detector found."""
+
+    label: str
+    score: float
+    box: Box
+    """x0, y0, x1, y1 as shares of width and height."""
+
+
+class ReportToken(Record):
+    """One decoded token. Probabilities are at temperature 1."""
+
+    id: int
+    text: str
+    p: float | None
+    """Its probability under the method's final distribution."""
+    p_main: float | None = None
+    """Under the method's main row alone."""
+    p_reference: float | None
+    """Under its reference rows (mean); null without one."""
+    top: list[Choice]
+    """The most probable tokens of the final distribution: [text, probability]."""
+    instead: str | None = None
+    """What the main row alone would have chosen, where that is another token."""
+    notes: dict[str, Any] = Field(default_factory=dict)
+    """What a method adds, as calibrated label probabilities."""
+    branches: list[float | None] = Field(default_factory=list)
+    """Its probability under each row, the main one first."""
+
+
+class ReportMention(Record):
+    """An object that an answer names, and whether the photo shows it."""
+
+    text: str
+    start: int
+    """First character in the panel's text."""
+    end: int
+    """The character after the last."""
+    object: str
+    """The object that the words stand for."""
+    verdict: Verdict
+    box: Box | None
+    """Of the detection that backs it."""
+    score: float | None
+    """Of that detection, or of the best one below the threshold."""
+    label: str | None = None
+    """Of the same detection."""
+    reason: str = ""
+
+
+class ReportPanel(Record):
+    """One method's answer."""
+
+    method: str
+    parameters: dict[str, Any]
+    explanation: str = ""
+    text: str
+    error: str | None
+    """Why the method could not answer, one sentence."""
+    tokens: list[ReportToken]
+    mentions: list[ReportMention]
+    seconds: float | None
+    forward_passes: int | None
+    reason: str | None = None
+    """Why the answer ended: end, length or stopped."""
+    note: str = ""
+    """What was unusual, one sentence."""
+
+    @model_validator(mode="after")
+    def _mentions_lie_in_the_text(self) -> ReportPanel:
+        for index, mention in enumerate(self.mentions):
+            if not 0 <= mention.start <= mention.end <= len(self.text):
+                raise PydanticCustomError(
+                    "outside", ".mentions[{index}] points outside the panel's text", {"index": index}
+                )
+        return self
+
+
+class ReportSampling(Record):
+    """How tokens were chosen."""
+
+    max_new_tokens: int
+    temperature: float
+    top_p: float
+    top_k: int
+    seed: int
+    ignore_end: bool = False
+    repetition_penalty: float = 0.0
+    """0: each method's own."""
+    stop: list[str] = Field(default_factory=list)
+
+
+class Report(Record):
+    """One photo, one prompt, the answers of all methods: what `halluapp compare --json` writes."""
+
+    schema_number: Literal[1] = Field(alias="schema")
+    model: ReportModel
+    prompt: str
+    seed: int
+    sampling: ReportSampling | None = None
+    threshold: float | None = None
+    """The least detector score that grounds."""
+    photo: ReportPhoto
+    versions: dict[str, str]
+    """Of halluapp and the packages that decide the numbers; one that is not installed is left out."""
+    detections: list[ReportDetection]
+    labels: list[str] | None = None
+    """What the detector can find; nothing else is contradicted."""
+    panels: list[ReportPanel]
+
+
+def load(path: str | Path) -> Report:
+    """The report in a file. Raises InputError in one sentence."""
+    try:
+        content = Path(path).read_bytes()
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror or error}.") from error
+    return parse(_json(content))
 
 
 def loads(text: str | bytes) -> dict[str, Any]:
-    """JSON text -> checked report. Raises InputError in one sentence."""
-    try:
-        report = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise InputError("This file is not JSON; open a report that `compare --json` or the page has saved.") from error
-    return validate(report)
+    """JSON text -> checked report as plain values. Raises InputError in one sentence."""
+    return validate(_json(text))
 
 
 def validate(report: Any) -> dict[str, Any]:
-    """Returns the report if it has the shape of this schema; else raises InputError in one sentence."""
+    """Returns the report itself if it has the shape of this schema; else raises InputError in one sentence."""
+    parse(report)
+    return report
+
+
+def parse(report: Any) -> Report:
+    """Plain values (or a Report) -> Report. Raises InputError in one sentence that names the first wrong part."""
+    if isinstance(report, Report):
+        return report
     if not isinstance(report, dict) or "schema" not in report:
         raise InputError("This is not a halluapp report: it has no schema number.")
     if type(report["schema"]) is not int or report["schema"] != SCHEMA:
@@ -49,54 +181,46 @@ def validate(report: Any) -> dict[str, Any]:
         raise InputError(
             f"This report has schema {number}, but only {SCHEMA} is read here; use the version that wrote it."
         )
-    _check(report, _REPORT, "report")
-    for place, one in enumerate(report["panels"]):
-        for index, mention in enumerate(one["mentions"]):
-            where = f"report.panels[{place}].mentions[{index}]"
-            if mention["verdict"] not in MARKS:
-                raise _broken(where + ".verdict", "must be one of " + ", ".join(MARKS))
-            if not 0 <= mention["start"] <= mention["end"] <= len(one["text"]):
-                raise _broken(where, "points outside the panel's text")
-        for index, token in enumerate(one["tokens"]):
-            if not all(_is_choice(choice) for choice in token["top"]):
-                raise _broken(f"report.panels[{place}].tokens[{index}].top", "must hold [text, probability] pairs")
-    return report
+    try:
+        return Report.model_validate(report)
+    except ValidationError as error:
+        raise InputError(f"This report cannot be read: {_sentence(error.errors()[0])}.") from error
 
 
-def _is_choice(one: Any) -> bool:
-    return isinstance(one, list) and len(one) == 2 and isinstance(one[0], str) and _is_a(one[1], _OPTIONAL_NUMBER)
+def _json(text: str | bytes) -> Any:
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise InputError("This file is not JSON; open a report that `compare --json` or the page has saved.") from error
 
 
-def _is_a(value: Any, kinds: tuple[type, ...]) -> bool:
-    if isinstance(value, int | float) and not abs(value) < 2**63:  # NaN, infinities, and what float() cannot hold
-        return False
-    return isinstance(value, kinds) and not isinstance(value, bool)
+_PROBLEMS = {
+    "missing": "is missing",
+    "model_type": "must be an object",
+    "dict_type": "must be an object",
+    "list_type": "must be a list",
+    "string_type": "must be text",
+    "string_unicode": "must be text",
+    "int_type": "must be a whole number",
+    "float_type": "must be a number",
+    "finite_number": "must be a finite number",
+    "bool_type": "must be true or false",
+    "literal_error": "must be one of " + ", ".join(MARKS),
+}
+_ARRAYS = {"box": "must hold four numbers", "top": "must hold [text, probability] pairs"}
 
 
-def _broken(where: str, problem: str) -> InputError:
-    return InputError(f"This report cannot be read: {where} {problem}.")
+def _sentence(error: ErrorDetails) -> str:
+    """Where a report is wrong, and how: "report.panels[0].text must be text"."""
+    where = list(error["loc"])
+    for name, problem in _ARRAYS.items():  # said of the whole array, not of a member
+        if name in where:
+            return f"{_path(where[: where.index(name) + 1])} {problem}"
+    if error["type"] == "outside":
+        return _path(where) + error["msg"]
+    problem = _PROBLEMS.get(error["type"], error["msg"][:1].lower() + error["msg"][1:])
+    return f"{_path(where)} {problem}"
 
 
-def _check(value: Any, shape: Any, where: str) -> None:
-    """shape: tuple of types, [shape of each item], {key: shape} (more keys are allowed), or _BOX (box or null)."""
-    if shape is _BOX:
-        if value is None and not where.startswith("report.detections"):
-            return
-        if not (isinstance(value, list) and len(value) == 4 and all(_is_a(x, _NUMBER) for x in value)):
-            raise _broken(where, "must hold four numbers")
-    elif isinstance(shape, tuple):
-        if not _is_a(value, shape):
-            names = {str: "text", int: "a whole number", float: "a number", dict: "an object", list: "a list"}
-            raise _broken(where, "must be " + " or ".join(names.get(kind, "null") for kind in shape))
-    elif isinstance(shape, list):
-        if not isinstance(value, list):
-            raise _broken(where, "must be a list")
-        for index, item in enumerate(value):
-            _check(item, shape[0], f"{where}[{index}]")
-    else:
-        if not isinstance(value, dict):
-            raise _broken(where, "must be an object")
-        for key, part in shape.items():
-            if key not in value:
-                raise _broken(f"{where}.{key}", "is missing")
-            _check(value[key], part, f"{where}.{key}")
+def _path(where: list[int | str]) -> str:
+    return "report" + "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in where)

@@ -43,7 +43,7 @@ class TransformersDetector:
         inputs = self._processor(images=photo.convert("RGB"), return_tensors="pt").to(self._model.device)
         with self._lock, torch.inference_mode():
             output = self._model(**inputs)
-        found = self._processor.post_process_objectdetection(output, threshold=LEAST, target_sizes=[(1, 1)])[0]
+        found = self._processor.post_process_object_detection(output, threshold=LEAST, target_sizes=[(1, 1)])[0]
         rows = zip(found["scores"].tolist(), found["labels"].tolist(), found["boxes"].tolist(), strict=True)
         named = [(self._names[label], score, box) for score, label, box in rows if label in self._names]
         made = [detection(name, at_operating_point(score, self.threshold), box) for name, score, box in named]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from conformity import conforms
 
 from halluapp import bench
 from halluapp.bench import work
@@ -16,6 +17,7 @@ from halluapp.settings import ASSETS, Settings
 
 def test_bench_of_a_random_model() -> None:
     made = bench.run(Settings(model="random:llava-tiny", device="cpu"), new_tokens=3, rounds=1, profiled=True)
+    conforms("bench", made)
     assert made["model"] == "random:llava-tiny"
     assert made["quantization"] == "nf4"
     assert made["device"] == "cpu"

@@ -48,7 +48,7 @@ def test_photos_are_the_unit() -> None:
 
 
 def test_same_seed_same_interval_and_wider_level_wider_interval() -> None:
-    rows = [*np.random.default_rng(4).integers(0, 5, size=(30, 2)), 0, 5]
+    rows = np.random.default_rng(4).integers(0, 5, size=(30, 2)) + np.array([0, 5])
     assert bootstrap(rows, share) == bootstrap(rows, share)
     assert bootstrap(rows, share, seed=1) != bootstrap(rows, share)
     low, high = bootstrap(rows, share, level=0.5)

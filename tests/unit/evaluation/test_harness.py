@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from types import SimpleNamespace
 
 import pytest
 from annotated_photos import CAR, DOG, write
+from conformity import conforms
 
 from halluapp.errors import InputError
 from halluapp.evaluation import harness, scoring
@@ -37,7 +37,7 @@ def test_scores_of_scripted_answers(tmp_path) -> None:
     lines: list[str] = []
     data = write(tmp_path, {"a": DOG, "b": CAR})
     result = evaluate(data, methods=["baseline", "vdd"], log=lines.append, answer=_script(CAPTIONS, SAYS))
-    json.dumps(result, allow_nan=False)
+    conforms("evaluate", result)
     assert (result["schema"], result["photos"], result["vocabulary"]) == (1, 2, "coco")
     base, vdd = _by_name(result)["baseline"], _by_name(result)["vdd"]
     assert base["chair"]["chair_i"] == 5 / 6
@@ -86,6 +86,7 @@ def test_a_method_without_weights_says_so_and_the_others_are_scored(tmp_path) ->
     data = write(tmp_path, {"a": DOG})
     script = _script(CAPTIONS, SAYS, errors={"nullu": "No HalluSpace is loaded."})
     result = evaluate(data, methods=["baseline", "nullu", "vdd"], answer=script)
+    conforms("evaluate", result)
     rows = _by_name(result)
     assert rows["nullu"]["error"] == "No HalluSpace is loaded."
     assert "chair" not in rows["nullu"]
@@ -149,7 +150,7 @@ def test_a_tiny_real_model_from_photos_to_json(tmp_path, monkeypatch) -> None:
     data = write(tmp_path, {"a": DOG, "b": CAR}, size=32)
     session = SimpleNamespace(lvlm=tiny.lvlm("llava"))
     result = evaluate(data, methods=["baseline", "vdd"], session=session, questions_per_photo=1)
-    json.dumps(result, allow_nan=False)
+    conforms("evaluate", result)
     for row in result["methods"]:
         assert row["error"] is None
         assert row["seconds"] > 0

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from types import SimpleNamespace
 
 import pytest
 from annotated_photos import CAR, DOG, write
+from conformity import conforms
 from tiny import lvlm
 
 from halluapp.cli import main as cli
@@ -84,7 +84,7 @@ def test_what_is_chosen_on_tuning_photos_is_told_on_the_others(data) -> None:
     session, lines = SimpleNamespace(lvlm=lvlm("llava")), []
     grid = {"alpha": [0.0, 2.0], "temperature": [1.2]}
     made = search.search(data, "vdd", grid, "recall", 0.5, one_at_a_time=True, session=session, log=lines.append)
-    json.dumps(made, allow_nan=False)
+    conforms("search", made)
     assert made["photos"] == {"tuning": 4, "test": 4}
     assert [row["settings"] for row in made["tuning"]] == [{}, {"alpha": 0.0}, {"alpha": 2.0}, {"temperature": 1.2}]
     assert made["best"] == made["tuning"][search._best(made["tuning"], "recall")]["settings"]

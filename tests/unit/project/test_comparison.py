@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from conformity import conforms
 from PIL import Image
 from tiny import KINDS, OPEN, YES_NO, folder, hooks, lvlm, photo, run, tokenizer, visual
 from tiny_sessions import Finder, tiny_session
@@ -102,6 +103,7 @@ def test_events_come_in_the_documented_order(kind) -> None:
 def test_the_report_is_strict_json_and_reads_back(kind) -> None:
     request = make_request(photo(), OPEN, max_new_tokens=5, temperature=0.8, seed=9)
     made = list(stream(request, tiny_session(kind)))[-1].report
+    conforms("compare", made)
     again = report.loads(json.dumps(made, allow_nan=False))
     assert again == json.loads(report.dumps(made)) == made
     assert made["schema"] == 1

@@ -5,22 +5,28 @@ from __future__ import annotations
 import copy
 import json
 import math
+import re
 import subprocess
 import sys
 from html.parser import HTMLParser
+from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from conformity import undescribed
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from halluapp import report
 from halluapp.decoding.events import Token
 from halluapp.errors import InputError
-from halluapp.report import export
+from halluapp.report import export, schema
 
-PROBE = "<script>alert(1)</script><img src=x onerror=alert(1)>\"'&[x](javascript:alert(1)) `a` | b"
+PROBE = (
+    "<script>alert(1)</script><img src=x onerror=alert(1)>\"'&[x](javascript:alert(1)) `a` | b {{ 7 * 7 }}{% endif %}{#"
+)
 
 
 def mention(text: str, word: str, verdict: str, **more) -> dict:
@@ -54,6 +60,69 @@ def test_round_trip_is_exact():
     made = example()
     assert report.loads(report.dumps(made)) == made
     assert report.validate(made) is made
+
+
+def test_a_file_is_read_as_a_report(tmp_path):
+    made = example(labels=["dog"], threshold=0.5)
+    path = tmp_path / "report.json"
+    path.write_text(report.dumps(made), encoding="utf-8")
+    read = report.load(path)
+    assert read.panels[0].tokens[0].top == [("A", 0.9), ("The", 0.05)]
+    assert read.panels[0].mentions[0].verdict == "grounded"
+    assert (read.schema_number, read.photo.width, read.labels) == (1, 4, ["dog"])
+    assert report.dumps(read) == report.dumps(made)  # no key is lost, and their order stays
+    assert report.html(read) == report.html(made)
+    for wrong in (tmp_path, tmp_path / "nowhere.json"):
+        with pytest.raises(InputError, match=r"cannot be read: .+[.]$"):
+            report.load(wrong)
+
+
+def test_keys_of_a_newer_version_are_kept():
+    made = example()
+    made["place"] = {"city": "Oslo"}
+    made["panels"][0]["tokens"][0]["entropy"] = 0.25
+    read = report.parse(made)
+    assert read.panels[0].tokens[0].entropy == 0.25
+    assert json.loads(report.dumps(read)) == made
+    assert undescribed(read) == [".place", ".panels[0].tokens[0].entropy"]
+
+
+FINITE = st.none() | st.floats(allow_nan=False, allow_infinity=False)
+TOKENS = st.lists(
+    st.builds(
+        Token, id=st.integers(0), text=st.text(), p=FINITE, p_main=FINITE, p_reference=FINITE,
+        top=st.lists(st.tuples(st.text(), FINITE)).map(tuple), instead=st.none() | st.text(),
+        notes=st.dictionaries(st.text(), FINITE), branches=st.lists(FINITE).map(tuple),
+    ), max_size=3,
+)  # fmt: skip
+
+
+@st.composite
+def panels(draw):
+    text = draw(st.text())
+    spans = draw(st.lists(st.tuples(*[st.integers(0, len(text))] * 2).map(sorted), max_size=3))
+    box = st.none() | st.lists(st.floats(0, 1), min_size=4, max_size=4)
+    mentions = [
+        {"text": text[start:end], "start": start, "end": end, "object": draw(st.text()), "box": draw(box),
+         "verdict": draw(st.sampled_from(sorted(report.MARKS))), "score": draw(FINITE), "label": None, "reason": ""}
+        for start, end in spans
+    ]  # fmt: skip
+    return panel(
+        method=draw(st.text()), text=text, tokens=draw(TOKENS), mentions=mentions, seconds=draw(FINITE),
+        forward_passes=draw(st.none() | st.integers(0)), error=draw(st.none() | st.text()),
+    )  # fmt: skip
+
+
+@settings(max_examples=40)
+@given(st.lists(panels(), max_size=2), st.text(), st.integers(), FINITE, st.none() | st.lists(st.text()))
+def test_report_to_json_to_report(those, prompt, seed, threshold, labels):
+    made = example(panels=those, prompt=prompt, seed=seed, threshold=threshold, labels=labels)
+    read = report.parse(made)
+    again = report.parse(json.loads(report.dumps(read)))
+    assert again == read
+    assert report.loads(report.dumps(again)) == made
+    assert report.html(again) == report.html(made)
+    assert report.markdown(again) == report.markdown(made)
 
 
 def test_names_of_the_schema():
@@ -159,10 +228,16 @@ class _Tags(HTMLParser):
         super().__init__()
         self.tags: list[str] = []
         self.names: set[str] = set()
+        self.titles: list[str] = []
+        self.text = ""
 
     def handle_starttag(self, tag, attrs):
         self.tags.append(tag)
         self.names |= {name for name, _ in attrs}
+        self.titles += [value for name, value in attrs if name == "title"]
+
+    def handle_data(self, data):
+        self.text += data
 
 
 def probed() -> dict:
@@ -183,6 +258,42 @@ def test_probe_stays_text_in_html():
     assert not {name for name in tags.names if name.startswith("on")}
     assert "href" not in tags.names
     assert "http" not in page.replace("http-equiv", "")
+    assert tags.text.count(PROBE) == 8
+    assert tags.titles[1] == f"{PROBE} – {PROBE}"
+
+
+@given(st.text(alphabet=st.characters(exclude_characters="\r\0", exclude_categories=["Cs"])))
+def test_any_text_is_shown_as_it_is(text):
+    """Browsers read CR as LF and NUL as U+FFFD, so those two cannot come back."""
+    tags = _Tags()
+    tags.feed(report.html(example(prompt=text, panels=[panel(text=text, mentions=[], explanation=text)])))
+    assert f"Comparison\n{text}\n" in tags.text
+    assert f"\n{text}\n" in tags.text.partition("vdd")[2]
+    assert {"script", "img", "iframe", "svg", "a", "form"}.isdisjoint(tags.tags)
+
+
+def test_the_page_is_under_a_policy_that_loads_nothing():
+    page = report.html(example(), photo=b"RIFF")
+    policy = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+    assert page.index(f'http-equiv="Content-Security-Policy" content="{policy}"') < page.index("<style>")
+    assert 'src="data:image/webp;base64,UklGRg=="' in page
+    assert page.startswith("<!doctype html>")
+    assert "left:10.00%;top:20.00%;width:40.00%;height:70.00%" in page
+    assert "dog 0.80</span>" in page
+    assert "<img" not in report.html(example(), photo=b"GIF89a")
+    assert "<img" not in report.html(example())
+
+
+def test_the_template_escapes_everything():
+    source = (Path(export.__file__).parent / "template.html.j2").read_text(encoding="utf-8")
+    assert export._template().environment.autoescape is True
+    assert not re.search(r"autoescape|\|\s*safe|Markup", source)
+
+
+def test_what_is_no_report_is_not_exported():
+    for write in (report.html, report.markdown):
+        with pytest.raises(InputError, match="no schema number"):
+            write({"panels": []})
 
 
 def test_probe_stays_text_in_markdown():
@@ -216,7 +327,8 @@ def test_verdicts_are_marked_without_colour():
 
 def test_overlapping_mentions_keep_the_text():
     text = "a hot dog stand"
-    pieces = export._pieces(text, [mention(text, word, "grounded") for word in ("hot dog", "dog", "stand")])
+    mentions = [mention(text, word, "grounded") for word in ("hot dog", "dog", "stand")]
+    pieces = export._pieces(report.parse(example(panels=[panel(text=text, mentions=mentions)])).panels[0])
     assert "".join(piece for piece, _ in pieces) == text
     assert [piece for piece, one in pieces if one] == ["hot dog", "stand"]
 
@@ -224,6 +336,7 @@ def test_overlapping_mentions_keep_the_text():
 def test_verdict_names_are_those_of_the_judge():
     from halluapp.grounding import verdicts
 
+    assert set(report.MARKS) == set(get_args(schema.Verdict))
     assert set(report.MARKS) == {verdicts.GROUNDED, verdicts.CONTRADICTED, verdicts.NOT_CHECKABLE}
 
 
@@ -231,3 +344,9 @@ def test_versions_without_imports():
     code = "import sys; from halluapp import report; v = report.versions(); assert v['torch'] and v['halluapp'];"
     code += "sys.exit(any(name in sys.modules for name in ('torch', 'transformers', 'gradio', 'bitsandbytes')))"
     assert subprocess.run([sys.executable, "-c", code], timeout=60).returncode == 0
+
+
+def test_help_needs_neither_pydantic_nor_jinja():
+    code = "import sys, halluapp.cli.main as c\ntry: c.main(['--help'])\nexcept SystemExit: pass\n"
+    code += "sys.exit(any(name in sys.modules for name in ('pydantic', 'jinja2')))"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, timeout=60).returncode == 0

@@ -7,6 +7,7 @@ import json
 
 import pytest
 import torch
+from conformity import conforms
 from tiny import KINDS, LAYERS, OPEN, folder, hooks, lvlm, photo, visual
 
 from halluapp.cli import main as cli
@@ -46,6 +47,7 @@ def test_the_report_is_plain_json_and_in_the_file(kind, tmp_path) -> None:
     space = compute.compute_hallu_space(model, _pairs(kind), list(range(LAYERS)), rank=3)
     catalog.save_space(space, tmp_path / "space.safetensors")
     about = catalog.load_space(tmp_path / "space.safetensors").about
+    conforms("halluspace", about)
     assert about == json.loads(json.dumps(space.about, allow_nan=False))
     assert set(about["directions"]) == {"0", "1"}
     for one in about["directions"].values():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import json
 import math
 import os
 import signal
@@ -14,6 +13,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from conformity import conforms
 from tiny import OPEN, photo, run
 from training_runs import KINDS, TEXTS, fresh, losses, objective, pairs_in, start
 
@@ -71,6 +71,7 @@ def test_the_packed_step_has_the_loss_and_gradients_of_six_forwards(tmp_path):
 
 def test_the_step_bench_reports_equal_losses_and_a_ratio(tmp_path):
     made = training_step.run(fresh(), read_pairs(pairs_in(tmp_path / "pairs")), batch=2, rounds=1)
+    conforms("train-bench", made)
     assert made["loss_difference"] < 1e-4
     assert made["ratio"] > 0
     assert made["ratio_features_kept"] > 0
@@ -153,9 +154,9 @@ def test_a_run_leaves_a_curve_samples_and_a_panel(tmp_path, kind):
     )
     assert {"margin", "preferred", "visual_margin", "retrieval", "told_apart"} <= set(held["after"])
     assert {"chair_i", "recall"} <= set(held["difference"])
+    conforms("train-measure", held)
     assert "before" in before_after.table(held)
     assert held["before"] != held["after"]
-    json.dumps(held, allow_nan=False)
 
 
 @pytest.mark.parametrize("kind, more", [

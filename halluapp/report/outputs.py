@@ -1,0 +1,281 @@
+"""The other JSON outputs as pydantic models: what `evaluate`, `search`, `bench`, `train` and `halluspace` write.
+
+They describe what is written, for people who read it elsewhere and for `docs/schemas`; the tests of each command check
+that its output is as described, without a key that is not.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from halluapp.report.record import Interval, Record
+
+
+class ChairScores(Record):
+    """CHAIR of captions (Rohrbach et al. 2018); shares from 0 to 1, 0 where undefined."""
+
+    chair_i: float
+    """Hallucinated mentions of all mentions."""
+    chair_s: float
+    """Captions with at least one, of all captions."""
+    recall: float
+    """Objects found, of all objects in the photos."""
+    length: float
+    """Mean number of words."""
+    correct_objects_per_caption: float
+
+
+class PopeScores(Record):
+    """Yes/no questions (POPE, Li et al. 2023), "yes" as the positive class; 0 where undefined."""
+
+    accuracy: float
+    precision: float
+    recall: float
+    f1: float
+    yes_ratio: float
+    unparsed: int
+    """Answers that are neither yes nor no; they count as yes, as in POPE."""
+    count: int
+    """Questions."""
+
+
+class PopeResult(PopeScores):
+    """The scores of all questions, and of each way of choosing absent objects."""
+
+    splits: dict[str, PopeScores]
+    """random, popular, adversarial."""
+
+
+class DifferenceResult(Record):
+    """Method minus baseline on the same photos, with its 95 % interval; null where undefined."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+
+
+class WorstCaption(Record):
+    """One of the captions with most hallucinated mentions."""
+
+    photo: str
+    text: str
+    hallucinated: list[str]
+    truth: list[str]
+
+
+class MethodResult(Record):
+    """One method's scores. A metric that was not asked for, or was impossible, has no key."""
+
+    method: str
+    parameters: dict[str, Any]
+    error: str | None
+    """Why it has no scores."""
+    chair: ChairScores | None = None
+    pope: PopeResult | None = None
+    intervals: dict[str, dict[str, Interval]] = Field(default_factory=dict)
+    """metric -> score -> 95 % interval over photos (bootstrap)."""
+    differences: dict[str, dict[str, DifferenceResult]] = Field(default_factory=dict)
+    """metric -> score -> difference to the baseline, where that was measured too."""
+    worst: list[WorstCaption] = Field(default_factory=list)
+    seconds: float
+
+
+class EvaluationResult(Record):
+    """Scores of all methods on annotated photos: what `halluapp evaluate --json` writes."""
+
+    schema_number: Literal[1] = Field(alias="schema")
+    data: str
+    photos: int
+    vocabulary: Literal["coco", "wide"]
+    seed: int
+    notes: list[str]
+    """Why a metric is left out."""
+    model: str | None
+    quantization: str | None
+    methods: list[MethodResult]
+
+
+class SearchScore(Record):
+    """One configuration on the tuning photos."""
+
+    method: str
+    """Its number, as #0 (the defaults)."""
+    score: float | None
+    """Of the objective."""
+    interval: Interval
+    settings: dict[str, Any]
+
+
+class SearchPhotos(Record):
+    """How many photos chose, and how many tested."""
+
+    tuning: int
+    test: int
+
+
+class SearchGain(Record):
+    """The best configuration's score minus the defaults'; one that shrinks from tuning to test was selection."""
+
+    tuning: float | None
+    test: float | None
+
+
+class SearchResult(Record):
+    """A configuration chosen on some photos, tested on the others: what `halluapp search --json` writes."""
+
+    schema_number: Literal[1] = Field(alias="schema")
+    data: str
+    method: str
+    grid: dict[str, list[Any]]
+    one_at_a_time: bool
+    objective: str
+    more_is_better: bool
+    seed: int
+    photos: SearchPhotos
+    model: str | None
+    quantization: str | None
+    tuning: list[SearchScore]
+    best: dict[str, Any]
+    """The settings chosen; empty for the defaults."""
+    test: list[MethodResult]
+    """baseline, defaults, best, and the baseline with the sampling of the best where that differs."""
+    gain: SearchGain
+
+
+class Operation(Record):
+    """Where five panels spend their time (`--profile`)."""
+
+    name: str
+    share: float
+    calls: int
+
+
+class BenchResult(Record):
+    """Speed and memory of all panels against one plain generate: what `halluapp bench --json` writes.
+
+    Ratios and seconds are medians over the rounds.
+    """
+
+    schema_number: Literal[1] = Field(alias="schema")
+    model: str
+    quantization: str
+    device: str
+    threads: int
+    prefix_tokens: int
+    """Photo and prompt."""
+    new_tokens: int
+    rounds: int
+    fast: str
+    """The setting of the fast decode step: auto, off or on."""
+    fast_obstacle: str
+    """Why no step could be replayed; empty if it could."""
+    fast_by_rows: dict[str, str]
+    """Rows of the batch -> which step was taken, and why."""
+    ratio_five_panels_to_one: float
+    ratio_least: float
+    ratio_most: float
+    ratio_eleven_panels_to_one: float
+    ratio_sequential_to_five: float
+    seconds_one: float
+    seconds_five: float
+    seconds_eleven: float
+    seconds_sequential: float
+    seconds_to_first_token_five: float
+    tokens_per_second_five: float
+    rows_five: int
+    rows_eleven: int
+    peak_memory_one_mb: float
+    peak_memory_five_mb: float
+    peak_memory_ratio: float
+    memory_of_model_mb: float | None = None
+    """On a GPU only."""
+    memory_beyond_model_five_mb: float | None = None
+    """On a GPU only."""
+    operations_five: list[Operation] = Field(default_factory=list)
+
+
+class TrainingBenchResult(Record):
+    """CHiP's packed step against six separate forwards: what `halluapp train bench` prints, a key a line."""
+
+    schema_number: Literal[1] = Field(alias="schema")
+    model: str
+    quantization: str
+    batch: int
+    rounds: int
+    threads: int
+    loss: float
+    loss_plain: float
+    loss_difference: float
+    seconds: float
+    """A packed step, forward and backward (median)."""
+    seconds_plain: float
+    seconds_plain_features_kept: float
+    """Six forwards with the features of the vision tower given."""
+    ratio: float
+    ratio_features_kept: float
+
+
+Estimate = Annotated[tuple[float | None, float | None, float | None], Field(strict=False)]  # value, low, high
+Points = dict[str, list[list[float]]]  # photo, truthful, hallucinated -> [[x, y]]
+
+
+class RepresentationMap(Record):
+    """Photos and captions on the two main axes of all, the same axes before and after."""
+
+    before: Points
+    after: Points
+
+
+class RunMeasurement(Record):
+    """What a training run has changed: `measured.json` in its folder, by `halluapp train measure`.
+
+    Metric -> [value, low, high], 95 % intervals over photos; `training.measure.measure` says what each metric is.
+    """
+
+    pairs: int
+    photos: int
+    seed: int
+    before: dict[str, Estimate]
+    after: dict[str, Estimate]
+    difference: dict[str, Estimate]
+    map: RepresentationMap | None = None
+
+
+class DirectionWords(Record):
+    """What the model would say at each end of a direction (Nullu, section 4.3)."""
+
+    hallucinated: list[str]
+    truthful: list[str]
+
+
+class LayerDirections(Record):
+    """One layer of a HalluSpace."""
+
+    singular: list[float]
+    """The largest singular values of the differences, twice as many as directions."""
+    share: float
+    """Of the energy of all differences that the directions hold."""
+    length_correlation: float | None
+    """Near 1 or -1 the first direction encodes the length of an answer, not hallucination."""
+    words: list[DirectionWords]
+    """A direction each."""
+
+
+class HalluSpaceAbout(Record):
+    """What a HalluSpace was computed from: what `halluapp halluspace --json` (once `calibrate`) writes,
+    also in the file's metadata.
+
+    Keys of `spectrum` and `directions` are layers, zero-based.
+    """
+
+    pairs: int
+    pooling: str
+    rank: int
+    model: str
+    quantization: str
+    spectrum: dict[str, list[float]]
+    mean_length_difference: float
+    """In tokens, hallucinated against truthful answer."""
+    directions: dict[str, LayerDirections]
