@@ -130,7 +130,7 @@ def test_packed_answers_have_the_logits_of_separate_rows():
         ]
     for number, one in enumerate(alone):
         size = len(answers[number])
-        assert together.counted[number].sum() == size
+        assert together.mask[number].sum() == size
         assert together.ids[number, :size].tolist() == answers[number]
         assert torch.allclose(together.hidden[number, :size], one.hidden[0], atol=1e-4)
 
