@@ -23,12 +23,14 @@ __all__ = ["compare", "events", "stream", "texts_of"]
 
 def _check_fits(request: Request, lvlm: LVLM, visual) -> None:
     """Raises InputError where photo, prompt and answer together are longer than what the model was trained to read."""
-    from halluapp.decoding.plan import asked
+    from halluapp.decoding.plan import full_prompt
 
     prompts = {
-        asked(request.prompt, row.instruction) for method in request.methods for row in method.rows(request.prompt)
+        full_prompt(request.prompt, row.instruction)
+        for method in request.methods
+        for row in method.rows(request.prompt)
     }
-    prompt = max(len(lvlm.prompt_ids(text, "photo")) + lvlm.photo_length(visual, text) - 1 for text in prompts)
+    prompt = max(len(lvlm.prompt_ids(text, "photo")) + lvlm.image_length(visual, text) - 1 for text in prompts)
     most = lvlm.context_length
     if prompt + request.sampling.max_new_tokens > most:
         raise InputError(
@@ -92,7 +94,7 @@ def _about(method: Method, prompt: str, lvlm) -> dict[str, Any]:
         "title": method.title,
         "summary": method.summary,
         "explanation": explanation,
-        "reference": method.reference_is,
+        "reference": method.reference_description,
         "rows": [row.describe() for row in method.rows(prompt)],
         "parameters": method.parameters(),
     }

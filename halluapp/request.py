@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     from PIL import Image
 
 
-MOST_PROMPT = 2000  # characters
+MAX_PROMPT_CHARACTERS = 2000  # characters
 
-MOST_TOKENS = 512
+MAX_NEW_TOKENS = 512
 
-MOST_PANELS = 12
+MAX_PANELS = 12
 
-MOST_STOPS, MOST_STOP = 8, 40  # stop strings, and characters of one
+MAX_STOPS, MAX_STOP_CHARACTERS = 8, 40  # stop strings, and characters of one
 
 THRESHOLD = 0.5
 
@@ -58,8 +58,8 @@ def make_request(
     prompt = prompt.strip() if isinstance(prompt, str) else ""
     if not prompt:
         raise InputError("The prompt is empty; ask something about the photo.")
-    if len(prompt) > MOST_PROMPT:
-        raise InputError(f"The prompt has {len(prompt):,} characters; use at most {MOST_PROMPT:,}.")
+    if len(prompt) > MAX_PROMPT_CHARACTERS:
+        raise InputError(f"The prompt has {len(prompt):,} characters; use at most {MAX_PROMPT_CHARACTERS:,}.")
     if any("\ud800" <= character <= "\udfff" for character in prompt):  # bytes of a command line that are not UTF-8
         raise InputError("The prompt holds characters that are not text; type it again.")
     wanted = registry.defaults() if methods is None else methods
@@ -71,9 +71,9 @@ def make_request(
     names = [method.name for method in chosen]
     if len(set(names)) < len(names):
         raise InputError("A method is named twice; name each once.")
-    if len(names) > MOST_PANELS:
-        raise InputError(f"{len(names)} panels are chosen; compare at most {MOST_PANELS} at once.")
-    _check_range("max new tokens", max_new_tokens, 1, MOST_TOKENS, whole=True)
+    if len(names) > MAX_PANELS:
+        raise InputError(f"{len(names)} panels are chosen; compare at most {MAX_PANELS} at once.")
+    _check_range("max new tokens", max_new_tokens, 1, MAX_NEW_TOKENS, whole=True)
     _check_range("temperature", temperature, 0, 2)
     _check_range("top-p", top_p, 0.01, 1)
     _check_range("top-k", top_k, 0, 1000, whole=True)
@@ -93,8 +93,8 @@ def _checked_stop(stop: Sequence[str]) -> tuple[str, ...]:
     given = [stop] if isinstance(stop, str) else stop
     if not isinstance(given, list | tuple) or not all(isinstance(one, str) and one.strip(" ") for one in given):
         raise InputError("Stop strings must be texts that are more than spaces.")
-    if len(given) > MOST_STOPS or any(len(one) > MOST_STOP for one in given):
-        raise InputError(f"Use at most {MOST_STOPS} stop strings of at most {MOST_STOP} characters.")
+    if len(given) > MAX_STOPS or any(len(one) > MAX_STOP_CHARACTERS for one in given):
+        raise InputError(f"Use at most {MAX_STOPS} stop strings of at most {MAX_STOP_CHARACTERS} characters.")
     return tuple(dict.fromkeys(given))
 
 

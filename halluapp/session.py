@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from halluapp.errors import InputError
-from halluapp.settings import FAST, Settings
+from halluapp.settings import FAST_MODES, Settings
 
 if TYPE_CHECKING:
     from halluapp.lvlm.base import LVLM
@@ -40,13 +40,13 @@ def _load(settings: Settings) -> Session:
     from halluapp.grounding.detectors.transformers import TransformersDetector
     from halluapp.lvlm import catalog
 
-    if settings.fast not in FAST:
-        raise InputError(f"HALLUAPP_FAST is {settings.fast!r}; use {', '.join(FAST[:-1])} or {FAST[-1]}.")
+    if settings.fast not in FAST_MODES:
+        raise InputError(f"HALLUAPP_FAST is {settings.fast!r}; use {', '.join(FAST_MODES[:-1])} or {FAST_MODES[-1]}.")
     if settings.threads:
         torch.set_num_threads(settings.threads)
     lvlm, notice = catalog.load(settings.model, settings.quantization, settings.device, settings.assets)
     # A worker on ZeroGPU lives for one answer: whatever it measured would be measured again by the next one.
-    lvlm.fast = "off" if settings.zero_gpu and settings.fast == "auto" else settings.fast
+    lvlm.replay_mode = "off" if settings.zero_gpu and settings.fast == "auto" else settings.fast
     if settings.detector != "pocket":
         return Session(lvlm, TransformersDetector(settings.detector), notice)
     tower = lvlm.tower

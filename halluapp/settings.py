@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ASSETS = Path(__file__).resolve().parent.parent / "assets"
-FAST = ("auto", "off", "on")
+FAST_MODES = ("auto", "off", "on")
 
 
 @dataclass(frozen=True)

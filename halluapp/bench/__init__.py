@@ -29,7 +29,7 @@ def run(settings: Settings, new_tokens: int = 60, rounds: int = 7, profiled: boo
 
     from halluapp.bench import memory, work
     from halluapp.bench.profile import profile
-    from halluapp.decoding.replay import policy as fast
+    from halluapp.decoding.replay import policy
     from halluapp.methods.registry import create, defaults
 
     session = load_session(settings)
@@ -44,8 +44,8 @@ def run(settings: Settings, new_tokens: int = 60, rounds: int = 7, profiled: boo
     seconds = [{name: _seconds(each) for name, each in works.items()} for _ in range(rounds)]
     median = {name: round(statistics.median(row[name] for row in seconds), 3) for name in works}
     ratios = sorted(row["five"] / row["one"] for row in seconds)
-    visual = session.lvlm.look(work.synthetic_image())
-    prefix = len(session.lvlm.prompt_ids(work.PROMPT, "photo")) + session.lvlm.photo_length(visual, work.PROMPT) - 1
+    visual = session.lvlm.encode_image(work.synthetic_image())
+    prefix = len(session.lvlm.prompt_ids(work.PROMPT, "photo")) + session.lvlm.image_length(visual, work.PROMPT) - 1
     return {
         "schema": 1,
         "model": session.lvlm.name,
@@ -55,7 +55,7 @@ def run(settings: Settings, new_tokens: int = 60, rounds: int = 7, profiled: boo
         "prefix_tokens": prefix,
         "new_tokens": new_tokens,
         "rounds": rounds,
-        **fast.report(session.lvlm),
+        **policy.replay_report(session.lvlm),
         "ratio_five_panels_to_one": _ratio(seconds, "five", "one"),
         "ratio_least": round(ratios[0], 3),
         "ratio_most": round(ratios[-1], 3),

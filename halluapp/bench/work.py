@@ -63,7 +63,7 @@ def one_after_another(session, new_tokens: int) -> Work:
     import torch
 
     from halluapp.decoding.batch import prefill
-    from halluapp.decoding.hooks.interventions import applied
+    from halluapp.decoding.hooks.interventions import apply_interventions
     from halluapp.decoding.plan import Prefix
     from halluapp.decoding.views import Views
     from halluapp.methods.base import Step
@@ -83,7 +83,7 @@ def one_after_another(session, new_tokens: int) -> Work:
                 made = []
                 for batch, _ in rows:
                     batch.mask = torch.cat([batch.mask, batch.mask.new_ones(1, 1)], dim=1)
-                    with applied(lvlm, batch.interventions, batch.spots):
+                    with apply_interventions(lvlm, batch.interventions, batch.image_mask):
                         token = torch.tensor([[ids[-1]]], device=lvlm.device)
                         made.append(lvlm.forward(batch.cache, batch.mask, batch.positions[:, None], ids=token))
                     batch.positions = batch.positions + 1

@@ -56,8 +56,8 @@ def methods_of(options: argparse.Namespace) -> list[Method]:
     from halluapp.methods import assignments
 
     adapters = [f"adapter:{_adapter_name(folder)}" for folder in options.adapter]
-    names = assignments.names_from(options.methods, adapters)
-    return assignments.methods(names, assignments.parse(options.assignments))
+    names = assignments.method_names(options.methods, adapters)
+    return assignments.create_methods(names, assignments.parse(options.assignments))
 
 
 def _adapter_name(folder: Path) -> str:

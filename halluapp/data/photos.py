@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import struct
 import warnings
+import zlib
 from pathlib import Path
 
 from PIL import Image, ImageOps, UnidentifiedImageError
@@ -15,6 +17,11 @@ MOST_BYTES = 50_000_000
 MOST_ASPECT = 50  # image processors scale the short side up: a thin strip would grow to gigabytes
 # No other decoder sees untrusted bytes: Pillow knows many, and the one for EPS starts a program.
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
+# Pillow's decoders are parsers of many authors: damaged bytes end in nearly any of these.
+DECODER_ERRORS = (
+    ArithmeticError, AssertionError, AttributeError, EOFError, LookupError, MemoryError, NotImplementedError, OSError,
+    RuntimeError, SyntaxError, TypeError, ValueError, struct.error, zlib.error, Image.DecompressionBombError,
+)  # fmt: skip
 DAMAGED = "The photo is damaged or incomplete and cannot be decoded; try another copy of it."
 
 
@@ -32,14 +39,14 @@ def read_photo(source: str | Path | bytes | Image.Image) -> Image.Image:
         return _rgb(_upright(image))
     except InputError:
         raise
-    except Exception as error:  # decoders raise whatever damaged bytes make of them
+    except DECODER_ERRORS as error:
         raise InputError(DAMAGED) from error
 
 
 def _upright(image: Image.Image) -> Image.Image:
     try:
         return ImageOps.exif_transpose(image)
-    except Exception:  # unreadable EXIF: the pixels are still a photo
+    except DECODER_ERRORS:  # unreadable EXIF: the pixels are still a photo
         return image
 
 
@@ -67,7 +74,7 @@ def _open(source: str | Path | bytes) -> Image.Image:
         raise InputError("This file is not a photo we can read (JPEG, PNG, WebP, AVIF, GIF, BMP or TIFF).") from error
     except Image.DecompressionBombError as error:
         raise InputError(_too_large()) from error
-    except Exception as error:  # as above
+    except DECODER_ERRORS as error:
         raise InputError(DAMAGED) from error
 
 

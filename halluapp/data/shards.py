@@ -22,7 +22,7 @@ def read(source: str | Path, pattern: str = "*") -> Iterator[Sample]:
     """Yields the samples under `source` in a stable order.
 
     source: a .tar file, or a folder that holds tar shards (whose names match `pattern`) or loose KEY.jpg + KEY.json.
-    Raises ValueError when nothing can be read there, naming what was looked for.
+    Raises ValueError when nothing can be read there, naming the layouts that it reads.
     """
     source = Path(source)
     if source.is_file():

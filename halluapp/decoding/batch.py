@@ -7,12 +7,12 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from halluapp.decoding.hooks.early_exits import Places, recorded
-from halluapp.decoding.hooks.interventions import applied
-from halluapp.decoding.hooks.vision_adapter import tower_sight, visual_tokens
-from halluapp.decoding.plan import Prefix, asked
+from halluapp.decoding.hooks.early_exits import EarlyStates, record_depths
+from halluapp.decoding.hooks.interventions import apply_interventions
+from halluapp.decoding.hooks.vision_adapter import tower_adapter, visual_tokens
+from halluapp.decoding.plan import Prefix, full_prompt
 from halluapp.decoding.views import Views
-from halluapp.lvlm.base import LVLM, Embedded
+from halluapp.lvlm.base import LVLM, EmbeddedPrompt
 from halluapp.methods.base import Intervention
 
 
@@ -27,24 +27,24 @@ class RowBatch:
     mask: Tensor
     positions: Tensor
     interventions: list[Intervention | None]
-    spots: Tensor | None = None
+    image_mask: Tensor | None = None
 
     def select(self, rows: list[int]) -> None:
         """Keeps these rows, in this order, repetitions allowed."""
         index = torch.tensor(rows, device=self.mask.device)
         self.cache.batch_select_indices(index)
         self.mask, self.positions = self.mask[index], self.positions[index]
-        self.spots = None if self.spots is None else self.spots[index]
+        self.image_mask = None if self.image_mask is None else self.image_mask[index]
         self.interventions = [self.interventions[row] for row in rows]
 
-    def step(self, lvlm: LVLM, tokens: Tensor, depths: dict[int, tuple[int, ...]]) -> tuple[Tensor, Places]:
+    def step(self, lvlm: LVLM, tokens: Tensor, depths: dict[int, tuple[int, ...]]) -> tuple[Tensor, EarlyStates]:
         """Feeds one token to every row [R] -> logits of the next one [R, V], and what `exits.recorded` kept of it.
 
         depths: row -> where it is read early.
         """
         self.mask = torch.cat([self.mask, self.mask.new_ones(len(tokens), 1)], dim=1)
-        hooks = applied(lvlm, self.interventions, self.spots)
-        with lvlm.lock, lvlm.unpacked.used(), hooks, recorded(lvlm, depths) as hidden:
+        hooks = apply_interventions(lvlm, self.interventions, self.image_mask)
+        with lvlm.lock, lvlm.dequantized.active(), hooks, record_depths(lvlm, depths) as hidden:
             logits = lvlm.forward(self.cache, self.mask, self.positions[:, None], ids=tokens[:, None])
         self.positions = self.positions + 1
         return logits, hidden
@@ -57,36 +57,39 @@ def prefill(
     from transformers import DynamicCache
 
     rows = [
-        _embed(lvlm, prefix, asked(prompts[prefix.job], prefix.instruction), views[prefix.job]) for prefix in prefixes
+        _embed(lvlm, prefix, full_prompt(prompts[prefix.job], prefix.instruction), views[prefix.job])
+        for prefix in prefixes
     ]
-    embeds, mask, positions, spots = _padded(rows)
+    embeds, mask, positions, image_mask = _padded(rows)
     following = torch.stack([row.positions.max() + 1 for row in rows])
-    deep = tuple(torch.cat(level) for level in zip(*(row.deep for row in rows if row.deep), strict=True))
-    batch = RowBatch(DynamicCache(), mask, following, [prefix.intervention for prefix in prefixes], spots)
-    with lvlm.lock, lvlm.unpacked.used(), applied(lvlm, batch.interventions, batch.spots):
-        logits = lvlm.forward(batch.cache, mask, positions, embeds=embeds, deep=(spots, deep) if deep else None)
+    deepstack = tuple(torch.cat(level) for level in zip(*(row.deepstack for row in rows if row.deepstack), strict=True))
+    batch = RowBatch(DynamicCache(), mask, following, [prefix.intervention for prefix in prefixes], image_mask)
+    with lvlm.lock, lvlm.dequantized.active(), apply_interventions(lvlm, batch.interventions, batch.image_mask):
+        logits = lvlm.forward(
+            batch.cache, mask, positions, embeds=embeds, deepstack=(image_mask, deepstack) if deepstack else None
+        )
     return batch, logits
 
 
-def _padded(rows: list[Embedded]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def _padded(rows: list[EmbeddedPrompt]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Rows of any length, left-padded -> embeds [P, S, D], mask [P, S], positions [P, S] or [3, P, S], spots [P, S]."""
     longest = max(len(row.embeds) for row in rows)
     embeds = rows[0].embeds.new_zeros(len(rows), longest, rows[0].embeds.shape[-1])
     mask = torch.zeros(len(rows), longest, dtype=torch.long, device=embeds.device)
     # Padding must not shift a row's own positions.
     positions = mask.new_zeros(*rows[0].positions.shape[:-1], len(rows), longest)
-    spots = torch.zeros_like(mask, dtype=torch.bool)
+    image_mask = torch.zeros_like(mask, dtype=torch.bool)
     for index, row in enumerate(rows):
         own = slice(longest - len(row.embeds), None)
-        embeds[index, own], mask[index, own], spots[index, own] = row.embeds, 1, row.spots
+        embeds[index, own], mask[index, own], image_mask[index, own] = row.embeds, 1, row.image_mask
         positions[..., index, own] = row.positions
-    return embeds, mask, positions, spots
+    return embeds, mask, positions, image_mask
 
 
-def _embed(lvlm: LVLM, prefix: Prefix, prompt: str, views: Views) -> Embedded:
+def _embed(lvlm: LVLM, prefix: Prefix, prompt: str, views: Views) -> EmbeddedPrompt:
     """One prefix as the decoder reads it, with the visual tokens that its intervention asks for."""
     ids = lvlm.prompt_ids(prompt, prefix.view)
     if prefix.view != "photo":
-        return lvlm.read(ids)
-    visual = views.at(prefix.noise_step, tower_sight(lvlm, prefix.intervention))
-    return lvlm.read(ids, visual, visual_tokens(lvlm, visual, prompt, prefix.intervention))
+        return lvlm.embed_prompt(ids)
+    visual = views.at(prefix.noise_step, tower_adapter(lvlm, prefix.intervention))
+    return lvlm.embed_prompt(ids, visual, visual_tokens(lvlm, visual, prompt, prefix.intervention))

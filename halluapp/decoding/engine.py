@@ -13,14 +13,14 @@ from halluapp.decoding import memory
 from halluapp.decoding.batch import RowBatch, prefill
 from halluapp.decoding.choose import choose, penalise
 from halluapp.decoding.events import Decoded, Event, Failed, Finished, Token
-from halluapp.decoding.hooks.early_exits import Places, read_out, recorded
-from halluapp.decoding.hooks.vision_adapter import tower_sight
+from halluapp.decoding.hooks.early_exits import EarlyStates, read_out, record_depths
+from halluapp.decoding.hooks.vision_adapter import tower_adapter
 from halluapp.decoding.plan import Sampling, plan
-from halluapp.decoding.replay import policy as fast
+from halluapp.decoding.replay import policy
 from halluapp.decoding.stops import cut
 from halluapp.decoding.views import Views
 from halluapp.errors import InputError, MissingWeights
-from halluapp.lvlm.base import LVLM, Visual
+from halluapp.lvlm.base import LVLM, ImageFeatures
 from halluapp.methods.base import Method, Step
 
 ALTERNATIVES = 5
@@ -31,13 +31,13 @@ SHORT = "There is not enough memory for this method alone; ask for fewer new tok
 class Job:
     """One photo and prompt to be answered by some methods. A bare Visual serves methods that want no other view."""
 
-    visual: Visual | Views
+    visual: ImageFeatures | Views
     prompt: str
     methods: list[Method]
 
     @property
     def views(self) -> Views:
-        return self.visual if isinstance(self.visual, Views) else Views.only(self.visual)
+        return self.visual if isinstance(self.visual, Views) else Views.from_features(self.visual)
 
 
 @dataclass
@@ -127,7 +127,7 @@ def _decode_group(
     if not any(methods):
         return
     prefilled, logits, live = _begin(lvlm, jobs, views, methods, sampling.seed)
-    batch = fast.chosen(lvlm, prefilled, sampling.max_new_tokens)
+    batch = policy.choose_batch(lvlm, prefilled, sampling.max_new_tokens)
     del prefilled  # a batch that has moved to other buffers must not hold its first ones
     for index in range(sampling.max_new_tokens):
         log_p = logits.log_softmax(-1)
@@ -163,7 +163,7 @@ def _prepared(lvlm: LVLM, jobs: list[Job], views: list[Views]) -> tuple[list[lis
                 method.prepare(lvlm)
                 for row in method.rows(job.prompt):
                     if row.view == "photo":
-                        views[index].at(row.noise_step, tower_sight(lvlm, row.intervention))
+                        views[index].at(row.noise_step, tower_adapter(lvlm, row.intervention))
                 runnable[-1].append(method)
             except (MissingWeights, InputError) as error:
                 failed.append((index, Failed(method.name, str(error))))
@@ -179,7 +179,7 @@ def _begin(
         _Stream(job, method, prefixes, list(prefixes), torch.Generator().manual_seed(seed), method.exits(lvlm))
         for job, method, prefixes in made.streams
     ]
-    with recorded(lvlm, _depths(live)) as hidden:
+    with record_depths(lvlm, _depths(live)) as hidden:
         batch, logits = prefill(lvlm, made.prefixes, [job.prompt for job in jobs], views)
     _hand_out(live, [stream.rows[0] for stream in live], read_out(lvlm, hidden))
     return batch, logits, live
@@ -193,7 +193,7 @@ def _depths(live: list[_Stream]) -> dict[int, tuple[int, ...]]:
     return wanted
 
 
-def _hand_out(live: list[_Stream], rows: list[int], early: Places) -> None:
+def _hand_out(live: list[_Stream], rows: list[int], early: EarlyStates) -> None:
     """Gives every stream the early logits of its main row, which is rows[i] of the forward that made them."""
     for stream, row in zip(live, rows, strict=True):
         stream.exits = torch.stack([early[row, depth] for depth in stream.depths]) if stream.depths else None

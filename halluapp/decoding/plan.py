@@ -45,20 +45,20 @@ class Prefix:
         return cls(job, row.view, change, 0, row.instruction)
 
 
-def asked(prompt: str, instruction: str) -> str:
+def full_prompt(prompt: str, instruction: str) -> str:
     """The prompt of a row: its instruction, if it has one, before the person's prompt."""
     return f"{instruction} {prompt}" if instruction else prompt
 
 
 @dataclass(frozen=True)
-class Plan:
+class DecodingPlan:
     """prefixes, and for every stream (job, method) the prefix of each of its rows."""
 
     prefixes: tuple[Prefix, ...]
     streams: tuple[tuple[int, Method, tuple[int, ...]], ...]
 
 
-def plan(jobs: list[tuple[str, list[Method]]]) -> Plan:
+def plan(jobs: list[tuple[str, list[Method]]]) -> DecodingPlan:
     """jobs: (prompt, methods) -> the plan; equal prefixes of a job are shared."""
     prefixes: dict[Prefix, int] = {}
     streams = []
@@ -66,4 +66,4 @@ def plan(jobs: list[tuple[str, list[Method]]]) -> Plan:
         for method in methods:
             rows = [Prefix.of(job, row) for row in method.rows(prompt)]
             streams.append((job, method, tuple(prefixes.setdefault(prefix, len(prefixes)) for prefix in rows)))
-    return Plan(tuple(prefixes), tuple(streams))
+    return DecodingPlan(tuple(prefixes), tuple(streams))

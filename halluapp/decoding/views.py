@@ -5,44 +5,45 @@ And once more for every adapter that changes the tower itself; all other methods
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from halluapp.decoding.hooks.vision_adapter import Sight, seeing
+from halluapp.decoding.hooks.vision_adapter import VisionAdapter, adapted_vision
 from halluapp.errors import InputError
-from halluapp.lvlm.base import LVLM, Visual
+from halluapp.lvlm.base import LVLM, ImageFeatures
 
 if TYPE_CHECKING:
     from PIL import Image
 
 
 class Views:
-    """Makes each view of one photo when it is first asked for and keeps it. seed: of the noise."""
+    """The views of one photo, each encoded at its first use and cached. seed: of the noise."""
 
     def __init__(self, lvlm: LVLM, photo: Image.Image, seed: int = 0):
-        def look(step: int, sight: Sight | None) -> Visual:
-            with seeing(lvlm, sight):
-                return lvlm.look(photo, step, seed)
+        def encode(step: int, adapter: VisionAdapter | None) -> ImageFeatures:
+            with adapted_vision(lvlm, adapter):
+                return lvlm.encode_image(photo, step, seed)
 
-        self._look = look
-        self._made: dict[tuple[int, Sight | None], Visual] = {}
+        self._encode: Callable[[int, VisionAdapter | None], ImageFeatures] | None = encode
+        self._features: dict[tuple[int, VisionAdapter | None], ImageFeatures] = {}
 
     @classmethod
-    def only(cls, visual: Visual) -> Views:
-        """The views of a photo of which only `visual` is left: no others can be made."""
+    def from_features(cls, visual: ImageFeatures) -> Views:
+        """The views of a photo of which only the features `visual` exist: no other view can be encoded."""
         views = cls.__new__(cls)
-        views._look, views._made = None, {(0, None): visual}
+        views._encode, views._features = None, {(0, None): visual}
         return views
 
     @property
-    def clean(self) -> Visual:
+    def clean(self) -> ImageFeatures:
         """The photo without noise."""
         return self.at(0)
 
-    def at(self, step: int, sight: Sight | None = None) -> Visual:
+    def at(self, step: int, adapter: VisionAdapter | None = None) -> ImageFeatures:
         """The photo at a noise step, 0 for none, as an adapter sees it. Raises InputError where there is no photo."""
-        if (step, sight) not in self._made:
-            if self._look is None:
+        if (step, adapter) not in self._features:
+            if self._encode is None:
                 other = "a noised view of it" if step else "an adapter that sees it in its own way"
                 raise InputError(f"The photo itself is needed for {other}.")
-            self._made[step, sight] = self._look(step, sight)
-        return self._made[step, sight]
+            self._features[step, adapter] = self._encode(step, adapter)
+        return self._features[step, adapter]

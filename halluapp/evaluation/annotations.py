@@ -1,4 +1,4 @@
-"""What a record says about a photo: which objects are there, which may be, where, and what co-occurs with what."""
+"""Objects of a photo by its record: certain, possible, with boxes and with the phrases that name them."""
 
 from __future__ import annotations
 
@@ -28,56 +28,56 @@ NEIGHBOURS = (
 
 
 @dataclass
-class Presence:
-    """present / possible: object names. boxes, hinted: (name, [x0, y0, x1, y1]), sure or only good enough for a
-    description; phrases: (phrase, type, name, boxes).
+class AnnotatedObjects:
+    """present, possible: object names. boxes, uncertain_boxes: (name, [x0, y0, x1, y1] in 0..1),
+    from people or a sure detection, or from a detection below CERTAIN; phrases: (phrase, type, name, boxes).
     """
 
     present: set[str] = field(default_factory=set)
     possible: set[str] = field(default_factory=set)
     boxes: list[tuple[str, list[float]]] = field(default_factory=list)
-    hinted: list[tuple[str, list[float]]] = field(default_factory=list)
+    uncertain_boxes: list[tuple[str, list[float]]] = field(default_factory=list)
     phrases: list[tuple[str, str, str, list[list[float]]]] = field(default_factory=list)
 
 
-def of_record(record: dict) -> Presence:
+def read_record(record: dict) -> AnnotatedObjects:
     """Reads captions, human phrases, teacher detections and question-answer pairs of one record."""
-    found = Presence()
+    objects = AnnotatedObjects()
     texts = list(record.get("captions", []))
     # "When was the picture taken?" does not mean that a picture is in the photo.
     texts += [
         re.sub(r"\b(picture|photo)\b", "", f"{pair['question']} {pair['answer']}") for pair in record.get("qa", [])
     ]
     for text in texts:
-        found.present.update(mention.object for mention in find_mentions(text))
+        objects.present.update(mention.object for mention in find_mentions(text))
     for entity in record.get("entities", []):
-        _read_entity(entity, found)
+        _read_entity(entity, objects)
     for name, score, *box in record.get("detections", []):
-        if record.get("source") == "flickr8k" and name in ANIMALS and name not in found.present:
-            found.possible.add(name)
+        if record.get("source") == "flickr8k" and name in ANIMALS and name not in objects.present:
+            objects.possible.add(name)
         elif score >= CERTAIN:
-            found.present.add(name)
-            found.boxes.append((name, box))
+            objects.present.add(name)
+            objects.boxes.append((name, box))
         else:
-            found.possible.add(name)
+            objects.possible.add(name)
             if not record.get("entities"):
-                found.hinted.append((name, box))
-    found.present.update(filter(None, [vocabulary.parent(name) for name in found.present]))
-    if "person" in found.present:
-        found.possible.update(vocabulary.PEOPLE)
+                objects.uncertain_boxes.append((name, box))
+    objects.present.update(filter(None, [vocabulary.parent(name) for name in objects.present]))
+    if "person" in objects.present:
+        objects.possible.update(vocabulary.PEOPLE)
     for group in NEIGHBOURS:
-        if group & found.present:
-            found.possible.update(group)
-    found.possible -= found.present
-    return found
+        if group & objects.present:
+            objects.possible.update(group)
+    objects.possible -= objects.present
+    return objects
 
 
-def _read_entity(entity: dict, found: Presence) -> None:
+def _read_entity(entity: dict, objects: AnnotatedObjects) -> None:
     names = Counter(mentions[-1].object for phrase in entity["phrases"] if (mentions := find_mentions(phrase)))
     if not names or entity["type"] == "notvisual":
         return
     specific = [name for name in names if name in vocabulary.PEOPLE and name != "person"]
     name = specific[0] if specific else names.most_common(1)[0][0]
-    found.present.add(name)
-    found.boxes.extend((name, box) for box in entity["boxes"])
-    found.phrases.append((max(entity["phrases"], key=len), entity["type"], name, entity["boxes"]))
+    objects.present.add(name)
+    objects.boxes.extend((name, box) for box in entity["boxes"])
+    objects.phrases.append((max(entity["phrases"], key=len), entity["type"], name, entity["boxes"]))

@@ -64,8 +64,8 @@ def calibration_error(probs: ArrayLike, labels: ArrayLike, bins: int = 10, autho
     if authors:
         table = np.exp(table) / np.exp(table).sum(axis=1, keepdims=True)
     confidence, right = table.max(axis=1), table.argmax(axis=1) == truth
-    place = np.clip(np.ceil(confidence * bins) - 1, 0, bins - 1).astype(int)  # bins are open below, closed above
-    gaps = np.bincount(place, weights=confidence - right, minlength=bins)  # sum of (confidence - right) per bin
+    bin_index = np.clip(np.ceil(confidence * bins) - 1, 0, bins - 1).astype(int)  # bins are open below, closed above
+    gaps = np.bincount(bin_index, weights=confidence - right, minlength=bins)  # sum of (confidence - right) per bin
     return float(np.abs(gaps).sum() / len(table))
 
 

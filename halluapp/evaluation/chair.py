@@ -10,7 +10,8 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from typing import Literal
 
-from halluapp.grounding.words import vocabulary as names
+from halluapp.evaluation.annotations import read_record
+from halluapp.grounding.words import vocabulary as object_names
 from halluapp.grounding.words.mentions import find_mentions
 
 Vocabulary = Literal["coco", "wide"]
@@ -20,8 +21,9 @@ Vocabulary = Literal["coco", "wide"]
 class ChairScore:
     """Scores in [0, 1] (0 where undefined), except the last two.
 
-    chair_i: hallucinated mentions of all mentions. chair_s: captions with at least one, of all captions. recall: found
-    objects of all objects in the photos. length: mean number of words. correct_objects_per_caption: distinct correct.
+    chair_i: hallucinated mentions of all mentions. chair_s: captions with at least one, of all captions. recall:
+    mentioned objects of all objects in the photos. length: mean number of words. correct_objects_per_caption: distinct
+    correct ones.
     """
 
     chair_i: float
@@ -63,11 +65,11 @@ class ChairRow:
 
 # Score by name from the summed counts; elementwise, so that a bootstrap can call them on many draws at once.
 STATISTICS = {
-    "chair_i": lambda wrong, said, *rest: wrong / said,
-    "chair_s": lambda wrong, said, bad, captions, *rest: bad / captions,
-    "recall": lambda wrong, said, bad, captions, recalled, truth, *rest: recalled / truth,
-    "length": lambda wrong, said, bad, captions, recalled, truth, words, correct: words / captions,
-    "correct_objects_per_caption": lambda wrong, said, bad, captions, *rest: rest[-1] / captions,
+    "chair_i": lambda wrong, mentions, *rest: wrong / mentions,
+    "chair_s": lambda wrong, mentions, bad, captions, *rest: bad / captions,
+    "recall": lambda wrong, mentions, bad, captions, recalled, truth, *rest: recalled / truth,
+    "length": lambda wrong, mentions, bad, captions, recalled, truth, words, correct: words / captions,
+    "correct_objects_per_caption": lambda wrong, mentions, bad, captions, *rest: rest[-1] / captions,
 }
 
 
@@ -77,10 +79,10 @@ def object_mentions(caption: str, vocabulary: Vocabulary = "coco") -> list[str]:
     "coco": COCO-80 categories ("puppy" -> dog, "woman" -> person; what is outside COCO is left out). "wide": all names
     of our vocabulary ("woman", "tree").
     """
-    found = [mention.object for mention in find_mentions(caption)]
+    names = [mention.object for mention in find_mentions(caption)]
     if vocabulary == "wide":
-        return found
-    categories = (names.objects()[name].coco for name in found)
+        return names
+    categories = (object_names.objects()[name].coco for name in names)
     return [category for category in categories if category]
 
 
@@ -93,10 +95,8 @@ def truth_of(record: Mapping, vocabulary: Vocabulary = "coco") -> set[str]:
     objects = set(record.get("objects", []))
     if vocabulary == "coco":
         return objects.union(*(object_mentions(caption) for caption in record.get("captions", [])))
-    from halluapp.evaluation import annotations as presence
-
-    objects |= presence.of_record({**record, "detections": [], "qa": []}).present
-    return objects | {wider for name in objects if (wider := names.parent(name))}
+    objects |= read_record({**record, "detections": [], "qa": []}).present
+    return objects | {wider for name in objects if (wider := object_names.parent(name))}
 
 
 def vocabulary_of(records: Iterable[Mapping]) -> Vocabulary:
@@ -110,8 +110,8 @@ def chair_row(mentions: Sequence[str], truth: AbstractSet[str], words: int = 0, 
         recalled = truth & set(mentions)
         right = recalled
     else:
-        right = {name for name in mentions if any(names.same_or_kind(name, other) for other in truth)}
-        recalled = {name for name in truth if any(names.same_or_kind(name, other) for other in mentions)}
+        right = {name for name in mentions if any(object_names.same_or_kind(name, other) for other in truth)}
+        recalled = {name for name in truth if any(object_names.same_or_kind(name, other) for other in mentions)}
     wrong = sum(name not in right for name in mentions)
     return ChairRow(wrong, len(mentions), int(wrong > 0), 1, len(recalled), len(truth), words, len(right))
 
@@ -125,7 +125,7 @@ def chair_rows(
     """Counts of every caption; row i of all arguments is photo i. Raises ValueError for different numbers."""
     words = [0] * len(mentions) if lengths is None else lengths
     rows = zip(mentions, truth, words, strict=True)
-    return [chair_row(said, there, count, exact=vocabulary == "coco") for said, there, count in rows]
+    return [chair_row(names, objects, count, exact=vocabulary == "coco") for names, objects, count in rows]
 
 
 def chair(

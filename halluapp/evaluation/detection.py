@@ -1,6 +1,6 @@
-"""How good a detector is on annotated photos: presence of each object, and where it puts the boxes.
+"""Quality of a detector on annotated photos: presence of each object and overlap of boxes.
 
-Presence is what verdicts rest on: a label counts as found in a photo when its best score reaches the threshold.
+Presence is what verdicts rest on: a label counts as detected in a photo when its best score reaches the threshold.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from halluapp.data import shards
 from halluapp.data.photos import read_photo
 from halluapp.errors import InputError
+from halluapp.evaluation.annotations import read_record
 from halluapp.grounding.verdicts import OPERATING_POINT, box_iou
 from halluapp.grounding.words import vocabulary
 
@@ -21,12 +22,12 @@ if TYPE_CHECKING:
     from halluapp.grounding.detectors.base import Detector
 
 Box = Sequence[float]  # x0, y0, x1, y1 in 0..1
-GOOD = 0.5  # intersection over union from which a box counts as in the right place
+MATCH_IOU = 0.5  # intersection over union from which a human box counts as detected
 
 
 @dataclass(frozen=True)
 class Truth:
-    """What is there, what may be there (counts neither way) and human boxes (name, box)."""
+    """Names of objects that are present, that may be present (count neither way), and human boxes (name, box)."""
 
     present: frozenset[str]
     uncertain: frozenset[str]
@@ -35,7 +36,7 @@ class Truth:
 
 @dataclass
 class Counts:
-    """Presence counts per label over photos, and how human boxes were met."""
+    """Presence counts per label over photos, and the overlaps of human boxes with detections."""
 
     right: Counter = field(default_factory=Counter)
     wrong: Counter = field(default_factory=Counter)
@@ -58,14 +59,12 @@ def truth_of(record: Mapping[str, Any]) -> Truth:
         named = chair.truth_of(record, "coco")
         boxes = tuple((name, tuple(box)) for name, *box in record.get("boxes", []))
         return Truth(present, frozenset(named - present), boxes)
-    from halluapp.evaluation import annotations as presence
-
-    certain = presence.of_record({**record, "detections": []})
-    maybe = presence.of_record(dict(record))
-    boxes = [(name, tuple(box)) for name, box in certain.boxes]
-    boxes += [(wider, box) for name, box in boxes if (wider := vocabulary.parent(name))]
+    certain = read_record({**record, "detections": []})
+    whole = read_record(dict(record))
+    named_boxes = [(name, tuple(box)) for name, box in certain.boxes]
+    named_boxes += [(wider, box) for name, box in named_boxes if (wider := vocabulary.parent(name))]
     present = frozenset(certain.present)
-    return Truth(present, frozenset(maybe.present | maybe.possible) - present, tuple(dict.fromkeys(boxes)))
+    return Truth(present, frozenset(whole.present | whole.possible) - present, tuple(dict.fromkeys(named_boxes)))
 
 
 def checked_labels(detector: Detector, records: Iterable[Mapping]) -> tuple[str, ...]:
@@ -77,18 +76,18 @@ def checked_labels(detector: Detector, records: Iterable[Mapping]) -> tuple[str,
 
 def count(counts: Counts, detections: list[dict], truth: Truth, labels: Iterable[str], threshold: float) -> None:
     """Adds one photo: presence of each label, and the boxes of what is there."""
-    found: dict[str, list[Box]] = {}
+    detected: dict[str, list[Box]] = {}
     for detection in detections:
         if detection["score"] >= threshold:
-            found.setdefault(detection["label"], []).append(detection["box"])
+            detected.setdefault(detection["label"], []).append(detection["box"])
     for label in labels:
         if label in truth.present:
-            (counts.right if label in found else counts.missed)[label] += 1
-        elif label in found and label not in truth.uncertain:
+            (counts.right if label in detected else counts.missed)[label] += 1
+        elif label in detected and label not in truth.uncertain:
             counts.wrong[label] += 1
         human = [box for name, box in truth.boxes if name == label]
         counts.boxes += len(human)
-        counts.ious += match(human, found.get(label, []))
+        counts.ious += match(human, detected.get(label, []))
 
 
 def match(human: Sequence[Box], detected: Sequence[Box]) -> list[float]:
@@ -109,7 +108,7 @@ def scores(counts: Counts, labels: Iterable[str]) -> dict[str, Any]:
     """Counts -> {"precision", "recall", "f1", "mean_iou", "box_recall", "labels": {label: {...}}}; null: undefined.
 
     precision, recall: presence, all labels pooled. mean_iou: of human boxes with an overlapping box of the same label.
-    box_recall: human boxes met with an IoU of at least GOOD.
+    box_recall: human boxes with a detection of the same label at an IoU of at least MATCH_IOU.
     """
     per_label = {
         label: {
@@ -123,7 +122,7 @@ def scores(counts: Counts, labels: Iterable[str]) -> dict[str, Any]:
     return {
         **whole,
         "mean_iou": _ratio(sum(counts.ious), len(counts.ious)),
-        "box_recall": _ratio(sum(value >= GOOD for value in counts.ious), counts.boxes),
+        "box_recall": _ratio(sum(value >= MATCH_IOU for value in counts.ious), counts.boxes),
         "boxes": counts.boxes,
         "labels": {label: row for label, row in per_label.items() if row["photos"] or row["found"]},
     }

@@ -1,6 +1,6 @@
-"""Scores of all methods on annotated photos: CHAIR of captions and yes/no accuracy, with intervals over photos.
+"""Scores of the chosen methods on annotated photos: CHAIR of captions and yes/no accuracy, intervals over photos.
 
-All methods answer a prompt in one batch, so they see the same photo, the same weights and the same sampling. Lengths
+The methods answer a prompt in one batch, so they have the same photo, the same weights and the same sampling. Lengths
 and recall stand beside CHAIR because a method that says less hallucinates less.
 """
 
@@ -17,7 +17,7 @@ from halluapp.data import shards
 from halluapp.data.photos import read_photo
 from halluapp.errors import InputError
 from halluapp.evaluation import chair, questions, scoring
-from halluapp.evaluation.scoring import Photo
+from halluapp.evaluation.scoring import EvaluatedPhoto
 
 if TYPE_CHECKING:
     from halluapp.decoding.plan import Sampling
@@ -30,14 +30,14 @@ AT_ONCE = 4  # questions decoded in one batch; each is as many rows as the metho
 
 @dataclass
 class Answers:
-    """Texts of each prompt by method name, why a method failed, and the seconds until each method had ended."""
+    """texts: of each prompt, by method name; errors: of methods that failed; seconds: until the end of each method."""
 
     texts: list[dict[str, str]]
     errors: dict[str, str] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
 
 
-Answer = Callable[[Any, Sequence[str], int], Answers]  # photo, prompts, most new tokens
+AnswerFunction = Callable[[Any, Sequence[str], int], Answers]  # photo, prompts, max_new_tokens
 
 
 def evaluate(
@@ -48,54 +48,57 @@ def evaluate(
     seed: int = 0,
     session=None,
     log: Callable[[str], None] = lambda line: None,
-    answer: Answer | None = None,
+    answer: AnswerFunction | None = None,
     questions_per_photo: int = 3,
     sampling: Mapping[str, Sampling] | None = None,
 ) -> dict[str, Any]:
     """Decodes and scores -> the JSON of `evaluate --json` (schema 1).
 
-    data: folder or tar of KEY.jpg + KEY.json. methods: names or Method objects (None: the default panels). limit: first
-    photos only (0: all). seed: of questions and bootstrap. session: from `load_session`. answer: decodes instead of
-    `session`, for methods that are given by name. data may also be samples that `annotated` has read. sampling: by
-    method name, where it is not greedy. Raises InputError in one sentence.
+    data: folder or tar of KEY.jpg + KEY.json, or the samples of `annotated_samples`. methods: names or Method objects
+    (None: the default panels). limit: first photos only (0: all). seed: of questions and bootstrap. session: from
+    `load_session`. answer: decodes instead of `session`. sampling: by method name, where it is not greedy. Raises
+    InputError in one sentence.
     """
-    made = _create(methods)
-    photos, vocabulary = _photos(data, metrics, limit, seed, questions_per_photo)
-    metrics, notes = _possible(metrics, photos)
+    panels = _create(methods)
+    candidates, vocabulary = _photos(data, metrics, limit, seed, questions_per_photo)
+    metrics, notes = _possible(metrics, candidates)
     for note in notes:
         log(note)
-    answer = answer or _decoder(session, made, sampling or {})
-    errors, seconds = {}, dict.fromkeys((method.name for method in made), 0.0)
-    kept = _ask_all(photos, metrics, answer, errors, seconds, log)
-    if not kept:
+    answer = answer or _decoder(session, panels, sampling or {})
+    errors: dict[str, str] = {}
+    seconds = dict.fromkeys((method.name for method in panels), 0.0)
+    photos = _ask_all(candidates, metrics, answer, errors, seconds, log)
+    if not photos:
         raise InputError(f"No photo of {_name(data)} can be decoded.")
     return {
         "schema": 1,
         "data": _name(data),
-        "photos": len(kept),
+        "photos": len(photos),
         "vocabulary": vocabulary,
         "seed": seed,
         "notes": notes,
         "model": getattr(getattr(session, "lvlm", None), "name", None),
         "quantization": getattr(getattr(session, "lvlm", None), "quantization", None),
-        "methods": scoring.score(kept, made, metrics, vocabulary, seed, errors, seconds),
+        "methods": scoring.score(photos, panels, metrics, vocabulary, seed, errors, seconds),
     }
 
 
-def _ask_all(photos: list, metrics: Sequence[str], answer: Answer, errors: dict, seconds: dict, log) -> list[Photo]:
-    """The photos with what the methods said; photos that cannot be decoded are left out and logged."""
-    started, kept = time.perf_counter(), []
-    for number, (photo, jpeg) in enumerate(photos, 1):
+def _ask_all(
+    candidates: list, metrics: Sequence[str], answer: AnswerFunction, errors: dict, seconds: dict, log
+) -> list[EvaluatedPhoto]:
+    """The photos with the methods' texts; photos that cannot be decoded are dropped and logged."""
+    start, photos = time.perf_counter(), []
+    for number, (photo, jpeg) in enumerate(candidates, 1):
         try:
             image = read_photo(jpeg)
         except InputError as error:
             log(f"{photo.key} is left out: {error}")
             continue
         _ask(photo, image, metrics, answer, errors, seconds)
-        kept.append(photo)
-        if number % 10 == 0 or number == len(photos):
-            log(f"{number} of {len(photos)} photos, {time.perf_counter() - started:.0f} s")
-    return kept
+        photos.append(photo)
+        if number % 10 == 0 or number == len(candidates):
+            log(f"{number} of {len(candidates)} photos, {time.perf_counter() - start:.0f} s")
+    return photos
 
 
 def _create(methods: Sequence | None) -> list:
@@ -104,13 +107,13 @@ def _create(methods: Sequence | None) -> list:
     chosen = registry.defaults() if methods is None else list(methods)
     if not chosen:
         raise InputError("No method is chosen; name at least one.")
-    made = [registry.create(method) if isinstance(method, str) else method for method in chosen]
-    if len({method.name for method in made}) < len(made):
+    panels = [registry.create(method) if isinstance(method, str) else method for method in chosen]
+    if len({method.name for method in panels}) < len(panels):
         raise InputError("A method is named twice; name each once.")
-    return made
+    return panels
 
 
-def annotated(data: str | Path, limit: int = 0) -> list[shards.Sample]:
+def annotated_samples(data: str | Path, limit: int = 0) -> list[shards.Sample]:
     """The photos of a folder or tar that can be scored, the first `limit` only (0: all). Raises InputError."""
     if limit < 0:
         raise InputError(f"The limit must be 0 (all photos) or more, not {limit}.")
@@ -134,37 +137,37 @@ def _name(data: str | Path | list) -> str:
 
 def _photos(
     data: str | Path | list[shards.Sample], metrics: Sequence[str], limit: int, seed: int, per_photo: int
-) -> tuple[list[tuple[Photo, bytes]], chair.Vocabulary]:
+) -> tuple[list[tuple[EvaluatedPhoto, bytes]], chair.Vocabulary]:
     """Annotated photos with their questions, and the vocabulary that the annotations allow."""
     unknown = [metric for metric in metrics if metric not in METRICS]
     if unknown or not metrics:
         raise InputError(f"Metrics are {' and '.join(METRICS)}, not {', '.join(unknown) or 'none'}.")
-    samples = data if isinstance(data, list) else annotated(data, limit)
+    samples = data if isinstance(data, list) else annotated_samples(data, limit)
     records = [sample.record for sample in samples]
     vocabulary = chair.vocabulary_of(records)
-    asked: list[list[questions.Question]] = [[] for _ in samples]
+    photo_questions: list[list[questions.Question]] = [[] for _ in samples]
     if "pope" in metrics:
         for question in questions.build(records, vocabulary, per_photo, seed):
-            asked[question.photo].append(question)
-    rows = zip(samples, asked, strict=True)
-    return [(Photo(sample.key, sample.record, own), sample.jpeg) for sample, own in rows], vocabulary
+            photo_questions[question.photo].append(question)
+    rows = zip(samples, photo_questions, strict=True)
+    return [(EvaluatedPhoto(sample.key, sample.record, group), sample.jpeg) for sample, group in rows], vocabulary
 
 
-def _possible(metrics: Sequence[str], photos: list) -> tuple[list[str], list[str]]:
-    """The metrics that these photos allow, and why one is left out; a score of no questions would be a made-up 0."""
-    if "pope" not in metrics or any(photo.questions for photo, _ in photos):
+def _possible(metrics: Sequence[str], candidates: list) -> tuple[list[str], list[str]]:
+    """The metrics that these photos allow, and a note on a dropped one: no question, no score."""
+    if "pope" not in metrics or any(photo.questions for photo, _ in candidates):
         return list(metrics), []
     note = (
-        f"No yes/no questions can be asked about these {len(photos)} photos: without COCO annotations an object must "
-        f"occur in at least {questions.COMMON} of them; use more photos."
+        f"No yes/no questions can be asked about these {len(candidates)} photos: without COCO annotations an object "
+        f"must occur in at least {questions.COMMON} of them; use more photos."
     )
-    left = [metric for metric in metrics if metric != "pope"]
-    if not left:
+    others = [metric for metric in metrics if metric != "pope"]
+    if not others:
         raise InputError(note)
-    return left, [note]
+    return others, [note]
 
 
-def _decoder(session, methods: list, sampling: Mapping[str, Sampling]) -> Answer:
+def _decoder(session, methods: list, sampling: Mapping[str, Sampling]) -> AnswerFunction:
     """Decodes prompts on one photo, methods of equal sampling in one batch and the vision tower once a view."""
     if session is None:
         raise InputError("There is no model to evaluate; load one first.")
@@ -177,40 +180,43 @@ def _decoder(session, methods: list, sampling: Mapping[str, Sampling]) -> Answer
     for method in methods:
         groups.setdefault(sampling.get(method.name, Sampling()), []).append(method)
 
-    def answer(photo, prompts: Sequence[str], most: int) -> Answers:
+    def answer(photo, prompts: Sequence[str], max_new_tokens: int) -> Answers:
         views = Views(session.lvlm, photo)
-        said = Answers([{} for _ in prompts])
-        for first, (how, mine) in product(range(0, len(prompts), AT_ONCE), groups.items()):
-            jobs = [engine.Job(views, prompt, mine) for prompt in prompts[first : first + AT_ONCE]]
-            ended: dict[str, float] = {}
-            for index, event in engine.decode_many(session.lvlm, jobs, replace(how, max_new_tokens=most)):
+        answers = Answers([{} for _ in prompts])
+        for first, (settings, group) in product(range(0, len(prompts), AT_ONCE), groups.items()):
+            jobs = [engine.Job(views, prompt, group) for prompt in prompts[first : first + AT_ONCE]]
+            budget = replace(settings, max_new_tokens=max_new_tokens)
+            ends: dict[str, float] = {}
+            for index, event in engine.decode_many(session.lvlm, jobs, budget):
                 if isinstance(event, Decoded):
-                    said.texts[first + index][event.method] = event.text
+                    answers.texts[first + index][event.method] = event.text
                 elif isinstance(event, Failed):
-                    said.errors[event.method] = event.error
+                    answers.errors[event.method] = event.error
                 elif isinstance(event, Finished):
-                    ended[event.method] = max(ended.get(event.method, 0.0), event.seconds)
-            for name, value in ended.items():
-                said.seconds[name] = said.seconds.get(name, 0.0) + value
-        return said
+                    ends[event.method] = max(ends.get(event.method, 0.0), event.seconds)
+            for name, value in ends.items():
+                answers.seconds[name] = answers.seconds.get(name, 0.0) + value
+        return answers
 
     return answer
 
 
-def _ask(photo: Photo, image, metrics: Sequence[str], answer: Answer, errors: dict, seconds: dict) -> None:
-    """Lets all methods describe the photo and answer its questions; equal questions of several splits once."""
-    wanted = [([CAPTION_PROMPT], CAPTION_TOKENS)] if "chair" in metrics else []
+def _ask(
+    photo: EvaluatedPhoto, image, metrics: Sequence[str], answer: AnswerFunction, errors: dict, seconds: dict
+) -> None:
+    """Lets the methods describe the photo and answer its questions; equal questions of several splits once."""
+    batches = [([CAPTION_PROMPT], CAPTION_TOKENS)] if "chair" in metrics else []
     texts = list(dict.fromkeys(question.text for question in photo.questions))
-    wanted += [(texts, ANSWER_TOKENS)] if texts else []
-    for prompts, most in wanted:
-        said = answer(image, prompts, most)
-        errors.update(said.errors)
-        for name, value in said.seconds.items():
+    batches += [(texts, ANSWER_TOKENS)] if texts else []
+    for prompts, max_new_tokens in batches:
+        answers = answer(image, prompts, max_new_tokens)
+        errors.update(answers.errors)
+        for name, value in answers.seconds.items():
             seconds[name] = seconds.get(name, 0.0) + value
         if prompts == [CAPTION_PROMPT]:
-            photo.captions = said.texts[0]
+            photo.captions = answers.texts[0]
         else:
-            photo.answers = dict(zip(prompts, said.texts, strict=True))
+            photo.answers = dict(zip(prompts, answers.texts, strict=True))
 
 
 def table(result: dict[str, Any]) -> str:

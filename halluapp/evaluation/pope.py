@@ -1,4 +1,4 @@
-"""POPE: yes/no questions about objects, how free answers are read, and the scores."""
+"""POPE: yes/no answers in free text and their scores. Questions: `questions.py`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-Answer = Literal["yes", "no"]
+YesNo = Literal["yes", "no"]
 Variant = Literal["official", "vcd", "nullu", "opera"]
 
 _YES_WORD = re.compile(r"\byes\b", re.IGNORECASE)
@@ -39,7 +39,7 @@ class PopeScore:
     count: int
 
 
-def parse_answer(text: str) -> Answer | None:
+def parse_answer(text: str) -> YesNo | None:
     """The answer in a free text by the official POPE rule, None where that rule only guesses.
 
     Reads the first sentence, up to the first full stop, without commas: "no" if one of its words is No, not or no;
@@ -53,7 +53,7 @@ def parse_answer(text: str) -> Answer | None:
     return "yes" if _YES_WORD.search(sentence) else None
 
 
-def read_answer(text: str, label: Answer, variant: Variant = "official") -> Answer:
+def read_answer(text: str, label: YesNo, variant: Variant = "official") -> YesNo:
     """What an answer counts as when the truth is `label`.
 
     - official (POPE, LLaVA): `parse_answer`, None as "yes";
@@ -68,7 +68,7 @@ def read_answer(text: str, label: Answer, variant: Variant = "official") -> Answ
     if variant == "official":
         return parse_answer(text) or "yes"
     if variant == "vcd":
-        opposite: Answer = "no" if label == "yes" else "yes"
+        opposite: YesNo = "no" if label == "yes" else "yes"
         return label if label in text.lower() else opposite
     if variant == "nullu":
         return "no" if any(part in text.lower() for part in _NULLU_NO) else "yes"
@@ -78,7 +78,7 @@ def read_answer(text: str, label: Answer, variant: Variant = "official") -> Answ
     raise ValueError(f"variant must be official, vcd, nullu or opera, got {variant!r}")
 
 
-def confusion(answers: Sequence[str], labels: Sequence[Answer], variant: Variant = "official") -> Confusion:
+def confusion(answers: Sequence[str], labels: Sequence[YesNo], variant: Variant = "official") -> Confusion:
     """Counts of texts against labels. Raises ValueError if the numbers differ, or as `read_answer`."""
     if len(answers) != len(labels):
         raise ValueError(f"{len(answers)} answers for {len(labels)} labels")
@@ -91,7 +91,7 @@ def confusion(answers: Sequence[str], labels: Sequence[Answer], variant: Variant
     )
 
 
-def pope_scores(answers: Sequence[str], labels: Sequence[Answer], variant: Variant = "official") -> PopeScore:
+def pope_scores(answers: Sequence[str], labels: Sequence[YesNo], variant: Variant = "official") -> PopeScore:
     """Accuracy, precision, recall, F1 and the share of "yes" of free-text answers.
 
     Unparsed answers (None from `parse_answer`) count as the variant reads them, "yes" in the official one, so numbers
@@ -104,16 +104,16 @@ def pope_scores(answers: Sequence[str], labels: Sequence[Answer], variant: Varia
 
 def scores_from(counts: Confusion, unparsed: int = 0) -> PopeScore:
     """Scores of summed counts; undefined quotients are 0."""
-    said_yes = counts.true_yes + counts.false_yes
-    total = said_yes + counts.true_no + counts.false_no
-    precision = _ratio(counts.true_yes, said_yes)
+    yes_count = counts.true_yes + counts.false_yes
+    total = yes_count + counts.true_no + counts.false_no
+    precision = _ratio(counts.true_yes, yes_count)
     recall = _ratio(counts.true_yes, counts.true_yes + counts.false_no)
     return PopeScore(
         accuracy=_ratio(counts.true_yes + counts.true_no, total),
         precision=precision,
         recall=recall,
         f1=_ratio(2 * precision * recall, precision + recall),
-        yes_ratio=_ratio(said_yes, total),
+        yes_ratio=_ratio(yes_count, total),
         unparsed=unparsed,
         count=total,
     )

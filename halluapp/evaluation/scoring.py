@@ -1,4 +1,4 @@
-"""From texts to scores: CHAIR and POPE of every method, with intervals, differences to the baseline, worst examples."""
+"""Scores of texts: CHAIR and POPE of every method, with intervals, differences to the baseline, worst examples."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass, field
 from itertools import chain
 from typing import Any
 
-from halluapp.evaluation import bootstrap as statistics
 from halluapp.evaluation import chair, pope, questions
+from halluapp.evaluation.bootstrap import bootstrap, paired_difference
 
 WORST = 5
 POPE_STATISTICS = {
@@ -22,8 +22,8 @@ POPE_STATISTICS = {
 
 
 @dataclass
-class Photo:
-    """One photo with what every method said about it. answers: by question text, then by method."""
+class EvaluatedPhoto:
+    """One photo with the texts of every method. captions: by method; answers: by question text, then by method."""
 
     key: str
     record: dict
@@ -33,7 +33,7 @@ class Photo:
 
 
 def score(
-    photos: list[Photo],
+    photos: list[EvaluatedPhoto],
     methods: list,
     metrics: Sequence[str],
     vocabulary: chair.Vocabulary,
@@ -63,16 +63,18 @@ def score(
 
 
 def _add_differences(results: list[dict[str, Any]], rows: dict[str, dict[str, list]], seed: int) -> None:
-    """Adds to every method but the baseline what it changes, if the baseline was measured."""
+    """Adds the differences to the baseline to every other method, if the baseline was measured."""
     for result in results:
         name = result["method"]
         if "baseline" in rows and name in rows and name != "baseline":
-            own, base = rows[name], rows["baseline"]
-            result["differences"] = {metric: _differences(metric, base[metric], own[metric], seed) for metric in own}
+            base = rows["baseline"]
+            result["differences"] = {
+                metric: _differences(metric, base[metric], sums, seed) for metric, sums in rows[name].items()
+            }
 
 
 @dataclass
-class _Part:
+class _MetricScores:
     """One metric of one method: its scores, its rows of sums (a photo each), its worst examples."""
 
     scores: dict[str, Any]
@@ -80,7 +82,7 @@ class _Part:
     worst: list[dict[str, Any]] = field(default_factory=list)
 
 
-def _chair_part(photos: list[Photo], name: str, vocabulary: chair.Vocabulary) -> _Part:
+def _chair_part(photos: list[EvaluatedPhoto], name: str, vocabulary: chair.Vocabulary) -> _MetricScores:
     texts = [photo.captions.get(name, "") for photo in photos]
     truth = [chair.truth_of(photo.record, vocabulary) for photo in photos]
     mentions = [chair.object_mentions(text, vocabulary) for text in texts]
@@ -96,23 +98,23 @@ def _chair_part(photos: list[Photo], name: str, vocabulary: chair.Vocabulary) ->
         }
         for i in order[:WORST]
     ]
-    return _Part(asdict(chair.score_of(rows)), [row.sums() for row in rows], worst)
+    return _MetricScores(asdict(chair.score_of(rows)), [row.sums() for row in rows], worst)
 
 
-def _pope_part(photos: list[Photo], name: str) -> _Part:
-    said: dict[str, list[str]] = {split: [] for split in questions.SPLITS}
-    labels: dict[str, list[pope.Answer]] = {split: [] for split in questions.SPLITS}
-    rows = []
+def _pope_part(photos: list[EvaluatedPhoto], name: str) -> _MetricScores:
+    texts: dict[str, list[str]] = {split: [] for split in questions.SPLITS}
+    labels: dict[str, list[pope.YesNo]] = {split: [] for split in questions.SPLITS}
+    rows: list[tuple[int, ...]] = []
     for photo in photos:
-        own = [photo.answers[question.text].get(name, "") for question in photo.questions]
-        counts = pope.confusion(own, [question.label for question in photo.questions])
+        answers = [photo.answers[question.text].get(name, "") for question in photo.questions]
+        counts = pope.confusion(answers, [question.label for question in photo.questions])
         rows.append((counts.true_yes, counts.false_yes, counts.true_no, counts.false_no))
-        for question, text in zip(photo.questions, own, strict=True):
-            said[question.split].append(text)
+        for question, text in zip(photo.questions, answers, strict=True):
+            texts[question.split].append(text)
             labels[question.split].append(question.label)
-    splits = {split: asdict(pope.pope_scores(said[split], labels[split])) for split in questions.SPLITS}
-    whole = pope.pope_scores([*chain(*said.values())], [*chain(*labels.values())])
-    return _Part({**asdict(whole), "splits": splits}, rows)
+    splits = {split: asdict(pope.pope_scores(texts[split], labels[split])) for split in questions.SPLITS}
+    whole = pope.pope_scores([*chain(*texts.values())], [*chain(*labels.values())])
+    return _MetricScores({**asdict(whole), "splits": splits}, rows)
 
 
 def _statistics(metric: str) -> dict[str, Callable]:
@@ -121,14 +123,14 @@ def _statistics(metric: str) -> dict[str, Callable]:
 
 def _intervals(metric: str, rows: list[tuple[int, ...]], seed: int) -> dict[str, list[float | None]]:
     """95 % intervals over photos; null where undefined."""
-    made = {key: statistics.bootstrap(rows, statistic, seed=seed) for key, statistic in _statistics(metric).items()}
-    return {key: [_number(low), _number(high)] for key, (low, high) in made.items()}
+    intervals = {key: bootstrap(rows, statistic, seed=seed) for key, statistic in _statistics(metric).items()}
+    return {key: [_number(low), _number(high)] for key, (low, high) in intervals.items()}
 
 
-def _differences(metric: str, base: list, own: list, seed: int) -> dict[str, dict[str, float | None]]:
+def _differences(metric: str, base: list, rows: list, seed: int) -> dict[str, dict[str, float | None]]:
     """Method minus baseline on the same photos, with its 95 % interval."""
-    found = {key: statistics.paired_difference(base, own, s, seed=seed) for key, s in _statistics(metric).items()}
-    return {key: {part: _number(value) for part, value in asdict(d).items()} for key, d in found.items()}
+    differences = {key: paired_difference(base, rows, s, seed=seed) for key, s in _statistics(metric).items()}
+    return {key: {part: _number(value) for part, value in asdict(d).items()} for key, d in differences.items()}
 
 
 def _number(value: float) -> float | None:

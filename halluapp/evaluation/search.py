@@ -18,7 +18,7 @@ from typing import Any
 from halluapp.decoding.plan import Sampling
 from halluapp.errors import InputError
 from halluapp.evaluation import harness
-from halluapp.methods.base import Combined, Method, Row
+from halluapp.methods.base import Combination, Method, Row
 from halluapp.methods.registry import create
 
 SAMPLING = {"temperature": (0, 2), "top_p": (0.01, 1), "top_k": (0, 1000), "repetition_penalty": (1, 2)}
@@ -32,18 +32,18 @@ AT_ONCE = 6  # configurations decoded in one batch
 
 
 @dataclass(frozen=True)
-class Named(Method):
-    """Another method under a name of its own, so that several settings of one stand side by side."""
+class NamedMethod(Method):
+    """Another method under a label as its name, so that several settings of one stand side by side."""
 
     inner: Method
     label: str
 
     @property
-    def name(self) -> str:
+    def name(self) -> str:  # type: ignore[override]  # a label of the instance, not a name of the class
         return self.label
 
     @property
-    def title(self) -> str:
+    def title(self) -> str:  # type: ignore[override]
         return self.inner.title
 
     def rows(self, prompt: str) -> tuple[Row, ...]:
@@ -55,7 +55,7 @@ class Named(Method):
     def prepare(self, lvlm) -> None:
         self.inner.prepare(lvlm)
 
-    def combine(self, logits, step, lvlm) -> Combined:
+    def combine(self, logits, step, lvlm) -> Combination:
         return self.inner.combine(logits, step, lvlm)
 
     def parameters(self) -> dict[str, Any]:
@@ -101,16 +101,18 @@ def configurations(method: str, grid: dict[str, list], one_at_a_time: bool, seed
     if not grid:
         raise InputError("There is nothing to search; give at least one --grid KEY=VALUE,VALUE,..")
     if one_at_a_time:
-        made = [{}, *({key: value} for key, values in grid.items() for value in values)]
+        combinations = [{}, *({key: value} for key, values in grid.items() for value in values)]
     else:
-        made = [{}, *(dict(zip(grid, values, strict=True)) for values in product(*grid.values()))]
-    if len(made) > MOST_CONFIGURATIONS:
-        raise InputError(f"The grid has {len(made) - 1} configurations; search at most {MOST_CONFIGURATIONS - 1}.")
-    found = {}
-    for settings in made:
+        combinations = [{}, *(dict(zip(grid, values, strict=True)) for values in product(*grid.values()))]
+    if len(combinations) > MOST_CONFIGURATIONS:
+        raise InputError(
+            f"The grid has {len(combinations) - 1} configurations; search at most {MOST_CONFIGURATIONS - 1}."
+        )
+    distinct: dict[tuple[Method, Sampling], Configuration] = {}
+    for settings in combinations:
         one = _configuration(method, settings, seed)
-        found.setdefault((one.method, one.sampling), one)  # a grid value that is the default is the default
-    return list(found.values())
+        distinct.setdefault((one.method, one.sampling), one)  # a grid value that is the default is the default
+    return list(distinct.values())
 
 
 def _configuration(name: str, settings: dict[str, Any], seed: int) -> Configuration:
@@ -118,11 +120,11 @@ def _configuration(name: str, settings: dict[str, Any], seed: int) -> Configurat
         value = settings.get(key, most)
         if not isinstance(value, int | float) or not least <= value <= most or (key == "top_k" and value != int(value)):
             raise InputError(f"{key} must be a number from {least} to {most}, not {value!r}.")
-    own = {key: value for key, value in settings.items() if key not in SAMPLING}
-    drawn = {key: value for key, value in settings.items() if key in SAMPLING}
-    if "top_p" in drawn or "top_k" in drawn:  # they say nothing about greedy decoding; the paper's default is 1
-        drawn.setdefault("temperature", 1.0)
-    return Configuration(tuple(settings.items()), create(name, **own), replace(Sampling(seed=seed), **drawn))
+    parameters = {key: value for key, value in settings.items() if key not in SAMPLING}
+    sampling = {key: value for key, value in settings.items() if key in SAMPLING}
+    if "top_p" in sampling or "top_k" in sampling:  # they say nothing about greedy decoding; the paper's default is 1
+        sampling.setdefault("temperature", 1.0)
+    return Configuration(tuple(settings.items()), create(name, **parameters), replace(Sampling(seed=seed), **sampling))
 
 
 def split(samples: list, share: float, seed: int) -> tuple[list, list]:
@@ -132,7 +134,8 @@ def split(samples: list, share: float, seed: int) -> tuple[list, list]:
     order = list(range(len(samples)))
     random.Random(f"search/{seed}").shuffle(order)
     chosen = set(order[: max(1, round(share * len(order)))])
-    tuning, test = ([one for place, one in enumerate(samples) if (place in chosen) == own] for own in (True, False))
+    tuning = [sample for index, sample in enumerate(samples) if index in chosen]
+    test = [sample for index, sample in enumerate(samples) if index not in chosen]
     if not test:
         raise InputError("A search needs at least two annotated photos: one to tune on and one to test on.")
     return tuning, test
@@ -161,12 +164,12 @@ def search(
     if objective not in OBJECTIVES:
         raise InputError(f"The objective must be one of {', '.join(OBJECTIVES)}, not {objective!r}.")
     candidates = configurations(method, grid, one_at_a_time, seed)
-    tuning, test = split(harness.annotated(data, limit), share, seed)
+    tuning, test = split(harness.annotated_samples(data, limit), share, seed)
     log(f"{len(candidates)} configurations on {len(tuning)} photos, then a test on {len(test)}")
     rows = []
     for first in range(0, len(candidates), AT_ONCE):
         part = candidates[first : first + AT_ONCE]
-        named = {f"#{first + place}": one for place, one in enumerate(part)}
+        named = {f"#{first + index}": one for index, one in enumerate(part)}
         rows += _scores(_evaluate(tuning, named, objective, seed, session, log), objective)
     for one, row in zip(candidates, rows, strict=True):
         row["settings"] = dict(one.settings)
@@ -174,20 +177,20 @@ def search(
     compared = {"baseline": _configuration("baseline", {}, seed), "defaults": candidates[0], "best": best}
     if best.sampling != candidates[0].sampling:  # how much of it is the sampler's: the baseline with the same one
         compared["baseline, same sampling"] = replace(compared["baseline"], sampling=best.sampling)
-    told = _evaluate(test, compared, objective, seed, session, log)
-    scores = {row["method"]: row["score"] for row in _scores(told, objective)}
+    result = _evaluate(test, compared, objective, seed, session, log)
+    scores = {row["method"]: row["score"] for row in _scores(result, objective)}
     return {
         "schema": 1, "data": Path(data).name, "method": method, "grid": grid, "one_at_a_time": one_at_a_time,
         "objective": objective, "more_is_better": OBJECTIVES[objective][1], "seed": seed,
-        "photos": {"tuning": len(tuning), "test": len(test)}, "model": told["model"],
-        "quantization": told["quantization"], "tuning": rows, "best": dict(best.settings), "test": told["methods"],
+        "photos": {"tuning": len(tuning), "test": len(test)}, "model": result["model"],
+        "quantization": result["quantization"], "tuning": rows, "best": dict(best.settings), "test": result["methods"],
         "gain": {"tuning": _gain(rows[_best(rows, objective)]["score"], rows[0]["score"]),
                  "test": _gain(scores["best"], scores["defaults"])},
     }  # fmt: skip
 
 
 def _evaluate(samples, named: dict[str, Configuration], objective: str, seed: int, session, log) -> dict[str, Any]:
-    methods = [Named(one.method, name) for name, one in named.items()]
+    methods = [NamedMethod(one.method, name) for name, one in named.items()]
     result = harness.evaluate(
         samples, [OBJECTIVES[objective][0]], methods, seed=seed, session=session, log=log,
         sampling={name: one.sampling for name, one in named.items()},
@@ -200,20 +203,20 @@ def _evaluate(samples, named: dict[str, Configuration], objective: str, seed: in
 def _scores(result: dict[str, Any], objective: str) -> list[dict[str, Any]]:
     """Name, score of the objective (null where it is undefined) and its interval, a configuration each."""
     metric = OBJECTIVES[objective][0]
-    made = []
+    scores = []
     for row in result["methods"]:
         score, interval = row[metric][objective], row["intervals"][metric][objective]
-        made.append({"method": row["method"], "score": score, "interval": interval})
-    return made
+        scores.append({"method": row["method"], "score": score, "interval": interval})
+    return scores
 
 
 def _best(rows: list[dict[str, Any]], objective: str) -> int:
-    """Place of the best score; of equal ones the first, so that the defaults win a tie."""
+    """Index of the best score; of equal ones the first, so that the defaults win a tie."""
     sign = 1 if OBJECTIVES[objective][1] else -1
-    known = [place for place, row in enumerate(rows) if row["score"] is not None]
-    if not known:
+    defined = [index for index, row in enumerate(rows) if row["score"] is not None]
+    if not defined:
         raise InputError(f"{objective} is undefined on the tuning photos: no answer says anything that counts for it.")
-    return max(known, key=lambda place: (sign * rows[place]["score"], -place))
+    return max(defined, key=lambda index: (sign * rows[index]["score"], -index))
 
 
 def _gain(best: float | None, plain: float | None) -> float | None:
@@ -227,14 +230,14 @@ def table(result: dict[str, Any]) -> str:
     lines = [f"{result['method']}: {name} ({better}), {len(result['tuning'])} configurations"]
     lines.append(f"tuning, {photos['tuning']} photos")
     for row in result["tuning"]:
-        lines.append(f"  {_told(row['score'], row['interval'])}  {_settings(row['settings'])}")
+        lines.append(f"  {_score_text(row['score'], row['interval'])}  {_settings(row['settings'])}")
     lines.append(f"test, {photos['test']} photos; chosen: {_settings(result['best'])}")
     metric = OBJECTIVES[name][0]
     for row in result["test"]:
-        line = f"  {_told(row[metric][name], row['intervals'][metric][name])}  {row['method']}"
+        line = f"  {_score_text(row[metric][name], row['intervals'][metric][name])}  {row['method']}"
         if "differences" in row:
             d = row["differences"][metric][name]
-            line += f"  (minus baseline {_told(d['value'], [d['low'], d['high']])})"
+            line += f"  (minus baseline {_score_text(d['value'], [d['low'], d['high']])})"
         lines.append(line)
     gain = {part: _number(value) for part, value in result["gain"].items()}
     lines.append(f"best minus defaults: {gain['tuning']} on tuning photos, {gain['test']} on test photos")
@@ -245,7 +248,7 @@ def _number(value: float | None) -> str:
     return "–" if value is None else f"{value:.3f}"
 
 
-def _told(value: float | None, interval: list) -> str:
+def _score_text(value: float | None, interval: list) -> str:
     return f"{_number(value)} [{_number(interval[0])} {_number(interval[1])}]"
 
 

@@ -28,10 +28,10 @@ def load(lvlm: LVLM, folder: str | Path, name: str = "") -> Adapter:
     """
     folder = Path(folder)
     name = name or folder.name
-    deltas, sight, projector = {}, {}, None
+    deltas, vision_deltas, projector = {}, {}, None
     try:
         if (folder / WEIGHTS).exists():
-            deltas, sight = _apart(lvlm, _deltas(lvlm, folder))
+            deltas, vision_deltas = _apart(lvlm, _deltas(lvlm, folder))
         elif pickles := sorted(path.name for path in folder.glob("*") if path.suffix in PICKLES):
             raise InputError(f"{pickles[0]} can run code when it is opened; save the adapter as safetensors instead.")
         if (folder / PROJECTOR).exists():
@@ -41,16 +41,16 @@ def load(lvlm: LVLM, folder: str | Path, name: str = "") -> Adapter:
         raise
     except Exception as error:  # safetensors, JSON, torch and the file system each have their own
         raise InputError(f"The adapter {name} is damaged or made for another model; remove or replace it.") from error
-    if not deltas and not sight and projector is None:
+    if not deltas and not vision_deltas and projector is None:
         raise InputError(f"{folder} holds no adapter; it needs {WEIGHTS} with {CONFIG}, or {PROJECTOR}.")
-    return Adapter(name, deltas, sight, projector, about)
+    return Adapter(name, deltas, vision_deltas, projector, about)
 
 
 def load_projector(lvlm: LVLM, path: Path) -> nn.Module:
     """A projector of the same class as the model's own, with the weights of `path` (float16 or float32)."""
     from safetensors.torch import load_file
 
-    module = copy.deepcopy(lvlm.own_projector)
+    module = copy.deepcopy(lvlm.base_projector)
     dtype = lvlm.decoder.get_input_embeddings().weight.dtype
     for name in quantize.quantized_linears(module, True):  # of a checkpoint that came with its projector quantized
         layer = module.get_submodule(name)

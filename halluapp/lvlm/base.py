@@ -11,32 +11,32 @@ import torch
 from torch import Tensor, nn
 
 from halluapp.errors import MissingWeights
-from halluapp.lvlm.dequantized import Unpacked
+from halluapp.lvlm.dequantized import DequantizedLayers
 from halluapp.lvlm.diffusion import diffuse
-from halluapp.lvlm.text import Words
-from halluapp.lvlm.types import Adapter, Embedded, HalluSpace, Visual
+from halluapp.lvlm.text import PromptTokenizer
+from halluapp.lvlm.types import Adapter, EmbeddedPrompt, HalluSpace, ImageFeatures
 
 if TYPE_CHECKING:
     from PIL import Image
 
 
-__all__ = ["LVLM", "Embedded", "HalluSpace", "Visual"]
+__all__ = ["LVLM", "EmbeddedPrompt", "HalluSpace", "ImageFeatures"]
 
 
-class LVLM(Words, ABC):
+class LVLM(PromptTokenizer, ABC):
     """One loaded model. `lock` serialises forwards: hooks of one request never see the rows of another.
 
     spaces: HalluSpaces by name; projectors: further projectors by name (the model's own is not among them).
     adapters: what training runs have made, by name.
     fast: which decode steps may be taken, "auto", "off" or "on"; verdicts: what was measured of them, by number of rows
     (both are `decoding.fast`'s).
-    kept_dense: full names of the modules that are never quantized.
+    dense_modules: full names of the modules that are never quantized.
     """
 
-    kept_dense: ClassVar[tuple[str, ...]] = ("model.vision_tower", "model.multi_modal_projector", "lm_head")
+    dense_modules: ClassVar[tuple[str, ...]] = ("model.vision_tower", "model.multi_modal_projector", "lm_head")
 
     def __init__(self, model: nn.Module, tokenizer, image_processor, name: str, quantization: str = "none"):
-        Words.__init__(self, tokenizer)
+        PromptTokenizer.__init__(self, tokenizer)
         self.model, self.name, self.quantization = model.eval(), name, quantization
         self.image_processor = image_processor
         self.image_token: int = model.config.image_token_id
@@ -44,8 +44,8 @@ class LVLM(Words, ABC):
         self.spaces: dict[str, HalluSpace] = {}
         self.projectors: dict[str, nn.Module] = {}
         self.adapters: dict[str, Adapter] = {}
-        self.fast = "auto"
-        self.verdicts: dict[int, Any] = {}
+        self.replay_mode = "auto"
+        self.replay_verdicts: dict[int, Any] = {}
 
     @property
     def device(self) -> torch.device:
@@ -59,9 +59,9 @@ class LVLM(Words, ABC):
         return frozenset(i for i in [*ids, self.tokenizer.eos_token_id] if i is not None)
 
     @cached_property
-    def unpacked(self) -> Unpacked:
+    def dequantized(self) -> DequantizedLayers:
         """Decoded copies of small 4-bit layers, for forwards of the decode loop."""
-        return Unpacked(self.model)
+        return DequantizedLayers(self.model)
 
     @property
     def context_length(self) -> int:
@@ -75,7 +75,7 @@ class LVLM(Words, ABC):
 
     @property
     @abstractmethod
-    def own_projector(self) -> nn.Module:
+    def base_projector(self) -> nn.Module:
         """The module that turns what the tower (or Q-Former) says into visual tokens."""
 
     @property
@@ -93,29 +93,34 @@ class LVLM(Words, ABC):
         """The decoder layers."""
         return self.decoder.layers
 
-    def look(self, photo: Image.Image, noise_step: int = 0, seed: int = 0) -> Visual:
+    def encode_image(self, photo: Image.Image, noise_step: int = 0, seed: int = 0) -> ImageFeatures:
         """Runs the vision tower once; with noise_step > 0 on noised pixels (VCD), the same for the same seed."""
         given = self.pixels(photo)
         given["pixel_values"] = self._noised(given["pixel_values"], noise_step, seed)
-        given = self.ready(given)
+        given = self.to_device(given)
         with torch.no_grad(), self.lock:
-            return self.see(given)
+            return self.encode_pixels(given)
 
-    def ready(self, given: dict) -> dict:
+    def to_device(self, given: dict) -> dict:
         """What `pixels` gave, as `see` takes it: tensors on the model's device, pixels in the tower's precision."""
         given = {key: value.to(self.device) if isinstance(value, Tensor) else value for key, value in given.items()}
         return given | {"pixel_values": given["pixel_values"].to(next(self.tower.parameters()).dtype)}
 
     def native_inputs(self, photo: Image.Image, prompt: str) -> dict[str, Tensor]:
         """What transformers' own `generate` takes for a photo and a prompt (to measure and to check against)."""
-        given = self.ready(self.pixels(photo))
-        seen = self.look(photo)
-        ids = self.expanded(self.prompt_ids(prompt, "photo"), seen, len(self.visual_tokens(seen, prompt)))
+        given = self.to_device(self.pixels(photo))
+        seen = self.encode_image(photo)
+        ids = self.expand_image_token(self.prompt_ids(prompt, "photo"), seen, len(self.visual_tokens(seen, prompt)))
         row = torch.tensor([ids], device=self.device)
         tensors = {key: value for key, value in given.items() if isinstance(value, Tensor)}
-        return {"input_ids": row, "attention_mask": torch.ones_like(row), **tensors, **self._further(row, prompt)}
+        return {
+            "input_ids": row,
+            "attention_mask": torch.ones_like(row),
+            **tensors,
+            **self.generate_inputs(row, prompt),
+        }
 
-    def _further(self, row: Tensor, prompt: str) -> dict[str, Tensor]:
+    def generate_inputs(self, row: Tensor, prompt: str) -> dict[str, Tensor]:
         """What else this family's `generate` takes."""
         return {}
 
@@ -127,21 +132,21 @@ class LVLM(Words, ABC):
         """Normalised pixels after VCD's diffusion, at step 0 themselves; drawn on the CPU: one seed, one noise."""
         if not noise_step:
             return pixels
-        return diffuse(pixels, noise_step, self._noise(pixels, torch.Generator().manual_seed(seed)))
+        return diffuse(pixels, noise_step, self.image_noise(pixels, torch.Generator().manual_seed(seed)))
 
-    def _noise(self, pixels: Tensor, generator: torch.Generator) -> Tensor:
+    def image_noise(self, pixels: Tensor, generator: torch.Generator) -> Tensor:
         """Standard normal noise of the pixels' shape."""
         return torch.randn(pixels.shape, generator=generator)
 
     @abstractmethod
-    def see(self, given: dict) -> Visual:
+    def encode_pixels(self, given: dict) -> ImageFeatures:
         """One forward of the vision tower over what `pixels` gave."""
 
     def project(self, features: Tensor, projector: nn.Module | None = None) -> Tensor:
         """Projector input [..., n, d] -> projected [..., n, D], by the model's own projector or another."""
-        return (projector or self.own_projector)(features[None])[0]
+        return (projector or self.base_projector)(features[None])[0]
 
-    def visual_tokens(self, visual: Visual, prompt: str, projector: nn.Module | None = None) -> Tensor:
+    def visual_tokens(self, visual: ImageFeatures, prompt: str, projector: nn.Module | None = None) -> Tensor:
         """Visual tokens [n, D] of a photo for a prompt, by the model's own projector or another."""
         return self.project(visual.features, projector)
 
@@ -152,27 +157,27 @@ class LVLM(Words, ABC):
         text = self.chat(self._harmless(prompt))
         begun = self.tokenizer.bos_token is not None and text.startswith(self.tokenizer.bos_token)
         ids = self.tokenizer(text, add_special_tokens=not begun)["input_ids"]
-        spot, around = ids.index(self.image_token), int(self._enclosed)
+        spot, around = ids.index(self.image_token), int(self.has_image_marks)
         before, after = ids[: spot - around], ids[spot + 1 + around :]
         middle = {"photo": ids[len(before) : len(ids) - len(after)], "none": [], "unk": [self.unknown_token]}[view]
         return before + middle + after
 
     # Whether the photo stands between a start and an end token of its own.
-    _enclosed: ClassVar[bool] = False
+    has_image_marks: ClassVar[bool] = False
 
-    def photo_ids(self, visual: Visual, count: int) -> list[int]:
+    def image_ids(self, visual: ImageFeatures, count: int) -> list[int]:
         """What one image placeholder becomes: a placeholder per visual token, and marks where the family has them."""
         return [self.image_token] * count
 
-    def expanded(self, ids: list[int], seen: Visual, count: int) -> list[int]:
+    def expand_image_token(self, ids: list[int], seen: ImageFeatures, count: int) -> list[int]:
         """Ids whose one image placeholder has become those of the photo's `count` visual tokens."""
         spot = ids.index(self.image_token)
-        return ids[:spot] + self.photo_ids(seen, count) + ids[spot + 1 :]
+        return ids[:spot] + self.image_ids(seen, count) + ids[spot + 1 :]
 
     @torch.no_grad()
-    def photo_length(self, visual: Visual, prompt: str) -> int:
+    def image_length(self, visual: ImageFeatures, prompt: str) -> int:
         """How many places a photo takes in the prompt, marks of its layout included."""
-        return len(self.photo_ids(visual, len(self.visual_tokens(visual, prompt))))
+        return len(self.image_ids(visual, len(self.visual_tokens(visual, prompt))))
 
     def embed(self, ids: list[int], visual: Tensor | None) -> Tensor:
         """Ids [S], a placeholder for each visual token (or one for all), and visual tokens [n, D] -> [S', D]."""
@@ -185,16 +190,20 @@ class LVLM(Words, ABC):
             return table(index)
         return table(index).index_put((index == self.image_token,), visual.to(table.weight.dtype))
 
-    def read(self, ids: list[int], seen: Visual | None = None, visual: Tensor | None = None) -> Embedded:
+    def embed_prompt(
+        self, ids: list[int], seen: ImageFeatures | None = None, visual: Tensor | None = None
+    ) -> EmbeddedPrompt:
         """Ids of a prompt (and of an answer after it), the photo and its visual tokens -> what the decoder reads."""
         if seen is None or visual is None:
             nowhere = torch.zeros(len(ids), dtype=torch.bool, device=self.device)
-            return Embedded(self.embed(ids, None), self.positions(ids, None).to(self.device), nowhere)
-        ids = self.expanded(ids, seen, len(visual))
-        spots = torch.tensor(ids, device=self.device) == self.image_token
-        return Embedded(self.embed(ids, visual), self.positions(ids, seen).to(self.device), spots, seen.deep)
+            return EmbeddedPrompt(self.embed(ids, None), self.positions(ids, None).to(self.device), nowhere)
+        ids = self.expand_image_token(ids, seen, len(visual))
+        image_mask = torch.tensor(ids, device=self.device) == self.image_token
+        return EmbeddedPrompt(
+            self.embed(ids, visual), self.positions(ids, seen).to(self.device), image_mask, seen.deepstack
+        )
 
-    def positions(self, ids: list[int], seen: Visual | None) -> Tensor:
+    def positions(self, ids: list[int], seen: ImageFeatures | None) -> Tensor:
         """Positions of expanded ids: [S], or [3, S] where time, row and column are told apart (M-RoPE)."""
         return torch.arange(len(ids))
 
@@ -205,7 +214,7 @@ class LVLM(Words, ABC):
         positions: Tensor,
         ids: Tensor | None = None,
         embeds: Tensor | None = None,
-        deep: tuple[Tensor, tuple[Tensor, ...]] | None = None,
+        deepstack: tuple[Tensor, tuple[Tensor, ...]] | None = None,
     ) -> Tensor:
         """One forward of rows -> logits of the last position [R, V] in float32; extends `cache` in place.
 
@@ -219,11 +228,11 @@ class LVLM(Words, ABC):
             position_ids=positions,
             past_key_values=cache,
             use_cache=True,
-            **self._deep_arguments(deep),
+            **self.deepstack_arguments(deepstack),
         ).last_hidden_state
         return self.head(hidden[:, -1]).float()
 
-    def _deep_arguments(self, deep) -> dict:
+    def deepstack_arguments(self, deepstack) -> dict:
         """How this family's decoder takes visual tokens for its first layers."""
         return {}
 

@@ -11,7 +11,7 @@ from halluapp.lvlm.base import LVLM
 from halluapp.lvlm.loading import load_checkpoint
 from halluapp.lvlm.sidecar_files import attach, load_projector, load_space, save_space
 
-__all__ = ["KNOWN", "KnownModel", "free_memory", "load", "load_projector", "load_space", "recommend", "save_space"]
+__all__ = ["CATALOG", "CatalogModel", "free_memory", "load", "load_projector", "load_space", "recommend", "save_space"]
 
 GIGABYTE = 1_000_000_000
 NF4_BYTES = 0.516  # a weight: 4 bits, and 0.127 bits for its doubly quantized scale
@@ -19,7 +19,7 @@ WORKING_BYTES = int(2.5 * GIGABYTE)  # activations, and the caches of all panels
 
 
 @dataclass(frozen=True)
-class KnownModel:
+class CatalogModel:
     """A checkpoint on the hub. weights, quantized: parameters in all and those that NF4 reaches, in billions."""
 
     id: str
@@ -37,20 +37,20 @@ class KnownModel:
 
 LLAMA, APACHE = "Llama 2 Community Licence", "Apache-2.0"
 # Best first where several fit: LLaVA-1.5 is what the methods' papers measure on.
-KNOWN = (
-    KnownModel("llava-hf/llava-1.5-13b-hf", "llava", LLAMA, 13.351, 12.688),
-    KnownModel("llava-hf/llava-1.5-7b-hf", "llava", LLAMA, 7.063, 6.476),
-    KnownModel("llava-hf/llava-v1.6-mistral-7b-hf", "llava_next", APACHE, 7.567, 6.979),
-    KnownModel("Qwen/Qwen3-VL-8B-Instruct", "qwen3_vl", APACHE, 8.767, 6.946),
-    KnownModel("Qwen/Qwen3-VL-4B-Instruct", "qwen3_vl", APACHE, 4.438, 3.633),
-    KnownModel("Qwen/Qwen3-VL-2B-Instruct", "qwen3_vl", APACHE, 2.128, 1.409),
-    KnownModel("Qwen/Qwen2.5-VL-7B-Instruct", "qwen2_5_vl", APACHE, 8.292, 6.525),
-    KnownModel("Qwen/Qwen2.5-VL-3B-Instruct", "qwen2_5_vl", "Qwen Research Licence", 3.755, 2.775),
-    KnownModel("HuggingFaceM4/Idefics3-8B-Llama3", "idefics3", APACHE, 8.462, 6.979),
-    KnownModel("HuggingFaceTB/SmolVLM-Instruct", "smolvlm", APACHE, 2.246, 1.611),
-    KnownModel("HuggingFaceTB/SmolVLM-500M-Instruct", "smolvlm", APACHE, 0.507, 0.315),
-    KnownModel("HuggingFaceTB/SmolVLM-256M-Instruct", "smolvlm", APACHE, 0.256, 0.106),
-    KnownModel("Salesforce/instructblip-vicuna-7b", "instructblip", "LLaMA and Vicuna terms, research", 7.913, 6.476),
+CATALOG = (
+    CatalogModel("llava-hf/llava-1.5-13b-hf", "llava", LLAMA, 13.351, 12.688),
+    CatalogModel("llava-hf/llava-1.5-7b-hf", "llava", LLAMA, 7.063, 6.476),
+    CatalogModel("llava-hf/llava-v1.6-mistral-7b-hf", "llava_next", APACHE, 7.567, 6.979),
+    CatalogModel("Qwen/Qwen3-VL-8B-Instruct", "qwen3_vl", APACHE, 8.767, 6.946),
+    CatalogModel("Qwen/Qwen3-VL-4B-Instruct", "qwen3_vl", APACHE, 4.438, 3.633),
+    CatalogModel("Qwen/Qwen3-VL-2B-Instruct", "qwen3_vl", APACHE, 2.128, 1.409),
+    CatalogModel("Qwen/Qwen2.5-VL-7B-Instruct", "qwen2_5_vl", APACHE, 8.292, 6.525),
+    CatalogModel("Qwen/Qwen2.5-VL-3B-Instruct", "qwen2_5_vl", "Qwen Research Licence", 3.755, 2.775),
+    CatalogModel("HuggingFaceM4/Idefics3-8B-Llama3", "idefics3", APACHE, 8.462, 6.979),
+    CatalogModel("HuggingFaceTB/SmolVLM-Instruct", "smolvlm", APACHE, 2.246, 1.611),
+    CatalogModel("HuggingFaceTB/SmolVLM-500M-Instruct", "smolvlm", APACHE, 0.507, 0.315),
+    CatalogModel("HuggingFaceTB/SmolVLM-256M-Instruct", "smolvlm", APACHE, 0.256, 0.106),
+    CatalogModel("Salesforce/instructblip-vicuna-7b", "instructblip", "LLaMA and Vicuna terms, research", 7.913, 6.476),
 )
 # What "auto" tries, in this order; below the last of them it is the embedded model.
 DEFAULTS = ("llava-hf/llava-1.5-7b-hf", "Qwen/Qwen3-VL-4B-Instruct", "HuggingFaceTB/SmolVLM-Instruct")
@@ -58,7 +58,7 @@ DEFAULTS = ("llava-hf/llava-1.5-7b-hf", "Qwen/Qwen3-VL-4B-Instruct", "HuggingFac
 
 def recommend(free_bytes: int, quantization: str = "nf4") -> str:
     """The id of the model to start with when so much GPU memory is free; "pocket" when none fits (estimates)."""
-    known = {model.id: model for model in KNOWN}
+    known = {model.id: model for model in CATALOG}
     return next((id for id in DEFAULTS if known[id].bytes(quantization) <= free_bytes), "pocket")
 
 

@@ -16,19 +16,19 @@ from torch.nn import functional as F
 
 from halluapp.lvlm.quantize import quantized_linears
 
-MOST_BYTES = 192 * 2**20  # of decoded weights; larger models keep to the packed ones
+MAX_BYTES = 192 * 2**20  # of decoded weights; larger models keep to the packed ones
 
 
-class Unpacked:
+class DequantizedLayers:
     """Decoded weights of the 4-bit layers of a model; empty where they do not fit or the model is not on the CPU."""
 
-    def __init__(self, model: nn.Module, most_bytes: int = MOST_BYTES):
+    def __init__(self, model: nn.Module, max_bytes: int = MAX_BYTES):
         layers = list(quantized_linears(model).values()) if model.device.type == "cpu" else []
         size = sum(layer.weight.quant_state.shape.numel() * _dtype(layer).itemsize for layer in layers)
-        self.layers = [(layer, _decoded(layer)) for layer in layers] if size <= most_bytes else []
+        self.layers = [(layer, _decoded(layer)) for layer in layers] if size <= max_bytes else []
 
     @contextmanager
-    def used(self) -> Iterator[None]:
+    def active(self) -> Iterator[None]:
         """Within the context the layers compute with the decoded weights. The caller holds the model's lock."""
         for layer, weight in self.layers:
             layer.forward = _forward(layer, weight)

@@ -83,8 +83,8 @@ def _load(source, name: str, quantization: str, device: str) -> tuple[LVLM, str]
     quantization, notice = _choice(config, quantization)
     dtype = torch.float32 if device == "cpu" else torch.bfloat16
     options = {"dtype": dtype, "device_map": device}
-    if not quantize.found(config) and quantization != "none":
-        options["quantization_config"] = quantize.config(quantization, dtype, config.text_config, family.kept_dense)
+    if not quantize.checkpoint_quantization(config) and quantization != "none":
+        options["quantization_config"] = quantize.config(quantization, dtype, config.text_config, family.dense_modules)
     made = architecture.from_pretrained(source, output_loading_info=True, **options)
     model, lacking = made[0], sorted(made[1]["missing_keys"])
     if lacking:  # transformers would go on with random weights in their place
@@ -126,7 +126,7 @@ def _family(config, name: str) -> tuple[type[LVLM], type]:
 
 def _choice(config, quantization: str) -> tuple[str, str]:
     """The quantization that is used, and what to say when it is not the one asked for."""
-    already = quantize.found(config)
+    already = quantize.checkpoint_quantization(config)
     if already:
         same = already == quantization
         return already, "" if same else f"The checkpoint is quantized already ({already}) and used as it is."
@@ -137,7 +137,7 @@ def _choice(config, quantization: str) -> tuple[str, str]:
 
 def _seen_through_quantization(lvlm: LVLM) -> str:
     """A notice when a checkpoint came with parts quantized that we would have kept dense."""
-    coarse = [name for name in quantize.quantized_linears(lvlm.model, True) if name.startswith(lvlm.kept_dense)]
+    coarse = [name for name in quantize.quantized_linears(lvlm.model, True) if name.startswith(lvlm.dense_modules)]
     return f"The checkpoint came with {len(coarse)} quantized layers outside the decoder." if coarse else ""
 
 

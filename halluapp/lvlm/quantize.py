@@ -21,12 +21,12 @@ def uneven_layers(text_config) -> list[str]:
     return [name for name, width in widths.items() if width % BLOCK]
 
 
-def config(choice: str, compute_dtype, text_config, kept_dense: tuple[str, ...]):
+def config(choice: str, compute_dtype, text_config, dense_modules: tuple[str, ...]):
     """What transformers is told for "nf4" or "int8"; None for "none".
 
     nf4: NF4, double quantization (Dettmers et al. 2023, QLoRA, section 3). int8: LLM.int8() (Dettmers et al. 2022); its
     outlier columns are picked over the whole batch, so a row can depend on the others by a rounding error.
-    kept_dense: full module names, for transformers matches them from the start of a name (or its end); names such as
+    dense_modules: full module names, for transformers matches them from the start of a name (or its end); names such as
     "vision_tower" would silently quantize everything.
     """
     from transformers import BitsAndBytesConfig
@@ -34,17 +34,17 @@ def config(choice: str, compute_dtype, text_config, kept_dense: tuple[str, ...])
     if choice == "none":
         return None
     if choice == "int8":
-        return BitsAndBytesConfig(load_in_8bit=True, llm_int8_skip_modules=list(kept_dense))
+        return BitsAndBytesConfig(load_in_8bit=True, llm_int8_skip_modules=list(dense_modules))
     return BitsAndBytesConfig(
         load_in_4bit=True,
         bnb_4bit_quant_type="nf4",
         bnb_4bit_use_double_quant=True,
         bnb_4bit_compute_dtype=compute_dtype,
-        llm_int8_skip_modules=[*kept_dense, *uneven_layers(text_config)],
+        llm_int8_skip_modules=[*dense_modules, *uneven_layers(text_config)],
     )
 
 
-def found(config) -> str:
+def checkpoint_quantization(config) -> str:
     """How a checkpoint is quantized already, by its own config.json: "nf4", "int8", another name, or ""."""
     given = getattr(config, "quantization_config", None)
     if not given:

@@ -152,7 +152,7 @@ def build(name: str, quantization: str, device: str, assets: Path) -> LVLM:
     if quantization != "none":
         state = {key: value.cpu() for key, value in dense.state_dict().items()}
         del model, dense
-        made = quantize.config(quantization, dtype, config.text_config, family.kept_dense)
+        made = quantize.config(quantization, dtype, config.text_config, family.dense_modules)
         model = architecture.from_pretrained(
             None, config=config, state_dict=state, quantization_config=made, dtype=dtype, device_map=device
         )
@@ -170,7 +170,7 @@ def _attach(lvlm: LVLM) -> None:
     count, width = len(lvlm.layers), lvlm.decoder.get_input_embeddings().weight.shape[1]
     layers = {layer: torch.linalg.qr(torch.randn(width, RANK))[0] for layer in range(count // 2, count)}
     lvlm.spaces["default"] = HalluSpace(layers, {"pairs": 0})
-    projector = copy.deepcopy(lvlm.own_projector)
+    projector = copy.deepcopy(lvlm.base_projector)
     with torch.no_grad():
         for weight in projector.parameters():
             weight.mul_(1.01)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from safetensors import SafetensorError
 
-from halluapp.data.files import written_whole
+from halluapp.data.files import atomic_write
 from halluapp.errors import InputError
 from halluapp.lvlm.adapters import load as load_adapter
 from halluapp.lvlm.adapters import load_projector
@@ -50,5 +50,5 @@ def save_space(space: HalluSpace, path: Path) -> None:
     from safetensors.torch import save_file
 
     tensors = {f"layers.{layer}": directions.float().contiguous() for layer, directions in space.layers.items()}
-    with written_whole(path) as partial:
+    with atomic_write(path) as partial:
         save_file(tensors, partial, metadata={"about": json.dumps(space.about)})

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import ClassVar
 
 
-class Words:
+class PromptTokenizer:
     """What a model's tokenizer says. template: of checkpoints that come without one; "" if all bring their own."""
 
     template: ClassVar[str] = ""

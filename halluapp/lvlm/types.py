@@ -16,7 +16,7 @@ class HalluSpace:
 
 
 @dataclass(frozen=True)
-class Visual:
+class ImageFeatures:
     """A photo as the model sees it: what the vision tower says, [n, d] or, of a photo cut into tiles, [tiles, n, d].
 
     maps: feature maps that a detector can share. layout: the family's note on how the visual tokens lie in the photo
@@ -26,11 +26,11 @@ class Visual:
     features: Tensor
     maps: tuple[Tensor, ...] = ()
     layout: tuple[int, ...] = ()
-    deep: tuple[Tensor, ...] = ()
+    deepstack: tuple[Tensor, ...] = ()
 
 
 @dataclass(frozen=True)
-class Embedded:
+class EmbeddedPrompt:
     """A prompt as the decoder reads it: embeds [S, D]; positions [S] or, for M-RoPE, [3, S].
 
     spots [S]: where visual tokens stand; deep: what is added there to the outputs of the first decoder layers, [n, D].
@@ -38,8 +38,8 @@ class Embedded:
 
     embeds: Tensor
     positions: Tensor
-    spots: Tensor
-    deep: tuple[Tensor, ...] = ()
+    image_mask: Tensor
+    deepstack: tuple[Tensor, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -70,6 +70,6 @@ class Adapter:
 
     name: str
     deltas: dict[str, Delta] = field(default_factory=dict)
-    sight: dict[str, Delta] = field(default_factory=dict)
+    vision_deltas: dict[str, Delta] = field(default_factory=dict)
     projector: nn.Module | None = None
     about: dict = field(default_factory=dict)

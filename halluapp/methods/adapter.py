@@ -10,7 +10,7 @@ from halluapp.methods.base import Intervention, Method, Row, parameter
 
 
 @dataclass(frozen=True)
-class Trained(Method):
+class AdapterMethod(Method):
     """A loaded adapter: y + s * scale * B(A(x)) in the layers it was trained for, another projector, or both.
 
     Added to this method's rows only, in prefill and decoding, so that the shared weights stay as they are.
@@ -26,32 +26,34 @@ class Trained(Method):
     )  # fmt: skip
 
     @property
-    def loaded(self) -> str:
+    def adapter_name(self) -> str:
         """The name of the adapter."""
         return self.name
 
     def rows(self, prompt: str) -> tuple[Row, ...]:
         if self.strength == 0:
             return (Row(),)
-        return (Row("photo", Intervention(adapter=self.loaded, share=self.strength)),)
+        return (Row("photo", Intervention(adapter=self.adapter_name, adapter_strength=self.strength)),)
 
     def prepare(self, lvlm) -> None:
         modules = dict(lvlm.model.named_modules())
-        adapter = lvlm.adapter(self.loaded)
-        for name, delta in (adapter.deltas | adapter.sight).items():
+        adapter = lvlm.adapter(self.adapter_name)
+        for name, delta in (adapter.deltas | adapter.vision_deltas).items():
             if not delta.fits(modules.get(name)):
-                raise MissingWeights(f"The adapter {self.loaded} was made for another model than {lvlm.name}.")
+                raise MissingWeights(f"The adapter {self.adapter_name} was made for another model than {lvlm.name}.")
 
     def explain(self, lvlm, prompt: str) -> str:
-        adapter = lvlm.adapter(self.loaded)
+        adapter = lvlm.adapter(self.adapter_name)
         parts = [f"additions to {len(adapter.deltas)} linear layers"] if adapter.deltas else []
-        parts += [f"additions to {len(adapter.sight)} layers that see the photo"] if adapter.sight else []
+        parts += (
+            [f"additions to {len(adapter.vision_deltas)} layers that see the photo"] if adapter.vision_deltas else []
+        )
         parts += ["a projector of its own"] if adapter.projector is not None else []
-        return f"Adapter {self.loaded}: {' and '.join(parts)}, strength {self.strength:g}."
+        return f"Adapter {self.adapter_name}: {' and '.join(parts)}, strength {self.strength:g}."
 
 
 @dataclass(frozen=True)
-class CHiP(Trained):
+class CHiP(AdapterMethod):
     """Fu et al., ICLR 2025: preference of truthful answers and true photos, at four levels; at inference an adapter."""
 
     name: ClassVar[str] = "chip"
@@ -61,7 +63,7 @@ class CHiP(Trained):
 
 
 @dataclass(frozen=True)
-class HACL(Trained):
+class HACL(AdapterMethod):
     """Jiang et al., CVPR 2024: photos told from hallucinated captions by contrast; at inference another projector."""
 
     name: ClassVar[str] = "hacl"
@@ -71,7 +73,7 @@ class HACL(Trained):
 
 
 @dataclass(frozen=True)
-class Adapter(Trained):
+class NamedAdapter(AdapterMethod):
     """Any loaded adapter, chosen by name: "adapter:NAME". Not among METHODS, because it is as many panels as runs."""
 
     summary: ClassVar[str] = "The same 4-bit weights with what a training run has made."
@@ -87,5 +89,5 @@ class Adapter(Trained):
         return f"Adapter {self.adapter}"
 
     @property
-    def loaded(self) -> str:
+    def adapter_name(self) -> str:
         return self.adapter

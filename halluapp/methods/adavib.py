@@ -29,7 +29,7 @@ class AdaVIB(Method):
     def rows(self, prompt: str) -> tuple[Row, ...]:
         if self.strength == 0:
             return (Row(),)
-        return (Row("photo", Intervention(projector="adavib", blend=self.strength)),)
+        return (Row("photo", Intervention(projector="adavib", projector_strength=self.strength)),)
 
     def prepare(self, lvlm) -> None:
         lvlm.projector("adavib")

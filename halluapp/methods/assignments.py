@@ -13,7 +13,7 @@ from halluapp.methods.registry import create, defaults
 FORM = 'Parameters are an object like {"vdd": {"alpha": 0.5}} or a list of METHOD.PARAMETER=VALUE'
 
 
-def names_from(text: str | None, further: Sequence[str] = ()) -> list[str]:
+def method_names(text: str | None, further: Sequence[str] = ()) -> list[str]:
     """Method names separated by commas; for an empty text the default panels and these further ones."""
     names = [name.replace(" ", "") for name in (text or "").split(",")]
     return [name for name in names if name] or [*defaults(), *further]
@@ -45,7 +45,7 @@ def read(given: Any) -> dict[str, dict[str, Any]]:
     return given
 
 
-def methods(names: Sequence[str], parameters: dict[str, dict[str, Any]]) -> list[Method]:
+def create_methods(names: Sequence[str], parameters: dict[str, dict[str, Any]]) -> list[Method]:
     """Methods by name with their parameters. Raises InputError, also for parameters of a method that is not named."""
     if unused := set(parameters) - set(names):
         raise InputError(f"Parameters are given for {', '.join(sorted(unused))}, which is not among the methods.")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from halluapp.errors import InputError
 from halluapp.parameters import parameter
 
-__all__ = ["Combined", "Intervention", "Method", "Row", "Step", "parameter"]
+__all__ = ["Combination", "Intervention", "Method", "Row", "Step", "parameter"]
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -20,40 +20,43 @@ if TYPE_CHECKING:
 class Intervention:
     """A change to the computation of a row that belongs to this row alone; all its parts may act at once.
 
-    space: name of a HalluSpace whose directions are projected out of the MLP outputs; strength 1 removes them.
-    rank: how many of its directions (0: all). projector: name of another projector; blend: its share of the visual
-    tokens, 1 for all. attention: by what part of |s| the last position's scores of the photo's keys are raised.
-    adapter: name of a loaded adapter (low-rank additions to linear layers, another projector, or both); share: how much
-    of it acts, 1 for all.
+    space: name of a HalluSpace whose directions are projected out of the MLP outputs; space_strength 1 removes them.
+    rank: the number of its directions (0: all). projector: name of another projector; projector_strength: the weight of
+    its visual tokens, 1 for its tokens alone. attention_strength: the part of |s| by which the last position's scores
+    of the image's keys are raised. adapter: name of a loaded adapter (low-rank additions to linear layers, another
+    projector, or both); adapter_strength: the factor of its additions, 1 for all of them.
     """
 
     space: str | None = None
     rank: int = 0
-    strength: float = 1.0
+    space_strength: float = 1.0
     projector: str | None = None
-    blend: float = 1.0
-    attention: float = 0.0
+    projector_strength: float = 1.0
+    attention_strength: float = 0.0
     adapter: str | None = None
-    share: float = 1.0
+    adapter_strength: float = 1.0
 
-    def also(self, other: Intervention | None) -> Intervention:
+    def merge(self, other: Intervention | None) -> Intervention:
         """Both changes at once. Raises InputError if both are of one kind; adapters may bring a projector along."""
         if other is None:
             return self
         tokens = (self.projector or self.adapter), (other.projector or other.adapter)
-        kinds = ((self.space, other.space), tokens, (self.attention, other.attention))
+        kinds = ((self.space, other.space), tokens, (self.attention_strength, other.attention_strength))
         if any(mine and others for mine, others in kinds):
             raise InputError("Two methods that make the same kind of change cannot be stacked.")
         space, rest = (self if self.space else other), (self if tokens[0] else other)
-        attention = self.attention or other.attention
         return replace(
-            space, projector=rest.projector, blend=rest.blend, adapter=rest.adapter, share=rest.share,
-            attention=attention,
-        )  # fmt: skip
+            space,
+            projector=rest.projector,
+            projector_strength=rest.projector_strength,
+            adapter=rest.adapter,
+            adapter_strength=rest.adapter_strength,
+            attention_strength=self.attention_strength or other.attention_strength,
+        )
 
     def without_photo(self) -> Intervention | None:
         """What is left of the change in a row without the photo: there is nothing to project or to attend to."""
-        left = replace(self, projector=None, blend=1.0, attention=0.0)
+        left = replace(self, projector=None, projector_strength=1.0, attention_strength=0.0)
         return left if self.space or self.adapter else None
 
 
@@ -95,7 +98,7 @@ class Step:
 
 
 @dataclass(frozen=True)
-class Combined:
+class Combination:
     """Scores [V] of the next token (-inf: excluded), and notes for the trace (label probabilities and the like).
 
     repetition: the method's own penalty on tokens that the answer holds already (1: none); a request may override it.
@@ -113,7 +116,7 @@ class Method:
     name: identifier in CLI, JSON and API. title: on the panel. summary: one sentence, shown under the title.
     source: paper and equation. default: whether it is on when nobody chooses. edits: its one row is the model with an
     intervention and nothing is combined, so that a method of several rows can be stacked on it (`methods/stacked.py`).
-    reference_is: what the reference rows are, in the words beside their probability.
+    reference_description: what the reference rows are, in the words beside their probability.
     """
 
     name: ClassVar[str] = ""
@@ -122,7 +125,7 @@ class Method:
     source: ClassVar[str] = ""
     default: ClassVar[bool] = True
     edits: ClassVar[bool] = False
-    reference_is: ClassVar[str] = "model without the photo"
+    reference_description: ClassVar[str] = "model without the photo"
 
     def rows(self, prompt: str) -> tuple[Row, ...]:
         """The rows this method decodes; the first is its main row."""
@@ -139,9 +142,9 @@ class Method:
         """One sentence for the panel: what exactly is done for this prompt with this model."""
         return self.summary
 
-    def combine(self, logits: Tensor, step: Step, lvlm: LVLM) -> Combined:
+    def combine(self, logits: Tensor, step: Step, lvlm: LVLM) -> Combination:
         """Raw logits of this method's rows [R, V] in float32 -> scores of the next token."""
-        return Combined(logits[0])
+        return Combination(logits[0])
 
     def parameters(self) -> dict[str, Any]:
         """Parameter values by name."""

@@ -8,7 +8,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from halluapp.methods.base import Combined, Method, Row, parameter
+from halluapp.methods.base import Combination, Method, Row, parameter
 from halluapp.methods.formulas.label_calibration import calibrate, calibrate_next_token, combine_priors, label_scores
 from halluapp.methods.formulas.labels import find_labels
 
@@ -62,25 +62,25 @@ class Calibration(Method):
             f"{self.strength:g}, where p ≥ {self.beta:g}·max p."
         )
 
-    def combine(self, logits: Tensor, step, lvlm) -> Combined:
+    def combine(self, logits: Tensor, step, lvlm) -> Combination:
         if len(logits) == 1:
-            return Combined(logits[0])
+            return Combination(logits[0])
         labels = find_labels(step.prompt)
         if labels is None:
-            return Combined(self._open(logits))
+            return Combination(self._open(logits))
         ids = [lvlm.surface_ids(forms) for forms in labels.forms]
         every = [token for tokens in ids for token in tokens]
         if step.index > 0:
-            return Combined(logits[0] if step.tokens[0] in every else self._open(logits))
+            return Combination(logits[0] if step.tokens[0] in every else self._open(logits))
         if not all(ids) or logits[0].softmax(-1)[every].sum() < LEAST_LABEL_MASS:
-            return Combined(self._open(logits), {"labels_absent": True})
+            return Combination(self._open(logits), {"labels_absent": True})
         return self._label(logits, labels.names, ids)
 
     def _open(self, logits: Tensor) -> Tensor:
         prior = torch.logsumexp(logits[1:].log_softmax(-1), 0)  # log of the branches' mean, up to a constant
         return calibrate_next_token(logits[0], prior, self.strength, self.beta, self.smoothing)
 
-    def _label(self, logits: Tensor, names: tuple[str, ...], ids: list[list[int]]) -> Combined:
+    def _label(self, logits: Tensor, names: tuple[str, ...], ids: list[list[int]]) -> Combination:
         before = label_scores(logits[0], ids)
         branches = [label_scores(row, ids) for row in logits[1:]]
         prior = combine_priors(*branches) if len(branches) == 2 else branches[0]
@@ -91,4 +91,4 @@ class Calibration(Method):
             scores[best] = torch.log(q)
         shown = {"before": before, "prior": prior, "after": after}
         rounded = {name: [round(float(p), 5) for p in values] for name, values in shown.items()}
-        return Combined(scores, {"labels": {"labels": list(names), **rounded}})
+        return Combination(scores, {"labels": {"labels": list(names), **rounded}})

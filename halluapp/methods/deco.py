@@ -9,7 +9,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from halluapp.methods.base import Combined, Method, parameter
+from halluapp.methods.base import Combination, Method, parameter
 from halluapp.methods.formulas.contrast import full_precision
 
 SPAN = (20 / 32, 28 / 32)  # of the decoder: depths 20 to 28 of 32 in the authors' code
@@ -77,8 +77,8 @@ class DeCo(Method):
         first, last = self.exits(lvlm)[0], self.exits(lvlm)[-1]
         return f"The surest of depths {first}–{last} of {len(lvlm.layers)} is added, α {self.alpha:g}."
 
-    def combine(self, logits, step, lvlm) -> Combined:
+    def combine(self, logits, step, lvlm) -> Combination:
         if self.alpha == 0:
-            return Combined(logits[0])
+            return Combination(logits[0])
         scores, place, sure = deco(logits[0], step.exits, self.alpha, self.top_p, self.top_k)
-        return Combined(scores, {"depth": self.exits(lvlm)[place], "confidence": round(sure, 5)})
+        return Combination(scores, {"depth": self.exits(lvlm)[place], "confidence": round(sure, 5)})

@@ -9,7 +9,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from halluapp.methods.base import Combined, Method, parameter
+from halluapp.methods.base import Combination, Method, parameter
 from halluapp.methods.formulas.contrast import full_precision, plausible
 
 DEEP = 40  # decoders with more layers than this have buckets of 20 layers, as in the authors' code
@@ -85,8 +85,8 @@ class DoLa(Method):
             return "Nothing is subtracted: this is the baseline."
         return f"Contrast with one of the depths {', '.join(map(str, self.exits(lvlm)))} of {len(lvlm.layers)}."
 
-    def combine(self, logits, step, lvlm) -> Combined:
+    def combine(self, logits, step, lvlm) -> Combination:
         if self.strength == 0:
-            return Combined(logits[0])
+            return Combination(logits[0])
         scores, place = dola(logits[0], step.exits, self.strength, self.beta)
-        return Combined(scores, {"depth": self.exits(lvlm)[place]}, self.repetition)
+        return Combination(scores, {"depth": self.exits(lvlm)[place]}, self.repetition)

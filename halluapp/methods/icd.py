@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from halluapp.methods.base import Combined, Method, Row, parameter
+from halluapp.methods.base import Combination, Method, Row, parameter
 from halluapp.methods.formulas.contrast import contrast, full_precision, plausible
 
 DISTURBANCE = "You are a confused object detector to provide a fuzzy overview or impression of the image."
@@ -39,7 +39,7 @@ class ICD(Method):
     summary: ClassVar[str] = "Subtracts what the model would say in the role of a confused object detector."
     source: ClassVar[str] = "ICD, Findings of ACL 2024"
     default: ClassVar[bool] = False
-    reference_is: ClassVar[str] = "model in the confused role"
+    reference_description: ClassVar[str] = "model in the confused role"
 
     alpha: float = parameter(
         1.0, "Strength α", "How strongly the disturbed answer is subtracted; 0 is the baseline.", 0.0, 3.0, 0.05
@@ -57,8 +57,8 @@ class ICD(Method):
     def explain(self, lvlm, prompt: str) -> str:
         return f"Contrast with the prompt after “{DISTURBANCE[:-1]}”, α {self.alpha:g}, β {self.beta:g}."
 
-    def combine(self, logits, step, lvlm) -> Combined:
+    def combine(self, logits, step, lvlm) -> Combination:
         if self.alpha == 0:
-            return Combined(logits[0])
+            return Combination(logits[0])
         combination = subtract if self.formula == "paper" else contrast
-        return Combined(combination(logits[0], logits[1], self.alpha, self.beta))
+        return Combination(combination(logits[0], logits[1], self.alpha, self.beta))

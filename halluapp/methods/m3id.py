@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from halluapp.methods.base import Combined, Method, Row, parameter
+from halluapp.methods.base import Combination, Method, Row, parameter
 from halluapp.methods.formulas.contrast import contrast, full_precision
 
 NO_CAP = 200.0  # (1 - g) / g reaches 166 after 256 tokens of lambda 0.02
@@ -72,12 +72,12 @@ class M3ID(Method):
             f"Weight e^({self.decay:g}·t) − 1 at token t, at most {self.cap:g}, against the prompt without the photo."
         )
 
-    def combine(self, logits, step, lvlm) -> Combined:
+    def combine(self, logits, step, lvlm) -> Combination:
         if len(logits) == 1:
-            return Combined(logits[0])
+            return Combination(logits[0])
         strength = weight(step.index, self.decay, math.inf if self.cap == NO_CAP else self.cap)
         if self.gate == "plausible":
-            return Combined(amplify(logits[0], logits[1], strength, self.beta))
+            return Combination(amplify(logits[0], logits[1], strength, self.beta))
         if float(logits[0].softmax(-1).max()) >= self.unsure:
-            return Combined(logits[0])
-        return Combined(amplify(logits[0], logits[1], strength, 0.0))
+            return Combination(logits[0])
+        return Combination(amplify(logits[0], logits[1], strength, 0.0))

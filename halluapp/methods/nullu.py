@@ -32,7 +32,7 @@ class Nullu(Method):
     def rows(self, prompt: str) -> tuple[Row, ...]:
         if self.strength == 0 or self.rank == 0:
             return (Row(),)
-        return (Row("photo", Intervention(space="default", rank=self.rank, strength=self.strength)),)
+        return (Row("photo", Intervention(space="default", rank=self.rank, space_strength=self.strength)),)
 
     def prepare(self, lvlm) -> None:
         layers = lvlm.space("default").layers

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from torch import Tensor
 
-from halluapp.methods.base import Combined, Intervention, Method, Row, parameter
+from halluapp.methods.base import Combination, Intervention, Method, Row, parameter
 from halluapp.methods.formulas.contrast import contrast, full_precision
 
 
@@ -47,7 +47,7 @@ class PAI(Method):
     )
 
     def rows(self, prompt: str) -> tuple[Row, ...]:
-        main = Row(intervention=Intervention(attention=self.alpha)) if self.alpha else Row()
+        main = Row(intervention=Intervention(attention_strength=self.alpha)) if self.alpha else Row()
         return (main, Row("none")) if self.gamma > 1 else (main,)
 
     def explain(self, lvlm, prompt: str) -> str:
@@ -55,7 +55,7 @@ class PAI(Method):
             f"Attention to the photo raised by {self.alpha:g}·|s|, guidance γ {self.gamma:g} away from the text alone."
         )
 
-    def combine(self, logits, step, lvlm) -> Combined:
+    def combine(self, logits, step, lvlm) -> Combination:
         if len(logits) == 1:
-            return Combined(logits[0])
-        return Combined(guide(logits[0], logits[1], self.gamma, self.beta))
+            return Combination(logits[0])
+        return Combination(guide(logits[0], logits[1], self.gamma, self.beta))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import Field, fields
 
 from halluapp.errors import InputError
-from halluapp.methods.adapter import HACL, Adapter, CHiP
+from halluapp.methods.adapter import HACL, CHiP, NamedAdapter
 from halluapp.methods.adavib import AdaVIB
 from halluapp.methods.base import Method
 from halluapp.methods.baseline import Baseline
@@ -53,7 +53,7 @@ def create(name: str, /, **parameters) -> Method:
         name, parameters = "adapter", {"adapter": name.partition(":")[2], **parameters}
     if name not in METHODS and name != "adapter":
         raise InputError(f"There is no method {name!r}; known are {', '.join(METHODS)}, and adapter:NAME.")
-    method = METHODS.get(name, Adapter)
+    method = METHODS.get(name, NamedAdapter)
     known = {item.name: item for item in fields(method)}
     for key in parameters:
         if key not in known:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from halluapp.errors import InputError
-from halluapp.methods.base import Combined, Intervention, Method, Row
+from halluapp.methods.base import Combination, Intervention, Method, Row
 
 
 @dataclass(frozen=True)
@@ -51,19 +51,19 @@ class Stacked(Method):
         return "; ".join(part.source for part in self.parts)
 
     @property
-    def reference_is(self) -> str:
-        return self.parts[-1].reference_is
+    def reference_description(self) -> str:
+        return self.parts[-1].reference_description
 
     def _edit(self, prompt: str) -> Intervention | None:
         edit = None
         for part in self.parts[:-1]:
             own = part.rows(prompt)[0].intervention
-            edit = own.also(edit) if own else edit
+            edit = own.merge(edit) if own else edit
         return edit
 
     def rows(self, prompt: str) -> tuple[Row, ...]:
         edit, rows = self._edit(prompt), self.parts[-1].rows(prompt)
-        return tuple(replace(row, intervention=edit.also(row.intervention)) for row in rows) if edit else rows
+        return tuple(replace(row, intervention=edit.merge(row.intervention)) for row in rows) if edit else rows
 
     def exits(self, lvlm) -> tuple[int, ...]:
         return self.parts[-1].exits(lvlm)
@@ -75,7 +75,7 @@ class Stacked(Method):
     def explain(self, lvlm, prompt: str) -> str:
         return " ".join(f"{part.title}: {part.explain(lvlm, prompt)}" for part in self.parts)
 
-    def combine(self, logits, step, lvlm) -> Combined:
+    def combine(self, logits, step, lvlm) -> Combination:
         return self.parts[-1].combine(logits, step, lvlm)
 
     def parameters(self) -> dict[str, Any]:

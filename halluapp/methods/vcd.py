@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from halluapp.methods.base import Combined, Method, Row, parameter
+from halluapp.methods.base import Combination, Method, Row, parameter
 from halluapp.methods.formulas.contrast import contrast
 
 
@@ -26,7 +26,7 @@ class VCD(Method):
     )
     source: ClassVar[str] = "VCD, CVPR 2024, equations 2 to 4"
     default: ClassVar[bool] = False
-    reference_is: ClassVar[str] = "model with the noised photo"
+    reference_description: ClassVar[str] = "model with the noised photo"
 
     alpha: float = parameter(
         1.0, "Strength α", "How strongly the noised answer is subtracted; 0 is the baseline.", 0.0, 3.0, 0.05
@@ -48,7 +48,7 @@ class VCD(Method):
             return "Nothing is subtracted: this is the baseline."
         return f"Contrast with the photo after {self.noise_step} noise steps, α {self.alpha:g}, β {self.beta:g}."
 
-    def combine(self, logits, step, lvlm) -> Combined:
+    def combine(self, logits, step, lvlm) -> Combination:
         if len(logits) == 1:
-            return Combined(logits[0])
-        return Combined(contrast(logits[0], logits[1], self.alpha, self.beta))
+            return Combination(logits[0])
+        return Combination(contrast(logits[0], logits[1], self.alpha, self.beta))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
-from halluapp.methods.base import Combined, Method, Row, parameter
+from halluapp.methods.base import Combination, Method, Row, parameter
 from halluapp.methods.formulas.contrast import contrast
 
 REFERENCES = {"none": ("none",), "unk": ("unk",), "both": ("none", "unk")}
@@ -44,7 +44,7 @@ class VDD(Method):
         how = {"none": none, "unk": unk, "both": f"{none} and {unk}, averaged"}[self.reference]
         return f"Contrast with the image-free answer ({how}), α {self.alpha:g}, β {self.beta:g}."
 
-    def combine(self, logits, step, lvlm) -> Combined:
+    def combine(self, logits, step, lvlm) -> Combination:
         if self.alpha == 0:
-            return Combined(logits[0])
-        return Combined(contrast(logits[0], logits[1:].mean(0), self.alpha, self.beta))
+            return Combination(logits[0])
+        return Combination(contrast(logits[0], logits[1:].mean(0), self.alpha, self.beta))

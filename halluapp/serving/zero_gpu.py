@@ -32,10 +32,10 @@ def runner(settings: Settings) -> comparison.Runner | None:
     def work(request: Request) -> Iterator[Event]:
         yield from comparison.events(request, load_session(settings))
 
-    return stoppable(work)
+    return stoppable_runner(work)
 
 
-def stoppable(work: Callable[[Request], Iterator[Event]]) -> comparison.Runner:
+def stoppable_runner(work: Callable[[Request], Iterator[Event]]) -> comparison.Runner:
     """Stops a worker that cannot see this process's flags: its generator is closed, its panels end as "stopped"."""
 
     def run(request: Request, _session, stop: Callable[[], bool]) -> Iterator[Event]:

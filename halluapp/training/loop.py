@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from halluapp.data.files import written_whole
+from halluapp.data.files import atomic_write
 from halluapp.data.pairs import read_pairs, split
 from halluapp.errors import InputError
 from halluapp.lvlm.base import LVLM
@@ -215,7 +215,7 @@ def sample_caption(made: Objective, photo: str, held: list[int]) -> str:
     from halluapp.decoding.plan import Sampling
 
     shown = read_photo(photo) if photo else made.pairs[held[0] if held else 0].open()
-    job = engine.Job(made.lvlm.look(shown), "Describe this image in detail.", [made.probe()])
+    job = engine.Job(made.lvlm.encode_image(shown), "Describe this image in detail.", [made.probe()])
     text = ""
     for event in engine.decode(made.lvlm, job, Sampling(SAMPLE_TOKENS)):
         text = event.text if isinstance(event, Decoded) else text
@@ -231,7 +231,7 @@ def _save(run: Run, made: Objective, optimizer, step: int, seconds: float) -> No
     made.save(run.adapter, about)
     state = {"step": step, "seconds": seconds, "optimizer": optimizer.state_dict(), "objective": made.state(),
              "rng": torch.get_rng_state()}  # fmt: skip
-    with written_whole(run.folder / "state.pt") as partial:
+    with atomic_write(run.folder / "state.pt") as partial:
         torch.save(state, partial)
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
-from halluapp.data.files import write_text, written_whole
+from halluapp.data.files import atomic_write, write_text
 from halluapp.lvlm.base import LVLM
 from halluapp.training.recipes import TARGETS, Lora
 
@@ -77,13 +77,13 @@ def save(folder: Path, wrapped=None, projector: nn.Module | None = None, about: 
         config["base_model_name_or_path"] = (about or {}).get("model", "")
         config["inference_mode"] = True
         plain = {key: sorted(value) if isinstance(value, set) else value for key, value in config.items()}
-        with written_whole(folder / files.WEIGHTS) as partial:
+        with atomic_write(folder / files.WEIGHTS) as partial:
             save_file(state, partial)
             write_text(folder / files.CONFIG, json.dumps(plain, indent=1, default=str, sort_keys=True))
     if projector is not None:
         state = {
             key: value.detach().cpu().to(torch.float16).contiguous() for key, value in projector.state_dict().items()
         }
-        with written_whole(folder / files.PROJECTOR) as partial:
+        with atomic_write(folder / files.PROJECTOR) as partial:
             save_file(state, partial)
     write_text(folder / "about.json", json.dumps(about or {}, indent=1))

@@ -40,7 +40,7 @@ def _layers_with_gradient(lvlm: LVLM, linears: dict[str, nn.Linear]) -> list[str
     with lvlm.lock, torch.enable_grad():
         handles = [module.register_forward_hook(watch(name)) for name, module in linears.items()]
         try:
-            features = lvlm.see(lvlm.ready(lvlm.pixels(Image.new("RGB", (64, 64))))).features
+            features = lvlm.encode_pixels(lvlm.to_device(lvlm.pixels(Image.new("RGB", (64, 64))))).features
         finally:
             for handle in handles:
                 handle.remove()

@@ -17,7 +17,7 @@ from halluapp.settings import Settings
 from halluapp.training import library
 
 
-def build(settings: Settings, photo_input: Callable[..., gr.Image], elsewhere: comparison.Runner | None = None) -> None:
+def build(settings: Settings, photo_input: Callable[..., gr.Image], runner: comparison.Runner | None = None) -> None:
     """Adds invisible inputs and the endpoint. elsewhere: where events are made if not in this process."""
 
     def compare(
@@ -45,11 +45,11 @@ def build(settings: Settings, photo_input: Callable[..., gr.Image], elsewhere: c
             The report (schema 1): detections, and for each method text, tokens, mentions with verdicts, and cost.
         """
         try:
-            chosen = assignments.methods(assignments.names_from(methods), assignments.read(parameters))
+            chosen = assignments.create_methods(assignments.method_names(methods), assignments.read(parameters))
             request = make_request(photo, prompt, chosen, int(max_new_tokens), temperature, seed=int(seed))
             session = load_session(settings)
             library.load_adapters(settings.runs, session.lvlm, request.methods)
-            return list(comparison.stream(request, session, run=elsewhere))[-1].report
+            return list(comparison.stream(request, session, run=runner))[-1].report
         except InputError as error:
             raise gr.Error(str(error)) from error
 

@@ -10,8 +10,7 @@ from halluapp.serving import zero_gpu
 from halluapp.settings import Settings
 from halluapp.ui import api, texts, train
 from halluapp.ui.compare import tab as compare
-from halluapp.ui.train import live
-from halluapp.ui.train import run_actions as shelf_view
+from halluapp.ui.train import live, run_actions
 
 FONT = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif"]
 MONO = ["ui-monospace", "SFMono-Regular", "Menlo", "monospace"]
@@ -38,13 +37,13 @@ def build(settings: Settings) -> gr.Blocks:
     """The whole app; nothing is loaded before a visitor comes, except on ZeroGPU."""
     with gr.Blocks(title=texts.TITLE, analytics_enabled=False) as app:
         gr.Markdown(f"# {texts.TITLE}\n{texts.TAGLINE}", elem_id="title")
-        elsewhere = zero_gpu.runner(settings)
+        runner = zero_gpu.runner(settings)
         with gr.Tabs(elem_id="tabs"):
             with gr.Tab(texts.TAB, id="compare"):
-                parts = compare.build(settings, elsewhere)
+                parts = compare.build(settings, runner)
             with gr.Tab(train.texts.TAB, id="train", render_children=True):
                 training = train.build(settings, compare.photo_input, parts["methods"])
-        api.build(settings, compare.photo_input, elsewhere)
+        api.build(settings, compare.photo_input, runner)
 
         def describe():
             yield from compare.describe_model(settings)
@@ -57,11 +56,11 @@ def build(settings: Settings) -> gr.Blocks:
     return app
 
 
-def _show_runs(app: gr.Blocks, settings: Settings, methods: gr.CheckboxGroup, view: live.View) -> None:
+def _show_runs(app: gr.Blocks, settings: Settings, methods: gr.CheckboxGroup, view: live.BoardView) -> None:
     """A page that is opened or reloaded shows every run, its whole curve, and offers the panels that were added."""
 
     def show(current):
-        return [shelf_view.panels(settings.runs, current), *live.look(settings, None, [])]
+        return [run_actions.method_choices(settings.runs, current), *live.refresh(settings, None, [])]
 
     app.load(show, methods, [methods, *view.outputs], **train.INSTANT)
 

@@ -24,6 +24,6 @@ def from_scratch(model, prompt: str, view: str, answer: list[int], seed: int = 0
 
 
 @cache
-def told(kind: str, quantization: str):
+def second_copy(kind: str, quantization: str):
     """A second copy of the model: asking transformers for hidden states leaves hooks of its own in a model."""
     return catalog.load(str(folder(kind)), quantization, "cpu", folder(kind))[0].model

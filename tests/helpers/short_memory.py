@@ -8,7 +8,7 @@ import torch
 
 
 @contextmanager
-def room_for(model, rows: int, after: int = 0):
+def memory_limit(model, rows: int, after: int = 0):
     """A machine on which a forward of more rows runs out of memory, from the `after`th forward on."""
     seen = []
 

@@ -16,8 +16,8 @@ from halluapp.decoding.events import Decoded, Failed, Finished
 from halluapp.decoding.plan import Sampling
 from halluapp.decoding.views import Views
 from halluapp.lvlm import catalog
-from halluapp.lvlm.base import LVLM, HalluSpace, Visual
-from halluapp.methods.base import Combined, Method, Row
+from halluapp.lvlm.base import LVLM, HalluSpace, ImageFeatures
+from halluapp.methods.base import Combination, Method, Row
 
 torch.set_num_threads(1)  # for tensors this small more threads only wait for each other
 
@@ -147,9 +147,9 @@ def lvlm(kind: str = "llava", quantization: str = "none") -> LVLM:
 
 
 @cache
-def visual(kind: str, quantization: str, seed: int = 0) -> Visual:
+def visual(kind: str, quantization: str, seed: int = 0) -> ImageFeatures:
     """What the tower sees in photo `seed`: computed once."""
-    return lvlm(kind, quantization).look(photo(seed))
+    return lvlm(kind, quantization).encode_image(photo(seed))
 
 
 @cache
@@ -188,19 +188,19 @@ def run_many(model: LVLM, jobs: list[engine.Job], **sampling) -> dict[tuple[int,
     return answers
 
 
-def run(model: LVLM, seen: Visual | Views, prompt: str, methods: list[Method], **sampling) -> dict[str, Answer]:
+def run(model: LVLM, seen: ImageFeatures | Views, prompt: str, methods: list[Method], **sampling) -> dict[str, Answer]:
     """Decodes one job to the end -> answers by method name."""
     answers = run_many(model, [engine.Job(seen, prompt, methods)], **sampling)
     return {name: answer for (_, name), answer in answers.items()}
 
 
 @dataclass(frozen=True)
-class Recorded(Method):
+class RecordingMethod(Method):
     """Another method, unchanged, whose raw logits [R, V] and results are kept step by step."""
 
     inner: Method
     logits: list[torch.Tensor] = field(default_factory=list, compare=False)
-    combined: list[Combined] = field(default_factory=list, compare=False)
+    combined: list[Combination] = field(default_factory=list, compare=False)
 
     @property
     def name(self) -> str:
@@ -219,7 +219,7 @@ class Recorded(Method):
     def prepare(self, lvlm: LVLM) -> None:
         self.inner.prepare(lvlm)
 
-    def combine(self, logits, step, lvlm) -> Combined:
+    def combine(self, logits, step, lvlm) -> Combination:
         self.logits.append(logits.clone())
         self.combined.append(self.inner.combine(logits, step, lvlm))
         return self.combined[-1]

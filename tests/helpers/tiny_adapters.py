@@ -15,13 +15,13 @@ from halluapp.training import peft_adapter
 from halluapp.training.recipes import ChipRecipe
 
 
-def fresh(kind: str, quantization: str):
+def fresh_lvlm(kind: str, quantization: str):
     return catalog.load(str(folder(kind)), quantization, "cpu", Path("/nowhere"))[0]
 
 
-def trained(kind: str, quantization: str, out: Path, scale: float = 1.0, **settings):
+def trained_adapter(kind: str, quantization: str, out: Path, scale: float = 1.0, **settings):
     """A wrapped model with random weights in both matrices, saved to `out` -> (model, PeftModel)."""
-    model = fresh(kind, quantization)
+    model = fresh_lvlm(kind, quantization)
     wrapped = peft_adapter.wrap(model, ChipRecipe(**settings))
     with torch.no_grad():
         for parameter in peft_adapter.trainable_parameters(wrapped):

@@ -17,7 +17,7 @@ from transformers.models.smolvlm import processing_smolvlm
 from transformers.processing_utils import ProcessorMixin
 
 from halluapp.lvlm import catalog
-from halluapp.lvlm.base import LVLM, HalluSpace, Visual
+from halluapp.lvlm.base import LVLM, HalluSpace, ImageFeatures
 
 KINDS = ("llava_next", "qwen2_5_vl", "qwen3_vl", "smolvlm", "idefics3", "instructblip")
 MODELS = tuple((kind, quantization) for kind in KINDS for quantization in ("none", "nf4"))
@@ -251,9 +251,9 @@ def photo(seed: int = 0) -> Image.Image:
 
 
 @cache
-def visual(kind: str, quantization: str, seed: int = 0) -> Visual:
+def visual(kind: str, quantization: str, seed: int = 0) -> ImageFeatures:
     """What the tower sees in photo `seed`: computed once."""
-    return lvlm(kind, quantization).look(photo(seed))
+    return lvlm(kind, quantization).encode_image(photo(seed))
 
 
 def processor(kind: str, model: LVLM):

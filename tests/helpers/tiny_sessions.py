@@ -8,7 +8,7 @@ from tiny import lvlm
 from halluapp.session import Session
 
 
-class Finder:
+class DogDetector:
     """A detector as `grounding.detectors.Detector` describes it, which always sees one dog."""
 
     name = "finder"
@@ -23,4 +23,4 @@ class Finder:
 
 
 def tiny_session(kind: str = "llava", quantization: str = "nf4") -> Session:
-    return Session(lvlm(kind, quantization), Finder())
+    return Session(lvlm(kind, quantization), DogDetector())

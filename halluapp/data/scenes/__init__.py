@@ -10,10 +10,10 @@ from typing import Any
 from PIL import Image
 
 from halluapp.data.scenes.pen import SUPER, Pen
-from halluapp.data.scenes.places import PLACES
+from halluapp.data.scenes.places import SCENES
 from halluapp.errors import InputError
 
-__all__ = ["PLACES", "render", "write"]
+__all__ = ["SCENES", "render", "write"]
 LEAST_VISIBLE = 0.0004  # of the picture; less than that of a thing cannot be seen
 
 
@@ -22,23 +22,23 @@ def render(
 ) -> tuple[Image.Image, list[dict[str, Any]]]:
     """Draws a scene -> (RGB picture, objects: [{"label", "box": [x0, y0, x1, y1 in 0..1]}], back to front).
 
-    scene: a name of PLACES, or a number that picks a place and varies it (then `seed` is added to it). Boxes enclose
-    the visible part. without: labels of things that are left out, all else unchanged. Backgrounds (sky, road, grass,
+    scene: a name of SCENES, or a number that picks a place and varies it (then `seed` is added to it). Boxes enclose
+    the visible part. without: labels of things that are not drawn, all else unchanged. Backgrounds (sky, road, grass,
     rugs and towels) and parts of a thing are not listed. Raises InputError.
     """
     if isinstance(scene, int):
-        names = list(PLACES)
+        names = list(SCENES)
         scene, seed = names[scene % len(names)], scene // len(names) + seed
-    if scene not in PLACES:
-        raise InputError(f"There is no scene {scene!r}; choose one of {', '.join(PLACES)}.")
+    if scene not in SCENES:
+        raise InputError(f"There is no scene {scene!r}; choose one of {', '.join(SCENES)}.")
     if min(size) < 16 or max(size) > 2048:
         raise InputError(f"A scene is drawn at 16 to 2048 pixels a side, not {size[0]} x {size[1]}.")
     pen = Pen(size, Random(f"{scene} {seed}"), without)  # a string seed is hashed the same way in every process
-    PLACES[scene](pen)
+    SCENES[scene](pen)
     objects = []
     for label, mask in pen.things:
-        box, seen = mask.getbbox(), mask.histogram()
-        if box and seen[255] >= LEAST_VISIBLE * mask.width * mask.height:
+        box, histogram = mask.getbbox(), mask.histogram()
+        if box and histogram[255] >= LEAST_VISIBLE * mask.width * mask.height:
             sides = (box[0] / mask.width, box[1] / mask.height, box[2] / mask.width, box[3] / mask.height)
             objects.append({"label": label, "box": [round(side, 4) for side in sides]})
     return pen.image.reduce(SUPER), objects
@@ -48,7 +48,7 @@ def write(folder: Path) -> list[Path]:
     """Writes NAME.png for every place and scenes.json with the truth -> paths."""
     folder.mkdir(parents=True, exist_ok=True)
     paths, truth = [], {}
-    for name in PLACES:
+    for name in SCENES:
         image, objects = render(name)
         paths.append(folder / f"{name}.png")
         image.save(paths[-1], optimize=True)

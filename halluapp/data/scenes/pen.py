@@ -1,6 +1,6 @@
 """Draws anti-aliased shapes in design units and knows which pixels belong to which thing.
 
-Design units: every scene is drawn on 400 x 300 units, y downwards; a thing's own origin is the middle of its foot.
+Design units: every scene is drawn on 400 x 300 units, y downwards; the origin of a thing is the middle of its foot.
 """
 
 from __future__ import annotations
@@ -26,33 +26,33 @@ def _between(a: float, b: float, c: float, d: float, t: float) -> float:
 class Pen:
     """Draws shapes in design units and remembers which pixels belong to which thing.
 
-    left_out: labels of things that are not drawn; everything else stays as it would be with them.
+    omitted_labels: labels of things that are not drawn; everything else stays as it would be with them.
     """
 
-    def __init__(self, size: tuple[int, int], rng: Random, left_out: Iterable[str] = ()):
+    def __init__(self, size: tuple[int, int], rng: Random, omitted_labels: Iterable[str] = ()):
         self.image = Image.new("RGB", (size[0] * SUPER, size[1] * SUPER), "white")
         self.rng = rng
         self.things: list[tuple[str, Image.Image]] = []
-        self.left_out = frozenset(left_out)
+        self.omitted_labels = frozenset(omitted_labels)
         self._mask: Image.Image | None = None
         self._hidden = False
-        self._shadow: tuple[float, ...] | None = None  # of the next thing, which may be left out
-        self._place = (0.0, 0.0, 1.0, 1.0)  # origin x, y, scale x, scale y
+        self._shadow: tuple[float, ...] | None = None  # of the next thing, which may be omitted
+        self._frame = (0.0, 0.0, 1.0, 1.0)  # origin x, y, scale x, scale y
 
     @contextmanager
     def at(self, x: float, y: float, scale: float = 1.0, flip: bool = False) -> Iterator[None]:
         """Moves the origin, inside an origin moved before."""
-        before = self._place
+        before = self._frame
         ox, oy, sx, sy = before
-        self._place = (ox + x * sx, oy + y * sy, -sx * scale if flip else sx * scale, sy * scale)
+        self._frame = (ox + x * sx, oy + y * sy, -sx * scale if flip else sx * scale, sy * scale)
         yield
-        self._place = before
+        self._frame = before
 
     @contextmanager
     def thing(self, label: str) -> Iterator[None]:
         """Everything drawn inside belongs to one object; it hides what lies under it."""
         shadow, self._shadow = self._shadow, None
-        if label in self.left_out:
+        if label in self.omitted_labels:
             self._hidden = True
             yield
             self._hidden = False
@@ -70,7 +70,7 @@ class Pen:
         """A filled polygon. Blurred shapes are light and shadow: they belong to no thing."""
         if self._hidden:
             return
-        ox, oy, sx, sy = self._place
+        ox, oy, sx, sy = self._frame
         kx, ky = self.image.width / 400, self.image.height / 300
         pixels = [((ox + x * sx) * kx, (oy + y * sy) * ky) for x, y in points]
         margin = math.ceil(3 * blur * abs(sx) * kx)

@@ -217,7 +217,7 @@ def bus_stop(p: Pen) -> None:
         outdoors.bicycle(p, p.rng.choice(["#2f8f8a", "#d8342c", "#f3a13a"]))
 
 
-PLACES = {
+SCENES = {
     "street": street,
     "living-room": living_room,
     "beach": beach,

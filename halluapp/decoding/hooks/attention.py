@@ -22,14 +22,14 @@ class _Active:
     """strengths: row -> how much more; spots [R, S]: where visual tokens stood in the prefill; first: layer."""
 
     strengths: dict[int, float]
-    spots: Tensor
+    image_mask: Tensor
     first: int
 
 
 _active: ContextVar[_Active] = ContextVar("attention")
 
 
-def amplify(scores: Tensor, photo: Tensor, strength: float) -> Tensor:
+def amplify_scores(scores: Tensor, photo: Tensor, strength: float) -> Tensor:
     """s + strength * |s| on the photo's keys: masked scores [H, T] before the softmax, photo [T] bool -> [H, T].
 
     Source: PAI (Liu et al., ECCV 2024), equation 3.
@@ -38,20 +38,24 @@ def amplify(scores: Tensor, photo: Tensor, strength: float) -> Tensor:
 
 
 @contextmanager
-def attending(lvlm: LVLM, rows: list[Intervention | None], spots: Tensor | None) -> Iterator[None]:
-    """Within the context, the last position of row r looks at the photo as rows[r].attention says.
+def amplify_attention(lvlm: LVLM, rows: list[Intervention | None], image_mask: Tensor | None) -> Iterator[None]:
+    """Within the context, the last position of row r looks at the photo as rows[r].attention_strength says.
 
     spots [R, S], S the prefill's length. transformers' own attention runs first, with the mask that the model made for
     it, for all rows; then the last position of these rows is computed again. Nothing else changes, and no row loses
     its causal mask. The caller holds `lvlm.lock`, so that no other forward of this model sees the change.
     """
-    strengths = {row: change.attention for row, change in enumerate(rows) if change is not None and change.attention}
-    if not strengths or spots is None:
+    strengths = {
+        row: change.attention_strength
+        for row, change in enumerate(rows)
+        if change is not None and change.attention_strength
+    }
+    if not strengths or image_mask is None:
         yield
         return
     config = lvlm.layers[0].self_attn.config
     original = config._attn_implementation
-    token = _active.set(_Active(strengths, spots, round(FIRST_LAYER * len(lvlm.layers))))
+    token = _active.set(_Active(strengths, image_mask, round(FIRST_LAYER * len(lvlm.layers))))
     try:
         config._attn_implementation_internal = _registered(original)
         yield
@@ -90,12 +94,16 @@ def _again(module, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | Non
     for row, strength in active.strengths.items():
         allowed = None if mask is None else mask[row if len(mask) > 1 else 0, :, -1]  # [1 or H, T]
         photo = torch.zeros(key.shape[2], dtype=torch.bool, device=key.device)
-        photo[: active.spots.shape[1]] = active.spots[row]
-        output[row, -1] = last(query[row, :, -1], key[row], value[row], allowed, photo, strength, scaling)
+        photo[: active.image_mask.shape[1]] = active.image_mask[row]
+        output[row, -1] = last_position_output(
+            query[row, :, -1], key[row], value[row], allowed, photo, strength, scaling
+        )
     return output
 
 
-def last(query, key, value, allowed: Tensor | None, photo: Tensor, strength: float, scaling: float) -> Tensor:
+def last_position_output(
+    query, key, value, allowed: Tensor | None, photo: Tensor, strength: float, scaling: float
+) -> Tensor:
     """What the last position reads: query [H, d], key and value [H or fewer, T, d], photo [T] -> [H, d].
 
     allowed: mask [1 or H, T], True or 0 where a key may be seen; None: every key, which is so for the last position of
@@ -106,5 +114,5 @@ def last(query, key, value, allowed: Tensor | None, photo: Tensor, strength: flo
     scores = (key @ query[..., None])[..., 0].float() * scaling  # [H, T]
     if allowed is not None:
         scores = scores.masked_fill(~allowed, -torch.inf) if allowed.dtype == torch.bool else scores + allowed.float()
-    scores = amplify(scores, photo, strength)
+    scores = amplify_scores(scores, photo, strength)
     return (scores.softmax(-1).to(value.dtype)[:, None] @ value)[:, 0]

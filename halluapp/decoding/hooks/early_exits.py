@@ -10,11 +10,11 @@ from torch import Tensor
 
 from halluapp.lvlm.base import LVLM
 
-Places = dict[tuple[int, int], Tensor]  # (row, depth) -> [D] or [V]
+EarlyStates = dict[tuple[int, int], Tensor]  # (row, depth) -> [D] or [V]
 
 
 @contextmanager
-def recorded(lvlm: LVLM, wanted: dict[int, tuple[int, ...]]) -> Iterator[Places]:
+def record_depths(lvlm: LVLM, wanted: dict[int, tuple[int, ...]]) -> Iterator[EarlyStates]:
     """Within the context, keeps the residual stream [D] of each row's last position at the depths wanted of that row.
 
     wanted: row -> depths; 0 is the embeddings, n the output of the nth decoder layer, before any final norm. The model
@@ -26,7 +26,7 @@ def recorded(lvlm: LVLM, wanted: dict[int, tuple[int, ...]]) -> Iterator[Places]
             by_depth.setdefault(depth, []).append(row)
     if any(not 0 <= depth <= len(lvlm.layers) for depth in by_depth):
         raise ValueError(f"early exits lie between 0 and {len(lvlm.layers)}, not at {sorted(by_depth)}")
-    found: Places = {}
+    found: EarlyStates = {}
     with lvlm.lock:
         handles = [_hook(lvlm, depth, rows, found) for depth, rows in by_depth.items()]
         try:
@@ -36,7 +36,7 @@ def recorded(lvlm: LVLM, wanted: dict[int, tuple[int, ...]]) -> Iterator[Places]
                 handle.remove()
 
 
-def _hook(lvlm: LVLM, depth: int, rows: list[int], found: Places):
+def _hook(lvlm: LVLM, depth: int, rows: list[int], found: EarlyStates):
     def keep(hidden: Tensor) -> None:  # [R, S, D]; rows are padded on the left, so the last position is everyone's last
         found.update({(row, depth): hidden[row, -1] for row in rows})
 
@@ -50,7 +50,7 @@ def _hook(lvlm: LVLM, depth: int, rows: list[int], found: Places):
     )
 
 
-def read_out(lvlm: LVLM, hidden: Places) -> Places:
+def read_out(lvlm: LVLM, hidden: EarlyStates) -> EarlyStates:
     """Residual stream [D] at each place -> logits [V] in float32; one norm and one product with the LM head for all."""
     if not hidden:
         return {}

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor
 
-from halluapp.decoding.hooks.attention import attending
+from halluapp.decoding.hooks.attention import amplify_attention
 from halluapp.lvlm.base import LVLM
 from halluapp.lvlm.types import Delta
 from halluapp.methods.base import Intervention
@@ -16,7 +16,9 @@ from halluapp.methods.formulas.hallu_space import project_out
 
 
 @contextmanager
-def applied(lvlm: LVLM, rows: list[Intervention | None], spots: Tensor | None = None) -> Iterator[list[Callable]]:
+def apply_interventions(
+    lvlm: LVLM, rows: list[Intervention | None], image_mask: Tensor | None = None
+) -> Iterator[list[Callable]]:
     """Within the context, row r of every forward is changed as rows[r] says; other rows are left alone.
 
     spots [R, S]: where visual tokens stood in the prefill, for changes of attention. An adapter's additions come before
@@ -28,14 +30,14 @@ def applied(lvlm: LVLM, rows: list[Intervention | None], spots: Tensor | None = 
         mine = [index for index, row in enumerate(rows) if row == change]
         for layer, directions in lvlm.space(change.space).layers.items():
             kept = directions[:, : change.rank] if change.rank else directions
-            by_layer.setdefault(layer, []).append((mine, kept, change.strength))
+            by_layer.setdefault(layer, []).append((mine, kept, change.space_strength))
     hooks = _additions(lvlm, rows)
     for layer, changes in by_layer.items():
         module = lvlm.output_projection(layer)
         hooks.append((module, _hook(changes, module.weight.device)))
     handles = [module.register_forward_hook(hook) for module, hook in hooks]
     try:
-        with attending(lvlm, rows, spots):
+        with amplify_attention(lvlm, rows, image_mask):
             yield [hook for _, hook in hooks]
     finally:
         for handle in handles:
@@ -62,7 +64,7 @@ def _additions(lvlm: LVLM, rows: list[Intervention | None]) -> list:
     for change in dict.fromkeys(row for row in rows if row is not None and row.adapter):
         mine = [index for index, row in enumerate(rows) if row == change]
         for name, delta in lvlm.adapter(change.adapter).deltas.items():
-            by_module.setdefault(name, []).append((mine, delta, change.share))
+            by_module.setdefault(name, []).append((mine, delta, change.adapter_strength))
     modules = {name: lvlm.model.get_submodule(name) for name in by_module}
     return [(modules[name], _addition(changes, modules[name].weight.device)) for name, changes in by_module.items()]
 

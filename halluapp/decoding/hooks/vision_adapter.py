@@ -12,36 +12,43 @@ from dataclasses import dataclass
 
 from torch import Tensor, nn
 
-from halluapp.lvlm.base import LVLM, Visual
+from halluapp.lvlm.base import LVLM, ImageFeatures
 from halluapp.lvlm.types import Adapter, Delta
 from halluapp.methods.base import Intervention
 
 
 @dataclass(frozen=True)
-class Sight:
-    """An adapter that adds to what comes before the language model, and how much of it acts (1: all)."""
+class VisionAdapter:
+    """An adapter that adds to what comes before the language model, and the strength of its additions (1: all)."""
 
     adapter: Adapter
-    share: float
+    strength: float
 
 
-def sight(lvlm: LVLM, change: Intervention | None) -> Sight | None:
-    """How a row with this change sees a photo; None: as the model itself does. Raises MissingWeights."""
+def vision_adapter(lvlm: LVLM, change: Intervention | None) -> VisionAdapter | None:
+    """The adapter under which a row with this intervention sees a photo; None: as the model itself does.
+
+    Raises MissingWeights.
+    """
     if change is None or not change.adapter:
         return None
     adapter = lvlm.adapter(change.adapter)
-    return Sight(adapter, change.share) if adapter.sight and change.share else None
+    active = adapter.vision_deltas and change.adapter_strength
+    return VisionAdapter(adapter, change.adapter_strength) if active else None
 
 
-def tower_sight(lvlm: LVLM, change: Intervention | None) -> Sight | None:
-    """As `sight`, but None too where the adapter leaves the tower alone: its features are then the model's own."""
-    found = sight(lvlm, change)
-    inside = {id(module) for module in lvlm.tower.modules()} if found else ()
-    return found if found and any(id(lvlm.model.get_submodule(n)) in inside for n in found.adapter.sight) else None
+def tower_adapter(lvlm: LVLM, change: Intervention | None) -> VisionAdapter | None:
+    """As `vision_adapter`, but None too for an adapter that adds nothing inside the tower: features are the model's."""
+    vision = vision_adapter(lvlm, change)
+    if vision is None:
+        return None
+    tower = {id(module) for module in lvlm.tower.modules()}
+    inside = any(id(lvlm.model.get_submodule(name)) in tower for name in vision.adapter.vision_deltas)
+    return vision if inside else None
 
 
 @contextmanager
-def seeing(lvlm: LVLM, sight: Sight | None) -> Iterator[None]:
+def adapted_vision(lvlm: LVLM, vision: VisionAdapter | None) -> Iterator[None]:
     """Within the context, tower, Q-Former and projector compute with an adapter's additions.
 
     Holds `lvlm.lock`: nobody else's photo may pass meanwhile. The hooks are removed whatever happens.
@@ -49,33 +56,34 @@ def seeing(lvlm: LVLM, sight: Sight | None) -> Iterator[None]:
     handles = []
     with lvlm.lock:
         try:
-            for name, delta in sight.adapter.sight.items() if sight else ():
-                handles.append(lvlm.model.get_submodule(name).register_forward_hook(_addition(delta, sight.share)))
+            for name, delta in vision.adapter.vision_deltas.items() if vision else ():
+                handles.append(lvlm.model.get_submodule(name).register_forward_hook(_addition(delta, vision.strength)))
             yield
         finally:
             for handle in handles:
                 handle.remove()
 
 
-def _addition(delta: Delta, share: float):
+def _addition(delta: Delta, strength: float):
     def add(_module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
-        return output + (share * delta(inputs[0])).to(output.dtype)
+        return output + (strength * delta(inputs[0])).to(output.dtype)
 
     return add
 
 
-def visual_tokens(lvlm: LVLM, visual: Visual, prompt: str, change: Intervention | None) -> Tensor:
-    """Visual tokens [n, D] of a photo, seen under this change, as the row with this change reads them."""
-    with seeing(lvlm, sight(lvlm, change)):
+def visual_tokens(lvlm: LVLM, visual: ImageFeatures, prompt: str, change: Intervention | None) -> Tensor:
+    """Visual tokens [n, D] of a photo, seen under this intervention, as the row with this intervention reads them."""
+    with adapted_vision(lvlm, vision_adapter(lvlm, change)):
         tokens = lvlm.visual_tokens(visual, prompt)
         if change is None or (projector := _projector(lvlm, change)) is None:
             return tokens
-        other, share = lvlm.visual_tokens(visual, prompt, projector), change.blend if change.projector else change.share
-        return other if share == 1 else (1 - share) * tokens + share * other
+        strength = change.projector_strength if change.projector else change.adapter_strength
+        other = lvlm.visual_tokens(visual, prompt, projector)
+        return other if strength == 1 else (1 - strength) * tokens + strength * other
 
 
 def _projector(lvlm: LVLM, change: Intervention) -> nn.Module | None:
-    """The other projector that an intervention names, or that its adapter brings along; None: the model's own."""
+    """The other projector that an intervention names, or that its adapter brings along; None: the model's."""
     if change.projector:
         return lvlm.projector(change.projector)
     return lvlm.adapter(change.adapter).projector if change.adapter else None

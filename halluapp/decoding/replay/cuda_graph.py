@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 
 import torch
 
-from halluapp.decoding.replay.fixed_cache import Made
+from halluapp.decoding.replay.fixed_cache import StepOutput
 
 # PyTorch's own check at every replay that no tensor which the graph reads was freed. Costs seconds a recording: tests.
 CHECK_INPUTS = False
@@ -22,11 +22,11 @@ class Recording:
     Source: https://docs.pytorch.org/docs/stable/notes/cuda.html#cuda-graphs
     """
 
-    def __init__(self, ready: Callable[[], AbstractContextManager]):
+    def __init__(self, step_context: Callable[[], AbstractContextManager]):
         here, side = torch.cuda.current_stream(), torch.cuda.Stream()
         self._graph = torch.cuda.CUDAGraph()
         checks = {"check_input_liveness": True} if CHECK_INPUTS else {}
-        with _one_at_a_time, ready() as (forward, kept):
+        with _one_at_a_time, step_context() as (forward, kept):
             side.wait_stream(here)
             with torch.cuda.stream(side):
                 forward()  # libraries set themselves up at their first call on a stream, which cannot be recorded
@@ -36,14 +36,14 @@ class Recording:
                 self._made = forward()
         self._kept = kept
 
-    def replay(self) -> Made:
+    def replay(self) -> StepOutput:
         """The step over what lies in its inputs now. The caller holds the model's lock."""
         self._graph.replay()
         logits, places = self._made
         return logits.clone(), {place: hidden.clone() for place, hidden in places.items()}
 
 
-def timed(run: Callable[[], Made]) -> tuple[Made, float]:
+def time_run(run: Callable[[], StepOutput]) -> tuple[StepOutput, float]:
     """What a run gives, and the milliseconds between two events on the GPU around it, gaps between kernels included."""
     begin, end = torch.cuda.Event(enable_timing=True), torch.cuda.Event(enable_timing=True)
     begin.record()

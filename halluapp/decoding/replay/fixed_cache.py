@@ -14,13 +14,13 @@ import torch
 from torch import Tensor
 
 from halluapp.decoding.batch import RowBatch
-from halluapp.decoding.hooks.early_exits import Places, recorded
-from halluapp.decoding.hooks.interventions import applied
+from halluapp.decoding.hooks.early_exits import EarlyStates, record_depths
+from halluapp.decoding.hooks.interventions import apply_interventions
 from halluapp.lvlm.base import LVLM
 from halluapp.methods.base import Intervention
 
 ALIGNED = 64  # lengths are whole multiples: attention kernels on GPUs want aligned masks
-Made = tuple[Tensor, Places]  # logits [R, V], and what was read early
+StepOutput = tuple[Tensor, EarlyStates]  # logits [R, V], and what was read early
 
 
 class FixedCache:
@@ -43,7 +43,7 @@ class FixedRows:
     """The rows of a running decode, as `RowBatch`, with everything that a step reads in tensors that stay.
 
     mask [R, 1, 1, T]: 0 where a key may be seen, -inf elsewhere, in the keys' precision; positions [R, 1]; tokens
-    [R, 1]: what is fed; used: how many places of the cache are filled.
+    [R, 1]: the token ids that are fed; past_length: the number of filled positions of the cache.
     """
 
     cache: FixedCache
@@ -51,8 +51,8 @@ class FixedRows:
     positions: Tensor
     tokens: Tensor
     interventions: list[Intervention | None]
-    spots: Tensor | None
-    used: int
+    image_mask: Tensor | None
+    past_length: int
 
     @classmethod
     def of(cls, batch: RowBatch, length: int) -> FixedRows:
@@ -61,17 +61,19 @@ class FixedRows:
         The batch stays usable, also when memory runs out on the way: its cache now looks at these buffers.
         """
         length = -(-length // ALIGNED) * ALIGNED
-        rows, used = batch.mask.shape
+        rows, past_length = batch.mask.shape
         layers = batch.cache.layers
         keys = [_moved(layer, "keys", length) for layer in layers]
         values = [_moved(layer, "values", length) for layer in layers]
         mask = keys[0].new_full((rows, 1, 1, length), -torch.inf)
-        mask[:, 0, 0, :used].masked_fill_(batch.mask.bool(), 0)
+        mask[:, 0, 0, :past_length].masked_fill_(batch.mask.bool(), 0)
         positions = batch.positions[:, None].clone()
-        cache = FixedCache(keys, values, positions.new_tensor([used]))
-        return cls(cache, mask, positions, torch.zeros_like(positions), batch.interventions, batch.spots, used)
+        cache = FixedCache(keys, values, positions.new_tensor([past_length]))
+        return cls(
+            cache, mask, positions, torch.zeros_like(positions), batch.interventions, batch.image_mask, past_length
+        )
 
-    def growing(self) -> RowBatch:
+    def to_growing_batch(self) -> RowBatch:
         """The same rows with transformers' growing cache, which looks at these buffers until its next token."""
         from transformers import DynamicCache
         from transformers.cache_utils import DynamicLayer
@@ -80,10 +82,10 @@ class FixedRows:
         for keys, values in zip(self.cache.keys, self.cache.values, strict=True):
             layer = DynamicLayer()
             layer.lazy_initialization(keys, values)
-            layer.keys, layer.values = keys[:, :, : self.used], values[:, :, : self.used]
+            layer.keys, layer.values = keys[:, :, : self.past_length], values[:, :, : self.past_length]
             cache.layers.append(layer)
-        mask = (self.mask[:, 0, 0, : self.used] == 0).long()
-        return RowBatch(cache, mask, self.positions[:, 0].clone(), self.interventions, self.spots)
+        mask = (self.mask[:, 0, 0, : self.past_length] == 0).long()
+        return RowBatch(cache, mask, self.positions[:, 0].clone(), self.interventions, self.image_mask)
 
     def select(self, rows: list[int]) -> None:
         """Keeps these rows, in this order, repetitions allowed. The tensors are other ones afterwards."""
@@ -92,7 +94,7 @@ class FixedRows:
             for layer, whole in enumerate(kept):
                 kept[layer] = whole[index]
         self.mask, self.positions, self.tokens = self.mask[index], self.positions[index], self.tokens[index]
-        self.spots = None if self.spots is None else self.spots[index]
+        self.image_mask = None if self.image_mask is None else self.image_mask[index]
         self.interventions = [self.interventions[row] for row in rows]
 
     def feed(self, tokens: Tensor) -> None:
@@ -104,31 +106,31 @@ class FixedRows:
         """The token that was fed is part of the past now; by -1: the last one is to be fed again."""
         self.positions.add_(by)
         self.cache.slot.add_(by)
-        self.used += by
+        self.past_length += by
 
     @contextmanager
-    def ready(
+    def step_context(
         self, lvlm: LVLM, depths: dict[int, tuple[int, ...]]
-    ) -> Iterator[tuple[Callable[[], Made], list[Callable]]]:
+    ) -> Iterator[tuple[Callable[[], StepOutput], list[Callable]]]:
         """Within the context: (the forward over what was fed, what must outlive a recording of it).
 
         The forward counts nothing: taken again, it writes the same into the same place.
         """
-        interventions = applied(lvlm, self.interventions, self.spots)
-        with lvlm.lock, lvlm.unpacked.used(), interventions as hooks, recorded(lvlm, depths) as hidden:
+        interventions = apply_interventions(lvlm, self.interventions, self.image_mask)
+        with lvlm.lock, lvlm.dequantized.active(), interventions as hooks, record_depths(lvlm, depths) as hidden:
 
-            def forward() -> Made:
+            def forward() -> StepOutput:
                 logits = lvlm.forward(self.cache, self.mask, self.positions, ids=self.tokens)
                 return logits, dict(hidden)
 
             yield forward, hooks
 
-    def run(self, lvlm: LVLM, depths: dict[int, tuple[int, ...]]) -> Made:
+    def run(self, lvlm: LVLM, depths: dict[int, tuple[int, ...]]) -> StepOutput:
         """One forward over what was fed."""
-        with self.ready(lvlm, depths) as (forward, _):
+        with self.step_context(lvlm, depths) as (forward, _):
             return forward()
 
-    def step(self, lvlm: LVLM, tokens: Tensor, depths: dict[int, tuple[int, ...]]) -> Made:
+    def step(self, lvlm: LVLM, tokens: Tensor, depths: dict[int, tuple[int, ...]]) -> StepOutput:
         """As `RowBatch.step`."""
         self.feed(tokens)
         made = self.run(lvlm, depths)

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from halluapp.decoding import memory
 from halluapp.decoding.batch import RowBatch
-from halluapp.decoding.replay.fixed_cache import FixedRows, Made
+from halluapp.decoding.replay.fixed_cache import FixedRows, StepOutput
 from halluapp.lvlm.base import LVLM
 
 PATIENCE = 4  # ordinary steps of the same rows before they are recorded: recording costs about four of them
@@ -29,14 +29,14 @@ ANY = 0  # the key of a verdict on every number of rows
 
 
 @dataclass(frozen=True)
-class Verdict:
+class ReplayVerdict:
     """Whether steps of so many rows are replayed, and why, in words. `LVLM.verdicts` holds them by number of rows."""
 
     replay: bool
     why: str
 
 
-def obstacle(lvlm: LVLM) -> str:
+def blocker(lvlm: LVLM) -> str:
     """Why this model's step cannot have a fixed size or be recorded, in words; "" if it can.
 
     No method is an obstacle: interventions, early exits and PAI's attention act inside the step.
@@ -58,21 +58,21 @@ def obstacle(lvlm: LVLM) -> str:
     return ""
 
 
-def chosen(lvlm: LVLM, batch: RowBatch, new_tokens: int) -> RowBatch | FixedRows | MeasuredRows:
+def choose_batch(lvlm: LVLM, batch: RowBatch, new_tokens: int) -> RowBatch | FixedRows | MeasuredRows:
     """The rows of a prefilled batch as they are stepped; new_tokens: the most that will be fed.
 
     `LVLM.fast`: "off", the batch itself; "auto", on CUDA what was measured to be faster; "on", a fixed cache on any
     device, replayed on CUDA without asking for speed.
     """
     cuda = lvlm.device.type == "cuda"
-    if lvlm.fast == "off" or (lvlm.fast == "auto" and not cuda) or obstacle(lvlm):
+    if lvlm.replay_mode == "off" or (lvlm.replay_mode == "auto" and not cuda) or blocker(lvlm):
         return batch
     length = batch.mask.shape[1] + new_tokens
     if not cuda:
         return FixedRows.of(batch, length)
-    from halluapp.decoding.replay import cuda_graph as graphs
+    from halluapp.decoding.replay import cuda_graph
 
-    return MeasuredRows(lvlm, batch, length, new_tokens, graphs)
+    return MeasuredRows(lvlm, batch, length, new_tokens, cuda_graph)
 
 
 class MeasuredRows:
@@ -100,7 +100,7 @@ class MeasuredRows:
         self._forget()
         self.rows.select(rows)
 
-    def step(self, lvlm: LVLM, tokens: Tensor, depths: dict[int, tuple[int, ...]]) -> Made:
+    def step(self, lvlm: LVLM, tokens: Tensor, depths: dict[int, tuple[int, ...]]) -> StepOutput:
         """As `RowBatch.step`."""
         self._left -= 1
         if depths != self._depths:
@@ -108,17 +108,17 @@ class MeasuredRows:
             self._depths = depths
         if self._recording is not None:
             return self._replayed(tokens)
-        made, milliseconds = self._tools.timed(lambda: self.rows.step(lvlm, tokens, depths))
+        made, milliseconds = self._tools.time_run(lambda: self.rows.step(lvlm, tokens, depths))
         self._ordinary.append(milliseconds)
         if len(self._ordinary) == PATIENCE and self._left >= LEAST_LEFT and self._is_open(len(tokens)):
             self._record(tokens, made)
         return made
 
     def _is_open(self, rows: int) -> bool:
-        verdicts = self._lvlm.verdicts
+        verdicts = self._lvlm.replay_verdicts
         return all(key not in verdicts or verdicts[key].replay for key in (ANY, rows))
 
-    def _record(self, tokens: Tensor, made: Made) -> None:
+    def _record(self, tokens: Tensor, made: StepOutput) -> None:
         """Records the step that was just taken, and keeps the recording if it gives the same, faster."""
         rows = len(tokens)
         try:
@@ -128,29 +128,29 @@ class MeasuredRows:
             return
         before = statistics.median(self._ordinary[1:])
         times = f"an ordinary step takes {before:.2f} ms, a replayed one {milliseconds:.2f} ms"
-        if difference := differs(again, made, self._precision):
+        if difference := step_difference(again, made, self._precision):
             self._refuse(ANY, difference)
-        elif milliseconds >= before and self._lvlm.fast != "on":
+        elif milliseconds >= before and self._lvlm.replay_mode != "on":
             self._refuse(rows, times, warn=False)
         else:
             self._recording, self._unchecked = recording, CHECKS
-            self._lvlm.verdicts[rows] = Verdict(True, times)
+            self._lvlm.replay_verdicts[rows] = ReplayVerdict(True, times)
 
-    def _tried(self, tokens: Tensor) -> tuple[Any, Made, float]:
+    def _tried(self, tokens: Tensor) -> tuple[Any, StepOutput, float]:
         """Takes the last step again with a fixed cache -> its recording, what a replay gives, and milliseconds."""
         fixed = self.rows if isinstance(self.rows, FixedRows) else FixedRows.of(self.rows, self._length)
         fixed.advance(-1)
         try:
             fixed.feed(tokens)
-            recording = self._tools.Recording(lambda: fixed.ready(self._lvlm, self._depths))
+            recording = self._tools.Recording(lambda: fixed.step_context(self._lvlm, self._depths))
             with self._lvlm.lock:
-                replays = [self._tools.timed(recording.replay) for _ in range(ROUNDS)]
+                replays = [self._tools.time_run(recording.replay) for _ in range(ROUNDS)]
         finally:
             fixed.advance()
         self.rows = fixed
         return recording, replays[-1][0], statistics.median(each for _, each in replays)
 
-    def _replayed(self, tokens: Tensor) -> Made:
+    def _replayed(self, tokens: Tensor) -> StepOutput:
         """The replayed step; a new recording is checked against ordinary steps, which then are the answer's."""
         self.rows.feed(tokens)
         wrong = made = None
@@ -162,7 +162,7 @@ class MeasuredRows:
         if wrong or self._unchecked:
             replayed, made = made, self.rows.run(self._lvlm, self._depths)
             self._unchecked -= 1
-            wrong = wrong or differs(replayed, made, self._precision)
+            wrong = wrong or step_difference(replayed, made, self._precision)
         self.rows.advance()
         if wrong:
             self._refuse(ANY, wrong)
@@ -176,13 +176,13 @@ class MeasuredRows:
         """Goes on with ordinary steps, here and wherever the verdict holds."""
         self._forget()
         if isinstance(self.rows, FixedRows):
-            self.rows = self.rows.growing()
-        self._lvlm.verdicts[key] = Verdict(False, why)
+            self.rows = self.rows.to_growing_batch()
+        self._lvlm.replay_verdicts[key] = ReplayVerdict(False, why)
         if warn:
             getLogger(__name__).warning("Decoding goes on without replayed steps: %s.", why)
 
 
-def differs(replayed: Made, ordinary: Made, precision: torch.dtype) -> str:
+def step_difference(replayed: StepOutput, ordinary: StepOutput, precision: torch.dtype) -> str:
     """How two results of one step differ by more than rounding in the model's precision, in words; "" if they agree.
 
     They agree if no logit and no early state differs by more than its share in ROUNDING, and every row has the same
@@ -208,18 +208,18 @@ def _words(error: Exception) -> str:
     return f"{type(error).__name__}: {lines[0].rstrip('.')}"[:200]
 
 
-def report(lvlm: LVLM) -> dict[str, Any]:
+def replay_report(lvlm: LVLM) -> dict[str, Any]:
     """For `bench`: the setting, why no step could be replayed ("" if it could), and the verdicts by number of rows."""
-    why = obstacle(lvlm)
+    why = blocker(lvlm)
     if not why and lvlm.device.type != "cuda":
         why = "the model is not on a CUDA device"
-    verdicts = {("any" if rows == ANY else str(rows)): verdict for rows, verdict in lvlm.verdicts.items()}
+    verdicts = {("any" if rows == ANY else str(rows)): verdict for rows, verdict in lvlm.replay_verdicts.items()}
     return {
-        "fast": lvlm.fast,
+        "fast": lvlm.replay_mode,
         "fast_obstacle": why,
         "fast_by_rows": {rows: f"{_path(verdict)}: {verdict.why}" for rows, verdict in sorted(verdicts.items())},
     }
 
 
-def _path(verdict: Verdict) -> str:
+def _path(verdict: ReplayVerdict) -> str:
     return "replayed" if verdict.replay else "ordinary"

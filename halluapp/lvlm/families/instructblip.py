@@ -7,13 +7,18 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from halluapp.lvlm.base import LVLM, Visual
+from halluapp.lvlm.base import LVLM, ImageFeatures
 
 
 class InstructBlip(LVLM):
     """An InstructBLIP. The prompt is plain text, after the photo's query tokens; there is no chat format."""
 
-    kept_dense: ClassVar[tuple[str, ...]] = ("vision_model", "qformer", "language_projection", "language_model.lm_head")
+    dense_modules: ClassVar[tuple[str, ...]] = (
+        "vision_model",
+        "qformer",
+        "language_projection",
+        "language_model.lm_head",
+    )
     template: ClassVar[str] = "{{ messages[0]['content'][1]['text'] }}"
 
     def __init__(
@@ -33,7 +38,7 @@ class InstructBlip(LVLM):
         return self.model.vision_model
 
     @property
-    def own_projector(self) -> nn.Module:
+    def base_projector(self) -> nn.Module:
         return self.model.language_projection
 
     @property
@@ -44,10 +49,10 @@ class InstructBlip(LVLM):
     def head(self) -> nn.Module:
         return self.model.language_model.lm_head
 
-    def see(self, given: dict) -> Visual:
-        return Visual(self.tower(given["pixel_values"]).last_hidden_state[0])
+    def encode_pixels(self, given: dict) -> ImageFeatures:
+        return ImageFeatures(self.tower(given["pixel_values"]).last_hidden_state[0])
 
-    def visual_tokens(self, visual: Visual, prompt: str, projector: nn.Module | None = None) -> Tensor:
+    def visual_tokens(self, visual: ImageFeatures, prompt: str, projector: nn.Module | None = None) -> Tensor:
         """The Q-Former's queries [n, d] for this photo and this prompt, projected to [n, D]."""
         ids, queries = self._asked(prompt), self.model.query_tokens
         with torch.no_grad(), self.lock:  # gradients are for projectors, which come after
@@ -70,7 +75,7 @@ class InstructBlip(LVLM):
         )
         return read["input_ids"].to(self.device)
 
-    def _further(self, row: Tensor, prompt: str) -> dict[str, Tensor]:
+    def generate_inputs(self, row: Tensor, prompt: str) -> dict[str, Tensor]:
         ids = self._asked(prompt)
         return {"qformer_input_ids": ids, "qformer_attention_mask": torch.ones_like(ids)}
 

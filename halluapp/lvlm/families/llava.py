@@ -7,7 +7,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from halluapp.lvlm.base import LVLM, Visual
+from halluapp.lvlm.base import LVLM, ImageFeatures
 
 
 class Llava(LVLM):
@@ -23,21 +23,21 @@ class Llava(LVLM):
         return self.model.model.vision_tower
 
     @property
-    def own_projector(self) -> nn.Module:
+    def base_projector(self) -> nn.Module:
         return self.model.model.multi_modal_projector
 
     @property
     def decoder(self) -> nn.Module:
         return self.model.model.language_model
 
-    def see(self, given: dict) -> Visual:
+    def encode_pixels(self, given: dict) -> ImageFeatures:
         maps: tuple[Tensor, ...] = ()
         if hasattr(self.tower, "features"):  # the pocket tower: its maps also feed the detector
             maps = self.tower.features(given["pixel_values"])
             states = self.tower.neck(*maps)
         else:
             states = self.tower(given["pixel_values"], output_hidden_states=True).hidden_states
-        return Visual(self._select(states)[0], maps)
+        return ImageFeatures(self._select(states)[0], maps)
 
     def _select(self, states) -> Tensor:
         """Hidden states of the tower -> projector input [tiles, n, d], by the checkpoint's layer and strategy."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from halluapp.lvlm.base import Visual
+from halluapp.lvlm.base import ImageFeatures
 from halluapp.lvlm.families.llava import Llava
 
 
@@ -13,11 +13,11 @@ class LlavaNext(Llava):
 
     template = ""  # Vicuna, Mistral, Llama 3 and Yi speak differently; none of them can stand in for another
 
-    def see(self, given: dict) -> Visual:
+    def encode_pixels(self, given: dict) -> ImageFeatures:
         states = self.tower(given["pixel_values"][0], output_hidden_states=True).hidden_states
-        return Visual(self._select(states), layout=tuple(given["image_sizes"][0].tolist()))
+        return ImageFeatures(self._select(states), layout=tuple(given["image_sizes"][0].tolist()))
 
-    def visual_tokens(self, visual: Visual, prompt: str, projector: nn.Module | None = None) -> Tensor:
+    def visual_tokens(self, visual: ImageFeatures, prompt: str, projector: nn.Module | None = None) -> Tensor:
         """Projected tiles are put together, padding cut off, the learned newline put after every row."""
         model, tiles = self.model.model, self.project(visual.features, projector)
         strategy = self.model.config.vision_feature_select_strategy

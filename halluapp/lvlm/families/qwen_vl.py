@@ -7,23 +7,23 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from halluapp.lvlm.base import LVLM, Visual
+from halluapp.lvlm.base import LVLM, ImageFeatures
 
 # The processors allow 16,384 visual tokens a photo; every panel holds a cache of its own of them.
-MOST_VISUAL_TOKENS = 1280
+MAX_VISUAL_TOKENS = 1280
 
 
 class Qwen25VL(LVLM):
-    """A Qwen2.5-VL. Larger photos are scaled down to at most MOST_VISUAL_TOKENS visual tokens."""
+    """A Qwen2.5-VL. Larger photos are scaled down to at most MAX_VISUAL_TOKENS visual tokens."""
 
-    kept_dense: ClassVar[tuple[str, ...]] = ("model.visual", "lm_head")
-    _enclosed: ClassVar[bool] = True  # by <|vision_start|> and <|vision_end|>
+    dense_modules: ClassVar[tuple[str, ...]] = ("model.visual", "lm_head")
+    has_image_marks: ClassVar[bool] = True  # by <|vision_start|> and <|vision_end|>
 
     def __init__(self, model, tokenizer, image_processor, name: str, quantization: str = "none"):
         super().__init__(model, tokenizer, image_processor, name, quantization)
         vision = model.config.vision_config
         self._merge = vision.spatial_merge_size
-        most = MOST_VISUAL_TOKENS * (vision.patch_size * self._merge) ** 2
+        most = MAX_VISUAL_TOKENS * (vision.patch_size * self._merge) ** 2
         size = image_processor.size
         image_processor.size = {
             "shortest_edge": min(size["shortest_edge"], most),
@@ -35,25 +35,27 @@ class Qwen25VL(LVLM):
         return self.model.model.visual
 
     @property
-    def own_projector(self) -> nn.Module:
+    def base_projector(self) -> nn.Module:
         return self.tower.merger
 
     @property
     def decoder(self) -> nn.Module:
         return self.model.model.language_model
 
-    def _noise(self, pixels: Tensor, generator: torch.Generator) -> Tensor:
+    def image_noise(self, pixels: Tensor, generator: torch.Generator) -> Tensor:
         """Patches [n, C * T * P * P] hold a still photo T times: all copies get the same noise."""
         vision = self.model.config.vision_config
         copies, channels = vision.temporal_patch_size, vision.in_channels
         once = torch.randn(len(pixels), channels, 1, pixels.shape[1] // (channels * copies), generator=generator)
         return once.expand(-1, -1, copies, -1).flatten(1)
 
-    def see(self, given: dict) -> Visual:
+    def encode_pixels(self, given: dict) -> ImageFeatures:
         grid = given["image_grid_thw"]
         seen = self.tower(given["pixel_values"], grid_thw=grid)
         rows, columns = (int(size) // self._merge for size in grid[0, 1:])
-        return Visual(self._ordered(seen.last_hidden_state, grid), layout=(rows, columns), deep=self._deep(seen))
+        return ImageFeatures(
+            self._ordered(seen.last_hidden_state, grid), layout=(rows, columns), deepstack=self.deepstack_features(seen)
+        )
 
     def _ordered(self, features: Tensor, grid: Tensor) -> Tensor:
         """The tower works window by window; its merger's output is put back in reading order, here its input [N, d]."""
@@ -64,17 +66,17 @@ class Qwen25VL(LVLM):
         groups = features.unflatten(0, (-1, self._merge**2))
         return groups[torch.argsort(index).to(features.device)].flatten(0, 1)
 
-    def _deep(self, seen) -> tuple[Tensor, ...]:
+    def deepstack_features(self, seen) -> tuple[Tensor, ...]:
         return ()
 
-    def _further(self, row: Tensor, prompt: str) -> dict[str, Tensor]:
+    def generate_inputs(self, row: Tensor, prompt: str) -> dict[str, Tensor]:
         return {"mm_token_type_ids": (row == self.image_token).int()}
 
     def project(self, features: Tensor, projector: nn.Module | None = None) -> Tensor:
         """Patch features [N, d] -> visual tokens [n, D]: the merger joins neighbouring patches."""
-        return (projector or self.own_projector)(features)
+        return (projector or self.base_projector)(features)
 
-    def positions(self, ids: list[int], seen: Visual | None) -> Tensor:
+    def positions(self, ids: list[int], seen: ImageFeatures | None) -> Tensor:
         """[3, S]: text counts on in all three; a photo of r x c tokens takes max(r, c) (Qwen2-VL, section 2.1)."""
         if seen is None:
             return torch.arange(len(ids)).expand(3, -1)
@@ -86,10 +88,10 @@ class Qwen25VL(LVLM):
         after = torch.arange(len(ids) - spot - rows * columns) + spot + max(rows, columns)
         return torch.cat([torch.arange(spot).expand(3, -1), photo, after.expand(3, -1)], dim=1)
 
-    def forward(self, cache, mask, positions, ids=None, embeds=None, deep=None) -> Tensor:
+    def forward(self, cache, mask, positions, ids=None, embeds=None, deepstack=None) -> Tensor:
         if positions.dim() == 2:  # a decoded token stands at one position in time, row and column
             positions = positions.expand(3, -1, -1)
-        return super().forward(cache, mask, positions, ids, embeds, deep)
+        return super().forward(cache, mask, positions, ids, embeds, deepstack)
 
 
 class Qwen3VL(Qwen25VL):
@@ -98,11 +100,11 @@ class Qwen3VL(Qwen25VL):
     def _ordered(self, features: Tensor, grid: Tensor) -> Tensor:
         return features  # this tower has no windows
 
-    def _deep(self, seen) -> tuple[Tensor, ...]:
+    def deepstack_features(self, seen) -> tuple[Tensor, ...]:
         return tuple(seen.deepstack_features)
 
-    def _deep_arguments(self, deep) -> dict:
-        if deep is None:
+    def deepstack_arguments(self, deepstack) -> dict:
+        if deepstack is None:
             return {}
-        spots, levels = deep
-        return {"visual_pos_masks": spots, "deepstack_visual_embeds": list(levels)}
+        image_mask, levels = deepstack
+        return {"visual_pos_masks": image_mask, "deepstack_visual_embeds": list(levels)}

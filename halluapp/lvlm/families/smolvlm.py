@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from torch import Tensor, nn
 
-from halluapp.lvlm.base import LVLM, Visual
+from halluapp.lvlm.base import LVLM, ImageFeatures
 
 AROUND, WHOLE = "<fake_token_around_image>", "<global-img>"
 
@@ -14,14 +14,14 @@ AROUND, WHOLE = "<fake_token_around_image>", "<global-img>"
 class SmolVLM(LVLM):
     """A SmolVLM or Idefics3. Features [tiles, n, d]; the connector joins neighbouring patches of a tile."""
 
-    kept_dense: ClassVar[tuple[str, ...]] = ("model.vision_model", "model.connector", "lm_head")
+    dense_modules: ClassVar[tuple[str, ...]] = ("model.vision_model", "model.connector", "lm_head")
 
     @property
     def tower(self) -> nn.Module:
         return self.model.model.vision_model
 
     @property
-    def own_projector(self) -> nn.Module:
+    def base_projector(self) -> nn.Module:
         return self.model.model.connector
 
     @property
@@ -31,17 +31,17 @@ class SmolVLM(LVLM):
     def pixels(self, photo) -> dict:
         return dict(self.image_processor(photo, return_tensors="pt", return_row_col_info=True))
 
-    def see(self, given: dict) -> Visual:
+    def encode_pixels(self, given: dict) -> ImageFeatures:
         seen = self.model.model.get_image_features(
             given["pixel_values"], given.get("pixel_attention_mask"), return_dict=True
         )
-        return Visual(seen.last_hidden_state, layout=(int(given["rows"][0][0]), int(given["cols"][0][0])))
+        return ImageFeatures(seen.last_hidden_state, layout=(int(given["rows"][0][0]), int(given["cols"][0][0])))
 
     def project(self, features: Tensor, projector: nn.Module | None = None) -> Tensor:
         """Tile features [tiles, n, d] -> visual tokens [tiles * n', D]."""
-        return (projector or self.own_projector)(features).flatten(0, 1)
+        return (projector or self.base_projector)(features).flatten(0, 1)
 
-    def photo_ids(self, visual: Visual, count: int) -> list[int]:
+    def image_ids(self, visual: ImageFeatures, count: int) -> list[int]:
         """Tiles row by row, each with its name, then the whole photo; a small photo has no tiles."""
         rows, columns = visual.layout
         image = self.tokenizer.convert_ids_to_tokens(self.image_token) * (count // (rows * columns + 1))

@@ -5,20 +5,22 @@ from __future__ import annotations
 import random
 from collections import Counter
 
-from halluapp.evaluation.annotations import Presence
+from halluapp.evaluation.annotations import AnnotatedObjects
 
 
 class Cooccurrence:
     """How often objects occur, and occur together, in the training photos: the source of hard negatives."""
 
-    def __init__(self, photos: list[Presence]):
+    def __init__(self, photos: list[AnnotatedObjects]):
         self.count = Counter(name for photo in photos for name in photo.present)
         self.pairs: dict[str, Counter] = {}
         for photo in photos:
             for name in photo.present:
                 self.pairs.setdefault(name, Counter()).update(photo.present - {name})
 
-    def absent(self, photo: Presence, kind: str, rng: random.Random, among: set[str] | None = None) -> str | None:
+    def absent(
+        self, photo: AnnotatedObjects, kind: str, rng: random.Random, among: set[str] | None = None
+    ) -> str | None:
         """An object that the photo does not show; kind: random, popular or adversarial (POPE's three)."""
         pool = [
             n

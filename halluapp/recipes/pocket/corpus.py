@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 
 from halluapp.data.wording import article, clean_sentence, mirror
-from halluapp.evaluation.annotations import Presence
+from halluapp.evaluation.annotations import AnnotatedObjects
 from halluapp.grounding.words import vocabulary
 from halluapp.recipes.pocket.cooccurrence import Cooccurrence
 from halluapp.recipes.pocket.crops import area, crop_box
@@ -51,11 +51,11 @@ Pair = tuple[str, str]  # question, answer
 class Corpus:
     """Makes the training pairs of a photo; everything random comes from the generator that is passed in."""
 
-    def __init__(self, photos: list[Presence]):
+    def __init__(self, photos: list[AnnotatedObjects]):
         self.cooccurrence = Cooccurrence(photos)
         self.order = _usual_order(photos)
 
-    def pairs(self, record: dict, photo: Presence, crop: list[float], rng: random.Random) -> list[Pair]:
+    def pairs(self, record: dict, photo: AnnotatedObjects, crop: list[float], rng: random.Random) -> list[Pair]:
         """Question-answer pairs for one view of a photo: captions, details, lists, yes/no, other questions."""
         turned = mirror if crop[4] else str
         captions = [turned(clean_sentence(caption)) for caption in record.get("captions", [])]
@@ -71,19 +71,19 @@ class Corpus:
         made += self._questions(record, rng, turned)
         return made
 
-    def _names(self, photo: Presence, crop: list[float]) -> list[str]:
+    def _names(self, photo: AnnotatedObjects, crop: list[float]) -> list[str]:
         """Objects with a box in the view, the more specific name of two, in the usual order."""
-        names = {name for name, box in photo.boxes + photo.hinted if crop_box(box, crop)}
+        names = {name for name, box in photo.boxes + photo.uncertain_boxes if crop_box(box, crop)}
         names -= {vocabulary.parent(name) for name in names}
         return sorted(names, key=lambda name: (self.order.get(name, len(self.order)), name))
 
-    def listing(self, photo: Presence, rng: random.Random) -> Pair:
+    def listing(self, photo: AnnotatedObjects, rng: random.Random) -> Pair:
         """A question and the list of what a photo shows, as a plain list or as a sentence, in the usual order."""
         if rng.random() < 0.5:
             return rng.choice(LIST), ", ".join(self._names(photo, WHOLE)[:10] or ["nothing"]) + "."
         return rng.choice(DETAIL), list_sentence(photo, WHOLE, self.order) or "The image shows nothing."
 
-    def yes_no(self, photo: Presence, rng: random.Random, count: int) -> list[Pair]:
+    def yes_no(self, photo: AnnotatedObjects, rng: random.Random, count: int) -> list[Pair]:
         """Balanced questions about presence; negatives are random, popular or adversarial in equal parts."""
         made = []
         for _ in range(count // 2):
@@ -112,16 +112,16 @@ class Corpus:
                 made.append((turned(pair["question"]), answer))
         return made
 
-    def detail(self, captions: list[str], record: dict, photo: Presence, crop, rng: random.Random) -> str:
+    def detail(self, captions: list[str], record: dict, photo: AnnotatedObjects, crop, rng: random.Random) -> str:
         """A detailed description of a view (`description.describe`), objects in the order of this corpus."""
         return describe(captions, record, photo, crop, self.order, rng)
 
 
-def _usual_order(photos: list[Presence]) -> dict[str, int]:
+def _usual_order(photos: list[AnnotatedObjects]) -> dict[str, int]:
     """Rank of each object in lists: people, then from what usually fills a photo to what is usually small."""
     sizes: dict[str, list[float]] = {}
     for photo in photos:
-        for name, box in photo.boxes + photo.hinted:
+        for name, box in photo.boxes + photo.uncertain_boxes:
             sizes.setdefault(name, []).append(area(box))
     mean = {name: sum(given) / len(given) for name, given in sizes.items()}
     names = sorted(mean, key=lambda name: (name not in vocabulary.PEOPLE, -mean[name], name))

@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 
 from halluapp.data.wording import article, clean_sentence, enumerate_items, mirror, noun_phrase
-from halluapp.evaluation.annotations import Presence
+from halluapp.evaluation.annotations import AnnotatedObjects
 from halluapp.grounding.words import vocabulary
 from halluapp.grounding.words.mentions import find_mentions
 from halluapp.recipes.pocket.crops import ACROSS, crop_box, position_words
@@ -37,7 +37,7 @@ class Group:
 
 
 def describe(
-    captions: list[str], record: dict, photo: Presence, crop, order: dict[str, int], rng: random.Random
+    captions: list[str], record: dict, photo: AnnotatedObjects, crop, order: dict[str, int], rng: random.Random
 ) -> str:
     """Two to six sentences about a view, every object in them in the record; "" where there is too little to say.
 
@@ -64,7 +64,7 @@ def describe(
     return " ".join(told.sentences) if len(told.sentences) > 1 else ""
 
 
-def list_sentence(photo: Presence, crop, order: dict[str, int]) -> str:
+def list_sentence(photo: AnnotatedObjects, crop, order: dict[str, int]) -> str:
     """ "The image shows a person, two cars and a tree.", objects in the given order; "" where none is in the view."""
     groups = sorted(find_groups(photo, crop), key=lambda group: order.get(group.name, len(order)))
     phrases = [group.phrase for group in groups[:MAX_LISTED]]
@@ -98,7 +98,7 @@ def _places(groups: list[Group]) -> str:
     return clean_sentence(enumerate_items(clauses))
 
 
-def find_groups(photo: Presence, crop) -> list[Group]:
+def find_groups(photo: AnnotatedObjects, crop) -> list[Group]:
     """What a view shows: things that people named, then what a teacher detected, counted, then what answers name."""
     made: dict[str, Group] = {}
     for phrase, kind, name, boxes in photo.phrases:
@@ -109,7 +109,7 @@ def find_groups(photo: Presence, crop) -> list[Group]:
         made[name] = Group(noun_phrase(phrase), name, box, has_position=kind not in KINDS_WITHOUT_POSITION)
     people = set(made)
     counted: dict[str, list] = {}
-    for name, box in photo.boxes + photo.hinted:
+    for name, box in photo.boxes + photo.uncertain_boxes:
         view = crop_box(box, crop)
         if view and name not in people and not _same_or_kind(name, people):
             counted.setdefault(name, []).append(view)

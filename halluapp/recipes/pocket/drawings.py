@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from halluapp.data import scenes
 from halluapp.efficientnet import Trunk
-from halluapp.evaluation.annotations import Presence
+from halluapp.evaluation.annotations import AnnotatedObjects
 from halluapp.grounding.detectors.pocket import to_pixels
 from halluapp.grounding.words import vocabulary
 from halluapp.recipes.pocket.detector_loss import detection_loss
@@ -31,18 +31,18 @@ UNLISTED = {"sky", "cloud", "street", "sidewalk", "grass", "field", "yard", "san
 def draw(number: int):
     """The number-th training scene, some of its things left out -> (picture, what is in it)."""
     rng = random.Random(f"drawings/{SEED}/{number}")
-    place = list(scenes.PLACES)[number % len(scenes.PLACES)]
+    place = list(scenes.SCENES)[number % len(scenes.SCENES)]
     things = sorted({item["label"] for item in scenes.render(place, (64, 48), SEED + number)[1]})
     without = tuple(rng.sample(things, rng.randint(0, len(things) // 2)))
     picture, objects = scenes.render(place, (384, 288), SEED + number, without)
-    found = Presence(boxes=[(item["label"], item["box"]) for item in objects])
+    found = AnnotatedObjects(boxes=[(item["label"], item["box"]) for item in objects])
     found.present = {item["label"] for item in objects}
     found.possible = (UNLISTED | (set(vocabulary.PEOPLE) if "person" in found.present else set())) - found.present
     return picture, found
 
 
 @torch.no_grad()
-def scene_features(count: int = SCENES, log=print) -> tuple[Tensor, Tensor, list[tuple[Presence, list[float]]]]:
+def scene_features(count: int = SCENES, log=print) -> tuple[Tensor, Tensor, list[tuple[AnnotatedObjects, list[float]]]]:
     """Trunk features of all views of the scenes, fine and coarse in float16, and each view's (truth, crop)."""
     trunk = Trunk().eval()
     trunk.load_package()

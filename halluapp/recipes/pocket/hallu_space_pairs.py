@@ -6,7 +6,7 @@ import random
 from dataclasses import dataclass
 
 from halluapp.data.wording import article
-from halluapp.evaluation.annotations import Presence
+from halluapp.evaluation.annotations import AnnotatedObjects
 from halluapp.grounding.words import vocabulary
 from halluapp.grounding.words.mentions import ANIMALS, find_mentions
 from halluapp.recipes.pocket.corpus import Corpus
@@ -40,7 +40,7 @@ class CaptionPair:
 
 
 def swap_object(
-    text: str, photo: Presence, corpus: Corpus, tokenizer, rng: random.Random
+    text: str, photo: AnnotatedObjects, corpus: Corpus, tokenizer, rng: random.Random
 ) -> tuple[str, tuple[str, str]] | None:
     """Replaces one named object by an absent, co-occurring one of equal token length -> (text, (old, new)) or None.
 

@@ -55,7 +55,7 @@ def caption_loss(lvlm, shard: Path, limit: int) -> float:
             continue
         if limit and number >= limit:
             break
-        visual = lvlm.project(lvlm.look(read_photo(sample.jpeg)).features)[None]
+        visual = lvlm.project(lvlm.encode_image(read_photo(sample.jpeg)).features)[None]
         packed = packer.pack([[("Describe this image.", clean_sentence(caption)) for caption in captions]])
         total += float(pocket.language_loss(packed, visual)) * packed.answer_tokens
         tokens += packed.answer_tokens

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from halluapp.evaluation.annotations import Presence
+from halluapp.evaluation.annotations import AnnotatedObjects
 from halluapp.grounding.words import vocabulary
 from halluapp.recipes.pocket.corpus import SHORT, Corpus, Pair
 from halluapp.recipes.pocket.crops import crop_box
@@ -103,7 +103,7 @@ class Batches:
 
     def __init__(self, stores, photos, labels: list[str], packer: Packer, captions: list[str], size: int = 32):
         self.stores: list[FeatureStore] = stores
-        self.photos: list[list[Presence]] = photos
+        self.photos: list[list[AnnotatedObjects]] = photos
         self.corpus = Corpus([photo for part in photos for photo in part])
         self.labels, self.packer, self.captions, self.size = labels, packer, captions, size
         coco = vocabulary.coco_names()
@@ -138,7 +138,7 @@ class Batches:
             tuple(torch.stack(column) for column in zip(*truth, strict=True)),
         )
 
-    def rare(self, rng: random.Random) -> Presence:
+    def rare(self, rng: random.Random) -> AnnotatedObjects:
         """A photo with many objects or rare ones: the best of a few draws.
 
         Lists of them, without the photo, teach what photos alone teach slowly: a list never names an object twice.
@@ -153,7 +153,7 @@ class Batches:
         halves = order[: len(order) // 2], order[len(order) // 2 :]
         return [(torch.tensor(half), self.packer.pack([rows[row] for row in half])) for half in halves]
 
-    def truth(self, record: dict, photo: Presence, crop: list[float]):
+    def truth(self, record: dict, photo: AnnotatedObjects, crop: list[float]):
         """Detection targets of one view; a label counts as absent only where the annotation would have named it."""
         boxes, present = [], torch.zeros(len(self.labels))
         for name, box in photo.boxes:
@@ -170,7 +170,7 @@ class Batches:
         return *assign(boxes, len(self.labels)), known, present
 
 
-def detector_labels(photos: list[Presence], least: int = 40) -> list[str]:
+def detector_labels(photos: list[AnnotatedObjects], least: int = 40) -> list[str]:
     """The objects that have boxes in at least `least` photos, in the order of the vocabulary."""
     count: dict[str, int] = {}
     for photo in photos:

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import torch
 
-from halluapp.evaluation import annotations as presence
+from halluapp.evaluation.annotations import read_record
 from halluapp.lvlm import catalog
-from halluapp.lvlm.base import Visual
+from halluapp.lvlm.base import ImageFeatures
 from halluapp.lvlm.families.llava import Llava
 from halluapp.recipes.pocket import drawings, export, features, hallu_space_pairs, model_card, shipped_runs, thresholds
 from halluapp.recipes.pocket.features import FeatureStore
@@ -54,7 +54,7 @@ def finish(work: Path, captions: Path, folder: Path, log=print) -> None:
     about = {"recipe": asdict(recipe), "curve": curve[:: max(1, len(curve) // 30)] + curve[-1:]}
     (folder / "training.json").write_text(json.dumps(about, indent=1))
     stores = [FeatureStore.open(work / "features" / name) for name in TRAIN]
-    photos = [[presence.of_record(record) for record in store.records] for store in stores]
+    photos = [[read_record(record) for record in store.records] for store in stores]
     batches = Batches(stores, photos, pocket.head.labels, Packer(words), load_captions(captions), 16)
     drawings.teach(pocket, batches, drawings.scene_features(log=log), log=log)
     thresholds.choose(pocket, stores, photos, folder, log)
@@ -63,11 +63,11 @@ def finish(work: Path, captions: Path, folder: Path, log=print) -> None:
     log(f"HalluSpace from {made} pairs")
 
 
-def visual_of(lvlm: Llava, store: FeatureStore, row: int) -> Visual:
+def visual_of(lvlm: Llava, store: FeatureStore, row: int) -> ImageFeatures:
     """A training photo as the model sees it, from its cached features (whole view)."""
     with torch.no_grad():
         maps = [torch.from_numpy(array[row, :1].astype("float32")) for array in (store.fine, store.coarse)]
-        return Visual(lvlm.model.model.vision_tower.neck(*maps)[-1][0])
+        return ImageFeatures(lvlm.model.model.vision_tower.neck(*maps)[-1][0])
 
 
 def make_space(lvlm, stores, photos, batches: Batches, folder: Path, seed: int) -> int:
@@ -78,7 +78,7 @@ def make_space(lvlm, stores, photos, batches: Batches, folder: Path, seed: int) 
         for store, part in zip(stores, photos, strict=True)
     ]
 
-    def each() -> Iterator[tuple[Visual, str, str, str]]:
+    def each() -> Iterator[tuple[ImageFeatures, str, str, str]]:
         for store, made in zip(stores, sets, strict=True):
             row = {key: index for index, key in enumerate(store.keys)}
             for pair in made:

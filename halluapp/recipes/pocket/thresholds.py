@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from halluapp.evaluation.annotations import Presence
+from halluapp.evaluation.annotations import AnnotatedObjects
 from halluapp.grounding.detectors import pocket_head as detector
 from halluapp.recipes.pocket.features import FeatureStore
 from halluapp.recipes.pocket.train import Pocket
@@ -31,7 +31,9 @@ def best_scores(pocket: Pocket, store: FeatureStore, rows: list[int]) -> np.ndar
     return found
 
 
-def choose(pocket: Pocket, stores: list[FeatureStore], photos: list[list[Presence]], folder: Path, log=print) -> None:
+def choose(
+    pocket: Pocket, stores: list[FeatureStore], photos: list[list[AnnotatedObjects]], folder: Path, log=print
+) -> None:
     """Writes detector.json with, for each label, the threshold that maximises F1 of presence.
 
     COCO labels are judged on all stores, the others only where captions would have named them (records with entities).
@@ -51,7 +53,7 @@ def choose(pocket: Pocket, stores: list[FeatureStore], photos: list[list[Presenc
     detector.save(pocket.head, folder, final, {})
 
 
-def _truth(record: dict, photo: Presence, label: str) -> float:
+def _truth(record: dict, photo: AnnotatedObjects, label: str) -> float:
     from halluapp.grounding.words import vocabulary
 
     if label in photo.present:

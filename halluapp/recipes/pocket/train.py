@@ -13,9 +13,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from halluapp.data.files import written_whole
+from halluapp.data.files import atomic_write
 from halluapp.data.wording import clean_sentence
-from halluapp.evaluation import annotations as presence
+from halluapp.evaluation.annotations import read_record
 from halluapp.grounding.detectors.pocket_head import DetectionHead
 from halluapp.lvlm.families import pocket as pocket_model
 from halluapp.recipes.pocket import tokenizer
@@ -111,7 +111,7 @@ def setup(cache: Path, captions_file: Path, recipe: PocketRecipe, labels: list[s
     labels: the detector's, of a run that goes on (None: chosen from the data).
     """
     stores = [FeatureStore.open(cache / name) for name in ("flickr8k-train", "visual7w")]
-    photos = [[presence.of_record(record) for record in store.records] for store in stores]
+    photos = [[read_record(record) for record in store.records] for store in stores]
     captions = load_captions(captions_file)
     torch.manual_seed(recipe.seed)
     words = make_tokenizer(captions, stores, recipe.vocabulary)
@@ -202,6 +202,6 @@ def train(cache: Path, captions_file: Path, out: Path, recipe: PocketRecipe, log
 
 def _checkpoint(pocket: Pocket, optimizer, step: int, recipe: PocketRecipe, path: Path) -> None:
     state = {k: v for k, v in pocket.state_dict().items() if ".trunk." not in k}
-    with written_whole(path) as partial:  # a killed run never leaves half a checkpoint
+    with atomic_write(path) as partial:  # a killed run never leaves half a checkpoint
         torch.save({"pocket": state, "optimizer": optimizer.state_dict(), "step": step}, partial)
     (path.parent / "recipe.json").write_text(json.dumps(asdict(recipe)))

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from halluapp.data.files import written_whole
+from halluapp.data.files import atomic_write
 
 MAX_BYTES = (
     16 * 2**30
@@ -47,7 +47,7 @@ def write(path: Path | None, lists: dict[str, list[Tensor]]) -> None:
 
     if path is None:
         return
-    with written_whole(path) as partial:
+    with atomic_write(path) as partial:
         save_file({f"{part}.{i}": t.contiguous() for part, rows in lists.items() for i, t in enumerate(rows)}, partial)
     evict_oldest(path)
 

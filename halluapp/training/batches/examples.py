@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from halluapp.data.pairs import Pair
-from halluapp.decoding.hooks.vision_adapter import Sight, seeing
+from halluapp.decoding.hooks.vision_adapter import VisionAdapter, adapted_vision
 from halluapp.lvlm.base import LVLM
 from halluapp.training.batches import disk_cache
 from halluapp.training.batches.changed_tokens import changed_tokens
@@ -49,16 +49,16 @@ class Features:
         self.clean, self.corrupted = clean, corrupted
 
 
-def encode_pixels(lvlm: LVLM, pixels: Tensor, sight: Sight | None = None) -> Tensor:
+def encode_pixels(lvlm: LVLM, pixels: Tensor, sight: VisionAdapter | None = None) -> Tensor:
     """Normalised pixels [1, 3, H, W] -> projector input [n, d], differentiable in adapters of the tower."""
-    with seeing(lvlm, sight):
-        return lvlm.see(lvlm.ready({"pixel_values": pixels})).features
+    with adapted_vision(lvlm, sight):
+        return lvlm.encode_pixels(lvlm.to_device({"pixel_values": pixels})).features
 
 
 @torch.no_grad()
 def encode_images(
     lvlm: LVLM, pixels: Pixels, cache: Path | None = None, log: Callable[[str], None] = lambda line: None,
-    sight: Sight | None = None,
+    sight: VisionAdapter | None = None,
 ) -> Features:  # fmt: skip
     """Runs the tower once over all photos (and their corrupted copies), or reads `cache`. sight: an adapter's."""
     stored = disk_cache.read(cache, len(pixels))

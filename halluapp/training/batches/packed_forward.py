@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from halluapp.decoding.hooks.interventions import applied
+from halluapp.decoding.hooks.interventions import apply_interventions
 from halluapp.errors import InputError
 from halluapp.lvlm.base import LVLM
 from halluapp.methods.base import Intervention
@@ -68,7 +68,7 @@ def packed_forward(lvlm: LVLM, rows: list[PackedRow], intervention: Intervention
         segments[index, : len(row)] = segment.to(device)
         positions[index, : len(row)] = position.to(device)
         places += [(index, spot) for spot in spots]
-    with applied(lvlm, [intervention] * len(rows)):
+    with apply_interventions(lvlm, [intervention] * len(rows)):
         hidden = run_decoder(lvlm, embeds, block_mask(segments), positions)
     return _gather(hidden, places, [answer for row in rows for answer in row.answers])
 
@@ -101,7 +101,7 @@ def run_decoder(lvlm: LVLM, embeds: Tensor, mask: Tensor, positions: Tensor) -> 
     """Embeddings [R, T, D] -> hidden states after the final norm [R, T, D], without a cache."""
     # A checkpointed layer computes again during backward, when the decoded weights are not in place any more.
     again = torch.is_grad_enabled() and lvlm.decoder.is_activation_checkpointing
-    with lvlm.lock, nullcontext() if again else lvlm.unpacked.used():
+    with lvlm.lock, nullcontext() if again else lvlm.dequantized.active():
         return lvlm.decoder(
             inputs_embeds=embeds, attention_mask=mask, position_ids=positions, use_cache=False
         ).last_hidden_state
@@ -126,7 +126,7 @@ def end_token_states(lvlm: LVLM, sequences: list[Tensor], intervention: Interven
         embeds[index, : len(sequence)] = sequence
         mask[index, : len(sequence)] = 1
     positions = (mask.cumsum(1) - 1).clamp(min=0)
-    with applied(lvlm, [intervention] * len(sequences)):
+    with apply_interventions(lvlm, [intervention] * len(sequences)):
         return end_representations(run_decoder(lvlm, embeds, mask, positions), mask)
 
 

@@ -37,7 +37,7 @@ def compute_from_file(
     rows = iter_pairs(pairs_file, check_photos=not in_file, limit=limit)
     rows = chain([next(rows)], rows) if in_file else list(rows)
     lvlm = load_session(settings).lvlm
-    each = ((lvlm.look(row.open()), row.question, row.chosen, row.rejected) for row in rows)
+    each = ((lvlm.encode_image(row.open()), row.question, row.chosen, row.rejected) for row in rows)
     space = compute.compute_hallu_space(lvlm, each, parse_layers(layers, len(lvlm.layers)), rank, pooling)
     save_space(space, out)
     return space

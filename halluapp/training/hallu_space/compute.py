@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from halluapp.errors import InputError
-from halluapp.lvlm.base import LVLM, HalluSpace, Visual
+from halluapp.lvlm.base import LVLM, HalluSpace, ImageFeatures
 from halluapp.methods.formulas.hallu_space import hallu_space, spectrum
 from halluapp.training.hallu_space import directions
 
@@ -19,7 +19,7 @@ POOLINGS = ("answer_mean", "answer_last", "all", "authors")
 @torch.no_grad()
 def compute_hallu_space(
     lvlm: LVLM,
-    pairs: Iterable[tuple[Visual, str, str, str]],
+    pairs: Iterable[tuple[ImageFeatures, str, str, str]],
     layers: list[int],
     rank: int = 8,
     pooling: str = "answer_mean",
@@ -66,11 +66,11 @@ def _pooled(lvlm, visual, visual_tokens, question, answer, layers, pooling) -> t
 
     prompt = lvlm.prompt_ids(question, "photo")
     said = lvlm.tokenizer(" " + answer, add_special_tokens=False)["input_ids"] + [lvlm.tokenizer.eos_token_id]
-    read = lvlm.read(prompt + said, visual, visual_tokens)
+    read = lvlm.embed_prompt(prompt + said, visual, visual_tokens)
     mask = torch.ones(1, len(read.embeds), dtype=torch.long, device=read.embeds.device)
-    deep = (read.spots[None], read.deep) if read.deep else None
+    deepstack = (read.image_mask[None], read.deepstack) if read.deepstack else None
     with lvlm.lock, _layer_outputs(lvlm, layers) as recorded:
-        lvlm.forward(DynamicCache(), mask, read.positions[..., None, :], embeds=read.embeds[None], deep=deep)
+        lvlm.forward(DynamicCache(), mask, read.positions[..., None, :], embeds=read.embeds[None], deepstack=deepstack)
     if pooling == "authors" and (last := len(lvlm.layers) - 1) in recorded:
         recorded[last] = lvlm.final_norm(recorded[last])
     part = {"answer_mean": slice(-len(said), None), "answer_last": slice(-1, None)}.get(pooling, slice(None))

@@ -11,10 +11,10 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from halluapp.data.pairs import Pair
-from halluapp.decoding.hooks.vision_adapter import tower_sight, visual_tokens
+from halluapp.decoding.hooks.vision_adapter import tower_adapter, visual_tokens
 from halluapp.evaluation import bootstrap as statistics
 from halluapp.evaluation import chair
-from halluapp.lvlm.base import LVLM, Visual
+from halluapp.lvlm.base import LVLM, ImageFeatures
 from halluapp.methods.base import Intervention
 from halluapp.methods.baseline import Baseline
 from halluapp.training.batches import examples
@@ -144,7 +144,7 @@ def margins(
     """margin, preferred (1 where it is positive) and visual_margin of every pair, in nats."""
     made = examples.tokenize(lvlm, pairs)
     pixels = Pixels(lvlm, pairs, "diffusion", 500, seed)
-    seen = examples.encode_images(lvlm, pixels, sight=tower_sight(lvlm, intervention))
+    seen = examples.encode_images(lvlm, pixels, sight=tower_adapter(lvlm, intervention))
     found: dict[str, list[float]] = {"margin": [], "preferred": [], "visual_margin": []}
     for first in range(0, len(made), BATCH):
         part = made[first : first + BATCH]
@@ -168,7 +168,7 @@ def _packed_row(
 
 def _visual_tokens(lvlm: LVLM, features: Tensor, intervention: Intervention | None) -> Tensor:
     """Visual tokens as the decoder would get them under an intervention, [n, D]."""
-    return visual_tokens(lvlm, Visual(features.to(lvlm.device)), "", intervention)
+    return visual_tokens(lvlm, ImageFeatures(features.to(lvlm.device)), "", intervention)
 
 
 def representations(
@@ -187,7 +187,7 @@ def end_states(
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Hidden states [N, D] in float32 at the end token of photos, truthful and hallucinated captions."""
     made = examples.tokenize(lvlm, pairs)
-    seen = examples.encode_images(lvlm, Pixels(lvlm, pairs), sight=tower_sight(lvlm, intervention))
+    seen = examples.encode_images(lvlm, Pixels(lvlm, pairs), sight=tower_adapter(lvlm, intervention))
     table, end = lvlm.decoder.get_input_embeddings(), torch.tensor([lvlm.tokenizer.eos_token_id], device=lvlm.device)
     sequences = [torch.cat([_visual_tokens(lvlm, seen.clean[one.photo], intervention), table(end)]) for one in made]
     for name in ("chosen", "rejected"):

@@ -25,7 +25,7 @@ class AdavibObjective(Objective):
 
     def build(self) -> None:
         torch.manual_seed(self.recipe.seed)
-        self.mean = copy.deepcopy(self.lvlm.own_projector).float().requires_grad_(True)
+        self.mean = copy.deepcopy(self.lvlm.base_projector).float().requires_grad_(True)
         self.lvlm.projectors[PROJECTOR_NAME] = self.mean
         width_in, width = self.features.clean[0].shape[-1], self.lvlm.decoder.get_input_embeddings().weight.shape[1]
         self.head = VariationalHead(width_in, width, self.recipe.std_bias).to(self.lvlm.device)

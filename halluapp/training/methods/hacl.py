@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from halluapp.data.files import written_whole
+from halluapp.data.files import atomic_write
 from halluapp.methods.base import Method
 from halluapp.training import peft_adapter
 from halluapp.training.batches.packed_forward import PackedRow, cross_entropy, end_token_states, packed_forward
@@ -26,7 +26,7 @@ def save_heads(heads: ProjectionHeads, folder: Path) -> None:
     """Writes the heads beside the adapter: answers do not need them, retrieval is measured through them."""
     from safetensors.torch import save_file
 
-    with written_whole(folder / HEADS_FILE) as partial:
+    with atomic_write(folder / HEADS_FILE) as partial:
         save_file({name: value.detach().cpu().contiguous() for name, value in heads.state_dict().items()}, partial)
 
 
@@ -48,7 +48,7 @@ class HaclObjective(Objective):
 
     def build(self) -> None:
         torch.manual_seed(self.recipe.seed)
-        own = self.lvlm.own_projector
+        own = self.lvlm.base_projector
         self.projector = copy.deepcopy(own).float()
         self.projector.requires_grad_(self.recipe.train != "adapter")
         self.lvlm.projectors[PROJECTOR_NAME] = self.projector

@@ -92,11 +92,11 @@ def scene_pairs(count: int, seed: int = 0, size: tuple[int, int] = SIZE) -> Pair
     if not 2 <= count <= 100_000:
         raise InputError(f"The number of scenes must be from 2 to 100,000, not {count}.")
     made = PairSet()
-    whole = {place: [item["label"] for item in scenes.render(place, (64, 48), seed)[1]] for place in scenes.PLACES}
+    whole = {place: [item["label"] for item in scenes.render(place, (64, 48), seed)[1]] for place in scenes.SCENES}
     companions = Companions(whole.values())
     for number in range(count):
         rng = Random(f"scene-pairs/{seed}/{number}")
-        place = list(scenes.PLACES)[number % len(scenes.PLACES)]
+        place = list(scenes.SCENES)[number % len(scenes.SCENES)]
         free = sorted(set(whole[place]) - SUPPORTS)
         missing = tuple(rng.sample(free, rng.randint(1, max(1, len(free) // 2))))
         image, objects = scenes.render(place, size, seed=1000 * (seed + 1) + number, without=missing)

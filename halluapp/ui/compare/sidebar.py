@@ -7,7 +7,7 @@ from typing import Any
 
 import gradio as gr
 
-from halluapp.methods.adapter import Adapter
+from halluapp.methods.adapter import NamedAdapter
 from halluapp.methods.base import Method
 from halluapp.methods.registry import METHODS, create, stacks
 from halluapp.training.library import PREFIX
@@ -24,7 +24,7 @@ def build() -> dict[tuple[str, str], gr.components.Component]:
             for item in fields(method):
                 widgets[name, item.name] = _widget(name, item)
     with gr.Accordion(texts.TRAINED, open=False):  # one for all of them: runs come and go
-        strength = next(item for item in fields(Adapter) if item.name == "strength")
+        strength = next(item for item in fields(NamedAdapter) if item.name == "strength")
         widgets["adapter", "strength"] = _widget("adapter", strength)
     return widgets
 

@@ -29,19 +29,19 @@ def empty(error: str = "") -> dict[str, Any]:
     }
 
 
-def shown_photo(photo: Image.Image) -> str:
+def photo_url(photo: Image.Image) -> str:
     """The photo as the page shows it: a JPEG data URL, upright and small."""
     return "data:image/jpeg;base64," + base64.b64encode(small_jpeg(photo)).decode()
 
 
-class Fold:
+class ComparisonState:
     """The state of one run; `add` takes events, `state` gives plain JSON data."""
 
     def __init__(self, photo: Image.Image, threshold: float):
         self.threshold = threshold
         self.labels: tuple[str, ...] = ()
         self.report: dict[str, Any] | None = None
-        self.data = {**empty(), "run": next(_numbers), "photo": shown_photo(photo), "busy": True,
+        self.data = {**empty(), "run": next(_numbers), "photo": photo_url(photo), "busy": True,
                      "threshold": threshold, "status": texts.CHECKING}  # fmt: skip
         self._panels: dict[str, dict[str, Any]] = {}
 

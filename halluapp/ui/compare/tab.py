@@ -15,14 +15,12 @@ import gradio as gr
 from halluapp import comparison, report
 from halluapp.errors import InputError
 from halluapp.methods.registry import METHODS, defaults
-from halluapp.request import MOST_TOKENS, THRESHOLD, Request, make_request
+from halluapp.request import MAX_NEW_TOKENS, THRESHOLD, Request, make_request
 from halluapp.session import load_session
 from halluapp.settings import Settings
 from halluapp.training import library
 from halluapp.ui import texts
-from halluapp.ui.compare import examples, panels
-from halluapp.ui.compare import sidebar as parameters
-from halluapp.ui.compare import state as fold
+from halluapp.ui.compare import examples, panels, sidebar, state
 
 UPDATE_SECONDS = 0.125  # the browser, not the server, limits streaming: at most eight updates a second
 _running: dict[str, threading.Event] = {}
@@ -37,7 +35,7 @@ def photo_input(**options) -> gr.Image:
     return image
 
 
-def build(settings: Settings, elsewhere: comparison.Runner | None = None) -> dict[str, Any]:
+def build(settings: Settings, runner: comparison.Runner | None = None) -> dict[str, Any]:
     """Builds the tab and connects its events -> components by name."""
     with gr.Sidebar(position="right", open=False, label="Settings"):
         chosen = gr.CheckboxGroup(
@@ -45,7 +43,7 @@ def build(settings: Settings, elsewhere: comparison.Runner | None = None) -> dic
             info=texts.METHODS_HELP, elem_id="methods",
         )  # fmt: skip
         stacked = gr.Dropdown(
-            parameters.stack_choices(), value=[], multiselect=True, label=texts.STACKED[0], info=texts.STACKED[1],
+            sidebar.stack_choices(), value=[], multiselect=True, label=texts.STACKED[0], info=texts.STACKED[1],
             elem_id="stacked",
         )  # fmt: skip
         threshold = gr.Slider(
@@ -58,7 +56,7 @@ def build(settings: Settings, elsewhere: comparison.Runner | None = None) -> dic
             elem_id="threshold",
         )
         sampling = _sampling(settings)
-        widgets = parameters.build()
+        widgets = sidebar.build()
     with gr.Row(elem_id="request"):
         with gr.Column(scale=2, min_width=260):
             photo = photo_input(
@@ -87,7 +85,7 @@ def build(settings: Settings, elsewhere: comparison.Runner | None = None) -> dic
     kept = gr.State(None)
     inputs = [photo, prompt, chosen, stacked, threshold, *sampling, *widgets.values()]
     outputs = [stage, kept, saved, run, stop]
-    handler = _runner(settings, list(widgets), elsewhere)
+    handler = _runner(settings, list(widgets), runner)
     shared = {"concurrency_id": "model", "concurrency_limit": 1, "show_progress": "hidden", "api_visibility": "private"}
     waits = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
     gr.on([run.click, prompt.submit], announce, None, stage, **waits).then(handler, inputs, outputs, **shared)
@@ -107,7 +105,7 @@ def _sampling(settings: Settings) -> list[gr.components.Component]:
             gr.Slider(0.05, 1, 1, step=0.05, label=texts.TOP_P[0], info=texts.TOP_P[1]),
             gr.Number(0, precision=0, minimum=0, label=texts.SEED[0], info=texts.SEED[1], elem_id="seed"),
             gr.Slider(
-                1, MOST_TOKENS, settings.max_new_tokens, step=1, label=texts.MAX_TOKENS[0],
+                1, MAX_NEW_TOKENS, settings.max_new_tokens, step=1, label=texts.MAX_TOKENS[0],
                 info=texts.MAX_TOKENS[1], elem_id="max-tokens",
             ),
             gr.Slider(0, 2, 0, step=0.05, label=texts.REPETITION[0], info=texts.REPETITION[1], elem_id="repetition"),
@@ -122,7 +120,7 @@ def _preset(text: str):
     return use
 
 
-def _runner(settings: Settings, names: list[tuple[str, str]], elsewhere: comparison.Runner | None):
+def _runner(settings: Settings, names: list[tuple[str, str]], runner: comparison.Runner | None):
     """The run handler for these widgets. elsewhere: where events are made if not in this process."""
 
     def run(
@@ -146,7 +144,7 @@ def _runner(settings: Settings, names: list[tuple[str, str]], elsewhere: compari
         """
         stopped = _running[request.session_hash] = threading.Event()
         try:
-            methods = parameters.methods_from([*chosen, *(stacked or [])], dict(zip(names, values, strict=True)))
+            methods = sidebar.methods_from([*chosen, *(stacked or [])], dict(zip(names, values, strict=True)))
             wanted = make_request(
                 photo,
                 prompt,
@@ -159,10 +157,10 @@ def _runner(settings: Settings, names: list[tuple[str, str]], elsewhere: compari
                 repetition_penalty=repetition,
                 stop=[line for line in stop_strings.splitlines() if line.strip()],
             )
-            yield from _streamed(settings, wanted, stopped, elsewhere)
+            yield from _streamed(settings, wanted, stopped, runner)
         except InputError as error:
             yield (
-                fold.empty(str(error)),
+                state.empty(str(error)),
                 None,
                 gr.update(visible=False),
                 gr.update(interactive=True),
@@ -177,17 +175,17 @@ def _runner(settings: Settings, names: list[tuple[str, str]], elsewhere: compari
 
 
 def _streamed(
-    settings: Settings, wanted: Request, stopped: threading.Event, elsewhere: comparison.Runner | None
+    settings: Settings, wanted: Request, stopped: threading.Event, runner: comparison.Runner | None
 ) -> Iterator[tuple]:
     """Decodes and yields the page's outputs, coalesced; the last state is always sent."""
-    folded = fold.Fold(wanted.photo, wanted.threshold)
+    folded = state.ComparisonState(wanted.photo, wanted.threshold)
     busy = gr.skip(), gr.update(visible=False), gr.update(interactive=False), gr.update(interactive=True)
     folded.data["status"] = texts.LOADING
     yield folded.state(), *busy
     session = load_session(settings)
     library.load_adapters(settings.runs, session.lvlm, wanted.methods)
     sent = 0.0
-    for event in comparison.stream(wanted, session, stopped.is_set, elsewhere):
+    for event in comparison.stream(wanted, session, stopped.is_set, runner):
         folded.add(event)
         if time.monotonic() - sent >= UPDATE_SECONDS:
             sent = time.monotonic()
@@ -215,7 +213,7 @@ def _written(made: dict, photo: str, run: int) -> list[str]:
 
 def announce() -> dict[str, Any]:
     """Says at once what a run waits for, before it gets its turn. Output: stage state."""
-    return {**fold.empty(), "status": texts.BUSY if _running else texts.CHECKING, "busy": True}
+    return {**state.empty(), "status": texts.BUSY if _running else texts.CHECKING, "busy": True}
 
 
 def stop_run(request: gr.Request) -> None:
@@ -228,8 +226,8 @@ def judge_again(kept: dict | None, threshold: float) -> tuple:
     """Inputs: kept state, threshold. Outputs: stage state, kept state."""
     if kept is None:
         return gr.skip(), gr.skip()
-    state = fold.judge_again(kept, threshold)
-    return state, state
+    current = state.judge_again(kept, threshold)
+    return current, current
 
 
 def describe_model(settings: Settings) -> Iterator[str]:

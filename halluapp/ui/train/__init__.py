@@ -8,8 +8,7 @@ from typing import Any
 import gradio as gr
 
 from halluapp.settings import Settings
-from halluapp.ui.train import board, form, live, start, state, texts
-from halluapp.ui.train import run_actions as shelf_view
+from halluapp.ui.train import board, form, live, run_actions, start, state, texts
 
 INSTANT = {"queue": False, "show_progress": "hidden", "api_visibility": "private"}
 
@@ -29,15 +28,15 @@ def build(settings: Settings, photo_input: Callable[..., gr.Image], methods: gr.
             buttons = start.build()
         with gr.Column(scale=3, min_width=300):
             notice = _notice()
-            actions = shelf_view.build()
-            view = live.View(
+            actions = run_actions.build()
+            view = live.BoardView(
                 board.build(state.snapshot(settings.runs, None, [])), gr.State(None), gr.State([]), gr.State(""),
                 gr.Timer(live.QUICK), buttons.start, buttons.stop, actions.by_name,
             )  # fmt: skip
-            elsewhere = shelf_view.build_import(settings)
+            adapter_import = run_actions.build_import(settings)
     live.connect(settings, view, INSTANT)
     preview = start.connect(settings, made, buttons, view, notice, INSTANT)
-    shelf_view.connect(settings, actions, elsewhere, made, view, notice, methods, INSTANT)
+    run_actions.connect(settings, actions, adapter_import, made, view, notice, methods, INSTANT)
     return {"view": view, "preview": (preview, made.inputs, [buttons.command, buttons.file])}
 
 

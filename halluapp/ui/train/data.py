@@ -22,9 +22,9 @@ def source(settings: Settings, which: str, typed: str, uploaded: str | None) -> 
 
     Raises InputError where nothing is given.
     """
-    if which == texts.SHIPPED:
+    if which == texts.SHIPPED_PAIRS:
         return str((settings.assets / "pairs").resolve())
-    if which == texts.UPLOADED:
+    if which == texts.UPLOADED_PAIRS:
         if not uploaded or not Path(uploaded).exists():
             raise InputError(texts.NO_UPLOAD)
         return uploaded
@@ -42,7 +42,7 @@ def check(path: str) -> str:
     return texts.PAIRS_GOOD.format(pairs=f"{len(pairs):,}", photos=f"{len({pair.photo for pair in pairs}):,}")
 
 
-def keep_upload(root: Path, files: Sequence[str] | None) -> str:
+def store_upload(root: Path, files: Sequence[str] | None) -> str:
     """Copies uploaded pairs and photos to a folder named by their content -> the file of pairs. Raises InputError."""
     paths = [Path(file) for file in files or ()]
     tables = [path for path in paths if path.suffix.lower() in TABLES]
@@ -69,7 +69,7 @@ def _refuse_other_files(pairs: list[Pair], folder: Path) -> None:
             raise InputError(texts.OUTSIDE.format(name=pair.photo[:80]))
 
 
-def keep_photo(root: Path, path: str | None) -> str:
+def store_photo(root: Path, path: str | None) -> str:
     """A copy of the photo to caption, upright and small -> its path ("" for none). Raises InputError."""
     if not path:
         return ""

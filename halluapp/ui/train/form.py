@@ -31,7 +31,7 @@ class Form:
     source: gr.Radio
     path: gr.Textbox
     upload: gr.File
-    uploaded: gr.State
+    upload_path: gr.State
     check: gr.Button
     photo: gr.Image
     settings: dict[Key, gr.components.Component]
@@ -41,10 +41,10 @@ class Form:
     @property
     def inputs(self) -> list[gr.components.Component]:
         """What `values` reads, in its order."""
-        return [self.kind, self.name, self.source, self.path, self.uploaded, self.photo, *self.settings.values()]
+        return [self.kind, self.name, self.source, self.path, self.upload_path, self.photo, *self.settings.values()]
 
     @property
-    def filled(self) -> list[gr.components.Component]:
+    def fill_outputs(self) -> list[gr.components.Component]:
         """What `fill` writes, in its order."""
         return [self.kind, self.source, self.path, *self.settings.values()]
 
@@ -54,12 +54,18 @@ def build(settings: Settings, photo_input: Callable[..., gr.Image]) -> Form:
     titles = [(recipe.title, kind) for kind, recipe in recipes.RECIPES.items()]
     first = next(iter(recipes.RECIPES))
     kind = gr.Radio(titles, value=first, label=texts.KIND[0], info=texts.KIND[1], elem_id="train-kind")
-    places = [texts.SHIPPED, texts.UPLOADED] if settings.space else [texts.SHIPPED, texts.TYPED, texts.UPLOADED]
-    source = gr.Radio(places, value=texts.SHIPPED, label=texts.SOURCE[0], info=texts.SOURCE[1], elem_id="train-source")
+    places = (
+        [texts.SHIPPED_PAIRS, texts.UPLOADED_PAIRS]
+        if settings.space
+        else [texts.SHIPPED_PAIRS, texts.PAIRS_PATH, texts.UPLOADED_PAIRS]
+    )
+    source = gr.Radio(
+        places, value=texts.SHIPPED_PAIRS, label=texts.SOURCE[0], info=texts.SOURCE[1], elem_id="train-source"
+    )
     path = gr.Textbox("", label=texts.PATH[0], info=texts.PATH[1], visible=False, elem_id="train-path")
     upload = gr.File(label=texts.UPLOAD, file_count="multiple", visible=False, elem_id="train-upload", height=150)
     check = gr.Button(texts.CHECK, size="sm", elem_id="train-check")
-    uploaded, made, groups, presets = gr.State(None), {}, {}, {}
+    upload_path, made, groups, presets = gr.State(None), {}, {}, {}
     for name, recipe in recipes.RECIPES.items():
         with gr.Column(visible=name == first) as groups[name]:
             gr.Markdown(" ".join((recipe.__doc__ or "").split()), elem_classes="train-about")
@@ -72,7 +78,7 @@ def build(settings: Settings, photo_input: Callable[..., gr.Image]) -> Form:
             sources=["upload", "clipboard"], show_label=False, height=160, elem_id="train-photo", buttons=[]
         )
     name = gr.Textbox("", label=texts.NAME[0], info=texts.NAME[1], max_lines=1, elem_id="train-name")
-    return Form(kind, name, source, path, upload, uploaded, check, photo, made, groups, presets)
+    return Form(kind, name, source, path, upload, upload_path, check, photo, made, groups, presets)
 
 
 def _settings_of(kind: str, recipe: type[recipes.Recipe], made: dict[Key, gr.components.Component]) -> None:
@@ -114,9 +120,9 @@ def _plain(bound: float) -> str:
 
 def values(form: Form, given: Sequence[Any]) -> dict[str, Any]:
     """What a person chose: kind, name, source, path, uploaded, photo, and the settings of this kind by name."""
-    kind, name, source, path, uploaded, photo, *rest = given
+    kind, name, source, path, upload_path, photo, *rest = given
     own = {key[1]: value for key, value in zip(form.settings, rest, strict=True) if key[0] == kind}
-    return {"kind": kind, "name": name, "source": source, "path": path, "uploaded": uploaded, "photo": photo,
+    return {"kind": kind, "name": name, "source": source, "path": path, "uploaded": upload_path, "photo": photo,
             "settings": own}  # fmt: skip
 
 
@@ -144,7 +150,7 @@ def command(settings: Settings, chosen: dict[str, Any]) -> str:
 def as_json(chosen: dict[str, Any]) -> str:
     """The settings as the file that `read` takes."""
     about = {"kind": chosen["kind"], "recipe": chosen["settings"]}
-    if chosen["source"] == texts.TYPED and chosen["path"]:
+    if chosen["source"] == texts.PAIRS_PATH and chosen["path"]:
         about["data"] = chosen["path"]
     return json.dumps(about, indent=1, ensure_ascii=False)
 
@@ -166,7 +172,7 @@ def fill(form: Form, settings: Settings, kind: str, given: dict[str, Any], pairs
     """Updates of `Form.filled`: this kind with these settings; other kinds, and pairs not named, stay as they are."""
     shipped = (settings.assets / "pairs").resolve()
     typed = pairs and Path(pairs).resolve() != shipped and not settings.space
-    where = gr.skip() if not pairs else texts.TYPED if typed else texts.SHIPPED
+    where = gr.skip() if not pairs else texts.PAIRS_PATH if typed else texts.SHIPPED_PAIRS
     made = [kind, where, pairs if typed else gr.skip()]
     return made + [given[name] if of == kind and name in given else gr.skip() for of, name in form.settings]
 

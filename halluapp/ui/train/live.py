@@ -16,14 +16,14 @@ QUICK, SLOW = 1.5, 10.0  # seconds between looks while a run lives, and otherwis
 
 
 @dataclass(frozen=True)
-class View:
-    """The board and what it shows. chosen: a run's name; overlay: runs plotted with it; seen: digest of what is
-    drawn, so that nothing is sent twice; actions: buttons by what `state.possible` calls them."""
+class BoardView:
+    """The board and what it shows. chosen: a run's name; overlay: runs plotted with it; digest: of what is
+    drawn, so that nothing is sent twice; actions: buttons by what `state.possible_actions` calls them."""
 
     board: gr.HTML
     chosen: gr.State
     overlay: gr.State
-    seen: gr.State
+    digest: gr.State
     timer: gr.Timer
     start: gr.Button
     stop: gr.Button
@@ -31,29 +31,31 @@ class View:
 
     @property
     def outputs(self) -> list[gr.components.Component]:
-        """What `look` writes, in its order."""
-        return [self.board, self.seen, self.timer, self.stop, self.chosen, *self.actions.values()]
+        """What `refresh` writes, in its order."""
+        return [self.board, self.digest, self.timer, self.stop, self.chosen, *self.actions.values()]
 
 
-def look(settings: Settings, chosen: str | None, overlay: list[str], seen: str = "", *, keep: bool = False) -> list:
-    """Values of `View.outputs`; nothing is sent when the folders are as they were.
+def refresh(
+    settings: Settings, chosen: str | None, overlay: list[str], digest: str = "", *, keep: bool = False
+) -> list:
+    """Values of `BoardView.outputs`; nothing is sent when the folders are as they were.
 
-    keep: `chosen` is what the page has chosen already. Then it is only sent when it is another: a look that took long
-    must not undo a click that came meanwhile.
+    keep: `chosen` is what the page has chosen already. Then it is only sent when it is another: a slow refresh must not
+    undo a click that came meanwhile.
     """
     made = state.snapshot(settings.runs, chosen, overlay or [])
-    digest = hashlib.sha256(json.dumps(made, sort_keys=True, default=str).encode()).hexdigest()
-    if digest == seen:
+    current = hashlib.sha256(json.dumps(made, sort_keys=True, default=str).encode()).hexdigest()
+    if current == digest:
         return [gr.skip()] * (5 + len(state.ACTIONS))
     live = any(row["live"] for row in made["list"])
     busy = live or any(row["measuring"] for row in made["list"])
     shown = gr.skip() if keep and made["chosen"] == chosen else made["chosen"]
     buttons = [gr.update(visible=name in made["possible"]) for name in state.ACTIONS]
-    return [made, digest, gr.Timer(QUICK if busy else SLOW), gr.update(interactive=live), shown, *buttons]
+    return [made, current, gr.Timer(QUICK if busy else SLOW), gr.update(interactive=live), shown, *buttons]
 
 
-def choose(settings: Settings, name: str, what: str, chosen: str | None, overlay: list[str]) -> list[Any]:
-    """A click in the list -> overlay, and `View.outputs`. what: "choose", or "plot" to switch its curves."""
+def select_run(settings: Settings, name: str, what: str, chosen: str | None, overlay: list[str]) -> list[Any]:
+    """A click in the list -> overlay, and `BoardView.outputs`. what: "choose", or "plot" to switch its curves."""
     overlay = list(overlay or [])
     if what == "choose":
         chosen = str(name)
@@ -61,17 +63,17 @@ def choose(settings: Settings, name: str, what: str, chosen: str | None, overlay
         overlay.remove(name)
     else:
         overlay = [*overlay, str(name)][-state.MOST_RUNS :]
-    return [overlay, *look(settings, chosen, overlay)]
+    return [overlay, *refresh(settings, chosen, overlay)]
 
 
-def connect(settings: Settings, view: View, instant: dict[str, Any]) -> None:
+def connect(settings: Settings, view: BoardView, instant: dict[str, Any]) -> None:
     """The timer, and clicks in the list."""
 
-    def tick(chosen, overlay, seen):
-        return look(settings, chosen, overlay, seen, keep=True)
+    def tick(chosen, overlay, digest):
+        return refresh(settings, chosen, overlay, digest, keep=True)
 
     def select(event: gr.EventData, chosen, overlay):
-        return choose(settings, event.name, event.what, chosen, overlay)
+        return select_run(settings, event.name, event.what, chosen, overlay)
 
-    view.timer.tick(tick, [view.chosen, view.overlay, view.seen], view.outputs, **instant)
+    view.timer.tick(tick, [view.chosen, view.overlay, view.digest], view.outputs, **instant)
     view.board.select(select, [view.chosen, view.overlay], [view.overlay, *view.outputs], **instant)

@@ -16,7 +16,7 @@ from halluapp.methods.registry import METHODS
 from halluapp.session import load_session
 from halluapp.settings import Settings
 from halluapp.training import library, runs
-from halluapp.ui.train import form, live, measuring, state, texts
+from halluapp.ui.train import form, live, measurement, state, texts
 
 _zips = tempfile.TemporaryDirectory(prefix="halluapp-runs-")
 Work = Callable[..., tuple[str, str | None, str]]
@@ -24,34 +24,34 @@ Work = Callable[..., tuple[str, str | None, str]]
 
 @dataclass(frozen=True)
 class Actions:
-    """The buttons above the board, and what they open. asked: the run that a question is about, whichever run is
+    """The buttons above the board, and what they open. subject: the run that a question is about, whichever run is
     chosen when it is answered."""
 
     add: gr.Button
     remove: gr.Button
     download: gr.Button
-    use: gr.Button
+    use_settings: gr.Button
     resume: gr.Button
     rename: gr.Button
     measure: gr.Button
     delete: gr.Button
     new_name: gr.Textbox
-    rename_sure: gr.Button
-    renaming: gr.Row
-    delete_sure: gr.Button
-    keep: gr.Button
-    deleting: gr.Row
+    confirm_rename: gr.Button
+    rename_row: gr.Row
+    confirm_delete: gr.Button
+    cancel_delete: gr.Button
+    delete_row: gr.Row
     zip: gr.File
-    asked: gr.State
+    subject: gr.State
 
     @property
     def by_name(self) -> dict[str, gr.Button]:
-        """Those that only some runs have, by what `state.possible` calls them."""
+        """Those that only some runs have, by what `state.possible_actions` calls them."""
         return {name: getattr(self, name) for name in state.ACTIONS}
 
 
 @dataclass(frozen=True)
-class Import:
+class AdapterImport:
     """The form for an adapter made elsewhere."""
 
     files: gr.File
@@ -64,27 +64,27 @@ def build() -> Actions:
     """Builds the buttons, in the place where it is called."""
     with gr.Row(elem_classes="train-actions"):
         add = gr.Button(texts.ADD, variant="primary", size="sm", elem_id="train-add", min_width=110)
-        remove = gr.Button(texts.TAKE_AWAY, size="sm", elem_id="train-remove", min_width=110)
+        remove = gr.Button(texts.REMOVE, size="sm", elem_id="train-remove", min_width=110)
         resume = gr.Button(texts.RESUME, size="sm", elem_id="train-resume", min_width=70)
         download = gr.Button(texts.DOWNLOAD, size="sm", elem_id="train-download", min_width=80)
-        use = gr.Button(texts.SETTINGS_OF, size="sm", elem_id="train-use", min_width=110)
+        use_settings = gr.Button(texts.USE_SETTINGS, size="sm", elem_id="train-use", min_width=110)
         rename = gr.Button(texts.RENAME[0], size="sm", elem_id="train-rename", min_width=70)
         measure = gr.Button(texts.MEASURE, size="sm", elem_id="train-measure", min_width=70)
         delete = gr.Button(texts.DELETE, size="sm", elem_id="train-delete", min_width=70)
-    with gr.Row(visible=False) as renaming:
+    with gr.Row(visible=False) as rename_row:
         new_name = gr.Textbox("", label=texts.RENAME[1], max_lines=1, elem_id="train-new-name", scale=3)
-        rename_sure = gr.Button(texts.RENAME[0], size="sm", elem_id="train-rename-sure", min_width=90)
-    with gr.Row(visible=False) as deleting:
-        delete_sure = gr.Button(texts.DELETE, variant="stop", size="sm", elem_id="train-delete-sure", min_width=140)
-        keep = gr.Button(texts.KEEP, size="sm", elem_id="train-keep", min_width=90)
+        confirm_rename = gr.Button(texts.RENAME[0], size="sm", elem_id="train-rename-sure", min_width=90)
+    with gr.Row(visible=False) as delete_row:
+        confirm_delete = gr.Button(texts.DELETE, variant="stop", size="sm", elem_id="train-delete-sure", min_width=140)
+        cancel_delete = gr.Button(texts.CANCEL_DELETE, size="sm", elem_id="train-keep", min_width=90)
     packed = gr.File(label=texts.ZIP, visible=False, elem_id="train-zip")
     return Actions(
-        add, remove, download, use, resume, rename, measure, delete, new_name, rename_sure, renaming, delete_sure, keep,
-        deleting, packed, gr.State(None),
+        add, remove, download, use_settings, resume, rename, measure, delete, new_name, confirm_rename, rename_row,
+        confirm_delete, cancel_delete, delete_row, packed, gr.State(None),
     )  # fmt: skip
 
 
-def build_import(settings: Settings) -> Import:
+def build_import(settings: Settings) -> AdapterImport:
     """Builds the form for adapters from elsewhere, in the place where it is called."""
     with gr.Accordion(texts.IMPORT, open=False, elem_id="train-import"):
         files = gr.File(label=texts.IMPORT_FILES, file_count="multiple", elem_id="train-import-files", height=150)
@@ -95,10 +95,10 @@ def build_import(settings: Settings) -> Import:
         with gr.Row():
             name = gr.Textbox("", label=texts.IMPORT_NAME, max_lines=1, elem_id="train-import-name", scale=3)
             button = gr.Button(texts.IMPORT_BUTTON, size="sm", elem_id="train-import-button", min_width=110)
-    return Import(files, folder, name, button)
+    return AdapterImport(files, folder, name, button)
 
 
-def panels(root: Path, current: list[str], add: str = "") -> Any:
+def method_choices(root: Path, current: list[str], add: str = "") -> Any:
     """The list of methods of Compare with all runs that are offered; what is chosen stays, `add` is chosen too."""
     offered = library.panel_runs(root)
     known = {*METHODS, *(name for _, name in offered)}
@@ -118,38 +118,44 @@ def changing(settings: Settings, work: Work) -> Callable:
             said, chosen, add = work(chosen, *more)
         except (InputError, OSError) as error:
             said = str(error)
-        return [said, panels(settings.runs, current, add), *live.look(settings, chosen, overlay)]
+        return [said, method_choices(settings.runs, current, add), *live.refresh(settings, chosen, overlay)]
 
     return handler
 
 
 def connect(
-    settings: Settings, parts: Actions, elsewhere: Import, made: form.Form, view: live.View, notice: gr.HTML,
-    methods: gr.CheckboxGroup, instant: dict[str, Any],
+    settings: Settings, parts: Actions, adapter_import: AdapterImport, made: form.Form, view: live.BoardView,
+    notice: gr.HTML, methods: gr.CheckboxGroup, instant: dict[str, Any],
 ) -> None:  # fmt: skip
     """Events of the buttons."""
     shared = {"show_progress": "hidden", "api_visibility": "private"}
     model = {**shared, "concurrency_id": "model", "concurrency_limit": 1}  # no adapter changes under a comparison
     inputs = [view.chosen, view.overlay, methods]
     outputs = [notice, methods, *view.outputs]
-    away = {"fn": lambda: (gr.update(visible=False),) * 2, "inputs": None, "outputs": [parts.renaming, parts.deleting]}
+    away = {
+        "fn": lambda: (gr.update(visible=False),) * 2,
+        "inputs": None,
+        "outputs": [parts.rename_row, parts.delete_row],
+    }
     parts.add.click(changing(settings, _adder(settings)), inputs, outputs, **model)
     parts.remove.click(changing(settings, _remover(settings)), inputs, outputs, **instant)
     parts.resume.click(changing(settings, _resumer(settings)), inputs, outputs, **shared)
     parts.measure.click(changing(settings, _measurer(settings)), inputs, outputs, **instant)
-    renamed = parts.rename_sure.click(
-        changing(settings, _renamer(settings)), [*inputs, parts.asked, parts.new_name, methods], outputs, **shared
+    renamed = parts.confirm_rename.click(
+        changing(settings, _renamer(settings)), [*inputs, parts.subject, parts.new_name, methods], outputs, **shared
     )
-    deleted = parts.delete_sure.click(changing(settings, _deleter(settings)), [*inputs, parts.asked], outputs, **shared)
-    for event in (renamed.then, deleted.then, parts.keep.click):
+    deleted = parts.confirm_delete.click(
+        changing(settings, _deleter(settings)), [*inputs, parts.subject], outputs, **shared
+    )
+    for event in (renamed.then, deleted.then, parts.cancel_delete.click):
         event(**away, **instant)
-    theirs = [*inputs, elsewhere.name, elsewhere.files, elsewhere.folder]
-    elsewhere.button.click(changing(settings, _importer(settings)), theirs, outputs, **model)
+    theirs = [*inputs, adapter_import.name, adapter_import.files, adapter_import.folder]
+    adapter_import.button.click(changing(settings, _importer(settings)), theirs, outputs, **model)
     _connect_quiet(settings, parts, made, view, notice, instant)
 
 
 def _connect_quiet(
-    settings: Settings, parts: Actions, made: form.Form, view: live.View, notice: gr.HTML, instant: dict[str, Any]
+    settings: Settings, parts: Actions, made: form.Form, view: live.BoardView, notice: gr.HTML, instant: dict[str, Any]
 ) -> None:
     """Buttons that change no run: the questions before a deletion and a new name, download, settings."""
     root, shared = settings.runs, {"show_progress": "hidden", "api_visibility": "private"}
@@ -157,7 +163,7 @@ def _connect_quiet(
     def ask(chosen):
         try:
             name = library.find(root, _chosen(settings, chosen)).name
-            return "", name, gr.update(visible=True), texts.DELETE_SURE.format(name=name), gr.update(visible=False)
+            return "", name, gr.update(visible=True), texts.CONFIRM_DELETE.format(name=name), gr.update(visible=False)
         except InputError as error:
             return str(error), None, gr.update(visible=False), gr.skip(), gr.skip()
 
@@ -169,7 +175,7 @@ def _connect_quiet(
                 name,
                 gr.update(visible=True),
                 name,
-                texts.RENAME_SURE.format(name=name),
+                texts.CONFIRM_RENAME.format(name=name),
                 gr.update(visible=False),
             )
         except InputError as error:
@@ -182,24 +188,24 @@ def _connect_quiet(
         except (InputError, OSError) as error:
             return str(error), gr.update(visible=False)
 
-    def use(chosen):
+    def use_settings(chosen):
         try:
             run = library.find(root, _chosen(settings, chosen))
             return [texts.LOADED, *form.fill(made, settings, *form.read(run.folder / "config.json"))]
         except InputError as error:
-            return [str(error), *(gr.skip() for _ in made.filled)]
+            return [str(error), *(gr.skip() for _ in made.fill_outputs)]
 
-    naming = [notice, parts.asked, parts.renaming, parts.new_name, parts.rename_sure, parts.deleting]
+    naming = [notice, parts.subject, parts.rename_row, parts.new_name, parts.confirm_rename, parts.delete_row]
     parts.rename.click(ask_name, view.chosen, naming, **instant)
     parts.delete.click(
-        ask, view.chosen, [notice, parts.asked, parts.deleting, parts.delete_sure, parts.renaming], **instant
+        ask, view.chosen, [notice, parts.subject, parts.delete_row, parts.confirm_delete, parts.rename_row], **instant
     )
     parts.download.click(download, view.chosen, [notice, parts.zip], **shared)
-    parts.use.click(use, view.chosen, [notice, *made.filled], **instant)
+    parts.use_settings.click(use_settings, view.chosen, [notice, *made.fill_outputs], **instant)
 
 
 def _chosen(settings: Settings, chosen: str | None) -> str | None:
-    return chosen or state.first_choice(settings.runs)
+    return chosen or state.default_run(settings.runs)
 
 
 def _adder(settings: Settings) -> Work:
@@ -215,7 +221,7 @@ def _remover(settings: Settings) -> Work:
     def remove(chosen):
         name = _chosen(settings, chosen)
         library.remove_panel(settings.runs, name)
-        return texts.TAKEN_AWAY.format(name=name), name, ""
+        return texts.REMOVED.format(name=name), name, ""
 
     return remove
 
@@ -245,10 +251,10 @@ def _measurer(settings: Settings) -> Work:
     def measure(chosen):
         run = library.find(settings.runs, _chosen(settings, chosen))
         if library.is_imported(run):
-            raise InputError(texts.NO_PAIRS_KNOWN.format(name=run.name))
-        if busy := state.live(settings.runs):
+            raise InputError(texts.NO_PAIRS_OF_IMPORT.format(name=run.name))
+        if busy := state.live_runs(settings.runs):
             raise InputError(texts.TRAINING_FIRST.format(name=busy[0].name))
-        measuring.start(run)
+        measurement.start(run)
         return texts.MEASURE_STARTED.format(name=run.name), run.name, ""
 
     return measure
@@ -265,7 +271,7 @@ def _deleter(settings: Settings) -> Work:
 
 def _refuse_measured(settings: Settings, name: str | None) -> None:
     """A process that measures a run reads and writes in its folder."""
-    if measuring.running(library.find(settings.runs, name)):
+    if measurement.running(library.find(settings.runs, name)):
         raise InputError(texts.BEING_MEASURED.format(name=name))
 
 

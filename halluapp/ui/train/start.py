@@ -49,10 +49,10 @@ def build() -> Buttons:
 def launch(settings: Settings, chosen: dict[str, Any]) -> tuple[str, str]:
     """Starts the run that was asked for, or puts it in the queue -> its name, one sentence. Raises InputError."""
     root = settings.runs.resolve()
-    others = state.live(root)
+    others = state.live_runs(root)
     if len(others) >= MOST_WAITING:
         raise InputError(texts.QUEUE_FULL.format(n=len(others)))
-    asked = form.config(settings, chosen, data.keep_photo(root, chosen["photo"]))
+    asked = form.config(settings, chosen, data.store_photo(root, chosen["photo"]))
     typed = (chosen["name"] or "").strip()
     name = library.checked_name(root, typed) if typed else library.free_name(root, asked.kind)
     data.check(asked.data)  # before a folder is made
@@ -62,7 +62,7 @@ def launch(settings: Settings, chosen: dict[str, Any]) -> tuple[str, str]:
 
 def stop(settings: Settings, chosen: str | None) -> str:
     """Stops the chosen run if it lives, else the one that trains -> one sentence."""
-    others = state.live(settings.runs)
+    others = state.live_runs(settings.runs)
     if not others:
         return texts.NOTHING_TO_STOP
     run = next((run for run in others if run.name == chosen), others[0])
@@ -71,7 +71,12 @@ def stop(settings: Settings, chosen: str | None) -> str:
 
 
 def connect(
-    settings: Settings, made: form.Form, buttons: Buttons, view: live.View, notice: gr.HTML, instant: dict[str, Any]
+    settings: Settings,
+    made: form.Form,
+    buttons: Buttons,
+    view: live.BoardView,
+    notice: gr.HTML,
+    instant: dict[str, Any],
 ) -> Callable:
     """Events of the form and of the buttons below it -> the handler that writes the command line."""
 
@@ -84,12 +89,12 @@ def connect(
             chosen, said = launch(settings, form.values(made, given))
         except (InputError, OSError) as error:
             said = str(error)
-        return [said, *live.look(settings, chosen, overlay)]
+        return [said, *live.refresh(settings, chosen, overlay)]
 
     def end(chosen, overlay):
-        return [stop(settings, chosen), *live.look(settings, chosen, overlay)]
+        return [stop(settings, chosen), *live.refresh(settings, chosen, overlay)]
 
-    changed = [part.change for part in made.inputs if not isinstance(part, gr.State)] + [made.uploaded.change]
+    changed = [part.change for part in made.inputs if not isinstance(part, gr.State)] + [made.upload_path.change]
     shown = [buttons.command, buttons.file]
     gr.on(changed, preview, made.inputs, shown, trigger_mode="always_last", **instant)
     shared = {"show_progress": "hidden", "api_visibility": "private"}
@@ -112,13 +117,13 @@ def _connect_form(
         return [gr.update(visible=one == kind) for one in kinds]
 
     def show_source(where):
-        return gr.update(visible=where == texts.TYPED), gr.update(visible=where == texts.UPLOADED)
+        return gr.update(visible=where == texts.PAIRS_PATH), gr.update(visible=where == texts.UPLOADED_PAIRS)
 
     def take(files):
         if not files:
             return None, ""
         try:
-            path = data.keep_upload(settings.runs.resolve(), files)
+            path = data.store_upload(settings.runs.resolve(), files)
             return path, data.check(path)
         except (InputError, OSError) as error:
             return None, str(error)
@@ -133,17 +138,17 @@ def _connect_form(
         try:
             return [texts.LOADED, *form.fill(made, settings, *form.read(file))]
         except InputError as error:
-            return [str(error), *(gr.skip() for _ in made.filled)]
+            return [str(error), *(gr.skip() for _ in made.fill_outputs)]
 
     made.kind.change(show_kind, made.kind, list(made.groups.values()), **instant)
     made.source.change(show_source, made.source, [made.path, made.upload], **instant)
     quiet = {"show_progress": "hidden", "api_visibility": "private"}
-    gr.on([made.upload.upload, made.upload.clear], take, made.upload, [made.uploaded, notice], **quiet)
-    made.check.click(check, [made.source, made.path, made.uploaded], notice, **quiet)
-    made.path.submit(check, [made.source, made.path, made.uploaded], notice, **quiet)
-    buttons.load.upload(load, buttons.load, [notice, *made.filled], **quiet)
+    gr.on([made.upload.upload, made.upload.clear], take, made.upload, [made.upload_path, notice], **quiet)
+    made.check.click(check, [made.source, made.path, made.upload_path], notice, **quiet)
+    made.path.submit(check, [made.source, made.path, made.upload_path], notice, **quiet)
+    buttons.load.upload(load, buttons.load, [notice, *made.fill_outputs], **quiet)
     for (kind, title), button in made.presets.items():
-        button.click(_preset(made, settings, kind, title), None, [notice, *made.filled], **instant)
+        button.click(_preset(made, settings, kind, title), None, [notice, *made.fill_outputs], **instant)
 
 
 def _preset(made: form.Form, settings: Settings, kind: str, title: str):

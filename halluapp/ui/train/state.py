@@ -10,18 +10,18 @@ from typing import Any
 from halluapp.errors import InputError
 from halluapp.training import library, recipes
 from halluapp.training.runs import LIVE, RESUMABLE, Run, list_runs, queue
-from halluapp.ui.train import measuring, texts
+from halluapp.ui.train import measurement, texts
 
 MOST_POINTS = 400  # of one curve on the wire
 MOST_RUNS = 6  # overlaid in one plot
 LOG_CHARACTERS = 3000
-ACTIONS = ("add", "remove", "resume", "download", "use", "rename", "measure", "delete")  # of `shelf_view.Actions`
+ACTIONS = ("add", "remove", "resume", "download", "use", "rename", "measure", "delete")  # of `run_actions.Actions`
 NOT_CURVES = ("step", "seconds", "held", "rate")
 GROUPS = ("photo", "truthful", "hallucinated")  # of the representation map
 _read: dict[Path, tuple[tuple[int, int], list[dict]]] = {}
 
 
-def live(root: Path) -> list[Run]:
+def live_runs(root: Path) -> list[Run]:
     """Runs that train or wait, the one that trains first."""
     states = [(run, run.status()) for run in list_runs(root)]
     found = [(run, status) for run, status in states if status["state"] in LIVE]
@@ -29,9 +29,9 @@ def live(root: Path) -> list[Run]:
     return [run for run, _ in found]
 
 
-def first_choice(root: Path) -> str | None:
+def default_run(root: Path) -> str | None:
     """The run that the page shows when nobody has chosen: the one that trains, else the newest."""
-    found = [*live(root), *list_runs(root)]
+    found = [*live_runs(root), *list_runs(root)]
     return found[0].name if found else None
 
 
@@ -39,14 +39,16 @@ def snapshot(root: Path, chosen: str | None, overlay: list[str]) -> dict[str, An
     """The board's state as JSON data. chosen: the run in full; overlay: runs whose curves are drawn with it."""
     runs = list_runs(root)
     names = [run.name for run in runs]
-    chosen = chosen if chosen in [*names, *(run.name for run in library.imported_runs(root))] else first_choice(root)
+    chosen = chosen if chosen in [*names, *(run.name for run in library.imported_runs(root))] else default_run(root)
     drawn = [name for name in dict.fromkeys([chosen, *overlay]) if name in names][:MOST_RUNS]
     rows = _starting([_row(run) for run in runs], queue(root)) + [
         _imported_row(run) for run in library.imported_runs(root)
     ]
     return {
         "chosen": chosen,
-        "possible": possible(Run(root / chosen), next(row for row in rows if row["name"] == chosen)) if chosen else [],
+        "possible": possible_actions(Run(root / chosen), next(row for row in rows if row["name"] == chosen))
+        if chosen
+        else [],
         "overlay": [name for name in overlay if name in names],
         "list": rows,
         "curves": [{"name": name, "keys": _curves(root / name)} for name in drawn],
@@ -112,7 +114,7 @@ def _row(run: Run) -> dict[str, Any]:
         kind = "?"
     return {
         "name": run.name, "kind": kind, "state": texts.STATES.get(status["state"], status["state"]),
-        "live": status["state"] in LIVE, "measuring": measuring.running(run),
+        "live": status["state"] in LIVE, "measuring": measurement.running(run),
         "step": status["step"], "steps": status["steps"],
         "loss": _last(rows, "loss", False), "held": _last(rows, "loss", True),
         "margin": _last(rows, "reward_margin", True), "panel": (run.folder / library.PANEL_FILE).exists(),
@@ -130,7 +132,7 @@ def _starting(rows: list[dict[str, Any]], waiting: list[tuple[float, str]]) -> l
     return rows
 
 
-def possible(run: Run, row: dict[str, Any]) -> list[str]:
+def possible_actions(run: Run, row: dict[str, Any]) -> list[str]:
     """Which of ACTIONS can be done with a run. row: its line of the list."""
     made, ours, over = run.adapter.is_dir(), not library.is_imported(run), not row["live"] and not row["measuring"]
     can = {
@@ -144,7 +146,7 @@ def possible(run: Run, row: dict[str, Any]) -> list[str]:
 def _imported_row(run: Run) -> dict[str, Any]:
     empty = dict.fromkeys(("measuring", "step", "steps", "loss", "held", "margin", "seconds", "memory"))
     panel = (run.folder / library.PANEL_FILE).exists()
-    return {**empty, "name": run.name, "kind": "adapter", "state": texts.MADE_ELSEWHERE, "live": False, "panel": panel}
+    return {**empty, "name": run.name, "kind": "adapter", "state": texts.IMPORTED, "live": False, "panel": panel}
 
 
 def _whole(run: Run) -> dict[str, Any]:
@@ -158,7 +160,7 @@ def _whole(run: Run) -> dict[str, Any]:
         **row, "status": status["state"], "error": status["error"], "left": _left(rows, row) if row["live"] else None,
         "note": said[-1] if said and row["live"] else "", "log": log if failed else "",
         "samples": [{"step": s.get("step"), "text": str(s.get("text", ""))} for s in run.samples()],
-        "measured": _measured(run), "map": _map(run), "measuring_note": measuring.said(run),
+        "measured": _measured(run), "map": _map(run), "measuring_note": measurement.last_line(run),
     }  # fmt: skip
 
 

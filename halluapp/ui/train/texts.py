@@ -11,22 +11,26 @@ ZERO_GPU = (
 KIND = ("Method", "What the run learns.")
 NAME = ("Name of the run", "Empty: the method and a number.")
 SOURCE = ("Pairs to learn from", "A photo, a question, a truthful and a hallucinated answer each.")
-SHIPPED, TYPED, UPLOADED = "Shipped pairs of drawn scenes", "A folder, a file or a data set", "Uploaded files"
+SHIPPED_PAIRS, PAIRS_PATH, UPLOADED_PAIRS = (
+    "Shipped pairs of drawn scenes",
+    "A folder, a file or a data set",
+    "Uploaded files",
+)
 PATH = ("Path or hub id", "A folder with pairs.jsonl, a JSONL or parquet file, or the id of a set like RLHF-V.")
 UPLOAD = "pairs.jsonl with its photos, or one parquet file"
 CHECK = "Check the pairs"
 PHOTO = "Photo to caption while it trains (none: a held-out one)"
 PRESETS = "Presets and ablations"
-OWN = "Settings of"
+METHOD_SETTINGS = "Settings of"
 GROUPS = {"Recipe": "More settings of the run", "Lora": "Adapter"}
 COMMAND = ("The same on the command line", "Settings that differ from the default only.")
 SAVE, LOAD = "Save settings", "Load settings"
 START, STOP, RESUME = "Start", "Stop", "Resume"
 RUNS = "Runs"
-ADD, TAKE_AWAY, DOWNLOAD, SETTINGS_OF = "Add as panel", "Remove panel", "Download", "Use its settings"
+ADD, REMOVE, DOWNLOAD, USE_SETTINGS = "Add as panel", "Remove panel", "Download", "Use its settings"
 MEASURE = "Measure"
-RENAME, RENAME_SURE = ("Rename", "New name"), "Rename {name}"
-DELETE, DELETE_SURE, KEEP = "Delete", "Delete {name} for good", "Keep it"
+RENAME, CONFIRM_RENAME = ("Rename", "New name"), "Rename {name}"
+DELETE, CONFIRM_DELETE, CANCEL_DELETE = "Delete", "Delete {name} for good", "Keep it"
 IMPORT = "Load an adapter made elsewhere"
 IMPORT_FILES = "adapter_model.safetensors and adapter_config.json of peft, or projector.safetensors"
 IMPORT_PATH = ("Or its folder on this machine", "Safetensors only: other formats can run code when they are opened.")
@@ -34,7 +38,7 @@ IMPORT_NAME = "Name"
 IMPORT_BUTTON = "Load as panel"
 ZIP = "The run as a zip: settings, curve, captions, adapter"
 NO_RUNS = "No runs yet. The shipped pairs and the defaults make a good first one: press Start."
-MADE_ELSEWHERE = "made elsewhere"
+IMPORTED = "made elsewhere"
 STATES = {"waiting": "waiting", "starting": "starting", "preparing": "preparing", "running": "training",
           "finished": "finished", "stopped": "stopped", "failed": "failed", "interrupted": "interrupted"}  # fmt: skip
 # Curves in the order in which they are drawn; others follow under their own name.
@@ -72,7 +76,7 @@ RESUMED = "{name} goes on."
 NOTHING_TO_RESUME = "{name} is not a run that was stopped or broke off; there is nothing to go on with."
 NOTHING_TO_IMPORT = "Give the files of an adapter, or the folder in which they lie."
 ADDED = "{name} is a panel of Compare now, beside the others."
-TAKEN_AWAY = "{name} is no panel any more; the run is still here."
+REMOVED = "{name} is no panel any more; the run is still here."
 DELETED, RENAMED = "{name} is deleted.", "{old} is {new} now."
 LOADED = "Settings loaded."
 SAVED = "Settings saved to the downloads of your browser."
@@ -82,7 +86,7 @@ MEASURE_STARTED = "{name} is being measured against the model as it was; the num
 MEASURING = "measuring: {line}"
 MEASURE_FAILED = "Measuring failed: {line}"
 BEING_MEASURED = "{name} is being measured; wait until its numbers are there."
-NO_PAIRS_KNOWN = "{name} was made elsewhere, so there are no held-out pairs to measure it on."
+NO_PAIRS_OF_IMPORT = "{name} was made elsewhere, so there are no held-out pairs to measure it on."
 TRAINING_FIRST = "{name} is training; measure when it is done."
 MEASURING_ALREADY = "A run is being measured already; wait until its numbers are there."
 NO_ADAPTER = "The run {name} has saved no adapter yet; let it train for some more steps."

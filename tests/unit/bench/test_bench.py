@@ -46,7 +46,7 @@ def test_random_models_are_quantized_like_real_ones() -> None:
     lvlm, notice = catalog.load("random:llava-tiny", "nf4", "cpu", ASSETS)
     assert notice == ""
     assert len(quantized_linears(lvlm.model)) == 14
-    assert not any(part in name for name in quantized_linears(lvlm.model) for part in lvlm.kept_dense)
+    assert not any(part in name for name in quantized_linears(lvlm.model) for part in lvlm.dense_modules)
     with pytest.raises(InputError, match=r"llava-1\.5-7b"):
         catalog.load("random:gpt-9", "nf4", "cpu", ASSETS)
 

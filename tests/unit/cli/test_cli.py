@@ -85,10 +85,10 @@ def test_a_phone_photo_gives_texts_and_every_form_of_the_report(tmp_path, capsys
     arguments = ["compare", str(photo), "--prompt", "Describe this image in detail.", "--max-new-tokens", "6"]
     names = ["--json", "--html", "--markdown"]
     assert cli.main(arguments + [str(x) for pair in zip(names, forms, strict=True) for x in pair]) == 0
-    made = report.loads(forms[0].read_text())
-    assert (made["photo"]["width"], made["photo"]["height"]) == (4032, 3024)
-    assert len(made["panels"]) == 5
-    assert all(panel["error"] is None and panel["text"] for panel in made["panels"])
+    comparison = report.loads(forms[0].read_text())
+    assert (comparison["photo"]["width"], comparison["photo"]["height"]) == (4032, 3024)
+    assert len(comparison["panels"]) == 5
+    assert all(panel["error"] is None and panel["text"] for panel in comparison["panels"])
     page = forms[1].read_text()
     assert "data:image/jpeg;base64," in page
     assert len(page) < 400_000

@@ -63,15 +63,16 @@ def _bomb_png(width: int, height: int) -> bytes:
 
 
 @pytest.mark.parametrize(
-    ("orientation", "left", "size"), [(1, RED, (40, 20)), (2, BLUE, (40, 20)), (3, BLUE, (40, 20)), (6, RED, (20, 40))]
+    ("orientation", "left_colour", "size"),
+    [(1, RED, (40, 20)), (2, BLUE, (40, 20)), (3, BLUE, (40, 20)), (6, RED, (20, 40))],
 )
-def test_exif_orientation_is_applied(orientation, left, size) -> None:
+def test_exif_orientation_is_applied(orientation, left_colour, size) -> None:
     exif = Image.Exif()
     exif[0x0112] = orientation
     image = read_photo(_bytes(_halves(), "JPEG", quality=95, exif=exif))
     assert image.size == size
     assert image.mode == "RGB"
-    assert _near(image.getpixel((2, 2)), left, 40)
+    assert _near(image.getpixel((2, 2)), left_colour, 40)
     assert image.getexif().get(0x0112, 1) == 1  # nobody downstream turns it a second time
 
 

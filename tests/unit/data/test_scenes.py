@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from halluapp.data.scenes import PLACES, render, write
+from halluapp.data.scenes import SCENES, render, write
 from halluapp.data.scenes.pen import Pen
 from halluapp.errors import InputError
 from halluapp.grounding.words import vocabulary
@@ -19,15 +19,15 @@ from halluapp.settings import ASSETS
 SMALL = (128, 96)
 
 
-@pytest.mark.parametrize("name", PLACES)
+@pytest.mark.parametrize("name", SCENES)
 def test_truth_is_well_formed_and_in_the_vocabulary(name):
     image, objects = render(name, SMALL)
     assert image.size == SMALL
     assert image.mode == "RGB"
     assert len(objects) >= 5
-    for found in objects:
-        assert found["label"] in vocabulary.objects()
-        x0, y0, x1, y1 = found["box"]
+    for item in objects:
+        assert item["label"] in vocabulary.objects()
+        x0, y0, x1, y1 = item["box"]
         assert 0 <= x0 < x1 <= 1
         assert 0 <= y0 < y1 <= 1
 
@@ -42,7 +42,7 @@ def test_same_seed_same_picture_in_another_process():
 def test_seeds_vary_the_picture_and_numbers_name_scenes():
     first, second = render("street", SMALL, 0)[0], render("street", SMALL, 1)[0]
     assert np.asarray(first).tolist() != np.asarray(second).tolist()
-    assert render(len(PLACES), SMALL)[0].tobytes() == render("street", SMALL, 1)[0].tobytes()
+    assert render(len(SCENES), SMALL)[0].tobytes() == render("street", SMALL, 1)[0].tobytes()
 
 
 def test_boxes_do_not_depend_on_the_size():

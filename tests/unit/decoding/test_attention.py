@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 import torch
-from separate_rows import told
-from tiny import LAYERS, MODELS, OPEN, Recorded, hooks, inputs, lvlm, run, views
+from separate_rows import second_copy
+from tiny import LAYERS, MODELS, OPEN, RecordingMethod, hooks, inputs, lvlm, run, views
 
 from halluapp.decoding.hooks import attention
-from halluapp.decoding.hooks.attention import amplify, attending
+from halluapp.decoding.hooks.attention import amplify_attention, amplify_scores
 from halluapp.methods.base import Intervention
 from halluapp.methods.registry import ICD, PAI, VDD, Baseline, Nullu
 
@@ -22,7 +22,7 @@ def from_scratch(kind: str, quantization: str, answer: list[int], strength: floa
     from transformers import AttentionInterface
     from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS
 
-    model, given = told(kind, quantization), inputs(lvlm(kind, quantization), OPEN)
+    model, given = second_copy(kind, quantization), inputs(lvlm(kind, quantization), OPEN)
     photo = (given["input_ids"] == model.config.image_token_id)[0]
     start = len(photo) - 1
     photo = torch.cat([photo, torch.zeros(len(answer) - 1, dtype=torch.bool)])
@@ -33,7 +33,7 @@ def from_scratch(kind: str, quantization: str, answer: list[int], strength: floa
         scores = query @ key.transpose(2, 3) * scaling
         causal = torch.ones(scores.shape[-2:], dtype=torch.bool).tril()
         scores = scores.masked_fill(~causal, -torch.inf)
-        scores[:, :, start:] = amplify(scores[:, :, start:], photo, strength)
+        scores[:, :, start:] = amplify_scores(scores[:, :, start:], photo, strength)
         return (scores.softmax(-1) @ value).transpose(1, 2), None
 
     AttentionInterface.register("written_out", eager)
@@ -51,8 +51,8 @@ def from_scratch(kind: str, quantization: str, answer: list[int], strength: floa
 @pytest.mark.parametrize("strength", [0.2, 1.0])
 def test_every_step_equals_attention_written_out(kind, quantization, strength) -> None:
     """Beside rows of other lengths, so that this one is padded; with its causal mask, in prefill and in decoding."""
-    model, method, plain = lvlm(kind, quantization), Recorded(PAI(alpha=strength)), Recorded(Baseline())
-    longer = Recorded(VDD(reference="both"))
+    model, method, plain = lvlm(kind, quantization), RecordingMethod(PAI(alpha=strength)), RecordingMethod(Baseline())
+    longer = RecordingMethod(VDD(reference="both"))
     ids = run(model, views(kind, quantization), OPEN, [plain, method, longer], max_new_tokens=STEPS, ignore_end=True)
     rows = torch.stack([logits[0] for logits in method.logits])
     torch.testing.assert_close(rows, from_scratch(kind, quantization, ids["pai"].ids, strength), atol=1e-4, rtol=1e-4)
@@ -65,7 +65,7 @@ def test_every_step_equals_attention_written_out(kind, quantization, strength) -
 @over_models
 def test_padding_does_not_matter(kind, quantization) -> None:
     model, seen = lvlm(kind, quantization), views(kind, quantization)
-    alone, beside = Recorded(PAI(gamma=1.0)), Recorded(PAI(gamma=1.0))
+    alone, beside = RecordingMethod(PAI(gamma=1.0)), RecordingMethod(PAI(gamma=1.0))
     run(model, seen, OPEN, [alone], max_new_tokens=STEPS, ignore_end=True)  # no padding: no mask is made at all
     run(model, seen, OPEN, [beside, ICD()], max_new_tokens=STEPS, ignore_end=True)
     for one, other in zip(alone.logits, beside.logits, strict=True):
@@ -85,20 +85,20 @@ def test_nothing_is_left_behind() -> None:
     run(model, views("llava", "none"), OPEN, [PAI(), Nullu()], max_new_tokens=3)
     assert config._attn_implementation == before
     assert hooks(model) == 0
-    spots, inside = torch.zeros(1, 4, dtype=torch.bool), []
-    with pytest.raises(MemoryError), attending(model, [Intervention(attention=0.5)], spots):
+    image_mask, inside = torch.zeros(1, 4, dtype=torch.bool), []
+    with pytest.raises(MemoryError), amplify_attention(model, [Intervention(attention_strength=0.5)], image_mask):
         inside.append(config._attn_implementation)
         raise MemoryError
     assert config._attn_implementation == before != inside[0]
     assert attention._active.get(None) is None
-    with attending(model, [None, Intervention(space="default")], spots):
+    with amplify_attention(model, [None, Intervention(space="default")], image_mask):
         assert config._attn_implementation == before  # nobody asks
 
 
 def test_the_first_layers_are_left_alone(monkeypatch) -> None:
     """As the authors begin at layer 2 of 32, so here in proportion; with all layers left alone nothing changes."""
     model, seen = lvlm(), views("llava", "none")
-    plain, off = Recorded(Baseline()), Recorded(PAI(alpha=1.0, gamma=1.0))
+    plain, off = RecordingMethod(Baseline()), RecordingMethod(PAI(alpha=1.0, gamma=1.0))
     monkeypatch.setattr(attention, "FIRST_LAYER", 1.0)
     run(model, seen, OPEN, [plain, off], max_new_tokens=2)
     torch.testing.assert_close(plain.logits[0], off.logits[0])

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 import torch
-from tiny import KINDS, MODELS, OPEN, PROMPTS, YES_NO, Recorded, inputs, lvlm, run, run_many, views
+from tiny import KINDS, MODELS, OPEN, PROMPTS, YES_NO, RecordingMethod, inputs, lvlm, run, run_many, views
 
 from halluapp.decoding import engine
 from halluapp.decoding.choose import penalise
 from halluapp.decoding.engine import Job
 from halluapp.decoding.events import Decoded, Failed, Finished
 from halluapp.decoding.plan import Sampling, plan
-from halluapp.methods.base import Combined
+from halluapp.methods.base import Combination
 from halluapp.methods.registry import (
     ICD,
     M3ID,
@@ -95,7 +95,7 @@ def test_strength_zero_is_the_baseline(kind, quantization, sampling, method) -> 
         assert mine == pytest.approx(plain, abs=1e-4)
 
 
-def _same(together: Recorded, alone: Recorded) -> None:
+def _same(together: RecordingMethod, alone: RecordingMethod) -> None:
     assert len(together.logits) == len(alone.logits)
     for a, b in zip(together.logits, alone.logits, strict=True):
         torch.testing.assert_close(a, b, atol=1e-4, rtol=1e-4)
@@ -106,13 +106,13 @@ def _same(together: Recorded, alone: Recorded) -> None:
 def test_one_batch_equals_each_method_alone(kind, quantization, sampling) -> None:
     """Two photos, prompts of different length, all methods: 38 rows with different padding."""
     model, cases = lvlm(kind, quantization), ((0, OPEN), (1, PROMPTS[2]))
-    recorded = [[Recorded(method) for method in _all()] for _ in cases]
+    recorded = [[RecordingMethod(method) for method in _all()] for _ in cases]
     jobs = [Job(views(kind, quantization, seed), prompt, list(methods))
             for (seed, prompt), methods in zip(cases, recorded, strict=True)]  # fmt: skip
     together = run_many(model, jobs, max_new_tokens=10, seed=5, **sampling)
     for index, (seed, prompt) in enumerate(cases):
         for method in recorded[index]:
-            single = Recorded(method.inner)
+            single = RecordingMethod(method.inner)
             seen = views(kind, quantization, seed)
             alone = run(model, seen, prompt, [single], max_new_tokens=10, seed=5, **sampling)
             mine = together[index, method.name]
@@ -156,7 +156,7 @@ def test_equal_prefixes_are_shared() -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_a_token_was_worth(kind) -> None:
-    model, methods = lvlm(kind), [Recorded(method) for method in _all()]
+    model, methods = lvlm(kind), [RecordingMethod(method) for method in _all()]
     made = run(model, views(kind, "none"), OPEN, list(methods), max_new_tokens=6)
     for method in methods:
         answer = made[method.name]
@@ -184,11 +184,11 @@ class _Broken(Baseline):
     name, title = "broken", "Broken"
     error: object = None
 
-    def combine(self, logits, step, lvlm) -> Combined:
+    def combine(self, logits, step, lvlm) -> Combination:
         if step.index < 2:
-            return Combined(logits[0])
+            return Combination(logits[0])
         if self.error is None:
-            return Combined(logits[0] * float("nan"))
+            return Combination(logits[0] * float("nan"))
         raise self.error
 
 
@@ -245,7 +245,7 @@ def test_stop_stops_within_a_token(kind, after) -> None:
 
 def test_a_sampled_prior_and_main_row_see_the_same_tokens() -> None:
     """Reference rows must be fed what the method chose, not what they would have chosen."""
-    model, method = lvlm("llava"), Recorded(VDD(reference="none"))
+    model, method = lvlm("llava"), RecordingMethod(VDD(reference="none"))
     made = run(model, views("llava", "none"), OPEN, [method], max_new_tokens=6, seed=2, **WARM)
     ids = model.prompt_ids(OPEN, "none") + made["vdd"].ids[:-1]
     with torch.no_grad():

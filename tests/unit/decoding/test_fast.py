@@ -12,7 +12,7 @@ import pytest
 import tiny
 import tiny_families
 import torch
-from short_memory import room_for
+from short_memory import memory_limit
 from tiny import OPEN, YES_NO, hooks, photo, run, run_many
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_iter
@@ -22,10 +22,9 @@ from halluapp.decoding import engine
 from halluapp.decoding.batch import RowBatch, prefill
 from halluapp.decoding.events import Decoded, Failed, Finished
 from halluapp.decoding.plan import Sampling, plan
-from halluapp.decoding.replay import cuda_graph as graphs
-from halluapp.decoding.replay import policy as fast
+from halluapp.decoding.replay import cuda_graph, policy
 from halluapp.decoding.replay.fixed_cache import ALIGNED, FixedCache, FixedRows
-from halluapp.decoding.replay.policy import MeasuredRows, Verdict
+from halluapp.decoding.replay.policy import MeasuredRows, ReplayVerdict
 from halluapp.decoding.views import Views
 from halluapp.errors import InputError
 from halluapp.lvlm import catalog
@@ -47,11 +46,11 @@ def model_of(kind: str, quantization: str):
 @contextmanager
 def set_to(model, mode: str):
     """The model with its setting changed, and with no verdicts of before."""
-    before, model.fast, model.verdicts = model.fast, mode, {}
+    before, model.replay_mode, model.replay_verdicts = model.replay_mode, mode, {}
     try:
         yield model
     finally:
-        model.fast, model.verdicts = before, {}
+        model.replay_mode, model.replay_verdicts = before, {}
 
 
 def answers(model, mode: str, methods, which: int = 0, prompt: str = OPEN, **sampling):
@@ -127,7 +126,7 @@ def test_which_step_is_taken() -> None:
     model = model_of("llava", "none")
     for mode, kind in (("off", RowBatch), ("auto", RowBatch), ("on", FixedRows)):
         with set_to(model, mode):
-            assert type(fast.chosen(model, _begun(model, ["baseline"]), 5)) is kind
+            assert type(policy.choose_batch(model, _begun(model, ["baseline"]), 5)) is kind
 
 
 @pytest.mark.parametrize(
@@ -144,14 +143,14 @@ def test_which_step_is_taken() -> None:
 @torch.no_grad()
 def test_models_that_cannot_keep_the_ordinary_step(changes, words, monkeypatch) -> None:
     model = model_of("llava", "none")
-    assert fast.obstacle(model) == ""
+    assert policy.blocker(model) == ""
     config, batch = model.layers[0].self_attn.config, _begun(model, ["baseline"])
     for name, value in changes.items():
         monkeypatch.setattr(config, name, value, raising=False)
     with set_to(model, "on"):
-        assert words in fast.obstacle(model)
-        assert fast.chosen(model, batch, 5) is batch
-        assert words in fast.report(model)["fast_obstacle"]
+        assert words in policy.blocker(model)
+        assert policy.choose_batch(model, batch, 5) is batch
+        assert words in policy.replay_report(model)["fast_obstacle"]
 
 
 class Waits(TorchDispatchMode):
@@ -200,7 +199,7 @@ def test_a_step_never_waits_for_a_value(kind) -> None:
     fixed = FixedRows.of(_begun(model, names), 100)
     fixed.feed(torch.full((len(fixed.interventions),), 7))
     depths = {0: (0, 1), len(fixed.interventions) - 1: (2,)}
-    with fixed.ready(model, depths) as (forward, hooks_held), Waits() as waits:
+    with fixed.step_context(model, depths) as (forward, hooks_held), Waits() as waits:
         _, places = forward()
     assert waits.found == []
     assert set(places) == {(0, 0), (0, 1), (len(fixed.interventions) - 1, 2)}
@@ -219,7 +218,7 @@ def test_a_step_never_waits_for_a_value(kind) -> None:
 def test_eight_bits_keep_the_ordinary_step(monkeypatch) -> None:
     model = model_of("llava", "nf4")
     monkeypatch.setattr(model, "quantization", "int8")
-    assert "8-bit" in fast.obstacle(model)
+    assert "8-bit" in policy.blocker(model)
 
 
 @torch.no_grad()
@@ -230,7 +229,7 @@ def test_a_step_can_be_taken_again_and_rows_can_go_back(kind) -> None:
     expected, batch = _begun(model, names), _begun(model, names)
     fixed = FixedRows.of(batch, 100)
     assert fixed.mask.shape[-1] == 2 * ALIGNED
-    assert fixed.used == batch.mask.shape[1]
+    assert fixed.past_length == batch.mask.shape[1]
     count = len(fixed.interventions)
 
     def feed(token: int, *several) -> list:
@@ -251,7 +250,7 @@ def test_a_step_can_be_taken_again_and_rows_can_go_back(kind) -> None:
     fixed.advance(-1)
     assert torch.equal(fixed.run(model, {0: (1,)})[0], made[0][0])
     fixed.advance()
-    grown = fixed.growing()
+    grown = fixed.to_growing_batch()
     assert torch.equal(grown.mask, expected.mask)
     assert torch.equal(grown.positions, expected.positions)
     assert_equal(*feed(11, grown, expected))
@@ -311,7 +310,7 @@ def test_two_jobs_in_one_batch() -> None:
 def test_smaller_groups_when_memory_is_short(rows, after) -> None:
     model = model_of("llava", "nf4")
     plenty = answers(model, "off", defaults())
-    with room_for(model, rows, after):
+    with memory_limit(model, rows, after):
         short = answers(model, "on", defaults())
     assert {name: answer.ids for name, answer in short.items()} == {name: a.ids for name, a in plenty.items()}
     assert all("group of" in answer.end.note for answer in short.values())
@@ -326,72 +325,72 @@ class Again:
     def __init__(self):
         self.recorded = self.replayed = 0
 
-    def timed(self, run):
+    def time_run(self, run):
         return run(), self.replay_milliseconds if run.__name__ == "replay" else 2.0
 
-    def Recording(self, ready):
+    def Recording(self, step_context):
         self.recorded += 1
-        return _Recorded(ready, self)
+        return _Recorded(step_context, self)
 
-    def replay(self, ready):
-        with ready() as (forward, _):
+    def replay(self, step_context):
+        with step_context() as (forward, _):
             return forward()
 
 
 class _Recorded:
     """Keeps what `graphs.Recording` keeps, and fails where a graph would read memory that was given back."""
 
-    def __init__(self, ready, tools):
-        self.ready, self.tools = ready, tools
-        with ready() as (forward, self.kept), Waits() as self.waits:
+    def __init__(self, step_context, tools):
+        self.step_context, self.tools = step_context, tools
+        with step_context() as (forward, self.kept), Waits() as self.waits:
             forward()
 
     def replay(self):
         if self.waits.freed() or self.waits.found:
             raise RuntimeError("the recording reads what was freed, or waits")
         self.tools.replayed += 1
-        return self.tools.replay(self.ready)
+        return self.tools.replay(self.step_context)
 
 
 class CannotRecord(Again):
-    def Recording(self, ready):
+    def Recording(self, step_context):
         raise RuntimeError("CUDA error: operation not permitted when stream is capturing.\nCUDA kernel errors might")
 
 
 class CannotHold(Again):
-    def Recording(self, ready):
+    def Recording(self, step_context):
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
 
 
 class Breaks(Again):
     """Replays in vain once it is recorded."""
 
-    def replay(self, ready):
-        if self.replayed > fast.ROUNDS + 1:
+    def replay(self, step_context):
+        if self.replayed > policy.ROUNDS + 1:
             raise RuntimeError("CUDA graph replay detected 1 dead tensor(s).")
-        return super().replay(ready)
+        return super().replay(step_context)
 
 
 class Wrong(Again):
-    def replay(self, ready):
-        logits, places = super().replay(ready)
+    def replay(self, step_context):
+        logits, places = super().replay(step_context)
         return logits.roll(1, -1), places
 
 
 class NotANumber(Again):
-    def replay(self, ready):
-        logits, places = super().replay(ready)
+    def replay(self, step_context):
+        logits, places = super().replay(step_context)
         return logits * torch.nan, places
 
 
 class Frozen(Again):
     """Has taken something for a constant: right for the step that was recorded, stale for the next."""
 
-    def Recording(self, ready):
-        self.made = super().replay(ready)
-        return super().Recording(ready)
+    def Recording(self, step_context):
+        self.made = super().replay(step_context)
+        return super().Recording(step_context)
 
-    def replay(self, ready):
+    def replay(self, step_context):
         return self.made
 
 
@@ -409,10 +408,10 @@ def measured(monkeypatch):
             return MeasuredRows(lvlm, batch, length, new_tokens, tools)
 
         with monkeypatch.context() as patch, set_to(model, mode):
-            patch.setattr(fast, "chosen", chosen)
+            patch.setattr(policy, "choose_batch", chosen)
             sampling = {"max_new_tokens": tokens, "ignore_end": True, **sampling}
             made = run(model, Views(model, photo(0)), OPEN, list(map(create, names)), **sampling)
-            return made, dict(model.verdicts)
+            return made, dict(model.replay_verdicts)
 
     return decode
 
@@ -425,7 +424,7 @@ def test_replayed_steps_give_the_same_answers(kind, quantization, measured, monk
     made, verdicts = measured(model, tools := Again(), names)
     assert_same(made, free)
     assert tools.recorded
-    assert tools.replayed > fast.ROUNDS + fast.CHECKS
+    assert tools.replayed > policy.ROUNDS + policy.CHECKS
     assert verdicts
     assert all(verdict.replay and "1.00 ms" in verdict.why for verdict in verdicts.values())
     monkeypatch.setattr(type(model), "end_tokens", staggered(free))
@@ -456,7 +455,7 @@ def test_a_recording_that_fails_breaks_no_answer(tools, everywhere, words, measu
     made, verdicts = measured(model, tools(), defaults())
     assert_same(made, plain)
     refused = {rows: verdict for rows, verdict in verdicts.items() if not verdict.replay}
-    assert set(refused) == {fast.ANY} if everywhere else fast.ANY not in refused
+    assert set(refused) == {policy.ANY} if everywhere else policy.ANY not in refused
     assert all(words in verdict.why and "\n" not in verdict.why for verdict in refused.values())
     assert len(caplog.records) == len(refused) >= 1
     assert words in caplog.text
@@ -468,51 +467,51 @@ def test_a_slow_recording_is_not_used(measured, caplog) -> None:
     model, tools = model_of("llava", "none"), Slow()
     made, verdicts = measured(model, tools, ["baseline", "nullu"])
     assert_same(made, answers(model, "off", ["baseline", "nullu"], max_new_tokens=40, ignore_end=True))
-    assert verdicts == {2: Verdict(False, "an ordinary step takes 2.00 ms, a replayed one 3.00 ms")}
+    assert verdicts == {2: ReplayVerdict(False, "an ordinary step takes 2.00 ms, a replayed one 3.00 ms")}
     assert tools.recorded == 1
     assert not caplog.records
     forced = Slow()
     assert measured(model, forced, ["baseline", "nullu"], mode="on")[1][2].replay
-    assert forced.replayed > fast.ROUNDS
+    assert forced.replayed > policy.ROUNDS
 
 
 def test_which_rows_go_on_and_that_a_verdict_holds(measured) -> None:
     model, tools = model_of("llava", "none"), Again()
     with set_to(model, "auto"):
         rows = MeasuredRows(model, _begun(model, ["baseline"]), 100, 40, tools)
-        model.verdicts = {1: Verdict(False, "slow")}
-        for _ in range(2 * fast.PATIENCE):
+        model.replay_verdicts = {1: ReplayVerdict(False, "slow")}
+        for _ in range(2 * policy.PATIENCE):
             with torch.no_grad():
                 rows.step(model, torch.tensor([5]), {})
         assert tools.recorded == 0
         assert type(rows.rows) is RowBatch
-        model.verdicts = {}
+        model.replay_verdicts = {}
         for kept, kind in ((Slow(), RowBatch), (Again(), FixedRows)):
             rows = MeasuredRows(model, _begun(model, ["baseline"]), 100, 40, kept)
-            for _ in range(fast.PATIENCE + 1):
+            for _ in range(policy.PATIENCE + 1):
                 with torch.no_grad():
                     rows.step(model, torch.tensor([5]), {})
             assert kept.recorded == 1
             assert type(rows.rows) is kind
-            model.verdicts = {}
+            model.replay_verdicts = {}
     short = Again()
-    measured(model, short, ["baseline"], tokens=fast.PATIENCE + fast.LEAST_LEFT - 2)
+    measured(model, short, ["baseline"], tokens=policy.PATIENCE + policy.LEAST_LEFT - 2)
     assert short.recorded == 0  # too few tokens left
 
 
 def test_near_ties_are_no_difference() -> None:
     one = torch.tensor([[5.0, 4.99, 0.0]])
     other = torch.tensor([[4.99, 5.0, 0.0]])
-    assert fast.differs((one, {}), (other, {}), torch.bfloat16) == ""
-    assert fast.differs((one, {}), (other, {}), torch.float32)
+    assert policy.step_difference((one, {}), (other, {}), torch.bfloat16) == ""
+    assert policy.step_difference((one, {}), (other, {}), torch.float32)
     early = {(0, 1): torch.zeros(4)}
-    assert fast.differs((one, {(0, 1): torch.ones(4)}), (one, early), torch.bfloat16)
+    assert policy.step_difference((one, {(0, 1): torch.ones(4)}), (one, early), torch.bfloat16)
 
 
 def test_bench_says_which_step_was_taken() -> None:
     with set_to(model_of("llava", "none"), "auto") as model:
-        model.verdicts = {8: Verdict(True, "a"), fast.ANY: Verdict(False, "b")}
-        made = fast.report(model)
+        model.replay_verdicts = {8: ReplayVerdict(True, "a"), policy.ANY: ReplayVerdict(False, "b")}
+        made = policy.replay_report(model)
     assert made["fast"] == "auto"
     assert "CUDA" in made["fast_obstacle"]
     assert made["fast_by_rows"] == {"8": "replayed: a", "any": "ordinary: b"}
@@ -524,7 +523,7 @@ def test_the_setting_reaches_the_model() -> None:
         load_session(replace(tiny_one, fast="quick"))
     for given, zero, expected in (("auto", False, "auto"), ("on", False, "on"), ("auto", True, "off")):
         session = load_session(replace(tiny_one, fast=given, zero_gpu=zero))
-        assert session.lvlm.fast == expected
+        assert session.lvlm.replay_mode == expected
     work.panels(session, 3, defaults())()
     _load.cache_clear()
 
@@ -535,7 +534,7 @@ def test_the_setting_reaches_the_model() -> None:
 @pytest.mark.parametrize("quantization", ["none", "nf4"])
 def test_replayed_steps_on_a_gpu(kind, quantization, tmp_path, monkeypatch) -> None:
     """In float32, so that tokens must be equal; PyTorch watches that no input of a recording is freed."""
-    monkeypatch.setattr(graphs, "CHECK_INPUTS", True)
+    monkeypatch.setattr(cuda_graph, "CHECK_INPUTS", True)
     source = (tiny if kind in tiny.KINDS else tiny_families).folder(kind)
     model, _ = catalog.load(str(source), quantization, "cuda", tmp_path)
     for part in (model.model, *model.projectors.values()):
@@ -546,7 +545,7 @@ def test_replayed_steps_on_a_gpu(kind, quantization, tmp_path, monkeypatch) -> N
     plain = answers(model, "off", names, max_new_tokens=40, ignore_end=True)
     with set_to(model, "on"):
         made = run(model, Views(model, photo(0)), OPEN, list(map(create, names)), max_new_tokens=40, ignore_end=True)
-        verdicts = dict(model.verdicts)
+        verdicts = dict(model.replay_verdicts)
     assert verdicts, verdicts
     assert all(verdict.replay for verdict in verdicts.values()), verdicts
     assert {name: answer.ids for name, answer in made.items()} == {name: a.ids for name, a in plain.items()}

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from tiny import KINDS, LAYERS, MODELS, OPEN, YES_NO, Answer, Recorded, hooks, inputs, lvlm, run, run_many, views
+from tiny import KINDS, LAYERS, MODELS, OPEN, YES_NO, Answer, RecordingMethod, hooks, inputs, lvlm, run, run_many, views
 
 from halluapp.decoding import engine
 from halluapp.decoding.engine import Job
@@ -81,7 +81,7 @@ def test_nullu_projects_its_row_and_no_other(kind, quantization, strength, rank)
 @over_models
 def test_nullu_is_the_edited_model(kind, quantization) -> None:
     """Its row's logits are those of a dense copy whose weights were multiplied by I - V V^T."""
-    model, method = lvlm(kind, quantization), Recorded(Nullu(rank=4))
+    model, method = lvlm(kind, quantization), RecordingMethod(Nullu(rank=4))
     given = inputs(model, OPEN)
     run(model, views(kind, quantization), OPEN, [method], max_new_tokens=1)
     edited = []
@@ -209,7 +209,7 @@ def test_adavib_with_the_own_projector_is_the_baseline(kind, quantization, monke
     own = copy.deepcopy(model.model.model.multi_modal_projector)
     for strength in (1.0, 0.35):
         monkeypatch.setitem(model.projectors, "adavib", own)
-        methods = [Recorded(Baseline()), Recorded(AdaVIB(strength=strength))]
+        methods = [RecordingMethod(Baseline()), RecordingMethod(AdaVIB(strength=strength))]
         made = run(model, seen, OPEN, list(methods), max_new_tokens=10)
         assert made["adavib"].ids == made["baseline"].ids
         torch.testing.assert_close(torch.stack(methods[0].logits), torch.stack(methods[1].logits), atol=1e-4, rtol=1e-4)
@@ -221,7 +221,11 @@ def test_adavib_with_the_own_projector_is_the_baseline(kind, quantization, monke
 @over_models
 @pytest.mark.parametrize("strength", [1.0, 0.5])
 def test_adavib_blends_visual_tokens(kind, quantization, strength) -> None:
-    model, seen, method = lvlm(kind, quantization), views(kind, quantization), Recorded(AdaVIB(strength=strength))
+    model, seen, method = (
+        lvlm(kind, quantization),
+        views(kind, quantization),
+        RecordingMethod(AdaVIB(strength=strength)),
+    )
     run(model, seen, YES_NO, [Baseline(), method], max_new_tokens=1)
     with torch.no_grad():
         own = model.model.model.multi_modal_projector(seen.clean.features[None])[0]

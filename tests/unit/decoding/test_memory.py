@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from short_memory import room_for
+from short_memory import memory_limit
 from tiny import OPEN, hooks, lvlm, views
 
 from halluapp.decoding import engine, memory
@@ -34,7 +34,7 @@ def _tokens(events) -> dict:
 def test_smaller_groups_say_the_same_once(kind, quantization, rows, after, temperature) -> None:
     methods = [create(name) for name in defaults()]
     plenty = _events(kind, quantization, methods, temperature=temperature)
-    with room_for(lvlm(kind, quantization), rows, after):
+    with memory_limit(lvlm(kind, quantization), rows, after):
         short = _events(kind, quantization, methods, temperature=temperature)
     assert _tokens(short) == _tokens(plenty)
     ends = [event for event in short if isinstance(event, Finished)]
@@ -47,7 +47,7 @@ def test_smaller_groups_say_the_same_once(kind, quantization, rows, after, tempe
 
 def test_a_method_that_never_fits_fails_alone() -> None:
     methods = [Baseline(), VDD(reference="both"), Nullu(), Calibration()]
-    with room_for(lvlm("llava", "nf4"), 2):
+    with memory_limit(lvlm("llava", "nf4"), 2):
         short = _events("llava", "nf4", methods)
     assert {event.method for event in short if isinstance(event, Failed)} == {"vdd", "calibration"}
     assert all(event.error == engine.SHORT for event in short if isinstance(event, Failed))

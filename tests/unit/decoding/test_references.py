@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 import torch
-from separate_rows import from_scratch, told
-from tiny import KINDS, LAYERS, MODELS, OPEN, YES_NO, Recorded, hooks, inputs, lvlm, photo, run, views, visual
+from separate_rows import from_scratch, second_copy
+from tiny import KINDS, LAYERS, MODELS, OPEN, YES_NO, RecordingMethod, hooks, inputs, lvlm, photo, run, views, visual
 
 from halluapp.decoding.engine import Job
 from halluapp.decoding.events import Failed
@@ -33,14 +33,14 @@ def noised(model, prompt: str, answer: list[int], step: int, seed: int) -> torch
     return logits[ids.shape[1] - 1 :].float()
 
 
-def _rows(method: Recorded) -> torch.Tensor:
+def _rows(method: RecordingMethod) -> torch.Tensor:
     return torch.stack(method.logits, dim=1)  # [R, T, V]
 
 
 @over_models
 def test_the_noised_row_keeps_a_past_of_its_own(kind, quantization) -> None:
     """The fault of VCD's code before July 2024, of LLaVA-Align's and AGLA's: the reference continued the main cache."""
-    model, method = lvlm(kind, quantization), Recorded(VCD(noise_step=700))
+    model, method = lvlm(kind, quantization), RecordingMethod(VCD(noise_step=700))
     made = run(model, Views(model, photo(), seed=5), OPEN, [Baseline(), method], max_new_tokens=STEPS, ignore_end=True)
     main, reference = _rows(method)
     ids = made["vcd"].ids
@@ -53,7 +53,7 @@ def test_the_noised_row_keeps_a_past_of_its_own(kind, quantization) -> None:
 
 @over_models
 def test_the_disturbed_row_reads_the_role_before_the_question(kind, quantization) -> None:
-    model, method = lvlm(kind, quantization), Recorded(ICD())
+    model, method = lvlm(kind, quantization), RecordingMethod(ICD())
     made = run(model, views(kind, quantization), OPEN, [Baseline(), method], max_new_tokens=STEPS, ignore_end=True)
     ids = made["icd"].ids
     main, reference = _rows(method)
@@ -65,7 +65,7 @@ def test_the_disturbed_row_reads_the_role_before_the_question(kind, quantization
 @over_models
 def test_the_text_row_of_m3id_keeps_the_chat_template(kind, quantization) -> None:
     """A peer package feeds the bare question there, so that its contrast measures the template too."""
-    model, method = lvlm(kind, quantization), Recorded(M3ID())
+    model, method = lvlm(kind, quantization), RecordingMethod(M3ID())
     made = run(model, views(kind, quantization), OPEN, [method], max_new_tokens=STEPS, ignore_end=True)
     ids = made["m3id"].ids
     torch.testing.assert_close(_rows(method)[1], from_scratch(model, OPEN, "none", ids), atol=1e-4, rtol=1e-4)
@@ -74,7 +74,7 @@ def test_the_text_row_of_m3id_keeps_the_chat_template(kind, quantization) -> Non
 @pytest.mark.parametrize("kind", KINDS)
 def test_m3id_unsure_acts_only_where_the_model_is_unsure(kind) -> None:
     model = lvlm(kind)
-    never, always = (Recorded(M3ID(gate="unsure", unsure=at, decay=0.2)) for at in (0.0, 1.0))
+    never, always = (RecordingMethod(M3ID(gate="unsure", unsure=at, decay=0.2)) for at in (0.0, 1.0))
     plain = run(model, views(kind, "none"), OPEN, [Baseline()], max_new_tokens=STEPS)["baseline"].ids
     assert run(model, views(kind, "none"), OPEN, [never], max_new_tokens=STEPS)["m3id"].ids == plain
     run(model, views(kind, "none"), OPEN, [always], max_new_tokens=STEPS)
@@ -92,10 +92,10 @@ def test_an_empty_disturbance_is_the_baseline_in_the_authors_formula(kind, monke
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_noise_is_the_seeds(kind) -> None:
     model = lvlm(kind)
-    looks = [model.look(photo(), step, seed).features for step, seed in ((500, 1), (500, 1), (500, 2), (0, 1))]
+    looks = [model.encode_image(photo(), step, seed).features for step, seed in ((500, 1), (500, 1), (500, 2), (0, 1))]
     assert torch.equal(looks[0], looks[1])
     assert not torch.equal(looks[0], looks[2])
-    assert torch.equal(looks[3], model.look(photo()).features)
+    assert torch.equal(looks[3], model.encode_image(photo()).features)
 
 
 def test_a_view_is_made_once_and_only_if_asked_for() -> None:
@@ -123,14 +123,14 @@ def test_a_noised_view_needs_the_photo() -> None:
 @over_models
 def test_early_exits_are_the_hidden_states_of_transformers(kind, quantization, monkeypatch) -> None:
     """The last of transformers' hidden states is after the final norm; an exit there must not be normed twice."""
-    model, other = lvlm(kind, quantization), told(kind, quantization)
+    model, other = lvlm(kind, quantization), second_copy(kind, quantization)
     given = inputs(model, OPEN)
     norms = [one.model.language_model.norm.weight for one in (model.model, other)]
     for weight in norms:  # all ones in an untrained model, where norming twice is norming once
         monkeypatch.setattr(weight, "data", torch.linspace(0.5, 2, len(weight)))
     with torch.no_grad():
         said = other(**given, output_hidden_states=True)
-        with exits.recorded(model, {0: tuple(range(LAYERS + 1))}) as hidden:
+        with exits.record_depths(model, {0: tuple(range(LAYERS + 1))}) as hidden:
             model.model(**given)
         assert hooks(model) == 0
         early = exits.read_out(model, hidden)
@@ -141,11 +141,11 @@ def test_early_exits_are_the_hidden_states_of_transformers(kind, quantization, m
         assert not torch.allclose(hidden[0, LAYERS], normed, atol=1e-3)
         again = model.read_out(normed)
         assert not torch.allclose(again, said.logits[0, -1], atol=1e-3)  # twice is another answer
-    with pytest.raises(ValueError, match="exits"), exits.recorded(model, {0: (LAYERS + 1,)}):
+    with pytest.raises(ValueError, match="exits"), exits.record_depths(model, {0: (LAYERS + 1,)}):
         pass
 
 
-class _Steps(Recorded):
+class _Steps(RecordingMethod):
     """Keeps the Step of every combination too."""
 
     def combine(self, logits, step: Step, lvlm):
@@ -165,7 +165,7 @@ def test_exits_equal_a_full_forward_at_every_step(kind, quantization, inner) -> 
     depths = inner.exits(model)
     with torch.no_grad():
         whole = {"input_ids": whole, "pixel_values": given["pixel_values"]}
-        said = told(kind, quantization)(**whole, output_hidden_states=True)
+        said = second_copy(kind, quantization)(**whole, output_hidden_states=True)
         start = given["input_ids"].shape[1] - 1
         expected = torch.stack([model.read_out(said.hidden_states[depth][0, start:]) for depth in depths], dim=1)
     assert depths

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import tiny_families
 import torch
-from tiny import OPEN, Recorded, hooks, run
+from tiny import OPEN, RecordingMethod, hooks, run
 from tiny_families import KINDS, MODELS, lvlm, photo
 
 from halluapp.decoding.views import Views
@@ -20,11 +20,11 @@ STEPS = 5
 def test_in_a_batch_as_if_alone(kind, quantization) -> None:
     model = lvlm(kind, quantization)
     seen = Views(model, photo(0))
-    methods = [Recorded(create(name)) for name in ("baseline", "nullu", *REFERENCES)]
+    methods = [RecordingMethod(create(name)) for name in ("baseline", "nullu", *REFERENCES)]
     together = run(model, seen, OPEN, list(methods), max_new_tokens=STEPS, ignore_end=True)
     for method in methods:
         assert together[method.name].ids, together[method.name].end
-        alone = Recorded(method.inner)
+        alone = RecordingMethod(method.inner)
         run(model, seen, OPEN, [alone], max_new_tokens=STEPS, ignore_end=True)
         for one, other in zip(method.logits, alone.logits, strict=True):
             torch.testing.assert_close(one, other, atol=2e-4, rtol=2e-4, msg=method.name)
@@ -56,7 +56,7 @@ def test_attention_acts_on_the_photo_and_is_given_back(kind) -> None:
     before = config._attn_implementation
     rows = {}
     for strength in (0.0, 1e-6, 1.0):
-        method = Recorded(PAI(alpha=strength, gamma=1.0))
+        method = RecordingMethod(PAI(alpha=strength, gamma=1.0))
         run(model, Views(model, photo(0)), OPEN, [method, Baseline()], max_new_tokens=2, ignore_end=True)
         rows[strength] = torch.stack(method.logits)
     torch.testing.assert_close(rows[0.0], rows[1e-6], atol=1e-3, rtol=1e-3)  # the same attention, written out

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 from separate_rows import from_scratch
-from tiny import CHOICE, KINDS, MODELS, OPEN, PROMPTS, YES_NO, Recorded, lvlm, run, visual
+from tiny import CHOICE, KINDS, MODELS, OPEN, PROMPTS, YES_NO, RecordingMethod, lvlm, run, visual
 
 from halluapp.methods.formulas.contrast import contrast, plausible
 from halluapp.methods.registry import VDD, Baseline
@@ -18,7 +18,7 @@ STEPS = 8
 @pytest.mark.parametrize("prompt", PROMPTS)
 def test_every_row_equals_a_full_forward_of_its_own_text(kind, quantization, prompt) -> None:
     """Kills the shared-cache bug: the reference branch keeps its own past at every step."""
-    model, method = lvlm(kind, quantization), Recorded(VDD(reference="both", beta=0.0))
+    model, method = lvlm(kind, quantization), RecordingMethod(VDD(reference="both", beta=0.0))
     made = run(model, visual(kind, quantization, 1), prompt, [Baseline(), method], max_new_tokens=STEPS,
                ignore_end=True)  # fmt: skip
     rows = torch.stack(method.logits, dim=1)  # [3, T, V]
@@ -33,7 +33,7 @@ def test_every_row_equals_a_full_forward_of_its_own_text(kind, quantization, pro
 @over_models
 @pytest.mark.parametrize("reference", ["none", "unk", "both"])
 def test_vdd_is_the_contrast_of_separate_rows(kind, quantization, reference) -> None:
-    model, method = lvlm(kind, quantization), Recorded(VDD(alpha=1.3, beta=0.05, reference=reference))
+    model, method = lvlm(kind, quantization), RecordingMethod(VDD(alpha=1.3, beta=0.05, reference=reference))
     made = run(model, visual(kind, quantization), OPEN, [method], max_new_tokens=STEPS, ignore_end=True)["vdd"]
     main = from_scratch(model, OPEN, "photo", made.ids)
     views = ("none", "unk") if reference == "both" else (reference,)
@@ -48,7 +48,7 @@ def test_vdd_is_the_contrast_of_separate_rows(kind, quantization, reference) -> 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("beta", [1e-6, 0.1, 0.5, 1.0])
 def test_the_main_choice_is_never_masked(kind, beta) -> None:
-    model, method = lvlm(kind, "nf4"), Recorded(VDD(alpha=3.0, beta=beta, reference="both"))
+    model, method = lvlm(kind, "nf4"), RecordingMethod(VDD(alpha=3.0, beta=beta, reference="both"))
     made = run(model, visual(kind, "nf4"), YES_NO, [Baseline(), method], max_new_tokens=STEPS)
     for raw, combined in zip(method.logits, method.combined, strict=True):
         assert combined.scores[raw[0].argmax()].isfinite()
@@ -71,7 +71,7 @@ def test_reference_rows_do_not_see_the_photo(kind) -> None:
     """Two photos, one question: the first reference rows are bitwise equal, the main rows are not."""
     model, logits = lvlm(kind, "nf4"), []
     for seed in (0, 1):
-        method = Recorded(VDD(reference="both"))
+        method = RecordingMethod(VDD(reference="both"))
         run(model, visual(kind, "nf4", seed), CHOICE, [method], max_new_tokens=1)
         logits.append(method.logits[0])
     assert torch.equal(logits[0][1:], logits[1][1:])

@@ -6,7 +6,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from tiny import KINDS, MODELS, OPEN, Recorded, inputs, lvlm, photo, run, views
+from tiny import KINDS, MODELS, OPEN, RecordingMethod, inputs, lvlm, photo, run, views
 
 from halluapp.decoding.choose import penalise
 from halluapp.decoding.stops import cut
@@ -54,7 +54,7 @@ def test_a_penalised_baseline_is_what_transformers_generates(kind, quantization)
 
 def test_the_penalty_comes_after_the_contrast() -> None:
     """The plausible set and the contrast do not know of it; excluded tokens stay excluded."""
-    model, method = lvlm(), Recorded(VDD())
+    model, method = lvlm(), RecordingMethod(VDD())
     ids = run(model, views("llava", "none"), OPEN, [method], max_new_tokens=10, repetition_penalty=2.0)["vdd"].ids
     for index, combined in enumerate(method.combined):
         scores = penalise(combined.scores, ids[:index], 2.0)

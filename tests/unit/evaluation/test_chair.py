@@ -33,8 +33,8 @@ def test_scores_of_the_original(case: Case) -> None:
     assert score.chair_s == pytest.approx(overall["CHAIRs"], rel=1e-12)
     if "Recall" in overall:
         assert score.recall == pytest.approx(overall["Recall"], rel=1e-12)
-    for said, there, key in zip(mentions, truth, keys, strict=True):
-        assert chair_row(said, there).hallucinated == len(case.outputs["hallucinated"][key])
+    for names, objects, key in zip(mentions, truth, keys, strict=True):
+        assert chair_row(names, objects).hallucinated == len(case.outputs["hallucinated"][key])
 
 
 @pytest.mark.parametrize("case", cases("chair", "scores/"), ids=repr)
@@ -96,28 +96,28 @@ def test_words_are_counted_without_punctuation() -> None:
     assert count_words("A dog , and a t-shirt .") == 5
 
 
-_SAID = st.lists(st.lists(st.sampled_from(COCO[:12]), max_size=6), min_size=1, max_size=6)
+_CAPTIONS = st.lists(st.lists(st.sampled_from(COCO[:12]), max_size=6), min_size=1, max_size=6)
 
 
-@given(_SAID, st.data())
-def test_scores_are_bounded_and_add_up(said: list, data: st.DataObject) -> None:
-    truth = [set(data.draw(st.lists(st.sampled_from(COCO[:12]), max_size=5))) for _ in said]
-    score, rows = chair(said, truth), chair_rows(said, truth)
+@given(_CAPTIONS, st.data())
+def test_scores_are_bounded_and_add_up(captions: list, data: st.DataObject) -> None:
+    truth = [set(data.draw(st.lists(st.sampled_from(COCO[:12]), max_size=5))) for _ in captions]
+    score, rows = chair(captions, truth), chair_rows(captions, truth)
     assert 0 <= score.chair_i <= 1
     assert 0 <= score.chair_s <= 1
     assert 0 <= score.recall <= 1
     assert (score.chair_i > 0) == (score.chair_s > 0)
-    wide = chair(said, truth, vocabulary="wide")
+    wide = chair(captions, truth, vocabulary="wide")
     assert wide == score  # no kinds among these names
-    doubled = chair(said * 2, truth * 2)
+    doubled = chair(captions * 2, truth * 2)
     assert vars(doubled) == pytest.approx(vars(score))
     low, high = bootstrap([row.sums() for row in rows], STATISTICS["chair_s"], draws=50)
     assert 0 <= low <= high <= 1
 
 
-@given(_SAID)
-def test_saying_only_what_is_there_is_perfect(said: list) -> None:
-    score = chair(said, [set(mentions) for mentions in said])
+@given(_CAPTIONS)
+def test_saying_only_what_is_there_is_perfect(captions: list) -> None:
+    score = chair(captions, [set(mentions) for mentions in captions])
     assert score.chair_i == 0
     assert score.chair_s == 0
     assert score.recall in (0.0, 1.0)

@@ -97,9 +97,9 @@ def test_perfect_boxes_match_perfectly(human: list) -> None:
 @given(st.floats(0, 1), st.floats(0, 1))
 def test_a_higher_threshold_never_finds_more(a: float, b: float) -> None:
     truth = truth_of({"objects": ["dog"], "boxes": [], "captions": []})
-    found = [{"label": "dog", "score": 0.3, "box": LEFT}, {"label": "cat", "score": 0.7, "box": LEFT}]
+    detections = [{"label": "dog", "score": 0.3, "box": LEFT}, {"label": "cat", "score": 0.7, "box": LEFT}]
     low, high = Counts(), Counts()
     for counts, threshold in ((low, min(a, b)), (high, max(a, b))):
-        count(counts, found, truth, ["dog", "cat"], threshold)
+        count(counts, detections, truth, ["dog", "cat"], threshold)
     assert high.right.total() <= low.right.total()
     assert high.wrong.total() <= low.wrong.total()

@@ -13,12 +13,12 @@ from halluapp.evaluation import harness, scoring
 from halluapp.evaluation.harness import Answers, evaluate
 
 
-def _script(captions: dict[str, str], says: dict[str, str], seen: list | None = None, errors: dict | None = None):
+def _script(captions: dict[str, str], says: dict[str, str], log: list | None = None, errors: dict | None = None):
     """An `answer`: every photo gets the same caption and the same yes or no by method name."""
 
     def answer(photo, prompts, most) -> Answers:
-        if seen is not None:
-            seen.append(list(prompts))
+        if log is not None:
+            log.append(list(prompts))
         texts = captions if list(prompts) == [harness.CAPTION_PROMPT] else says
         return Answers([dict(texts) for _ in prompts], dict(errors or {}), dict.fromkeys(texts, 0.5))
 
@@ -76,8 +76,8 @@ def test_intervals_hold_their_score(tmp_path) -> None:
 def test_equal_questions_are_asked_once_and_the_seed_decides(tmp_path) -> None:
     data = write(tmp_path, {f"p{n}": (DOG, CAR)[n % 2] for n in range(6)})
     first, again, other = [], [], []
-    for seen, seed in ((first, 1), (again, 1), (other, 2)):
-        evaluate(data, methods=["baseline"], seed=seed, answer=_script(CAPTIONS, SAYS, seen))
+    for log, seed in ((first, 1), (again, 1), (other, 2)):
+        evaluate(data, methods=["baseline"], seed=seed, answer=_script(CAPTIONS, SAYS, log))
     assert first == again != other
     assert all(len(set(prompts)) == len(prompts) for prompts in first)
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from halluapp.evaluation import annotations as presence
-from halluapp.evaluation.questions import BACKGROUND, COMMON, SPLITS, build, what_is_known, wording
+from halluapp.evaluation.annotations import read_record
+from halluapp.evaluation.questions import BACKGROUND, COMMON, SPLITS, build, object_truths, wording
 from halluapp.grounding.words import vocabulary
 
 COCO = vocabulary.coco_names()
@@ -28,10 +28,12 @@ def test_every_split_is_balanced_right_and_without_repetition(records: list, per
     assert questions == build(records, per_photo=per_photo, seed=seed)
     for number, record in enumerate(records):
         for split in SPLITS:
-            own = [q for q in questions if q.photo == number and q.split == split]
-            assert Counter(q.label for q in own)["yes"] * 2 == len(own) == 2 * min(per_photo, len(record["objects"]))
-            assert len({q.object for q in own}) == len(own)
-            assert all((q.object in record["objects"]) == (q.label == "yes") for q in own)
+            group = [q for q in questions if q.photo == number and q.split == split]
+            assert (
+                Counter(q.label for q in group)["yes"] * 2 == len(group) == 2 * min(per_photo, len(record["objects"]))
+            )
+            assert len({q.object for q in group}) == len(group)
+            assert all((q.object in record["objects"]) == (q.label == "yes") for q in group)
 
 
 def test_popular_and_adversarial_follow_their_definitions() -> None:
@@ -41,9 +43,9 @@ def test_popular_and_adversarial_follow_their_definitions() -> None:
 
 
 def test_an_object_named_only_in_a_caption_is_asked_neither_way() -> None:
-    known = what_is_known([{"objects": ["dog"], "captions": ["A dog and a cat"]}], "coco")[0]
-    assert known.present == {"dog"}
-    assert "cat" not in known.absent
+    truth = object_truths([{"objects": ["dog"], "captions": ["A dog and a cat"]}], "coco")[0]
+    assert truth.present == {"dog"}
+    assert "cat" not in truth.absent
 
 
 def _flickr(caption: str, *detections: tuple) -> dict:
@@ -57,13 +59,13 @@ def test_what_may_be_there_is_never_asked() -> None:
     questions = build(records, "wide", per_photo=3)
     assert questions
     for question in questions:
-        maybe = presence.of_record(records[question.photo])
+        maybe = read_record(records[question.photo])
         if question.label == "no":
             assert question.object not in maybe.present | maybe.possible
         else:
             assert question.object in maybe.present
-    asked = {q.object for q in questions if q.photo >= len(records) - 2 and q.label == "no"}
-    assert not asked & set(vocabulary.PEOPLE)
+    negatives = {q.object for q in questions if q.photo >= len(records) - 2 and q.label == "no"}
+    assert not negatives & set(vocabulary.PEOPLE)
     assert not {q.object for q in questions if q.label == "no"} & BACKGROUND
     assert "woman" not in {q.object for q in questions}, "rarer than COMMON photos"
 

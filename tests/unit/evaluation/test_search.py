@@ -83,34 +83,34 @@ def test_ties_and_directions() -> None:
 def test_what_is_chosen_on_tuning_photos_is_told_on_the_others(data) -> None:
     session, lines = SimpleNamespace(lvlm=lvlm("llava")), []
     grid = {"alpha": [0.0, 2.0], "temperature": [1.2]}
-    made = search.search(data, "vdd", grid, "recall", 0.5, one_at_a_time=True, session=session, log=lines.append)
-    conforms("search", made)
-    assert made["photos"] == {"tuning": 4, "test": 4}
-    assert [row["settings"] for row in made["tuning"]] == [{}, {"alpha": 0.0}, {"alpha": 2.0}, {"temperature": 1.2}]
-    assert made["best"] == made["tuning"][search._best(made["tuning"], "recall")]["settings"]
-    assert [row["method"] for row in made["test"]][:3] == ["baseline", "defaults", "best"]
-    text = search.table(made)
+    result = search.search(data, "vdd", grid, "recall", 0.5, one_at_a_time=True, session=session, log=lines.append)
+    conforms("search", result)
+    assert result["photos"] == {"tuning": 4, "test": 4}
+    assert [row["settings"] for row in result["tuning"]] == [{}, {"alpha": 0.0}, {"alpha": 2.0}, {"temperature": 1.2}]
+    assert result["best"] == result["tuning"][search._best(result["tuning"], "recall")]["settings"]
+    assert [row["method"] for row in result["test"]][:3] == ["baseline", "defaults", "best"]
+    text = search.table(result)
     assert "tuning, 4 photos" in text
     assert "best minus defaults" in text
     assert "4 configurations" in lines[0]
-    tuning, test = search.split(harness.annotated(data), 0.5, 0)
+    tuning, test = search.split(harness.annotated_samples(data), 0.5, 0)
     alone = harness.evaluate(test, ["chair"], [Baseline(), VDD()], session=session)
-    assert made["test"][0]["chair"] == alone["methods"][0]["chair"]
-    assert made["test"][1]["chair"] == alone["methods"][1]["chair"]
-    assert made["test"][1]["differences"] == alone["methods"][1]["differences"]
+    assert result["test"][0]["chair"] == alone["methods"][0]["chair"]
+    assert result["test"][1]["chair"] == alone["methods"][1]["chair"]
+    assert result["test"][1]["differences"] == alone["methods"][1]["differences"]
     assert not {sample.key for sample in tuning} & {sample.key for sample in test}
 
 
 def test_methods_of_different_sampling_are_scored_together(data) -> None:
     """The tuned sampler changes the baseline too; both are scored on the same photos."""
     session = SimpleNamespace(lvlm=lvlm("llava"))
-    warm = search.Named(Baseline(), "warm")
-    made = harness.evaluate(
-        data, ["chair"], [Baseline(), warm, search.Named(create("dola"), "dola+")], session=session,
+    warm = search.NamedMethod(Baseline(), "warm")
+    result = harness.evaluate(
+        data, ["chair"], [Baseline(), warm, search.NamedMethod(create("dola"), "dola+")], session=session,
         sampling={"warm": Sampling(temperature=1.5, seed=4)},
     )  # fmt: skip
-    assert [row["method"] for row in made["methods"]] == ["baseline", "warm", "dola+"]
-    assert all(row["error"] is None and row["seconds"] > 0 for row in made["methods"])
+    assert [row["method"] for row in result["methods"]] == ["baseline", "warm", "dola+"]
+    assert all(row["error"] is None and row["seconds"] > 0 for row in result["methods"])
 
 
 def test_a_method_without_weights_ends_the_search(data, monkeypatch) -> None:

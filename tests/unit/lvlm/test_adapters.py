@@ -9,7 +9,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 from tiny import LAYERS, MODELS, OPEN, Answer, folder, hooks, lvlm, photo, run, visual
-from tiny_adapters import fresh, logits, trained
+from tiny_adapters import fresh_lvlm, logits, trained_adapter
 
 from halluapp.errors import InputError, MissingWeights
 from halluapp.lvlm import adapters, catalog
@@ -32,7 +32,7 @@ over_models = pytest.mark.parametrize(("kind", "quantization"), MODELS)
 @over_models
 @pytest.mark.parametrize("targets", ["attention", "all"])
 def test_a_row_with_an_adapter_is_pefts_own_forward(kind: str, quantization: str, targets: str, tmp_path) -> None:
-    theirs, wrapped = trained(kind, quantization, tmp_path / "mine", targets=targets, rank=4, alpha=8.0)
+    theirs, wrapped = trained_adapter(kind, quantization, tmp_path / "mine", targets=targets, rank=4, alpha=8.0)
     model = lvlm(kind, quantization)
     model.adapters["mine"] = adapters.load(model, tmp_path / "mine")
     expected, plain = logits(theirs), logits(model)
@@ -47,7 +47,7 @@ def test_a_row_with_an_adapter_is_pefts_own_forward(kind: str, quantization: str
 def test_rows_of_one_batch_do_not_disturb_each_other(tmp_path) -> None:
     model = lvlm("llava", "nf4")
     for name, rank in (("chip", 4), ("hacl", 2)):
-        trained("llava", "nf4", tmp_path / name, rank=rank)
+        trained_adapter("llava", "nf4", tmp_path / name, rank=rank)
         model.adapters[name] = adapters.load(model, tmp_path / name)
     methods = [Baseline(), create("chip"), create("hacl"), create("chip", strength=0.0), Nullu()]
     methods[3:4] = [create("adapter:chip", strength=0.5)]
@@ -64,7 +64,7 @@ def test_rows_of_one_batch_do_not_disturb_each_other(tmp_path) -> None:
 
 def test_strength_0_is_the_baseline(tmp_path) -> None:
     model = lvlm("llava", "none")
-    trained("llava", "none", tmp_path / "chip")
+    trained_adapter("llava", "none", tmp_path / "chip")
     model.adapters["chip"] = adapters.load(model, tmp_path / "chip")
     found = run(model, visual("llava", "none"), OPEN, [Baseline(), create("chip", strength=0)], max_new_tokens=6)
     assert found["chip"].ids == found["baseline"].ids
@@ -83,7 +83,7 @@ def test_adapters_beside_a_checkpoint_are_loaded(tmp_path) -> None:
     import shutil
 
     shutil.copytree(folder("llava"), tmp_path / "model")
-    trained("llava", "none", tmp_path / "model" / "adapters" / "chip", rank=3)
+    trained_adapter("llava", "none", tmp_path / "model" / "adapters" / "chip", rank=3)
     model = catalog.load(str(tmp_path / "model"), "none", "cpu", Path("/nowhere"))[0]
     assert {"chip", "hacl"} <= set(model.adapters)
     assert len(model.adapters["chip"].deltas) == 7 * LAYERS
@@ -96,7 +96,7 @@ def test_pickles_and_other_kinds_are_refused_in_one_sentence(tmp_path) -> None:
     (tmp_path / "adapter_model.bin").write_bytes(b"x")
     with pytest.raises(InputError, match="can run code"):
         adapters.load(model, tmp_path)
-    trained("llava", "none", tmp_path / "good")
+    trained_adapter("llava", "none", tmp_path / "good")
     config = json.loads((tmp_path / "good" / adapters.CONFIG).read_text())
     for change, message in (({"peft_type": "IA3"}, "only LoRA"), ({"use_dora": True}, "use_dora")):
         (tmp_path / "good" / adapters.CONFIG).write_text(json.dumps({**config, **change}))
@@ -114,8 +114,8 @@ def test_pickles_and_other_kinds_are_refused_in_one_sentence(tmp_path) -> None:
 
 
 def test_a_missing_adapter_is_said_and_others_go_on() -> None:
-    model = fresh("llava", "none")
-    found = run(model, model.look(photo()), OPEN, [Baseline(), create("adapter:gone")], max_new_tokens=2)
+    model = fresh_lvlm("llava", "none")
+    found = run(model, model.encode_image(photo()), OPEN, [Baseline(), create("adapter:gone")], max_new_tokens=2)
     assert "No adapter gone is loaded" in found["adapter:gone"].end.error
     assert found["baseline"].ids
     with pytest.raises(MissingWeights):

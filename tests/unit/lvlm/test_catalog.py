@@ -27,9 +27,9 @@ def _error(model: str, quantization: str = "none") -> str:
 
 
 def test_every_known_model_is_of_a_family_that_can_be_loaded() -> None:
-    assert {model.family for model in catalog.KNOWN} == set(loading.FAMILIES)
-    assert len({model.id for model in catalog.KNOWN}) == len(catalog.KNOWN)
-    for model in catalog.KNOWN:
+    assert {model.family for model in catalog.CATALOG} == set(loading.FAMILIES)
+    assert len({model.id for model in catalog.CATALOG}) == len(catalog.CATALOG)
+    for model in catalog.CATALOG:
         assert model.licence
         assert 0 < model.quantized < model.weights
         assert model.bytes("nf4") < model.bytes("int8") < model.bytes("none")
@@ -37,7 +37,7 @@ def test_every_known_model_is_of_a_family_that_can_be_loaded() -> None:
 
 def test_estimates_are_the_weights_and_room_to_work() -> None:
     """LLaVA-1.5-7B: 6.476 billion weights in 4 bits, 0.587 billion in 16 bits."""
-    known = {model.id: model for model in catalog.KNOWN}["llava-hf/llava-1.5-7b-hf"]
+    known = {model.id: model for model in catalog.CATALOG}["llava-hf/llava-1.5-7b-hf"]
     assert known.bytes("nf4") - catalog.WORKING_BYTES == pytest.approx(4.52e9, rel=0.01)
     assert known.bytes("none") - catalog.WORKING_BYTES == pytest.approx(14.13e9, rel=0.01)
 
@@ -110,7 +110,9 @@ def test_a_checkpoint_that_is_quantized_already_stays_as_it_is(kind, quantizatio
     again, said = catalog.load(str(made), "nf4", "cpu", tmp_path)
     assert again.quantization == quantization
     assert ("quantized already (int8)" in said) == (quantization == "int8")
-    answers = [run(m, m.look(photo()), OPEN, [Baseline()], max_new_tokens=6)["baseline"].ids for m in (model, again)]
+    answers = [
+        run(m, m.encode_image(photo()), OPEN, [Baseline()], max_new_tokens=6)["baseline"].ids for m in (model, again)
+    ]
     assert answers[0] == answers[1]
     assert len(answers[0]) == 6
 
@@ -118,7 +120,7 @@ def test_a_checkpoint_that_is_quantized_already_stays_as_it_is(kind, quantizatio
 def test_a_checkpoint_with_a_coarse_tower_says_so(tmp_path: Path, monkeypatch) -> None:
     kind = "llava_next"
     with monkeypatch.context() as patch:
-        patch.setattr(type(lvlm(kind)), "kept_dense", ("lm_head",))
+        patch.setattr(type(lvlm(kind)), "dense_modules", ("lm_head",))
         model, _ = catalog.load(str(folder(kind)), "nf4", "cpu", tmp_path)
         assert any("vision_tower" in name for name in quantize.quantized_linears(model.model))
     made = Path(shutil.copytree(folder(kind), tmp_path / "made"))

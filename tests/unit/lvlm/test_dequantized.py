@@ -6,7 +6,7 @@ import pytest
 import torch
 from tiny import KINDS, lvlm
 
-from halluapp.lvlm.dequantized import Unpacked
+from halluapp.lvlm.dequantized import DequantizedLayers
 from halluapp.lvlm.quantize import quantized_linears
 
 
@@ -18,7 +18,7 @@ def test_decoded_layers_compute_bit_by_bit_what_packed_ones_do(kind) -> None:
         for rows in (1, 5):
             x = torch.randn(rows, 3, layer.in_features)
             packed = layer(x)
-            with Unpacked(model).used():
+            with DequantizedLayers(model).active():
                 assert "forward" in vars(layer), name
                 assert torch.equal(layer(x), packed), name
             assert "forward" not in vars(layer), name
@@ -27,7 +27,7 @@ def test_decoded_layers_compute_bit_by_bit_what_packed_ones_do(kind) -> None:
 def test_packed_weights_stay_in_place_also_after_an_error() -> None:
     model = lvlm("llava", "nf4").model
     before = {name: layer.weight.data.clone() for name, layer in quantized_linears(model).items()}
-    with pytest.raises(RuntimeError, match="in the middle"), Unpacked(model).used():
+    with pytest.raises(RuntimeError, match="in the middle"), DequantizedLayers(model).active():
         raise RuntimeError("in the middle")
     for name, layer in quantized_linears(model).items():
         assert torch.equal(layer.weight.data, before[name])
@@ -35,9 +35,9 @@ def test_packed_weights_stay_in_place_also_after_an_error() -> None:
 
 
 def test_what_is_dense_or_too_large_is_left_alone() -> None:
-    assert Unpacked(lvlm("llava", "none").model).layers == []
+    assert DequantizedLayers(lvlm("llava", "none").model).layers == []
     packed = lvlm("llava", "nf4").model
     layers = quantized_linears(packed).values()
     dense_bytes = sum(4 * layer.in_features * layer.out_features for layer in layers)
-    assert len(Unpacked(packed, dense_bytes).layers) == len(layers)
-    assert Unpacked(packed, dense_bytes - 1).layers == []
+    assert len(DequantizedLayers(packed, dense_bytes).layers) == len(layers)
+    assert DequantizedLayers(packed, dense_bytes - 1).layers == []

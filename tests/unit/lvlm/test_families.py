@@ -10,7 +10,7 @@ import tiny
 import tiny_families
 import torch
 from smuggled_tokens import SMUGGLED
-from tiny import CHOICE, OPEN, PROMPTS, YES_NO, Answer, Recorded, hooks, run, run_many
+from tiny import CHOICE, OPEN, PROMPTS, YES_NO, Answer, RecordingMethod, hooks, run, run_many
 from tiny_families import (
     KINDS,
     LAYERS,
@@ -50,11 +50,11 @@ def test_the_photo_view_is_what_transformers_makes(kind, prompt) -> None:
     for seed in range(3):
         given, seen = inputs(kind, "none", prompt, seed), visual(kind, "none", seed)
         tokens = model.visual_tokens(seen, prompt)
-        ids = model.expanded(model.prompt_ids(prompt, "photo"), seen, len(tokens))
+        ids = model.expand_image_token(model.prompt_ids(prompt, "photo"), seen, len(tokens))
         assert ids == given["input_ids"][0].tolist()
-        assert model.photo_length(seen, prompt) == len(ids) - len(model.prompt_ids(prompt, "photo")) + 1
-        read = model.read(model.prompt_ids(prompt, "photo"), seen, tokens)
-        assert torch.equal(read.embeds[read.spots], tokens)
+        assert model.image_length(seen, prompt) == len(ids) - len(model.prompt_ids(prompt, "photo")) + 1
+        read = model.embed_prompt(model.prompt_ids(prompt, "photo"), seen, tokens)
+        assert torch.equal(read.embeds[read.image_mask], tokens)
         assert len(read.embeds) == len(ids)
 
 
@@ -124,13 +124,13 @@ def test_native_inputs_are_those_of_transformers(kind) -> None:
 def test_one_batch_equals_each_method_alone(kind, quantization) -> None:
     """Two photos of other shapes, prompts of different length, five panels: 16 rows with different padding."""
     model, cases = lvlm(kind, quantization), ((0, OPEN), (1, CHOICE))
-    recorded = [[Recorded(method) for method in _panels()] for _ in cases]
+    recorded = [[RecordingMethod(method) for method in _panels()] for _ in cases]
     jobs = [Job(visual(kind, quantization, seed), prompt, list(methods))
             for (seed, prompt), methods in zip(cases, recorded, strict=True)]  # fmt: skip
     together = run_many(model, jobs, max_new_tokens=STEPS, ignore_end=True)
     for index, (seed, prompt) in enumerate(cases):
         for method in recorded[index]:
-            single = Recorded(method.inner)
+            single = RecordingMethod(method.inner)
             seen = visual(kind, quantization, seed)
             alone = run(model, seen, prompt, [single], max_new_tokens=STEPS, ignore_end=True)
             assert together[index, method.name].ids == alone[method.name].ids, method.name
@@ -143,7 +143,7 @@ def test_one_batch_equals_each_method_alone(kind, quantization) -> None:
 @pytest.mark.parametrize("reference", ["none", "unk"])
 def test_vdd_alone_equals_vdd_beside_the_other_reference(kind, quantization, reference) -> None:
     model, seen = lvlm(kind, quantization), visual(kind, quantization)
-    alone, beside = (Recorded(VDD(reference=reference)) for _ in range(2))
+    alone, beside = (RecordingMethod(VDD(reference=reference)) for _ in range(2))
     run(model, seen, OPEN, [alone], max_new_tokens=STEPS, ignore_end=True)
     run(model, seen, OPEN, [Baseline(), beside, Calibration(prior="both")], max_new_tokens=STEPS, ignore_end=True)
     for a, b in zip(alone.logits, beside.logits, strict=True):
@@ -152,7 +152,7 @@ def test_vdd_alone_equals_vdd_beside_the_other_reference(kind, quantization, ref
 
 @over_models
 def test_every_row_equals_a_full_forward_of_its_own_text(kind, quantization) -> None:
-    model, method = lvlm(kind, quantization), Recorded(VDD(reference="both", beta=0.0))
+    model, method = lvlm(kind, quantization), RecordingMethod(VDD(reference="both", beta=0.0))
     made = run(model, visual(kind, quantization, 1), YES_NO, [Baseline(), method, Nullu(rank=4)], max_new_tokens=STEPS,
                ignore_end=True)  # fmt: skip
     rows = torch.stack(method.logits, dim=1)  # [3, T, V]
@@ -167,9 +167,9 @@ def test_every_row_equals_a_full_forward_of_its_own_text(kind, quantization) -> 
 
 @over_families
 def test_adavib_is_the_model_with_its_projector_exchanged(kind) -> None:
-    model, method = lvlm(kind), Recorded(AdaVIB())
+    model, method = lvlm(kind), RecordingMethod(AdaVIB())
     made = run(model, visual(kind, "none"), OPEN, [Baseline(), method], max_new_tokens=STEPS, ignore_end=True)
-    own, other = model.own_projector, model.projector("adavib")
+    own, other = model.base_projector, model.projector("adavib")
     plain = from_scratch(kind, "none", OPEN, "photo", made["adavib"].ids)
     weights = copy.deepcopy(own.state_dict())
     try:
@@ -217,7 +217,7 @@ def test_the_decoders_linear_layers_are_quantized_and_nothing_else(kind) -> None
     decoder = {id(module) for module in model.layers.modules()}
     assert len(names) == 7 * LAYERS  # q, k, v, o, gate, up, down
     assert all(id(model.model.get_submodule(name)) in decoder for name in names)
-    dense = [part for part in (model.tower, model.own_projector, model.head) for part in part.modules()]
+    dense = [part for part in (model.tower, model.base_projector, model.head) for part in part.modules()]
     dense += list(model.model.qformer.modules()) if kind == "instructblip" else []
     assert len([part for part in dense if isinstance(part, torch.nn.Linear)]) > 10
     quantized = {id(part) for part in quantize.quantized_linears(model.model).values()}
@@ -229,7 +229,8 @@ def test_the_decoders_linear_layers_are_quantized_and_nothing_else(kind) -> None
 def test_noise_is_diffusion_of_the_normalised_pixels(kind) -> None:
     model = lvlm(kind)
     clean, same, noised, again, other = (
-        model.look(photo(1), step, seed).features for step, seed in ((0, 0), (0, 9), (500, 1), (500, 1), (500, 2))
+        model.encode_image(photo(1), step, seed).features
+        for step, seed in ((0, 0), (0, 9), (500, 1), (500, 1), (500, 2))
     )
     assert torch.equal(clean, same)
     assert torch.equal(clean, visual(kind, "none", 1).features)
@@ -241,7 +242,7 @@ def test_noise_is_diffusion_of_the_normalised_pixels(kind) -> None:
     assert abs(float(added.std()) - 0.505) < 0.03
     assert abs(float(added.mean())) < 0.03
     with pytest.raises(ValueError, match="0 to 999"):
-        model.look(photo(1), 1000)
+        model.encode_image(photo(1), 1000)
     if kind in QWEN:  # a still photo is given twice, as two moments: the noise is the same in both
         first, second = model._noised(pixels, 500, 1).unflatten(1, (3, 2, -1)).unbind(2)
         assert torch.equal(first, second)
@@ -272,7 +273,7 @@ def test_photos_of_other_shapes_have_other_layouts() -> None:
     for kind in KINDS:
         layouts = {visual(kind, "none", seed).layout for seed in range(3)}
         assert len(layouts) == {"instructblip": 1, "smolvlm": 2, "idefics3": 2}.get(kind, 3), kind
-    assert all(len(visual(kind, "none", 0).deep) == (2 if kind == "qwen3_vl" else 0) for kind in KINDS)
+    assert all(len(visual(kind, "none", 0).deepstack) == (2 if kind == "qwen3_vl" else 0) for kind in KINDS)
 
 
 @over_families
@@ -280,9 +281,9 @@ def test_photos_of_other_shapes_have_other_layouts() -> None:
 def test_photos_of_any_shape_can_be_seen(kind, size, monkeypatch) -> None:
     model, odd = lvlm(kind), tiny.photo(1, size)
     monkeypatch.setattr(tiny_families, "photo", lambda _seed: odd)
-    seen = model.look(odd)
+    seen = model.encode_image(odd)
     tokens = model.visual_tokens(seen, OPEN)
-    ids = model.expanded(model.prompt_ids(OPEN, "photo"), seen, len(tokens))
+    ids = model.expand_image_token(model.prompt_ids(OPEN, "photo"), seen, len(tokens))
     assert ids == inputs(kind, "none", OPEN)["input_ids"][0].tolist()
     assert tokens.isfinite().all()
     assert len(run(model, seen, OPEN, [Baseline(), VDD()], max_new_tokens=2, ignore_end=True)["vdd"].ids) == 2
@@ -292,9 +293,9 @@ def test_photos_of_any_shape_can_be_seen(kind, size, monkeypatch) -> None:
 def test_a_photo_without_tiles_is_one_image(kind, monkeypatch) -> None:
     model = lvlm(kind)
     monkeypatch.setattr(model.image_processor, "do_image_splitting", False)
-    seen = model.look(photo(0))
+    seen = model.encode_image(photo(0))
     given = inputs(kind, "none", OPEN, 0)
-    ids = model.expanded(model.prompt_ids(OPEN, "photo"), seen, len(model.visual_tokens(seen, OPEN)))
+    ids = model.expand_image_token(model.prompt_ids(OPEN, "photo"), seen, len(model.visual_tokens(seen, OPEN)))
     assert seen.layout == (0, 0)
     assert ids == given["input_ids"][0].tolist()
 
@@ -303,18 +304,18 @@ def test_a_photo_without_tiles_is_one_image(kind, monkeypatch) -> None:
 def test_large_photos_are_scaled_down(kind) -> None:
     from transformers import Qwen2VLImageProcessorPil
 
-    from halluapp.lvlm.families.qwen_vl import MOST_VISUAL_TOKENS, Qwen25VL
+    from halluapp.lvlm.families.qwen_vl import MAX_VISUAL_TOKENS, Qwen25VL
 
     processor = Qwen2VLImageProcessorPil(size={"shortest_edge": 256, "longest_edge": 10**9}, patch_size=4, merge_size=2)
     model = Qwen25VL(lvlm(kind).model, tokenizer(kind), processor, "large")
     rows, columns = (model.pixels(photo(0).resize((900, 500)))["image_grid_thw"][0, 1:] // 2).tolist()
-    assert 0.9 * MOST_VISUAL_TOKENS < rows * columns <= MOST_VISUAL_TOKENS
+    assert 0.9 * MAX_VISUAL_TOKENS < rows * columns <= MAX_VISUAL_TOKENS
 
 
 @over_families
 def test_gradients_reach_a_projector_that_is_trained(kind) -> None:
     model = lvlm(kind)
-    projector = copy.deepcopy(model.own_projector).requires_grad_(True)
+    projector = copy.deepcopy(model.base_projector).requires_grad_(True)
     model.visual_tokens(visual(kind, "none"), OPEN, projector).square().sum().backward()
     assert all(weight.grad is not None and weight.grad.abs().max() > 0 for weight in projector.parameters())
 
@@ -333,7 +334,7 @@ def test_instructblip_queries_depend_on_the_prompt() -> None:
 @pytest.mark.parametrize("quantization", ["none", "nf4", "int8"])
 def test_all_panels_run_on_a_gpu(kind, quantization, tmp_path) -> None:
     model, _ = catalog.load(str(folder(kind)), quantization, "cuda", tmp_path)
-    made = run(model, model.look(photo()), OPEN, _panels(), max_new_tokens=STEPS, ignore_end=True)
+    made = run(model, model.encode_image(photo()), OPEN, _panels(), max_new_tokens=STEPS, ignore_end=True)
     assert all(len(answer.ids) == STEPS for answer in made.values())
     given = model.native_inputs(photo(), OPEN)
     first = model.model.generate(**given, do_sample=False, max_new_tokens=1)[0, -1]

@@ -88,10 +88,10 @@ def test_look_and_project_are_transformers_image_features(kind, quantization) ->
 @pytest.mark.parametrize("kind", KINDS)
 def test_photos_of_any_shape_can_be_seen(kind) -> None:
     model = lvlm(kind)
-    one, large = (model.look(Image.new("RGB", size, (200, 30, 90))).features for size in ((1, 1), (64, 48)))
+    one, large = (model.encode_image(Image.new("RGB", size, (200, 30, 90))).features for size in ((1, 1), (64, 48)))
     torch.testing.assert_close(one, large, atol=1e-4, rtol=1e-4)
     for size in ((3, 40), (40, 3), (3, 3), (1, 40), (2, 1)):
-        assert model.look(photo(3, size)).features.shape == one.shape
+        assert model.encode_image(photo(3, size)).features.shape == one.shape
 
 
 def test_the_pocket_tower_shares_its_maps_and_has_its_trunk() -> None:

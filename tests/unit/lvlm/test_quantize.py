@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from tiny import KINDS, LAYERS, OPEN, Recorded, folder, inputs, lvlm, photo, run, views
+from tiny import KINDS, LAYERS, OPEN, RecordingMethod, folder, inputs, lvlm, photo, run, views
 
 from halluapp.decoding.views import Views
 from halluapp.lvlm import catalog, quantize
@@ -112,7 +112,7 @@ def test_keep_portable_layout_reaches_every_layer(kind) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_loading_twice_gives_the_same_model(kind) -> None:
-    first, again = Recorded(Baseline()), Recorded(Baseline())
+    first, again = RecordingMethod(Baseline()), RecordingMethod(Baseline())
     run(lvlm(kind, "nf4"), views(kind, "nf4"), OPEN, [first], max_new_tokens=4)
     run(_fresh(kind), views(kind, "nf4"), OPEN, [again], max_new_tokens=4)
     torch.testing.assert_close(torch.stack(first.logits), torch.stack(again.logits), atol=1e-5, rtol=1e-5)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from tiny import CHOICE, KINDS, MODELS, OPEN, YES_NO, Recorded, inputs, lvlm, run, visual
+from tiny import CHOICE, KINDS, MODELS, OPEN, YES_NO, RecordingMethod, inputs, lvlm, run, visual
 
 from halluapp.methods import calibration
 from halluapp.methods.formulas.contrast import plausible
@@ -47,7 +47,7 @@ def _masses(model, logits: torch.Tensor, prompt: str) -> torch.Tensor:
 @pytest.mark.parametrize(("prior", "strength"), [("none", 1.0), ("unk", 1.0), ("both", 1.0), ("both", 0.5)])
 @pytest.mark.usefixtures("labels_present")
 def test_label_probabilities_follow_the_formula(kind, quantization, prompt, prior, strength) -> None:
-    model, method = lvlm(kind, quantization), Recorded(Calibration(prior=prior, label_strength=strength))
+    model, method = lvlm(kind, quantization), RecordingMethod(Calibration(prior=prior, label_strength=strength))
     made = run(model, visual(kind, quantization, 1), prompt, [Baseline(), method], max_new_tokens=4)["calibration"]
     views = ("none", "unk") if prior == "both" else (prior,)
     p = _masses(model, _first(model, prompt, "photo", seed=1), prompt)
@@ -69,7 +69,7 @@ def test_label_probabilities_follow_the_formula(kind, quantization, prompt, prio
 @pytest.mark.parametrize("prompt", TASKS)
 @pytest.mark.usefixtures("labels_present")
 def test_after_the_label_the_model_goes_on_by_itself(kind, prompt) -> None:
-    model, method = lvlm(kind), Recorded(Calibration())
+    model, method = lvlm(kind), RecordingMethod(Calibration())
     run(model, visual(kind, "none"), prompt, [method], max_new_tokens=5, ignore_end=True)
     allowed = {token for forms in find_labels(prompt).forms for token in model.surface_ids(forms)}
     kept = method.combined[0].scores.isfinite().nonzero()[:, 0].tolist()
@@ -85,7 +85,7 @@ def test_after_the_label_the_model_goes_on_by_itself(kind, prompt) -> None:
 def test_the_prior_does_not_depend_on_the_photo(kind, quantization) -> None:
     model, notes, rows = lvlm(kind, quantization), [], []
     for seed in (0, 1, 2):
-        method = Recorded(Calibration())
+        method = RecordingMethod(Calibration())
         made = run(model, visual(kind, quantization, seed), YES_NO, [method], max_new_tokens=1)["calibration"]
         notes.append(made.events[0].token.notes["labels"])
         rows.append(method.logits[0])
@@ -98,7 +98,7 @@ def test_the_prior_does_not_depend_on_the_photo(kind, quantization) -> None:
 @over_models
 @pytest.mark.parametrize(("strength", "beta"), [(0.5, 0.1), (1.5, 0.3), (1.0, 0.01)])
 def test_open_prompts_stay_in_the_plausible_set(kind, quantization, strength, beta) -> None:
-    model, method = lvlm(kind, quantization), Recorded(Calibration(strength=strength, beta=beta))
+    model, method = lvlm(kind, quantization), RecordingMethod(Calibration(strength=strength, beta=beta))
     made = run(model, visual(kind, quantization), OPEN, [Baseline(), method], max_new_tokens=8)
     for token, raw, combined in zip(made["calibration"].ids, method.logits, method.combined, strict=True):
         keep = plausible(raw[0], beta)
@@ -113,7 +113,7 @@ def test_open_prompts_stay_in_the_plausible_set(kind, quantization, strength, be
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.usefixtures("labels_absent")
 def test_without_labels_in_the_answer_the_prompt_is_open_and_it_is_noted(kind) -> None:
-    model, method = lvlm(kind, "nf4"), Recorded(Calibration())
+    model, method = lvlm(kind, "nf4"), RecordingMethod(Calibration())
     made = run(model, visual(kind, "nf4"), YES_NO, [method], max_new_tokens=5)["calibration"]
     assert made.events[0].token.notes == {"labels_absent": True}
     labels = {token for forms in find_labels(YES_NO).forms for token in model.surface_ids(forms)}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from tiny import MODELS, OPEN, YES_NO, Recorded, lvlm, photo, run, views
+from tiny import MODELS, OPEN, YES_NO, RecordingMethod, lvlm, photo, run, views
 
 from halluapp.cli import common
 from halluapp.cli import main as cli
@@ -15,9 +15,9 @@ from halluapp.methods.base import Intervention
 from halluapp.methods.formulas.contrast import contrast
 from halluapp.methods.registry import METHODS, VDD, AdaVIB, Nullu, create, stacks
 from halluapp.methods.stacked import Stacked
-from halluapp.request import MOST_PANELS, make_request
+from halluapp.request import MAX_PANELS, make_request
 from halluapp.session import Session
-from halluapp.ui.compare import sidebar as parameters
+from halluapp.ui.compare import sidebar
 
 over_models = pytest.mark.parametrize(("kind", "quantization"), MODELS)
 IDLE = {
@@ -59,7 +59,10 @@ def test_an_idle_part_leaves_the_other_and_two_leave_the_baseline(kind, quantiza
 @over_models
 def test_the_references_are_the_edited_models_too(kind, quantization) -> None:
     """Rows of nullu+vdd are those of VDD on the edited model: its reference is Nullu's own image-free answer."""
-    model, method = lvlm(kind, quantization), Recorded(create("nullu+vdd", **{"nullu.rank": 6, "reference": "none"}))
+    model, method = (
+        lvlm(kind, quantization),
+        RecordingMethod(create("nullu+vdd", **{"nullu.rank": 6, "reference": "none"})),
+    )
     run(model, views(kind, quantization), OPEN, [method, VDD(reference="none")], max_new_tokens=1)
     edited, ids = [], model.prompt_ids(OPEN, "none")
     for layer, space in model.space("default").layers.items():
@@ -87,14 +90,17 @@ def test_rows_that_compute_the_same_are_prefilled_once() -> None:
 
 
 def test_interventions_combine_unless_they_are_of_one_kind() -> None:
-    space, projector = Intervention(space="a", rank=2, strength=0.5), Intervention(projector="b", blend=0.3)
-    assert space.also(projector) == projector.also(space) == Intervention("a", 2, 0.5, "b", 0.3)
-    assert space.also(None) == space
+    space, projector = (
+        Intervention(space="a", rank=2, space_strength=0.5),
+        Intervention(projector="b", projector_strength=0.3),
+    )
+    assert space.merge(projector) == projector.merge(space) == Intervention("a", 2, 0.5, "b", 0.3)
+    assert space.merge(None) == space
     assert projector.without_photo() is None
-    assert space.also(projector).without_photo() == space
-    for one in (space, projector, Intervention(attention=0.2)):
+    assert space.merge(projector).without_photo() == space
+    for one in (space, projector, Intervention(attention_strength=0.2)):
         with pytest.raises(InputError, match="same kind"):
-            one.also(one)
+            one.merge(one)
 
 
 def test_parameters_of_parts() -> None:
@@ -174,13 +180,13 @@ def test_stacks_on_the_command_line() -> None:
 
 
 def test_stacks_from_the_sidebar_take_the_parts_settings() -> None:
-    names = [name for _, name in parameters.stack_choices()]
+    names = [name for _, name in sidebar.stack_choices()]
     assert "nullu+vdd" in names
     assert len(names) == len(set(names))
     assert all(create(name).name == name for name in names)
     values = {("nullu", "rank"): 2, ("nullu", "strength"): 1.0, ("vdd", "alpha"): 0.5, ("vdd", "beta"): 0.1,
               ("vdd", "reference"): "none"}  # fmt: skip
-    made = parameters.methods_from(["nullu+vdd", "vdd", "baseline"], values)
+    made = sidebar.methods_from(["nullu+vdd", "vdd", "baseline"], values)
     assert [method.name for method in made] == ["baseline", "vdd", "nullu+vdd"]
     assert made[2].parts == (Nullu(rank=2), VDD(alpha=0.5, reference="none"))
     assert made[1] == made[2].parts[1]
@@ -188,6 +194,6 @@ def test_stacks_from_the_sidebar_take_the_parts_settings() -> None:
 
 def test_twelve_panels_and_no_more() -> None:
     many = [*METHODS, *stacks()]
-    assert len(make_request(photo(), OPEN, many[:MOST_PANELS]).methods) == MOST_PANELS == 12
+    assert len(make_request(photo(), OPEN, many[:MAX_PANELS]).methods) == MAX_PANELS == 12
     with pytest.raises(InputError, match="at most 12"):
-        make_request(photo(), OPEN, many[: MOST_PANELS + 1])
+        make_request(photo(), OPEN, many[: MAX_PANELS + 1])

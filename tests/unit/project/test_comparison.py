@@ -13,7 +13,7 @@ import torch
 from conformity import conforms
 from PIL import Image
 from tiny import KINDS, OPEN, YES_NO, folder, hooks, lvlm, photo, run, tokenizer, visual
-from tiny_sessions import Finder, tiny_session
+from tiny_sessions import DogDetector, tiny_session
 
 from halluapp import comparison, report
 from halluapp.comparison import stream, texts, texts_of
@@ -81,7 +81,7 @@ def test_events_come_in_the_documented_order(kind) -> None:
     assert isinstance(events[-1], Done)
     assert not any(isinstance(event, Status | Detected | Started | Done) for event in events[3:-1])
     detected, started, made = events[1], events[2], events[-1].report
-    assert detected.labels == Finder.labels
+    assert detected.labels == DogDetector.labels
     assert detected.detector == "finder"
     assert len(session.detector.photos) == 1
     assert [about["method"] for about in started.methods] == defaults()
@@ -110,7 +110,7 @@ def test_the_report_is_strict_json_and_reads_back(kind) -> None:
     assert made["prompt"] == OPEN
     assert made["seed"] == 9
     assert (made["photo"]["width"], made["photo"]["height"]) == photo().size
-    assert made["labels"] == list(Finder.labels)
+    assert made["labels"] == list(DogDetector.labels)
     assert made["detections"][0]["label"] == "dog"
     assert [panel["method"] for panel in made["panels"]] == defaults()
     assert all(panel["parameters"] == create(panel["method"]).parameters() for panel in made["panels"])

@@ -58,10 +58,10 @@ def test_readme_has_exactly_two_commands_of_one_line():
 
 
 def test_ci_runs_the_command_of_the_readme():
-    shown = subprocess.run(
+    output = subprocess.run(
         ["bash", str(ROOT / ".ci/run"), "--print"], capture_output=True, text=True, check=True
     ).stdout
-    assert shown.rstrip("\n") == dict(COMMAND.findall(README))["tests"]
+    assert output.rstrip("\n") == dict(COMMAND.findall(README))["tests"]
     script = (ROOT / ".ci/run").read_text()
     assert ".venv/bin" not in script
     assert "-m pytest" not in script

@@ -14,18 +14,18 @@ class Spy(dict):
 
     def __init__(self, *args):
         super().__init__(*args)
-        self.asked: set[str] = set()
+        self.reads: set[str] = set()
 
     def __getitem__(self, key):
-        self.asked.add(key)
+        self.reads.add(key)
         return super().__getitem__(key)
 
     def get(self, key, default=None):
-        self.asked.add(key)
+        self.reads.add(key)
         return super().get(key, default)
 
     def __contains__(self, key):
-        self.asked.add(key)
+        self.reads.add(key)
         return super().__contains__(key)
 
 
@@ -75,6 +75,6 @@ def test_settings_are_frozen_and_can_be_a_cache_key():
 def test_every_variable_of_ours_is_named_in_the_docstring():
     spy = Spy()
     Settings.from_environment(spy)
-    ours = {name for name in spy.asked if name.startswith("HALLUAPP_")}
+    ours = {name for name in spy.reads if name.startswith("HALLUAPP_")}
     assert ours
     assert all(name in Settings.from_environment.__doc__ for name in ours)

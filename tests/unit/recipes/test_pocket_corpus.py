@@ -6,7 +6,7 @@ import random
 
 import pytest
 
-from halluapp.evaluation import annotations as presence
+from halluapp.evaluation.annotations import read_record
 from halluapp.grounding.words.mentions import find_mentions
 from halluapp.recipes.pocket import corpus, crops, hallu_space_pairs, tokenizer
 
@@ -27,7 +27,7 @@ RECORD = {
 
 
 def test_presence_reads_people_and_teacher_but_not_the_teachers_animals():
-    found = presence.of_record(RECORD)
+    found = read_record(RECORD)
     assert {"dog", "beach", "sports ball", "person"} <= found.present
     assert "horse" not in found.present
     assert "horse" in found.possible
@@ -38,12 +38,12 @@ def test_presence_reads_people_and_teacher_but_not_the_teachers_animals():
 
 def test_teacher_animals_count_where_people_named_none():
     other = {"source": "visual7w", "detections": [["horse", 0.9, 0.0, 0.3, 0.3, 0.9]]}
-    assert presence.of_record(other).present == {"horse"}
+    assert read_record(other).present == {"horse"}
 
 
 def test_unsure_detections_are_described_but_never_asked_about():
     scene = {"source": "visual7w", "detections": [["car", 0.9, 0, 0, 0.5, 0.5], ["clock", 0.25, 0.6, 0.1, 0.7, 0.2]]}
-    photo = presence.of_record(scene)
+    photo = read_record(scene)
     assert "clock" in photo.possible
     assert "clock" not in photo.present
     made = corpus.Corpus([photo] * 30)
@@ -59,15 +59,13 @@ def test_crop_box_maps_into_the_view(flip):
 
 
 def test_mirrored_views_swap_left_and_right():
-    made = corpus.Corpus([presence.of_record(RECORD)] * 30)
-    answers = " ".join(
-        a for _, a in made.pairs(RECORD, presence.of_record(RECORD), [0, 0, 1, 1, 1.0], random.Random(0))
-    )
+    made = corpus.Corpus([read_record(RECORD)] * 30)
+    answers = " ".join(a for _, a in made.pairs(RECORD, read_record(RECORD), [0, 0, 1, 1, 1.0], random.Random(0)))
     assert "on the right" in answers
 
 
 def test_detail_names_true_things_only():
-    photo = presence.of_record(RECORD)
+    photo = read_record(RECORD)
     made = corpus.Corpus([photo] * 30)
     for seed in range(20):
         text = made.detail(RECORD["captions"], RECORD, photo, WHOLE, random.Random(seed))
@@ -77,7 +75,7 @@ def test_detail_names_true_things_only():
 def _world():
     records = [RECORD] * 25 + [{"captions": [f"A {name} near a {other}."]} for name, other in
                                [("cat", "bus"), ("horse", "car"), ("train", "bird")] for _ in range(25)]  # fmt: skip
-    return records, [presence.of_record(record) for record in records]
+    return records, [read_record(record) for record in records]
 
 
 def test_questions_are_balanced_and_never_ask_about_what_may_be_there():

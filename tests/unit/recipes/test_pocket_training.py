@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from halluapp.lvlm.base import Visual
+from halluapp.lvlm.base import ImageFeatures
 from halluapp.lvlm.families.llava import Llava
 from halluapp.methods.formulas.hallu_space import project_out
 from halluapp.recipes.pocket import drawings, export
@@ -75,7 +75,12 @@ def lvlm(world):
 def test_hallu_space_of_a_model_is_orthonormal_and_sees_the_swapped_word(lvlm):
     model, _ = lvlm
     pairs = [
-        (Visual(torch.randn(64, 320)), "Describe this image.", f"A {a} next to a ball.", f"A {b} next to a ball.")
+        (
+            ImageFeatures(torch.randn(64, 320)),
+            "Describe this image.",
+            f"A {a} next to a ball.",
+            f"A {b} next to a ball.",
+        )
         for a, b in [("dog", "cat"), ("cat", "dog"), ("bus", "car")] * 3
     ]
     space = compute.compute_hallu_space(model, iter(pairs), [1], rank=2)

@@ -26,7 +26,7 @@ def worker(request):
 def test_events_from_a_worker_make_the_same_report() -> None:
     request, session = make_request(photo(2), OPEN, max_new_tokens=6), tiny_session()
     here = list(stream(request, session))[-1].report
-    there = list(stream(request, session, run=zero_gpu.stoppable(worker)))[-1].report
+    there = list(stream(request, session, run=zero_gpu.stoppable_runner(worker)))[-1].report
     for mine, other in zip(here["panels"], there["panels"], strict=True):
         assert {**mine, "seconds": 0} == {**other, "seconds": 0}
 
@@ -41,7 +41,7 @@ def test_a_stop_reaches_the_worker(after) -> None:
         finally:
             closed.append(True)
 
-    for event in stream(request, tiny_session(), lambda: len(decoded) >= after, zero_gpu.stoppable(watched)):
+    for event in stream(request, tiny_session(), lambda: len(decoded) >= after, zero_gpu.stoppable_runner(watched)):
         decoded.extend([event] if isinstance(event, Decoded) else [])
         end = event
     assert closed == [True]

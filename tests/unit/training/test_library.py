@@ -51,7 +51,7 @@ def test_an_offered_run_is_a_panel_and_answers(root):
     name = library.add_panel(root, "mine", model)
     assert library.panel_runs(root) == [("mine (CHiP)", name)]
     assert name == "adapter:mine"
-    found = run(model, model.look(photo()), OPEN, [Baseline(), create(name)], max_new_tokens=4)
+    found = run(model, model.encode_image(photo()), OPEN, [Baseline(), create(name)], max_new_tokens=4)
     assert found[name].ids
     library.remove_panel(root, "mine")
     assert library.panel_runs(root) == []

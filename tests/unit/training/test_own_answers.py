@@ -66,10 +66,10 @@ def test_the_command_makes_own_pairs_and_says_what_it_lacks(tmp_path, capsys):
 
 @pytest.mark.parametrize("inner", ["", "adapter"])
 def test_an_adapter_folder_is_a_method_of_the_command_line(inner, tmp_path, capsys):
-    from tiny_adapters import trained
+    from tiny_adapters import trained_adapter
 
     run = tmp_path / "mine"
-    trained("llava", "none", run / inner)
+    trained_adapter("llava", "none", run / inner)
     photo(0).save(tmp_path / "photo.png")
     model = ["--model", str(folder("llava")), "--quantization", "none", "--max-new-tokens", "4"]
     arguments = ["compare", str(tmp_path / "photo.png"), "--prompt", "What is this?", *model]

@@ -44,7 +44,7 @@ def test_gradients_are_the_same_after_a_generate_in_the_same_process(tmp_path, k
             for parameter in peft_adapter.trainable_parameters(made.wrapped):
                 parameter.add_(0.05)
     before = gradients(made, [0, 1, 2])
-    run(made.lvlm, made.lvlm.look(photo()), OPEN, [Baseline()], max_new_tokens=4)
+    run(made.lvlm, made.lvlm.encode_image(photo()), OPEN, [Baseline()], max_new_tokens=4)
     made.lvlm.model.generate(**made.lvlm.native_inputs(photo(), OPEN), max_new_tokens=3)
     after = gradients(made, [0, 1, 2])
     assert len(before) == len(after) > 3
@@ -120,7 +120,7 @@ def test_only_what_is_trained_has_gradients_and_undo_leaves_the_model_as_it_was(
 
 def test_packed_answers_have_the_logits_of_separate_rows():
     model = fresh("none")
-    seen, ids = model.look(photo()), model.prompt_ids(OPEN, "photo")
+    seen, ids = model.encode_image(photo()), model.prompt_ids(OPEN, "photo")
     prefix = model.embed(ids, model.project(seen.features))
     answers = [answer_ids(model, text) for pair in TEXTS for text in pair]
     with torch.no_grad():
@@ -146,7 +146,7 @@ def test_a_run_leaves_a_curve_samples_and_a_panel(tmp_path, kind):
     assert [row["step"] for row in made.samples()] == [0, 4]
     assert {"memory_mb", "seconds", "rate"} <= set(made.metrics()[1])
     model.adapters["mine"] = files.load(model, made.adapter)
-    found = run(model, model.look(photo()), OPEN, [Baseline(), create("adapter:mine")], max_new_tokens=4)
+    found = run(model, model.encode_image(photo()), OPEN, [Baseline(), create("adapter:mine")], max_new_tokens=4)
     assert found["adapter:mine"].ids
     assert model.adapters["mine"].about["kind"] == kind
     held = before_after.measure_effect(

@@ -9,14 +9,14 @@ import pytest
 import tiny_families
 import torch
 from tiny import MODELS, OPEN, lvlm, photo, run, visual
-from tiny_adapters import fresh as loaded
+from tiny_adapters import fresh_lvlm as loaded
 from tiny_adapters import logits
 from training_runs import fresh, losses, objective, start
 
 from halluapp.bench import training_step
 from halluapp.data.pairs import read_pairs
 from halluapp.decoding.batch import prefill
-from halluapp.decoding.hooks.vision_adapter import Sight, seeing, tower_sight, visual_tokens
+from halluapp.decoding.hooks.vision_adapter import VisionAdapter, adapted_vision, tower_adapter, visual_tokens
 from halluapp.decoding.plan import Prefix
 from halluapp.decoding.views import Views
 from halluapp.errors import InputError
@@ -84,9 +84,9 @@ def test_a_row_sees_the_photo_as_in_pefts_own_forward(kind: str, quantization: s
     theirs, wrapped = trained(kind, quantization, tmp_path / "mine")
     model = lvlm(kind, quantization)
     mine = model.adapters["mine"] = adapters.load(model, tmp_path / "mine")
-    assert mine.sight
+    assert mine.vision_deltas
     assert mine.deltas
-    assert set(mine.sight) == set(vision_tower.trainable_layers(model))
+    assert set(mine.vision_deltas) == set(vision_tower.trainable_layers(model))
     expected, plain = logits(theirs), logits(model)
     assert torch.allclose(logits(model, Intervention(adapter="mine")), expected, atol=1e-4)
     blind = adapters.Adapter("blind", mine.deltas)
@@ -111,7 +111,7 @@ def test_an_adapter_from_elsewhere_sees_as_in_pefts_own_forward_in_every_family(
     roughen(wrapped)
     peft_adapter.save(tmp_path / "mine", wrapped.eval())
     mine = adapters.load(model, tmp_path / "mine")
-    assert mine.sight
+    assert mine.vision_deltas
     assert mine.deltas
     model.adapters["mine"] = mine
     try:
@@ -152,13 +152,15 @@ def test_strength_scales_what_is_added_to_the_tower(tmp_path) -> None:
     trained("pocket", "none", tmp_path / "eyes", language=False)
     mine = model.adapters["eyes"] = adapters.load(model, tmp_path / "eyes")
     plain = logits(model)
-    near, whole = (logits(model, Intervention(adapter="eyes", share=share)) for share in (1e-4, 1.0))
+    near, whole = (logits(model, Intervention(adapter="eyes", adapter_strength=share)) for share in (1e-4, 1.0))
     assert 0 < (near - plain).abs().max() < 0.01 < (whole - plain).abs().max()
-    half = adapters.Adapter("half", {}, {name: _scaled(delta, 0.5) for name, delta in mine.sight.items()})
+    half = adapters.Adapter("half", {}, {name: _scaled(delta, 0.5) for name, delta in mine.vision_deltas.items()})
     model.adapters["half"] = half
-    scaled, other = (logits(model, Intervention(adapter=n, share=s)) for n, s in (("eyes", 0.5), ("half", 1.0)))
+    scaled, other = (
+        logits(model, Intervention(adapter=n, adapter_strength=s)) for n, s in (("eyes", 0.5), ("half", 1.0))
+    )
     assert torch.allclose(scaled, other, atol=1e-5)
-    assert tower_sight(model, Intervention(adapter="eyes", share=0.0)) is None
+    assert tower_adapter(model, Intervention(adapter="eyes", adapter_strength=0.0)) is None
     found = run(model, Views(model, photo()), OPEN, [Baseline(), create("adapter:eyes", strength=0)], max_new_tokens=6)
     assert found["adapter:eyes"].ids == found["baseline"].ids
 
@@ -187,8 +189,8 @@ def test_hooks_are_gone_after_an_error_and_a_bare_photo_is_refused_in_a_sentence
     model = lvlm("llava", "none")
     trained("llava", "none", tmp_path / "eyes", language=False)
     mine = model.adapters["eyes"] = adapters.load(model, tmp_path / "eyes")
-    with pytest.raises(ZeroDivisionError), seeing(model, Sight(mine, 1.0)):
-        assert hooks(model) == len(mine.sight)
+    with pytest.raises(ZeroDivisionError), adapted_vision(model, VisionAdapter(mine, 1.0)):
+        assert hooks(model) == len(mine.vision_deltas)
         raise ZeroDivisionError
     assert hooks(model) == 0
     found = run(model, visual("llava", "none"), OPEN, [Baseline(), create("adapter:eyes")], max_new_tokens=2)
@@ -337,9 +339,9 @@ def test_a_killed_run_goes_on_with_the_same_curve_and_is_a_panel(tmp_path, monke
     assert losses(killed) == losses(whole)
     model = fresh()
     one, two = (adapters.load(model, made.adapter) for made in (whole, killed))
-    assert one.sight
-    assert all(torch.equal(delta.up, two.sight[name].up) for name, delta in one.sight.items())
-    assert any(delta.up.any() for delta in one.sight.values())
+    assert one.vision_deltas
+    assert all(torch.equal(delta.up, two.vision_deltas[name].up) for name, delta in one.vision_deltas.items())
+    assert any(delta.up.any() for delta in one.vision_deltas.values())
     assert "--vision" in whole.config().command(Path("out"))
 
 
@@ -383,7 +385,7 @@ def test_hacls_projector_reads_the_tower_that_was_trained_with_it(tmp_path, trai
     made.undo()
     model, change = made.lvlm, Intervention(adapter="mine")
     model.adapters["mine"] = adapters.load(model, tmp_path / "out")
-    seen = Views(model, made.pairs[0].open()).at(0, tower_sight(model, change))
+    seen = Views(model, made.pairs[0].open()).at(0, tower_adapter(model, change))
     with torch.no_grad():
         ours = visual_tokens(model, seen, OPEN, change)
     assert torch.allclose(ours, expected, atol=0.02)

@@ -129,10 +129,10 @@ def test_the_queue_is_shown(tmp_path):
         about = json.loads((made.folder / "status.json").read_text())
         (made.folder / "status.json").write_text(json.dumps({**about, "since": since}))
     root = tmp_path / "runs"
-    assert [run.name for run in state.live(root)] == ["a", "b"]
+    assert [run.name for run in state.live_runs(root)] == ["a", "b"]
     shown = state.snapshot(root, None, [])
     assert (row(shown, "a")["state"], row(shown, "b")["state"]) == ("starting", "waiting")
-    state.live(root)[0].write_status("running", 1)
+    state.live_runs(root)[0].write_status("running", 1)
     shown = state.snapshot(root, None, [])
     assert (row(shown, "a")["state"], row(shown, "b")["state"]) == ("training", "waiting")
     assert shown["chosen"] == "a"
@@ -159,19 +159,19 @@ def test_runs_are_overlaid_and_gone_ones_forgotten(trained, tmp_path):
 
 def test_nothing_is_sent_twice_and_a_late_look_does_not_undo_a_choice(trained):
     settings = Settings(runs=trained)
-    first = live.look(settings, None, [])
+    first = live.refresh(settings, None, [])
     assert first[0]["chosen"] == "mine"
     assert first[4] == "mine"
-    again = live.look(settings, "mine", [], first[1], keep=True)
+    again = live.refresh(settings, "mine", [], first[1], keep=True)
     assert len(again) == len(first)
     assert all(part == again[0] for part in again)
-    changed = live.look(settings, "mine", ["mine"], "another", keep=True)
+    changed = live.refresh(settings, "mine", ["mine"], "another", keep=True)
     assert changed[0]["list"]
     assert changed[4] == again[0]
-    overlay, board, *_ = live.choose(settings, "mine", "plot", "mine", [])
+    overlay, board, *_ = live.select_run(settings, "mine", "plot", "mine", [])
     assert overlay == ["mine"]
     assert board["overlay"] == ["mine"]
-    assert live.choose(settings, "mine", "plot", "mine", ["mine"])[0] == []
+    assert live.select_run(settings, "mine", "plot", "mine", ["mine"])[0] == []
 
 
 def test_the_log_tells_what_happened_before_the_end(tmp_path):
@@ -186,7 +186,7 @@ def test_the_log_tells_what_happened_before_the_end(tmp_path):
 
 
 def test_settings_go_to_a_file_and_back(tmp_path):
-    chosen = {"kind": "chip", "settings": {"steps": 7, "visual": 0.0}, "source": texts.TYPED, "path": "some/pairs"}
+    chosen = {"kind": "chip", "settings": {"steps": 7, "visual": 0.0}, "source": texts.PAIRS_PATH, "path": "some/pairs"}
     path = tmp_path / "settings.json"
     path.write_text(form.as_json(chosen))
     kind, settings, pairs = form.read(path)
@@ -215,27 +215,27 @@ def test_what_is_no_settings_file_is_refused_in_one_sentence(tmp_path, content):
 
 def test_uploads_are_kept_and_may_not_name_files_of_this_machine(tmp_path):
     source = pairs_in(tmp_path / "pairs", 2)
-    table = data.keep_upload(tmp_path / "runs", [str(path) for path in source.iterdir()])
+    table = data.store_upload(tmp_path / "runs", [str(path) for path in source.iterdir()])
     assert "4 pairs of 2 photos" in data.check(table)
-    assert data.keep_upload(tmp_path / "runs", [str(path) for path in source.iterdir()]) == table
+    assert data.store_upload(tmp_path / "runs", [str(path) for path in source.iterdir()]) == table
     lines = [json.loads(line) for line in (source / "pairs.jsonl").read_text().splitlines()]
     lines[1]["image"] = str(source / "0.jpg")
     (source / "pairs.jsonl").write_text("\n".join(map(json.dumps, lines)))
     with pytest.raises(InputError, match="was not uploaded"):
-        data.keep_upload(tmp_path / "runs", [str(source / "pairs.jsonl"), str(source / "0.jpg")])
+        data.store_upload(tmp_path / "runs", [str(source / "pairs.jsonl"), str(source / "0.jpg")])
     for files, sentence in (([], "No pairs"), ([str(source / "0.jpg")], "not 0")):
         with pytest.raises(InputError, match=sentence):
-            data.keep_upload(tmp_path / "runs", files)
+            data.store_upload(tmp_path / "runs", files)
 
 
 def test_the_pairs_of_a_run_by_source(tmp_path):
     settings = Settings(runs=tmp_path)
-    assert data.source(settings, texts.SHIPPED, "", None).endswith(os.path.join("assets", "pairs"))
-    assert data.source(settings, texts.TYPED, "someone/a-set", None) == "someone/a-set"
+    assert data.source(settings, texts.SHIPPED_PAIRS, "", None).endswith(os.path.join("assets", "pairs"))
+    assert data.source(settings, texts.PAIRS_PATH, "someone/a-set", None) == "someone/a-set"
     for which, typed, where, sentence in (
-        (texts.TYPED, "  ", settings, "Say which pairs"),
-        (texts.UPLOADED, "", settings, "No pairs are uploaded"),
-        (texts.TYPED, "/etc", Settings(space=True), "Paths of the server"),
+        (texts.PAIRS_PATH, "  ", settings, "Say which pairs"),
+        (texts.UPLOADED_PAIRS, "", settings, "No pairs are uploaded"),
+        (texts.PAIRS_PATH, "/etc", Settings(space=True), "Paths of the server"),
     ):
         with pytest.raises(InputError, match=sentence):
             data.source(where, which, typed, None)

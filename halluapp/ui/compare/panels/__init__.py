@@ -6,18 +6,20 @@ from pathlib import Path
 
 import gradio as gr
 
-from halluapp.ui.compare import state as fold
+from halluapp.ui.compare import state
 
 HERE = Path(__file__).resolve().parent
 
 
 def build() -> gr.HTML:
-    """The component; its value is the state of `fold`. Its script writes text nodes only: model output is untrusted."""
+    """The component; its value is a state of `ui.compare.state`.
+
+    Its script writes text nodes only: model output is untrusted."""
     template, style, script = (
         (HERE / name).read_text(encoding="utf-8") for name in ("template.html", "style.css", "script.js")
     )
     return gr.HTML(
-        value=fold.empty(),
+        value=state.empty(),
         html_template=template,
         css_template=style,
         js_on_load=script,

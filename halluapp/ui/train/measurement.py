@@ -36,7 +36,7 @@ def start(run: Run) -> None:
         )  # fmt: skip
 
 
-def said(run: Run) -> str:
+def last_line(run: Run) -> str:
     """The last line of what the measurement printed, while it runs or when it failed."""
     process = _processes.get(run.folder.resolve())
     if process is None or process.poll() == 0:
@@ -44,5 +44,5 @@ def said(run: Run) -> str:
     path = run.folder / LOG
     lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else []
     shown = [line for line in lines if line[:1].strip() and "Warning" not in line]
-    said = texts.MEASURING if process.poll() is None else texts.MEASURE_FAILED
-    return said.format(line=shown[-1][:300] if shown else "…")
+    sentence = texts.MEASURING if process.poll() is None else texts.MEASURE_FAILED
+    return sentence.format(line=shown[-1][:300] if shown else "…")
