@@ -89,7 +89,7 @@ def _settings_of(kind: str, recipe: type[recipes.Recipe], made: dict[Key, gr.com
     with gr.Row():
         for name in FIRST:
             made[kind, name] = _widget(kind, known[name], 100)
-    with gr.Accordion(f"{texts.OWN} {recipe.title}", open=False), gr.Row():
+    with gr.Accordion(f"{texts.METHOD_SETTINGS} {recipe.title}", open=False), gr.Row():
         for name in (name for name in known if name not in general):
             made[kind, name] = _widget(kind, known[name])
     for base, names in shared.items():
