@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import resource
 import subprocess
 import sys
 from dataclasses import asdict
@@ -11,6 +10,7 @@ from pathlib import Path
 
 from halluapp.session import load_session
 from halluapp.settings import Settings
+from halluapp.training.process_memory import peak_resident
 
 MEGABYTE = 2**20
 
@@ -72,4 +72,4 @@ def print_peak(values: str, part: str, new_tokens: str) -> None:
     session, count = load_session(Settings(**given)), int(new_tokens)
     each = work.generate(session, count) if part == "one" else work.panels(session, count, defaults())
     each(), each()
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+    print(peak_resident())

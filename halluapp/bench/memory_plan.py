@@ -17,7 +17,8 @@ from torch import Tensor
 from torch.autograd.graph import saved_tensors_hooks
 
 from halluapp.errors import InputError
-from halluapp.training.recipes import TARGETS, ChipRecipe
+from halluapp.training.methods.chip_recipe import ChipRecipe
+from halluapp.training.recipes import TARGETS
 
 GIB = 2**30
 NF4_BYTES = 0.5 + 1 / 64 + 4 / (64 * 256)  # a nibble, a scale of 8 bits a block of 64, a scale of those a 256 blocks

@@ -23,7 +23,7 @@ from halluapp.training.methods.chip_loss import (
     sequential_kl,
     token_logps,
 )
-from halluapp.training.recipes import ChipRecipe
+from halluapp.training.methods.chip_recipe import ChipRecipe
 
 
 def run(lvlm: LVLM, pairs: list[Pair], batch: int = 4, rounds: int = 5) -> dict[str, Any]:

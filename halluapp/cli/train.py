@@ -65,7 +65,7 @@ def add(commands) -> None:
     plan.add_argument("--prefix", type=int, default=640, help="tokens of photo and question")
     plan.add_argument("--answer", type=int, default=120, help="tokens of an answer")
     plan.add_argument("--memory", type=float, default=16.0, metavar="GB", help="how much there is")
-    for item in fields(recipes.ChipRecipe):
+    for item in fields(recipes.RECIPES["chip"]):
         _add_setting(plan, item)
     bench = parts.add_parser("bench", help="CHiP's packed step against six separate forwards: same loss, and the ratio")
     bench.set_defaults(train=_bench)

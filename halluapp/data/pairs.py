@@ -15,6 +15,7 @@ from random import Random
 from typing import Any
 
 from halluapp.data import tables
+from halluapp.data.files import write_text
 from halluapp.data.photos import read_photo
 from halluapp.errors import InputError
 
@@ -125,7 +126,7 @@ def write_pairs(folder: Path, photos: dict[str, bytes], rows: Iterable[dict[str,
     for name, content in photos.items():
         (folder / name).write_bytes(content)
     path = folder / "pairs.jsonl"
-    path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
+    write_text(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
     return path
 
 

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from halluapp.data.files import PARTIAL_SUFFIX, write_text
 from halluapp.errors import InputError
 from halluapp.lvlm.adapters import CONFIG, PICKLES, PROJECTOR, WEIGHTS
 from halluapp.methods.registry import METHODS
@@ -147,7 +148,7 @@ def import_adapter(root: Path, name: str, source: str | Sequence[str], lvlm: LVL
     try:
         for path in files:
             shutil.copyfile(path, run.adapter / path.name)
-        (run.folder / IMPORT_FILE).write_text(json.dumps({"files": [path.name for path in files]}), encoding="utf-8")
+        write_text(run.folder / IMPORT_FILE, json.dumps({"files": [path.name for path in files]}))
         add_panel(root, name, lvlm)
     except (InputError, OSError) as error:
         shutil.rmtree(run.folder)
@@ -180,6 +181,6 @@ def pack(root: Path, name: str | None, folder: Path) -> Path:
     path = folder / f"{run.name}.zip"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as out:
         for file in sorted(run.folder.rglob("*")):
-            if file.is_file() and file.name not in NOT_PACKED and file.suffix != ".partial":
+            if file.is_file() and file.name not in NOT_PACKED and file.suffix != PARTIAL_SUFFIX:
                 out.write(file, Path(run.name) / file.relative_to(run.folder))
     return path

@@ -5,8 +5,6 @@ from __future__ import annotations
 import errno
 import json
 import math
-import resource
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,7 +19,9 @@ from halluapp.data.files import atomic_write
 from halluapp.data.pairs import read_pairs, split
 from halluapp.errors import InputError
 from halluapp.lvlm.base import LVLM
+from halluapp.training.methods import registry
 from halluapp.training.objective import Objective
+from halluapp.training.process_memory import peak_memory
 from halluapp.training.recipes import Recipe
 from halluapp.training.runs import Run
 
@@ -32,15 +32,6 @@ SAMPLE_TOKENS = 60
 def log_line(line: str) -> None:
     """To the run's log, at once."""
     print(line, flush=True)
-
-
-def objectives() -> dict[str, type[Objective]]:
-    """The training methods by the kind of their recipe."""
-    from halluapp.training.methods.adavib import AdavibObjective
-    from halluapp.training.methods.chip import ChipObjective
-    from halluapp.training.methods.hacl import HaclObjective
-
-    return {"chip": ChipObjective, "hacl": HaclObjective, "adavib": AdavibObjective}
 
 
 def rate_at(recipe: Recipe, step: int) -> float:
@@ -77,7 +68,7 @@ def train(run: Run, lvlm: LVLM) -> None:
         run.write_status("preparing", run.status()["step"])
         pairs = read_pairs(config.data)
         rows, held = split(pairs, config.recipe.held_out, config.recipe.seed)
-        made = objectives()[config.kind](lvlm, config.recipe, pairs, run.folder.parent / ".cache", log_line)
+        made = registry.objective(config.kind)(lvlm, config.recipe, pairs, run.folder.parent / ".cache", log_line)
         try:
             for step, state in _steps(run, made, rows, held):
                 run.write_status(state, step)
@@ -250,14 +241,6 @@ def _resume(run: Run, made: Objective, optimizer) -> tuple[int, float]:
     torch.set_rng_state(state["rng"])
     run.drop_rows_after(state["step"])
     return state["step"], state["seconds"]
-
-
-def peak_memory() -> float:
-    """Peak memory in MB: of the accelerator where there is one, else of this process."""
-    if torch.cuda.is_available():
-        return round(torch.cuda.max_memory_allocated() / 2**20, 1)
-    scale = 2**20 if sys.platform == "darwin" else 2**10
-    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / scale, 1)
 
 
 class DistributedState:

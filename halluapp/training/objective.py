@@ -1,4 +1,4 @@
-"""What a training run needs of a method: prepare, losses of a batch, what to save. One subclass a method."""
+"""What a training run needs of a method: the modules it trains, the losses of a batch, the files it saves."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from torch.utils.checkpoint import checkpoint
 from halluapp.data.pairs import Pair
 from halluapp.lvlm.base import LVLM
 from halluapp.methods.base import Method
+from halluapp.methods.baseline import Baseline
 from halluapp.training import peft_adapter, vision_tower
 from halluapp.training.batches import disk_cache, examples
 from halluapp.training.batches.packed_forward import check_supported
@@ -146,3 +147,29 @@ class Objective(ABC):
     def prefix(self, row: int, visual_tokens: Tensor) -> Tensor:
         """Embeddings of a pair's question with these visual tokens [n, D] -> [P, D]."""
         return self.lvlm.embed(self.examples[row].prompt, visual_tokens)
+
+
+class LoraObjective(Objective):
+    """A method that trains a low-rank adapter of the language model, and of the tower where the recipe says so.
+
+    A subclass needs `losses` alone; what it computes once with the untrained model it adds before `super().build()`.
+    """
+
+    def build(self) -> None:
+        self.wrapped = self.wrap()
+
+    def parameter_groups(self) -> list[dict[str, Any]]:
+        return [{"params": peft_adapter.trainable_parameters(self.wrapped), "lr": self.recipe.rate}]
+
+    def modules(self) -> dict[str, nn.Module]:
+        return {"adapter": self.wrapped}
+
+    def save(self, folder: Path, about: dict[str, Any]) -> None:
+        peft_adapter.save(folder, self.wrapped, about=about)
+
+    def probe(self) -> Method:
+        return Baseline()  # the adapter is in the model while it is trained
+
+    def undo(self) -> None:
+        super().undo()
+        peft_adapter.unwrap(self.lvlm, self.wrapped)

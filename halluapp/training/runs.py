@@ -8,7 +8,6 @@ stop           put there to stop the run          log.txt        what the proces
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import shutil
@@ -21,13 +20,18 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
+from filelock import FileLock, Timeout
+
+from halluapp.data.files import write_text
 from halluapp.errors import InputError
 from halluapp.training import recipes
 from halluapp.training.recipes import Recipe
 
-LOCK = ".running"
+LOCK, LOCK_OWNER = ".running.lock", ".running"  # beside the runs: what is locked, and the name of the run that holds it
 STATES = ("waiting", "preparing", "running", "finished", "stopped", "failed", "interrupted")
 LIVE = ("waiting", "preparing", "running")
+MAX_CLOCK_SHIFT = 2.0  # seconds
 RESUMABLE = ("stopped", "failed", "interrupted")
 PROCESS_GONE = (
     "Its process ended at step {step} without a word: it was killed, the machine restarted, or memory ran out. "
@@ -97,8 +101,6 @@ class Run:
 
     def write_status(self, state: str, step: int = 0, error: str = "", **more: Any) -> None:
         """Whole or not at all; a full disk is no reason to lose the sentence that says so."""
-        from halluapp.data.files import write_text
-
         steps = self.config().recipe.steps
         about = {"state": state, "step": step, "steps": steps, "error": error, "pid": os.getpid(), **more}
         about["born"] = _start_time(about["pid"])
@@ -124,8 +126,6 @@ class Run:
 
     def drop_rows_after(self, step: int) -> None:
         """Drops rows later than the state from which a run resumes; they will be made again."""
-        from halluapp.data.files import write_text
-
         for file in ("metrics.jsonl", "samples.jsonl"):
             path = self.folder / file
             if path.exists():
@@ -173,31 +173,27 @@ def _lines(path: Path) -> Iterator[dict[str, Any]]:
                 continue
 
 
-def _proc(pid: int) -> list[str]:
-    """What Linux says of a process after its name: its state first, its start time as the twentieth; [] elsewhere."""
+def _start_time(pid: int) -> float:
+    """When a process started, in seconds since 1970, which tells it from a later one of its number; 0: unknown."""
     try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return []
+        return psutil.Process(pid).create_time()
+    except psutil.Error:
+        return 0.0
 
 
-def _start_time(pid: int) -> str:
-    """When a process started, in a form that only serves to tell it from a later one of the same number."""
-    return "".join(_proc(pid)[19:20])
-
-
-def _alive(pid: int, born: str = "") -> bool:
+def _alive(pid: int, born: float | str = 0.0) -> bool:
     """Whether a process runs; a zombie does not, and after a restart its number may belong to another (`born`)."""
     if pid <= 0:
         return False
     try:
-        os.kill(pid, 0)
-    except (ProcessLookupError, OverflowError):
+        process = psutil.Process(pid)
+        # Two readings of one start may differ by the clock's own correction of the boot time.
+        same = not born or abs(process.create_time() - float(born)) < MAX_CLOCK_SHIFT
+        return same and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.AccessDenied:
+        return True
+    except (psutil.Error, ValueError, OverflowError):
         return False
-    except PermissionError:
-        pass
-    about = _proc(pid)
-    return not about or (about[0] != "Z" and (not born or born == _start_time(pid)))
 
 
 def list_runs(root: str | Path) -> list[Run]:
@@ -219,8 +215,6 @@ def create(out: str | Path, config: Config, resume: bool = False) -> Run:
         raise InputError(f"{out} is not empty; choose another folder, or add --resume to go on with the run in it.")
     run.folder.mkdir(parents=True, exist_ok=True)
     about = {**asdict(config), "recipe": asdict(config.recipe)}
-    from halluapp.data.files import write_text
-
     write_text(run.folder / "config.json", json.dumps(about, indent=1, ensure_ascii=False))
     run.write_status("waiting")
     return run
@@ -233,25 +227,24 @@ def training_lock(run: Run, wait: bool = False) -> Iterator[None]:
     wait: until it is free and everybody who waits for longer has had it, or `stop` is asked (then the run is stopped
     and InputError); otherwise InputError at once, naming the other run.
     """
-    path = run.folder.parent / LOCK
+    lock, owner = FileLock(run.folder.parent / LOCK), run.folder.parent / LOCK_OWNER
     if wait and run.status()["state"] != "waiting":
         run.write_status("waiting", run.status()["step"])
-    with open(path, "a+", encoding="utf-8") as lock:
-        while wait and not _is_next(run):
+    while wait and not _is_next(run):
+        _wait_in_queue(run)
+    while not lock.is_locked:
+        try:
+            lock.acquire(blocking=False)
+        except Timeout as error:
+            if not wait:
+                other = owner.read_text(encoding="utf-8").strip() if owner.exists() else "that has just begun"
+                raise InputError(f"The run {other} is training; one at a time. Stop it or wait.") from error
             _wait_in_queue(run)
-        while True:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except OSError as error:
-                if not wait:
-                    other = path.read_text(encoding="utf-8").strip()
-                    raise InputError(f"The run {other} is training; one at a time. Stop it or wait.") from error
-                _wait_in_queue(run)
-        lock.truncate(0)
-        lock.write(run.name)
-        lock.flush()
+    try:
+        owner.write_text(run.name, encoding="utf-8")
         yield
+    finally:
+        lock.release()
 
 
 def _wait_in_queue(run: Run) -> None:

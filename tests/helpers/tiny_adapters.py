@@ -12,7 +12,7 @@ from halluapp.decoding.plan import Prefix
 from halluapp.decoding.views import Views
 from halluapp.lvlm import catalog
 from halluapp.training import peft_adapter
-from halluapp.training.recipes import ChipRecipe
+from halluapp.training.methods.chip_recipe import ChipRecipe
 
 
 def fresh_lvlm(kind: str, quantization: str):

@@ -8,7 +8,8 @@ from tiny import folder, photo
 
 from halluapp.data.pairs import jpeg, read_pairs, write_pairs
 from halluapp.lvlm import catalog
-from halluapp.training import loop, recipes, runs
+from halluapp.training import recipes, runs
+from halluapp.training.methods import registry
 
 
 def fresh(quantization: str = "nf4"):
@@ -18,7 +19,7 @@ def fresh(quantization: str = "nf4"):
 def objective(tmp_path: Path, kind: str, model=None, **settings):
     pairs = read_pairs(pairs_in(tmp_path / "pairs"))
     recipe = recipes.create(kind, **{**SHORT, **settings})
-    return loop.objectives()[kind](model or fresh(), recipe, pairs, log=lambda line: None)
+    return registry.objective(kind)(model or fresh(), recipe, pairs, log=lambda line: None)
 
 
 def start(tmp_path: Path, kind: str, name: str = "run", **settings) -> runs.Run:

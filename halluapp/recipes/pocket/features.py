@@ -17,6 +17,7 @@ import torch
 from PIL import Image, ImageEnhance, ImageOps
 
 from halluapp.data import shards
+from halluapp.data.files import write_text
 from halluapp.efficientnet import COARSE_CHANNELS, FINE_CHANNELS, Trunk
 from halluapp.grounding.detectors.pocket import PIXELS, to_pixels
 
@@ -99,10 +100,10 @@ def build(
             arrays["fine"][rows, index] = fine.to(torch.float16).numpy()
             arrays["coarse"][rows, index] = coarse.to(torch.float16).numpy()
             arrays["crops"][rows, index] = [crop for _, crop in made]
-        progress.write_text(str(first + len(chunk)))
+        write_text(progress, str(first + len(chunk)))
         if first // batch % 20 == 0:
             log(f"features {pattern}: {first + len(chunk)} of {n}", flush=True)
     for array in arrays.values():
         array.flush()
-    done.write_text("true")
+    write_text(done, "true")
     return FeatureStore.open(folder)

@@ -8,6 +8,7 @@ from pathlib import Path
 import torch
 
 from halluapp.data import shards
+from halluapp.data.files import write_text
 from halluapp.recipes.pocket.packing import Packer
 from halluapp.recipes.pocket.train import Pocket
 from halluapp.session import load_session
@@ -64,7 +65,7 @@ def caption_loss(lvlm, shard: Path, limit: int) -> float:
 
 def write(folder: Path, found: dict) -> None:
     """Writes measured.json and puts its tables between the marks of the model card."""
-    (folder / "measured.json").write_text(json.dumps(found, indent=1))
+    write_text(folder / "measured.json", json.dumps(found, indent=1))
     fill(folder / "README.md", MARKS, tables(found))
 
 
@@ -72,7 +73,7 @@ def fill(path: Path, marks: tuple[str, str], text: str) -> None:
     """Puts `text` between two marks of a Markdown file."""
     before, _, rest = path.read_text(encoding="utf-8").partition(marks[0])
     _, _, after = rest.partition(marks[1])
-    path.write_text(f"{before}{marks[0]}\n{text}\n{marks[1]}{after}", encoding="utf-8")
+    write_text(path, f"{before}{marks[0]}\n{text}\n{marks[1]}{after}")
 
 
 def tables(found: dict) -> str:

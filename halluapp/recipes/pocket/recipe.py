@@ -11,6 +11,7 @@ from pathlib import Path
 
 import torch
 
+from halluapp.data.files import write_text
 from halluapp.evaluation.annotations import read_record
 from halluapp.lvlm import catalog
 from halluapp.lvlm.base import ImageFeatures
@@ -52,7 +53,7 @@ def finish(work: Path, captions: Path, folder: Path, log=print) -> None:
     rows = [json.loads(line) for line in (work / "run" / "metrics.jsonl").read_text().splitlines()]
     curve = list({row["step"]: row for row in rows}.values())  # a resumed run writes some steps twice
     about = {"recipe": asdict(recipe), "curve": curve[:: max(1, len(curve) // 30)] + curve[-1:]}
-    (folder / "training.json").write_text(json.dumps(about, indent=1))
+    write_text(folder / "training.json", json.dumps(about, indent=1))
     stores = [FeatureStore.open(work / "features" / name) for name in TRAIN]
     photos = [[read_record(record) for record in store.records] for store in stores]
     batches = Batches(stores, photos, pocket.head.labels, Packer(words), load_captions(captions), 16)
@@ -87,5 +88,5 @@ def make_space(lvlm, stores, photos, batches: Batches, folder: Path, seed: int) 
     space = compute.compute_hallu_space(lvlm, each(), LAYERS, RANK)
     catalog.save_space(space, folder / "hallu_space.safetensors")
     sample = random.Random(seed).sample([asdict(pair) for made in sets for pair in made], 20)
-    (folder / "hallu_space.json").write_text(json.dumps({"about": space.about, "examples": sample}, indent=1))
+    write_text(folder / "hallu_space.json", json.dumps({"about": space.about, "examples": sample}, indent=1))
     return sum(len(made) for made in sets)

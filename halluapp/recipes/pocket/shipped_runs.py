@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+from halluapp.data.files import write_text
 from halluapp.lvlm import catalog
 from halluapp.training import loop
 from halluapp.training.measure import measurement, model_card
@@ -42,11 +43,11 @@ def ship(run: Run, folder: Path) -> None:
     text = model_card.write(run, kind).read_text(encoding="utf-8") + AFTER
     if kind == "adavib":
         shutil.copyfile(run.adapter / "projector.safetensors", folder / "projector-adavib.safetensors")
-        (folder / "projector-adavib.md").write_text(text, encoding="utf-8")
+        write_text(folder / "projector-adavib.md", text)
         return
     shutil.rmtree(folder / "adapters" / kind, ignore_errors=True)
     shutil.copytree(run.adapter, folder / "adapters" / kind)
-    (folder / "adapters" / kind / "README.md").write_text(text, encoding="utf-8")
+    write_text(folder / "adapters" / kind / "README.md", text)
 
 
 def _pocket(assets: Path):

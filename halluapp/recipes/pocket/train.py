@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from halluapp.data.files import atomic_write
+from halluapp.data.files import atomic_write, write_text
 from halluapp.data.wording import clean_sentence
 from halluapp.evaluation.annotations import read_record
 from halluapp.grounding.detectors.pocket_head import DetectionHead
@@ -170,7 +170,7 @@ def train(cache: Path, captions_file: Path, out: Path, recipe: PocketRecipe, log
         optimizer.load_state_dict(state["optimizer"])
         first = state["step"]
     words.save_pretrained(out / "tokenizer")
-    names.write_text("\n".join(batches.labels))
+    write_text(names, "\n".join(batches.labels))
     pocket.train()
     started, seen = time.time(), {}
     for step, batch in prefetch(batches, first, recipe.steps, recipe.seed):
@@ -204,4 +204,4 @@ def _checkpoint(pocket: Pocket, optimizer, step: int, recipe: PocketRecipe, path
     state = {k: v for k, v in pocket.state_dict().items() if ".trunk." not in k}
     with atomic_write(path) as partial:  # a killed run never leaves half a checkpoint
         torch.save({"pocket": state, "optimizer": optimizer.state_dict(), "step": step}, partial)
-    (path.parent / "recipe.json").write_text(json.dumps(asdict(recipe)))
+    write_text(path.parent / "recipe.json", json.dumps(asdict(recipe)))

@@ -8,8 +8,7 @@ from torch.nn import functional
 
 from halluapp.errors import InputError
 from halluapp.lvlm.diffusion import diffuse
-
-STRATEGIES = ("diffusion", "crop", "rotation", "black", "random")
+from halluapp.training.methods.chip_recipe import STRATEGIES
 
 
 def corrupt(

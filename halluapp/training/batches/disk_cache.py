@@ -1,4 +1,7 @@
-"""What runs compute once (tower outputs, reference log-probs), on disk beside them; the oldest give way."""
+"""Tensors that runs compute once and share on disk: outputs of the vision tower, and the reference's hidden states.
+
+A file is named by the hash of everything it depends on. The files that were not used for longest are deleted.
+"""
 
 from __future__ import annotations
 
@@ -8,13 +11,13 @@ import json
 import os
 from pathlib import Path
 
+from filelock import FileLock
 from torch import Tensor
 
 from halluapp.data.files import atomic_write
 
-MAX_BYTES = (
-    16 * 2**30
-)  # bytes: LLaVA-1.5's tower says 1.2 MB about a photo, so this is 6,000 photos, clean and corrupted
+LOCK = ".lock"  # in the folder of the files: one process at a time deletes
+MAX_BYTES = 16 * 2**30  # the output of LLaVA-1.5's tower has 1.2 MB: 6,000 images, clean and corrupted
 
 
 def key(*parts) -> str:
@@ -54,12 +57,18 @@ def write(path: Path | None, lists: dict[str, list[Tensor]]) -> None:
 
 def evict_oldest(latest: Path, room: int = MAX_BYTES) -> None:
     """Deletes files of the folder that were not used for longest, until all fit into `room` bytes; never `latest`."""
-    files = sorted(latest.parent.glob("*.safetensors"), key=lambda path: path.stat().st_mtime, reverse=True)
-    taken = latest.stat().st_size
-    for path in files:
-        if path == latest:
-            continue
-        taken += path.stat().st_size
-        if taken > room:
-            with contextlib.suppress(OSError):  # another process was first, or has it open: the next run tries again
-                path.unlink()
+    with FileLock(latest.parent / LOCK):  # processes of `accelerate launch`, and runs of other folders, meet here
+        files = sorted(latest.parent.glob("*.safetensors"), key=_last_use, reverse=True)
+        used = latest.stat().st_size if latest.exists() else 0  # another process may have been here first
+        for path in files:
+            if path == latest:
+                continue
+            used += path.stat().st_size
+            if used > room:
+                with contextlib.suppress(OSError):  # another process has it open (Windows): the next run tries again
+                    path.unlink()
+
+
+def _last_use(path: Path) -> float:
+    """Modification time, which `read` sets; seconds since 1970."""
+    return path.stat().st_mtime

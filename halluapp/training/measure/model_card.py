@@ -7,14 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from halluapp.training.recipes import RECIPES
+from halluapp.data.files import write_text
 from halluapp.training.runs import Run, relative_path
 
-SOURCES = {
-    "chip": "CHiP: cross-modal hierarchical direct preference optimization (Fu et al., ICLR 2025)",
-    "hacl": "HACL: hallucination augmented contrastive learning (Jiang et al., CVPR 2024)",
-    "adavib": "AdaVIB: adaptive variational information bottleneck (Bai et al., AAAI 2025)",
-}
 SIDES = ("before", "after", "difference")
 SCORES = {"chair": ("chair_i", "chair_s", "recall", "length"), "pope": ("accuracy", "yes_ratio")}
 
@@ -28,9 +23,9 @@ def write(run: Run, name: str = "") -> Path:
     command = replace(config, data=relative_path(config.data)).command(Path("runs") / (name or run.name))
     steps = f"{about.get('step', '?')} of {about.get('steps', '?')} steps"
     lines = [
-        f"# {RECIPES[config.kind].title} adapter for {about.get('model', config.model)}",
+        f"# {config.recipe.title} adapter for {about.get('model', config.model)}",
         "",
-        f"{SOURCES[config.kind]}. {steps}, base model in {config.quantization}, {about.get('pairs', '?')} pairs"
+        f"{config.recipe.source}. {steps}, base model in {config.quantization}, {about.get('pairs', '?')} pairs"
         f" (`{Path(config.data).name}`), seed {config.recipe.seed}. Research use. It belongs to this base model only.",
         "",
         "```sh",
@@ -42,7 +37,7 @@ def write(run: Run, name: str = "") -> Path:
     for path in sorted(run.folder.glob("evaluated*.json")):
         lines += ["", *_evaluation_lines(path)]
     out = run.adapter / "README.md"
-    out.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    write_text(out, "\n".join(lines))
     return out
 
 

@@ -13,9 +13,9 @@ from halluapp.methods.base import Method
 from halluapp.training import peft_adapter
 from halluapp.training.batches.packed_forward import PackedRow, cross_entropy, packed_forward
 from halluapp.training.methods.adavib_loss import VariationalHead, adavib_loss, photo_weights, reparameterise
+from halluapp.training.methods.adavib_recipe import AdavibRecipe
 from halluapp.training.methods.probe import PROJECTOR_NAME, ProjectorProbe
 from halluapp.training.objective import Objective
-from halluapp.training.recipes import AdavibRecipe
 
 
 class AdavibObjective(Objective):

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any
-
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from halluapp.methods.baseline import Baseline
-from halluapp.training import peft_adapter
 from halluapp.training.batches import disk_cache
 from halluapp.training.batches.packed_forward import AnswerStates, PackedRow, lm_logits, packed_forward
 from halluapp.training.methods.chip_loss import Answers, answer_logps, chip_loss, masked_sum, segment_logps, token_kl
-from halluapp.training.objective import Objective
-from halluapp.training.recipes import ChipRecipe
+from halluapp.training.methods.chip_recipe import ChipRecipe
+from halluapp.training.objective import LoraObjective
 
 
-class ChipObjective(Objective):
+class ChipObjective(LoraObjective):
     """Chosen and rejected answers share their photo and question; the corrupted photo is a row of its own.
 
     The reference is the same model with the adapter off. Its hidden states before the head are kept, from which its
@@ -29,23 +24,7 @@ class ChipObjective(Objective):
 
     def build(self) -> None:
         self.reference = self._reference()
-        self.wrapped = self.wrap()
-
-    def parameter_groups(self) -> list[dict[str, Any]]:
-        return [{"params": peft_adapter.trainable_parameters(self.wrapped), "lr": self.recipe.rate}]
-
-    def modules(self) -> dict[str, nn.Module]:
-        return {"adapter": self.wrapped}
-
-    def save(self, folder: Path, about: dict[str, Any]) -> None:
-        peft_adapter.save(folder, self.wrapped, about=about)
-
-    def probe(self) -> Baseline:
-        return Baseline()  # the adapter is in the model while it is trained
-
-    def undo(self) -> None:
-        super().undo()
-        peft_adapter.unwrap(self.lvlm, self.wrapped)
+        super().build()
 
     def packed_rows(self, rows: list[int]) -> list[PackedRow]:
         """Clean rows with both answers, then rows of corrupted photos with the chosen one."""

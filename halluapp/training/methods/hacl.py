@@ -15,9 +15,9 @@ from halluapp.methods.base import Method
 from halluapp.training import peft_adapter
 from halluapp.training.batches.packed_forward import PackedRow, cross_entropy, end_token_states, packed_forward
 from halluapp.training.methods.hacl_loss import FeatureQueue, ProjectionHeads, contrastive_terms
+from halluapp.training.methods.hacl_recipe import HaclRecipe
 from halluapp.training.methods.probe import HEADS_FILE, PROJECTOR_NAME, ProjectorProbe
 from halluapp.training.objective import Objective
-from halluapp.training.recipes import HaclRecipe
 
 MIN_WORDS = 4  # "Yes." describes no photo
 

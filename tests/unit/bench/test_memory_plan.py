@@ -9,7 +9,7 @@ from halluapp.bench import memory_plan
 from halluapp.cli import main as cli
 from halluapp.errors import InputError
 from halluapp.lvlm.random_weights import configuration
-from halluapp.training.recipes import ChipRecipe
+from halluapp.training.methods.chip_recipe import ChipRecipe
 
 
 def test_saved_counts_each_storage_once_and_no_parameter():

@@ -26,6 +26,7 @@ from halluapp.training import loop, peft_adapter, recipes, runs
 from halluapp.training.batches import disk_cache
 from halluapp.training.batches.packed_forward import PackedRow, answer_ids, packed_forward
 from halluapp.training.measure import before_after
+from halluapp.training.methods.chip_recipe import STRATEGIES
 
 
 def gradients(made, rows) -> list[torch.Tensor]:
@@ -78,7 +79,7 @@ def test_the_step_bench_reports_equal_losses_and_a_ratio(tmp_path):
 
 
 @pytest.mark.parametrize("mode", ["paper", "joint"])
-@pytest.mark.parametrize("strategy", recipes.STRATEGIES)
+@pytest.mark.parametrize("strategy", STRATEGIES)
 def test_an_untrained_policy_is_the_reference(tmp_path, mode, strategy):
     made = objective(tmp_path, "chip", mode=mode, rejected_photo=strategy)
     _, numbers = made.losses([0, 1, 2, 5], 0)

@@ -25,7 +25,7 @@ from halluapp.methods.base import Intervention
 from halluapp.methods.registry import Baseline, Nullu, create
 from halluapp.training import loop, peft_adapter, runs, vision_tower
 from halluapp.training.measure import before_after
-from halluapp.training.recipes import ChipRecipe
+from halluapp.training.methods.chip_recipe import ChipRecipe
 
 over_models = pytest.mark.parametrize(("kind", "quantization"), MODELS)
 
