@@ -50,7 +50,7 @@ def _gpu_peak(work) -> float:
 
 def _resident_peak(settings: Settings, part: str, new_tokens: int) -> float:
     """Peak resident set in MB of a fresh process that loads the model and runs one part twice."""
-    code = "import sys; from halluapp.bench import memory; memory.child(*sys.argv[1:])"
+    code = "import sys; from halluapp.bench import memory; memory.print_peak(*sys.argv[1:])"
     output = subprocess.run(
         [sys.executable, "-c", code, json.dumps(asdict(settings), default=str), part, str(new_tokens)],
         check=True,
