@@ -18,9 +18,9 @@ MEGABYTE = 2**20
 def peaks(settings: Settings, session, works: dict, new_tokens: int) -> dict:
     """peak_memory_one_mb, peak_memory_five_mb and their ratio; on a GPU also what the panels need beyond the model."""
     if session.lvlm.device.type == "cuda":
-        own = _allocated()
+        model = _allocated()
         one, five = _gpu_peak(works["one"]), _gpu_peak(works["five"])
-        further = {"memory_of_model_mb": own, "memory_beyond_model_five_mb": round(five - own, 1)}
+        further = {"memory_of_model_mb": model, "memory_beyond_model_five_mb": round(five - model, 1)}
     else:
         one, five = (_resident_peak(settings, part, new_tokens) for part in ("one", "five"))
         further = {}
@@ -65,11 +65,11 @@ def print_peak(values: str, part: str, new_tokens: str) -> None:
     from halluapp.bench import work
     from halluapp.methods.registry import defaults
 
-    given = {
+    fields = {
         key: Path(value) if isinstance(getattr(Settings, key), Path) else value
         for key, value in json.loads(values).items()
     }
-    session, count = load_session(Settings(**given)), int(new_tokens)
-    each = work.generate(session, count) if part == "one" else work.panels(session, count, defaults())
-    each(), each()
+    session, count = load_session(Settings(**fields)), int(new_tokens)
+    work_once = work.generate(session, count) if part == "one" else work.panels(session, count, defaults())
+    work_once(), work_once()
     print(peak_resident())

@@ -57,18 +57,18 @@ def plan_memory(
     """
     if config.model_type != "llava":
         raise InputError(f"Training knows LLaVA-class models only; this one is a {config.model_type}.")
-    one, two = (_layer_bytes(config, recipe, count, prefix, answer) for count in (1, 2))
+    one_layer, two_layers = (_layer_bytes(config, recipe, count, prefix, answer) for count in (1, 2))
     depth, width = config.text_config.num_hidden_layers, config.text_config.hidden_size
-    layer, rest = two - one, one - (two - one)
+    layer, outside_layers = two_layers - one_layer, one_layer - (two_layers - one_layer)
     rows, length = _batch_shape(recipe, prefix, answer)
     if recipe.checkpointing:  # the input of every layer is kept, and one layer at a time is computed again
-        activations = rest + layer + depth * rows[0] * length * width * 2
+        activations = outside_layers + layer + depth * rows[0] * length * width * 2
     else:
-        activations = rest + depth * layer
+        activations = outside_layers + depth * layer
     size = _adapter_size(config, recipe)
     if recipe.vision:
-        photo, own = _tower_bytes(config, recipe)
-        size += own
+        photo, adapter_of_tower = _tower_bytes(config, recipe)
+        size += adapter_of_tower
         activations += photo if recipe.checkpointing else photo * rows[0]  # every row looks at a photo of its own
     return MemoryPlan(
         weights=_weight_bytes(config, quantization), adapter=16 * size, activations=activations,
@@ -101,12 +101,16 @@ def _adapter_size(config, recipe: ChipRecipe) -> int:
     """Parameters of the LoRA matrices."""
     text = config.text_config
     head = getattr(text, "head_dim", None) or text.hidden_size // text.num_attention_heads
-    own, shared = head * text.num_attention_heads, head * text.num_key_value_heads
+    query_width, key_width = head * text.num_attention_heads, head * text.num_key_value_heads
     sides = {
-        "q_proj": text.hidden_size + own, "k_proj": text.hidden_size + shared, "v_proj": text.hidden_size + shared,
-        "o_proj": own + text.hidden_size, "gate_proj": text.hidden_size + text.intermediate_size,
-        "up_proj": text.hidden_size + text.intermediate_size, "down_proj": text.intermediate_size + text.hidden_size,
-    }  # fmt: skip
+        "q_proj": text.hidden_size + query_width,
+        "k_proj": text.hidden_size + key_width,
+        "v_proj": text.hidden_size + key_width,
+        "o_proj": query_width + text.hidden_size,
+        "gate_proj": text.hidden_size + text.intermediate_size,
+        "up_proj": text.hidden_size + text.intermediate_size,
+        "down_proj": text.intermediate_size + text.hidden_size,
+    }
     return recipe.rank * text.num_hidden_layers * sum(sides[name] for name in TARGETS[recipe.targets])
 
 
@@ -127,10 +131,10 @@ def _layer_bytes(config, recipe: ChipRecipe, count: int, prefix: int, answer: in
         embeds = torch.zeros(rows, length, text.hidden_size, dtype=torch.bfloat16)
         mask = torch.ones(rows, 1, length, length, dtype=torch.bool)
         positions = torch.zeros(rows, length, dtype=torch.long)
-        given = {"inputs_embeds": embeds, "attention_mask": mask, "position_ids": positions, "use_cache": False}
+        inputs = {"inputs_embeds": embeds, "attention_mask": mask, "position_ids": positions, "use_cache": False}
         # The kernels for masks on a GPU keep a number a query, not the matrix of scores that this device would keep.
         scores = rows * text.num_attention_heads * length * 4
-        return saved_bytes(lambda: wrapped(**given), wrapped.parameters(), (length, length)) + count * scores
+        return saved_bytes(lambda: wrapped(**inputs), wrapped.parameters(), (length, length)) + count * scores
 
 
 def _tower_bytes(config, recipe: ChipRecipe, device: str = "meta") -> tuple[int, int]:
@@ -148,24 +152,24 @@ def _tower_bytes(config, recipe: ChipRecipe, device: str = "meta") -> tuple[int,
         pixels = torch.zeros(1, 3, vision.image_size, vision.image_size, dtype=torch.bfloat16)
         tokens = (vision.image_size // vision.patch_size) ** 2 + 1  # with CLS
         scores = vision.num_hidden_layers * vision.num_attention_heads * tokens * 4
-        kept = saved_bytes(lambda: wrapped(pixel_values=pixels), wrapped.parameters(), (tokens, tokens)) + scores
-    return kept, recipe.rank * sum(part.in_features + part.out_features for part in linears.values())
+        activations = saved_bytes(lambda: wrapped(pixel_values=pixels), wrapped.parameters(), (tokens, tokens)) + scores
+    return activations, recipe.rank * sum(part.in_features + part.out_features for part in linears.values())
 
 
-def saved_bytes(forward: Callable[[], Any], parameters, left_out: tuple[int, int] = (-1, -1)) -> int:
+def saved_bytes(forward: Callable[[], Any], parameters, ignored_shape: tuple[int, int] = (-1, -1)) -> int:
     """Bytes of the distinct tensors that autograd keeps in `forward`, without parameters and left_out's shape."""
-    own = {parameter.untyped_storage()._cdata for parameter in parameters}
-    kept: dict[int, Tensor] = {}  # the tensors themselves, so that no storage is freed and its address used again
+    parameter_storages = {parameter.untyped_storage()._cdata for parameter in parameters}
+    tensors: dict[int, Tensor] = {}  # the tensors themselves, so that no storage is freed and its address used again
 
     def pack(tensor: Tensor) -> Tensor:
-        if tensor.untyped_storage()._cdata not in own and tuple(tensor.shape[-2:]) != left_out:
-            kept[tensor.untyped_storage()._cdata] = tensor
+        if tensor.untyped_storage()._cdata not in parameter_storages and tuple(tensor.shape[-2:]) != ignored_shape:
+            tensors[tensor.untyped_storage()._cdata] = tensor
         return tensor
 
     with saved_tensors_hooks(pack, lambda tensor: tensor):
-        made = forward()
-    total = sum(tensor.untyped_storage().nbytes() for tensor in kept.values())
-    del made
+        output = forward()
+    total = sum(tensor.untyped_storage().nbytes() for tensor in tensors.values())
+    del output
     return total
 
 
@@ -177,11 +181,11 @@ def _logit_bytes(config, recipe: ChipRecipe, answer: int, share: int = 8) -> flo
     vocabulary = config.text_config.vocab_size // share
     (_, answers), _ = _batch_shape(recipe, 0, answer)
     count = answers * answer
-    said = AnswerStates(torch.zeros(answers, answer, 1), torch.zeros(answers, answer, dtype=torch.long),
+    states = AnswerStates(torch.zeros(answers, answer, 1), torch.zeros(answers, answer, dtype=torch.long),
                 torch.ones(answers, answer, dtype=torch.bool))  # fmt: skip
     head = torch.zeros(count, vocabulary, dtype=torch.bfloat16, requires_grad=True)
     reference = torch.zeros(count, vocabulary)
     changed = torch.zeros(answers, answer, dtype=torch.bool)
-    kept = saved_bytes(lambda: preference_loss(recipe, head.float(), reference, said, changed), [])
-    own = head.numel() * 2 + head.numel() * 4  # what the head gave, and its float32 gradient
-    return share * (kept + own + reference.numel() * 4)
+    loss_bytes = saved_bytes(lambda: preference_loss(recipe, head.float(), reference, states, changed), [])
+    head_bytes = head.numel() * 2 + head.numel() * 4  # what the head gave, and its float32 gradient
+    return share * (loss_bytes + head_bytes + reference.numel() * 4)

@@ -33,21 +33,21 @@ def run(lvlm: LVLM, pairs: list[Pair], batch: int = 4, rounds: int = 5) -> dict[
     forwards, the vision tower in each, logits at all positions; forward and backward are timed. `..._features_kept`:
     the same, but with features of the tower given.
     """
-    made = ChipObjective(lvlm, ChipRecipe(batch=batch, rank=16), pairs, log=lambda line: None)
+    objective = ChipObjective(lvlm, ChipRecipe(batch=batch, rank=16), pairs, log=lambda line: None)
     try:
         with torch.no_grad():  # an adapter that does something, so that equal losses mean something
-            for parameter in peft_adapter.trainable_parameters(made.wrapped):
+            for parameter in peft_adapter.trainable_parameters(objective.wrapped):
                 parameter.add_(0.02 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(1)))
         rows = list(range(min(batch, len(pairs))))
         forwards = (
-            lambda: made.losses(rows, 0)[0],
-            lambda: separate_forwards_loss(made, rows, True),
-            lambda: separate_forwards_loss(made, rows, False),
+            lambda: objective.losses(rows, 0)[0],
+            lambda: separate_forwards_loss(objective, rows, True),
+            lambda: separate_forwards_loss(objective, rows, False),
         )
         losses = [float(work().detach()) for work in forwards]
-        times = [[_seconds(work, made) for work in forwards] for _ in range(rounds)]
+        times = [[_seconds(work, objective) for work in forwards] for _ in range(rounds)]
     finally:
-        made.undo()
+        objective.undo()
     middle = [statistics.median(column) for column in zip(*times, strict=True)]
     return {
         "schema": 1, "model": lvlm.name, "quantization": lvlm.quantization, "batch": len(rows), "rounds": rounds,
@@ -59,71 +59,73 @@ def run(lvlm: LVLM, pairs: list[Pair], batch: int = 4, rounds: int = 5) -> dict[
     }  # fmt: skip
 
 
-def _seconds(work, made: ChipObjective) -> float:
+def _seconds(work, objective: ChipObjective) -> float:
     started = time.perf_counter()
     work().backward()
-    for parameter in peft_adapter.trainable_parameters(made.wrapped):
+    for parameter in peft_adapter.trainable_parameters(objective.wrapped):
         parameter.grad = None
     return time.perf_counter() - started
 
 
-def separate_forwards_loss(made: ChipObjective, rows: list[int], look: bool) -> Tensor:
+def separate_forwards_loss(objective: ChipObjective, rows: list[int], encode: bool) -> Tensor:
     """The same loss in paper mode from six separate batches, written without any of the shared code paths."""
-    recipe = made.recipe
-    with torch.no_grad(), peft_adapter.reference(made.wrapped):
-        reference = [_logits(made, rows, *kind, look) for kind in _FORWARDS]
-    policy = [_logits(made, rows, *kind, look) for kind in _FORWARDS]
+    recipe = objective.recipe
+    with torch.no_grad(), peft_adapter.reference(objective.wrapped):
+        reference = [_logits(objective, rows, *kind, encode) for kind in _FORWARDS]
+    policy = [_logits(objective, rows, *kind, encode) for kind in _FORWARDS]
     sides = []
     for side in (policy, reference):
         totals = [sequence_logps(logits, labels) for logits, labels in side]
-        segments = [_segment(made, rows, *side[place], kind) for place, kind in ((0, "chosen"), (1, "rejected"))]
+        segments = [_segment(objective, rows, *side[index], kind) for index, kind in ((0, "chosen"), (1, "rejected"))]
         sides.append(Answers(*totals, *segments))
-    drift = [sequential_kl(reference[place][0], *policy[place]) for place in (0, 1)]
+    kl = [sequential_kl(reference[index][0], *policy[index]) for index in (0, 1)]
     return chip_loss(
-        *sides, *drift, mode="paper", beta=recipe.beta, segment=recipe.segment, token=recipe.token, visual=recipe.visual
+        *sides, *kl, mode="paper", beta=recipe.beta, segment=recipe.segment, token=recipe.token, visual=recipe.visual
     ).loss
 
 
 _FORWARDS = (("chosen", False), ("rejected", False), ("chosen", True))
 
 
-def _segment(made: ChipObjective, rows: list[int], logits: Tensor, labels: Tensor, kind: str) -> Tensor:
+def _segment(objective: ChipObjective, rows: list[int], logits: Tensor, labels: Tensor, kind: str) -> Tensor:
     logps, counted = token_logps(logits, labels)
     changed = torch.zeros_like(counted)
-    for place, row in enumerate(rows):
-        start = int(counted[place].nonzero()[0])
-        for token in getattr(made.examples[row], f"changed_{kind}"):
-            changed[place, start + token] = True
-    return segment_logps(logps, counted, changed, made.recipe.changed)
+    for index, row in enumerate(rows):
+        start = int(counted[index].nonzero()[0])
+        for token in getattr(objective.examples[row], f"changed_{kind}"):
+            changed[index, start + token] = True
+    return segment_logps(logps, counted, changed, objective.recipe.changed)
 
 
-def _logits(made: ChipObjective, rows: list[int], kind: str, corrupted: bool, look: bool) -> tuple[Tensor, Tensor]:
+def _logits(
+    objective: ChipObjective, rows: list[int], kind: str, corrupted: bool, encode: bool
+) -> tuple[Tensor, Tensor]:
     """Right-padded rows of one kind of answer -> logits [B, T, V] at all positions, labels [B, T]."""
-    lvlm = made.lvlm
-    if look:
+    lvlm = objective.lvlm
+    if encode:
         for row in rows:
-            _encode_again(made, row, corrupted)
+            _encode_again(objective, row, corrupted)
     sequences, labels = [], []
     for row in rows:
-        answer = getattr(made.examples[row], kind)
-        prefix = made.prefix(row, lvlm.project(made.projector_input(row, corrupted)))
-        said = lvlm.decoder.get_input_embeddings()(torch.tensor(answer, device=lvlm.device))
-        sequences.append(torch.cat([prefix, said]))
+        answer = getattr(objective.examples[row], kind)
+        prefix = objective.prefix(row, lvlm.project(objective.projector_input(row, corrupted)))
+        answer_embeds = lvlm.decoder.get_input_embeddings()(torch.tensor(answer, device=lvlm.device))
+        sequences.append(torch.cat([prefix, answer_embeds]))
         labels.append([-100] * len(prefix) + answer)
     longest = max(map(len, sequences))
     embeds = sequences[0].new_zeros(len(rows), longest, sequences[0].shape[-1])
     mask = torch.zeros(len(rows), longest, dtype=torch.long, device=embeds.device)
-    for place, sequence in enumerate(sequences):
-        embeds[place, : len(sequence)] = sequence
-        mask[place, : len(sequence)] = 1
-        labels[place] += [-100] * (longest - len(labels[place]))
+    for index, sequence in enumerate(sequences):
+        embeds[index, : len(sequence)] = sequence
+        mask[index, : len(sequence)] = 1
+        labels[index] += [-100] * (longest - len(labels[index]))
     positions = (mask.cumsum(1) - 1).clamp(min=0)
     hidden = run_decoder(lvlm, embeds, mask, positions)
     return lm_logits(lvlm, hidden), torch.tensor(labels, device=embeds.device)
 
 
-def _encode_again(made: ChipObjective, row: int, corrupted: bool) -> None:
+def _encode_again(objective: ChipObjective, row: int, corrupted: bool) -> None:
     """The tower's work for one photo; its result is the one that is kept already."""
-    of = made.pixels.corrupted if corrupted else made.pixels.clean
+    of = objective.pixels.corrupted if corrupted else objective.pixels.clean
     with torch.no_grad():
-        examples.encode_pixels(made.lvlm, of(made.examples[row].photo))
+        examples.encode_pixels(objective.lvlm, of(objective.examples[row].photo))

@@ -26,12 +26,12 @@ def generate(session, new_tokens: int) -> Work:
     config = copy.deepcopy(lvlm.model.generation_config)
     # End tokens are kept out by the shortest length: a None here would be filled from the model's own configuration.
     config.min_new_tokens, config.max_new_tokens, config.do_sample = new_tokens, new_tokens, False
-    given = lvlm.native_inputs(synthetic_image(), PROMPT)
+    inputs = lvlm.native_inputs(synthetic_image(), PROMPT)
 
     def work() -> None:
         pixels = lvlm.pixels(synthetic_image())["pixel_values"].to(lvlm.device, lvlm.model.dtype)
-        made = lvlm.model.generate(**(given | {"pixel_values": pixels}), generation_config=config)
-        assert made.shape[1] == given["input_ids"].shape[1] + new_tokens
+        next_logits = lvlm.model.generate(**(inputs | {"pixel_values": pixels}), generation_config=config)
+        assert next_logits.shape[1] == inputs["input_ids"].shape[1] + new_tokens
 
     return work
 
@@ -80,13 +80,13 @@ def one_after_another(session, new_tokens: int) -> Work:
             logits = torch.cat([first for _, first in rows])
             for index in range(new_tokens):
                 ids.append(int(method.combine(logits, Step(index, PROMPT, tuple(ids)), lvlm).scores.argmax()))
-                made = []
+                next_logits = []
                 for batch, _ in rows:
                     batch.mask = torch.cat([batch.mask, batch.mask.new_ones(1, 1)], dim=1)
                     with apply_interventions(lvlm, batch.interventions, batch.image_mask):
                         token = torch.tensor([[ids[-1]]], device=lvlm.device)
-                        made.append(lvlm.forward(batch.cache, batch.mask, batch.positions[:, None], ids=token))
+                        next_logits.append(lvlm.forward(batch.cache, batch.mask, batch.positions[:, None], ids=token))
                     batch.positions = batch.positions + 1
-                logits = torch.cat(made)
+                logits = torch.cat(next_logits)
 
     return work

@@ -18,20 +18,24 @@ def add(commands) -> None:
     """Adds the command with its own subcommands, and a flag for every setting of a recipe."""
     command = commands.add_parser("train", help="short CHiP, HACL and AdaVIB runs, and pairs for them")
     command.set_defaults(run=lambda options: options.train(options))
-    parts = command.add_subparsers(dest="what", required=True)
+    subcommands = command.add_subparsers(dest="what", required=True)
     for kind, recipe in recipes.RECIPES.items():
-        part = parts.add_parser(kind, help=recipe.__doc__.splitlines()[0], description=recipe.__doc__)
-        part.set_defaults(train=_run)
-        part.add_argument("--data", default="", help="folder with pairs.jsonl, a JSONL or parquet file, or a hub id")
-        part.add_argument("--out", type=Path, required=True, help="folder of the run")
-        part.add_argument("--resume", action="store_true", help="go on with the run in OUT")
-        part.add_argument("--wait", action="store_true", help="wait while another run trains")
-        part.add_argument("--launched", action="store_true", help=argparse.SUPPRESS)  # by `runs.launch`, which made OUT
-        part.add_argument("--photo", default="", help="photo to caption while training (default: a held-out one)")
-        _add_model(part)
+        subcommand = subcommands.add_parser(kind, help=recipe.__doc__.splitlines()[0], description=recipe.__doc__)
+        subcommand.set_defaults(train=_run)
+        subcommand.add_argument(
+            "--data", default="", help="folder with pairs.jsonl, a JSONL or parquet file, or a hub id"
+        )
+        subcommand.add_argument("--out", type=Path, required=True, help="folder of the run")
+        subcommand.add_argument("--resume", action="store_true", help="go on with the run in OUT")
+        subcommand.add_argument("--wait", action="store_true", help="wait while another run trains")
+        subcommand.add_argument(
+            "--launched", action="store_true", help=argparse.SUPPRESS
+        )  # by `runs.launch`, which made OUT
+        subcommand.add_argument("--photo", default="", help="photo to caption while training (default: a held-out one)")
+        _add_model(subcommand)
         for item in fields(recipe):
-            _add_setting(part, item)
-    pairs = parts.add_parser("pairs", help="make preference pairs of drawn scenes or of captioned photos")
+            _add_setting(subcommand, item)
+    pairs = subcommands.add_parser("pairs", help="make preference pairs of drawn scenes or of captioned photos")
     pairs.set_defaults(train=_pairs)
     pairs.add_argument("--scenes", type=int, metavar="N", help="draw N scenes")
     pairs.add_argument(
@@ -52,13 +56,13 @@ def add(commands) -> None:
         ("stop", _stop, "end a run after the step it is in"),
         ("list", _list, "the runs in a folder"),
     ):
-        part = parts.add_parser(name, help=about, description=about)
-        part.set_defaults(train=run)
-        part.add_argument("run_folder", type=Path)
+        subcommand = subcommands.add_parser(name, help=about, description=about)
+        subcommand.set_defaults(train=run)
+        subcommand.add_argument("run_folder", type=Path)
         if name == "measure":
-            part.add_argument("--data", default="", help="other pairs than those that the run held out")
-            part.add_argument("--photos", type=int, default=100, help="how many photos are captioned")
-    plan = parts.add_parser("plan", help="GPU memory of a CHiP step, by part, from a model's configuration alone")
+            subcommand.add_argument("--data", default="", help="other pairs than those that the run held out")
+            subcommand.add_argument("--photos", type=int, default=100, help="how many photos are captioned")
+    plan = subcommands.add_parser("plan", help="GPU memory of a CHiP step, by part, from a model's configuration alone")
     plan.set_defaults(train=_plan)
     plan.add_argument("--model", default="random:llava-1.5-7b", help="random:NAME, a folder or a hub id (its config)")
     plan.add_argument("--quantization", choices=("nf4", "none"), default="nf4")
@@ -67,7 +71,9 @@ def add(commands) -> None:
     plan.add_argument("--memory", type=float, default=16.0, metavar="GB", help="how much there is")
     for item in fields(recipes.RECIPES["chip"]):
         _add_setting(plan, item)
-    bench = parts.add_parser("bench", help="CHiP's packed step against six separate forwards: same loss, and the ratio")
+    bench = subcommands.add_parser(
+        "bench", help="CHiP's packed step against six separate forwards: same loss, and the ratio"
+    )
     bench.set_defaults(train=_bench)
     bench.add_argument("--data", required=True)
     bench.add_argument("--batch", type=int, default=4)
@@ -75,21 +81,21 @@ def add(commands) -> None:
     _add_model(bench)
 
 
-def _add_model(part: argparse.ArgumentParser) -> None:
-    part.add_argument("--model", default=None, help="pocket (embedded), a hub id or a folder")
-    part.add_argument("--quantization", choices=("nf4", "none"), default=None)
+def _add_model(subcommand: argparse.ArgumentParser) -> None:
+    subcommand.add_argument("--model", default=None, help="pocket (embedded), a hub id or a folder")
+    subcommand.add_argument("--quantization", choices=("nf4", "none"), default=None)
 
 
-def _add_setting(part: argparse.ArgumentParser, item) -> None:
-    about, flag = item.metadata, "--" + item.name.replace("_", "-")
+def _add_setting(subcommand: argparse.ArgumentParser, item) -> None:
+    metadata, flag = item.metadata, "--" + item.name.replace("_", "-")
     default = json.dumps(item.default) if isinstance(item.default, bool) else item.default
-    options = {"help": f"{about['help']} (default: {default})", "default": None, "dest": f"setting_{item.name}"}
+    options = {"help": f"{metadata['help']} (default: {default})", "default": None, "dest": f"setting_{item.name}"}
     if isinstance(item.default, bool):
-        part.add_argument(flag, type=json.loads, metavar="true|false", **options)
-    elif about["choices"]:
-        part.add_argument(flag, choices=about["choices"], **options)
+        subcommand.add_argument(flag, type=json.loads, metavar="true|false", **options)
+    elif metadata["choices"]:
+        subcommand.add_argument(flag, choices=metadata["choices"], **options)
     else:
-        part.add_argument(flag, type=type(item.default), metavar="N", **options)
+        subcommand.add_argument(flag, type=type(item.default), metavar="N", **options)
 
 
 def _settings(options) -> Settings:
@@ -133,9 +139,9 @@ def _run(options) -> int:
                 "Say with --data which pairs to learn from; make some with: train pairs --scenes 100 --out"
             )
         read_pairs(options.data)  # before a folder is made and a model is loaded for nothing
-    asked = runs.Config(options.what, recipe, options.data, settings.model, settings.quantization, options.photo)
+    run_config = runs.Config(options.what, recipe, options.data, settings.model, settings.quantization, options.photo)
     # What was launched must not be created again: a stop that came while this process started would be lost.
-    run = runs.Run(options.out) if options.launched else runs.create(options.out, asked, options.resume)
+    run = runs.Run(options.out) if options.launched else runs.create(options.out, run_config, options.resume)
     from halluapp.training import loop
 
     if not loop.DistributedState().is_main:  # another process of `accelerate launch`
@@ -158,16 +164,16 @@ def _pairs(options) -> int:
         raise InputError(
             "Say with --scenes how many scenes to draw, with --photos where captioned photos are, or both."
         )
-    made = pair_sets.PairSet()
+    pair_set = pair_sets.PairSet()
     if options.scenes is not None:
-        made += pair_sets.scene_pairs(options.scenes, options.seed)
+        pair_set += pair_sets.scene_pairs(options.scenes, options.seed)
     for source in options.photos:
-        made += pair_sets.photo_pairs(source, options.limit, options.seed)
+        pair_set += pair_sets.photo_pairs(source, options.limit, options.seed)
     if options.own:
-        say = lambda line: print(line, file=sys.stderr, flush=True)  # noqa: E731
-        made.add_own_answers(_load(_settings(options)), options.own, options.seed, say)
-    made.select_kinds([kind.strip() for kind in options.kinds.split(",") if kind.strip()])
-    made.write(options.out)
+        log_line = lambda line: print(line, file=sys.stderr, flush=True)  # noqa: E731
+        pair_set.add_own_answers(_load(_settings(options)), options.own, options.seed, log_line)
+    pair_set.select_kinds([kind.strip() for kind in options.kinds.split(",") if kind.strip()])
+    pair_set.write(options.out)
     print(pair_sets.summary(options.out))
     return 0
 
@@ -181,8 +187,8 @@ def _measure(options) -> int:
     run = runs.Run(options.run_folder)
     config = run.config()
     lvlm = _load(replace(Settings.from_environment(), model=config.model, quantization=config.quantization))
-    say = lambda line: print(line, file=sys.stderr, flush=True)  # noqa: E731
-    print(measurement.measure_run(run, lvlm, options.data or "", options.photos, say))
+    log_line = lambda line: print(line, file=sys.stderr, flush=True)  # noqa: E731
+    print(measurement.measure_run(run, lvlm, options.data or "", options.photos, log_line))
     print(f"wrote {run.adapter / 'README.md'}")
     return 0
 
@@ -233,7 +239,7 @@ def _bench(options) -> int:
     from halluapp.bench import training_step
     from halluapp.data.pairs import read_pairs
 
-    made = training_step.run(_load(_settings(options)), read_pairs(options.data), options.batch, options.rounds)
-    for key, value in made.items():
+    result = training_step.run(_load(_settings(options)), read_pairs(options.data), options.batch, options.rounds)
+    for key, value in result.items():
         print(f"{key}: {value}")
     return 0

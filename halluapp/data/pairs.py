@@ -55,52 +55,52 @@ def iter_pairs(source: str | Path, check_photos: bool = True, limit: int = 0) ->
     names the bad row, or says that there is none.
     """
     table = tables.open_table(source)
-    found = 0
-    for place, row in islice(table.rows, limit or None):
-        yield _parse_pair(row, f"{place} of {table.name}", table.folder, check_photos)
-        found += 1
-    if not found:
+    count = 0
+    for position, row in islice(table.rows, limit or None):
+        yield _parse_pair(row, f"{position} of {table.name}", table.folder, check_photos)
+        count += 1
+    if not count:
         raise InputError(f"{table.name} holds no pairs.")
 
 
-def _parse_pair(row: Any, where: str, folder: Path, check_photos: bool) -> Pair:
+def _parse_pair(row: Any, position: str, folder: Path, check_photos: bool) -> Pair:
     if not isinstance(row, Mapping):
-        raise InputError(f"{where} is not an object with image, {', '.join(TEXTS)}.")
+        raise InputError(f"{position} is not an object with image, {', '.join(TEXTS)}.")
     if row.get("text") is not None and "chosen" not in row:  # RLHF-V
-        row = {**row, **_parse_texts(row["text"], where)}
+        row = {**row, **_parse_texts(row["text"], position)}
     image, name = _parse_image(row.get("image"), folder)
     if image is None and isinstance(row.get("image_path"), str):  # RLHF-V where the bytes are left out
         image, name = _parse_image(row["image_path"], folder)
     if image is None:
-        raise InputError(f"{where} lacks an image (a path beside the file, or its bytes).")
+        raise InputError(f"{position} lacks an image (a path beside the file, or its bytes).")
     texts = {key: row.get(key) for key in TEXTS}
     lacking = [key for key, text in texts.items() if not isinstance(text, str) or not text.strip()]
     if lacking:
-        raise InputError(f"{where} lacks {' and '.join(lacking)}.")
+        raise InputError(f"{position} lacks {' and '.join(lacking)}.")
     question, chosen, rejected = (text.replace("<image>", "").strip() for text in texts.values())
     if chosen == rejected:
-        raise InputError(f"{where}: the chosen and the rejected answer are the same.")
+        raise InputError(f"{position}: the chosen and the rejected answer are the same.")
     if max(map(len, (question, chosen, rejected))) > MAX_CHARACTERS:
-        raise InputError(f"{where} has a text of more than {MAX_CHARACTERS:,} characters.")
+        raise InputError(f"{position} has a text of more than {MAX_CHARACTERS:,} characters.")
     if check_photos:
         try:
             read_photo(image)
         except InputError as error:
-            raise InputError(f"{where}: {str(error)[:1].lower()}{str(error)[1:]}") from error
+            raise InputError(f"{position}: {str(error)[:1].lower()}{str(error)[1:]}") from error
     objects = row.get("objects")
-    known = tuple(objects) if isinstance(objects, list) else None
-    return Pair(image, name, question, chosen, rejected, known, str(row.get("kind") or ""))
+    object_names = tuple(objects) if isinstance(objects, list) else None
+    return Pair(image, name, question, chosen, rejected, object_names, str(row.get("kind") or ""))
 
 
-def _parse_texts(text: Any, where: str) -> Mapping[str, Any]:
+def _parse_texts(text: Any, position: str) -> Mapping[str, Any]:
     """The three texts of an RLHF-V row: JSON, or what it says."""
     try:
-        found = json.loads(text) if isinstance(text, str) else text
+        fields = json.loads(text) if isinstance(text, str) else text
     except ValueError as error:
-        raise InputError(f"{where}: its text is not JSON ({error}).") from error
-    if not isinstance(found, Mapping):
-        raise InputError(f"{where}: its text is not the JSON of an RLHF-V pair.")
-    return {key: found.get(key) for key in TEXTS}
+        raise InputError(f"{position}: its text is not JSON ({error}).") from error
+    if not isinstance(fields, Mapping):
+        raise InputError(f"{position}: its text is not the JSON of an RLHF-V pair.")
+    return {key: fields.get(key) for key in TEXTS}
 
 
 def _parse_image(value: Any, folder: Path) -> tuple[Path | bytes | None, str]:
@@ -140,10 +140,10 @@ def split(pairs: list[Pair], held_out: float = 0.2, seed: int = 0) -> tuple[list
     count = max(1, round(held_out * len(photos))) if held_out > 0 else 0
     if count >= len(photos):
         raise InputError(f"The pairs show {len(photos)} photos; at least {count + 1} are needed to hold {count} out.")
-    kept_out = set(photos[:count])
+    held_out_photos = set(photos[:count])
     sides: tuple[list[int], list[int]] = ([], [])
     for row, pair in enumerate(pairs):
-        sides[pair.photo in kept_out].append(row)
+        sides[pair.photo in held_out_photos].append(row)
     return sides
 
 

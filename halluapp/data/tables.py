@@ -46,11 +46,11 @@ def _json_lines(path: Path) -> Iterator[tuple[str, Any]]:
             raise InputError(f"{path.name} is not text in UTF-8; give a .jsonl or .parquet file.") from error
 
 
-def _loaded(text: str, where: str) -> Any:
+def _loaded(text: str, position: str) -> Any:
     try:
         return json.loads(text)
     except ValueError as error:
-        raise InputError(f"{where} is not JSON ({error}).") from error
+        raise InputError(f"{position} is not JSON ({error}).") from error
 
 
 def _parquet(path: Path) -> Iterator[tuple[str, Any]]:

@@ -67,13 +67,13 @@ def train(run: Run, lvlm: LVLM) -> None:
     with failure_in_status(run):
         run.write_status("preparing", run.status()["step"])
         pairs = read_pairs(config.data)
-        rows, held = split(pairs, config.recipe.held_out, config.recipe.seed)
-        made = registry.objective(config.kind)(lvlm, config.recipe, pairs, run.folder.parent / ".cache", log_line)
+        rows, held_out = split(pairs, config.recipe.held_out, config.recipe.seed)
+        objective = registry.objective(config.kind)(lvlm, config.recipe, pairs, run.folder.parent / ".cache", log_line)
         try:
-            for step, state in _steps(run, made, rows, held):
+            for step, state in _steps(run, objective, rows, held_out):
                 run.write_status(state, step)
         finally:
-            made.undo()
+            objective.undo()
 
 
 @contextmanager
@@ -99,33 +99,33 @@ def explain_failure(error: BaseException, recipe: Recipe, step: int) -> str:
     return f"The run ended at step {step}: {text[:300] or type(error).__name__}"
 
 
-def _steps(run: Run, made: Objective, rows: list[int], held: list[int]) -> Iterator[tuple[int, str]]:
+def _steps(run: Run, objective: Objective, rows: list[int], held_out: list[int]) -> Iterator[tuple[int, str]]:
     """Yields (steps done, state) after every step and at the end."""
-    recipe, world = made.recipe, DistributedState()
-    optimizer = torch.optim.AdamW(_by_shape(made.parameter_groups(), recipe.weight_decay), lr=recipe.rate)
-    rates = [group["lr"] for group in optimizer.param_groups]
-    first, before = _resume(run, made, optimizer)
-    started = time.time() - before
+    recipe, world = objective.recipe, DistributedState()
+    optimizer = torch.optim.AdamW(_by_shape(objective.parameter_groups(), recipe.weight_decay), lr=recipe.rate)
+    base_rates = [group["lr"] for group in optimizer.param_groups]
+    first, seconds_before = _resume(run, objective, optimizer)
+    started = time.time() - seconds_before
     if first == 0 and world.is_main:
-        _evaluate(run, made, held, 0, started)
-    source = batches(made, rows, first * recipe.accumulation)
+        _evaluate(run, objective, held_out, 0, started)
+    source = batches(objective, rows, first * recipe.accumulation)
     step = first
     yield step, "running"
     while step < recipe.steps:
-        for group, rate in zip(optimizer.param_groups, rates, strict=True):
+        for group, rate in zip(optimizer.param_groups, base_rates, strict=True):
             group["lr"] = rate * rate_at(recipe, step)
-        row = _step(made, optimizer, source, step, world)
+        row = _step(objective, optimizer, source, step, world)
         step += 1
-        asked = (run.folder / "stop").exists()
-        last = asked or step == recipe.steps
+        stop_requested = (run.folder / "stop").exists()
+        last = stop_requested or step == recipe.steps
         if world.is_main:
             row |= {"step": step, "seconds": round(time.time() - started, 2), "memory_mb": peak_memory()}
             run.append_row("metrics.jsonl", row)
             if step % recipe.evaluate_every == 0 or step % recipe.sample_every == 0 or last:
-                _evaluate(run, made, held, step, started, last)
+                _evaluate(run, objective, held_out, step, started, last)
             if step % recipe.save_every == 0 or last:
-                _save(run, made, optimizer, step, time.time() - started)
-        if asked:
+                _save(run, objective, optimizer, step, time.time() - started)
+        if stop_requested:
             yield step, "stopped"
             return
         yield step, "running"
@@ -133,100 +133,108 @@ def _steps(run: Run, made: Objective, rows: list[int], held: list[int]) -> Itera
 
 
 def _step(
-    made: Objective, optimizer, source: Iterator[list[int]], step: int, world: DistributedState
+    objective: Objective, optimizer, source: Iterator[list[int]], step: int, world: DistributedState
 ) -> dict[str, Any]:
     """One optimizer step -> its row of metrics."""
-    recipe, seen, total = made.recipe, {}, 0.0
+    recipe, mean_numbers, total_loss = objective.recipe, {}, 0.0
     torch.manual_seed(recipe.seed * 1_000_003 + step)  # dropout and noise repeat after a resume
-    made.train(True)
+    objective.train(True)
     for _ in range(recipe.accumulation):
-        part = world.local_part(next(source))
-        loss, numbers = made.losses(part, step)
+        local_batch = world.local_part(next(source))
+        loss, numbers = objective.losses(local_batch, step)
         (loss / recipe.accumulation).backward()
-        total += float(loss.detach()) / recipe.accumulation
+        total_loss += float(loss.detach()) / recipe.accumulation
         for name, value in numbers.items():
-            seen[name] = seen.get(name, 0.0) + value / recipe.accumulation
-    made.train(False)
+            mean_numbers[name] = mean_numbers.get(name, 0.0) + value / recipe.accumulation
+    objective.train(False)
     params = [p for group in optimizer.param_groups for p in group["params"]]
     world.average_gradients(params)
     norm = float(nn.utils.clip_grad_norm_(params, recipe.clip))
-    if not math.isfinite(total) or not math.isfinite(norm):
+    if not math.isfinite(total_loss) or not math.isfinite(norm):
         raise InputError(
             f"The loss is not a number any more at step {step + 1}; lower the learning rate (now {recipe.rate:g})."
         )
     optimizer.step()
     optimizer.zero_grad(set_to_none=True)
-    made.after_step()
-    numbers = {name: round(value, 6) for name, value in seen.items()}
-    return {"rate": optimizer.param_groups[0]["lr"], "gradient": round(norm, 5), "loss": round(total, 6), **numbers}
+    objective.after_step()
+    numbers = {name: round(value, 6) for name, value in mean_numbers.items()}
+    return {
+        "rate": optimizer.param_groups[0]["lr"],
+        "gradient": round(norm, 5),
+        "loss": round(total_loss, 6),
+        **numbers,
+    }
 
 
 def _by_shape(groups: list[dict[str, Any]], weight_decay: float) -> list[dict[str, Any]]:
     """Matrices and vectors apart, because only matrices decay."""
-    made = []
+    groups_by_shape = []
     for group in groups:
         for matrices in (True, False):
             params = [p for p in group["params"] if p.requires_grad and (p.ndim >= 2) is matrices]
             if params:
-                made.append({**group, "params": params, "weight_decay": weight_decay if matrices else 0.0})
-    return made
+                groups_by_shape.append({**group, "params": params, "weight_decay": weight_decay if matrices else 0.0})
+    return groups_by_shape
 
 
-def held_out_losses(made: Objective, rows: list[int]) -> dict[str, float]:
+def held_out_losses(objective: Objective, rows: list[int]) -> dict[str, float]:
     """Components of the loss over held-out pairs, mean over at most 64 of them."""
-    order = made.order(rows, Random("held out"))[:MAX_HELD_OUT_PAIRS]
+    order = objective.order(rows, Random("held out"))[:MAX_HELD_OUT_PAIRS]
     total: dict[str, float] = {}
     state = torch.get_rng_state()
     with torch.no_grad():
         torch.manual_seed(0)
-        for first in range(0, len(order), made.recipe.batch):
-            part = order[first : first + made.recipe.batch]
-            loss, numbers = made.losses(part, 0)
+        for first in range(0, len(order), objective.recipe.batch):
+            part = order[first : first + objective.recipe.batch]
+            loss, numbers = objective.losses(part, 0)
             for name, value in {"loss": float(loss), **numbers}.items():
                 total[name] = total.get(name, 0.0) + value * len(part) / len(order)
     torch.set_rng_state(state)
     return {name: round(value, 6) for name, value in total.items()}
 
 
-def _evaluate(run: Run, made: Objective, held: list[int], step: int, started: float, last: bool = False) -> None:
+def _evaluate(
+    run: Run, objective: Objective, held_out: list[int], step: int, started: float, last: bool = False
+) -> None:
     """Held-out losses and a caption, where this step is one for them."""
-    recipe = made.recipe
-    if held and (step % recipe.evaluate_every == 0 or last):
-        row = {"step": step, "seconds": round(time.time() - started, 2), "held": held_out_losses(made, held)}
+    recipe = objective.recipe
+    if held_out and (step % recipe.evaluate_every == 0 or last):
+        row = {"step": step, "seconds": round(time.time() - started, 2), "held": held_out_losses(objective, held_out)}
         run.append_row("metrics.jsonl", row)
     if step % recipe.sample_every == 0 or last:
-        run.append_row("samples.jsonl", {"step": step, "text": sample_caption(made, run.config().photo, held)})
+        run.append_row("samples.jsonl", {"step": step, "text": sample_caption(objective, run.config().photo, held_out)})
 
 
-def sample_caption(made: Objective, photo: str, held: list[int]) -> str:
+def sample_caption(objective: Objective, photo: str, held_out: list[int]) -> str:
     """What the model in training says about a photo, greedily."""
     from halluapp.data.photos import read_photo
     from halluapp.decoding import engine
     from halluapp.decoding.events import Decoded
     from halluapp.decoding.plan import Sampling
 
-    shown = read_photo(photo) if photo else made.pairs[held[0] if held else 0].open()
-    job = engine.Job(made.lvlm.encode_image(shown), "Describe this image in detail.", [made.probe()])
+    image = read_photo(photo) if photo else objective.pairs[held_out[0] if held_out else 0].open()
+    job = engine.Job(objective.lvlm.encode_image(image), "Describe this image in detail.", [objective.probe()])
     text = ""
-    for event in engine.decode(made.lvlm, job, Sampling(SAMPLE_TOKENS)):
+    for event in engine.decode(objective.lvlm, job, Sampling(SAMPLE_TOKENS)):
         text = event.text if isinstance(event, Decoded) else text
     return text
 
 
-def _save(run: Run, made: Objective, optimizer, step: int, seconds: float) -> None:
+def _save(run: Run, objective: Objective, optimizer, step: int, seconds: float) -> None:
     """Adapter first, then the state: both whole files, so that a killed process leaves the last good ones."""
     config = run.config()
-    about = {"kind": config.kind, "model": made.lvlm.name, "quantization": made.lvlm.quantization, "step": step,
-             "steps": config.recipe.steps, "data": Path(config.data).name, "pairs": len(made.pairs),
+    lvlm = objective.lvlm
+    about = {"kind": config.kind, "model": lvlm.name, "quantization": lvlm.quantization, "step": step,
+             "steps": config.recipe.steps, "data": Path(config.data).name, "pairs": len(objective.pairs),
              "recipe": json.loads((run.folder / "config.json").read_text())["recipe"]}  # fmt: skip
-    made.save(run.adapter, about)
-    state = {"step": step, "seconds": seconds, "optimizer": optimizer.state_dict(), "objective": made.state(),
+    objective.save(run.adapter, about)
+    state = {"step": step, "seconds": seconds, "optimizer": optimizer.state_dict(), "objective": objective.state(),
              "rng": torch.get_rng_state()}  # fmt: skip
     with atomic_write(run.folder / "state.pt") as partial:
         torch.save(state, partial)
 
 
-def _resume(run: Run, made: Objective, optimizer) -> tuple[int, float]:
+def _resume(run: Run, objective: Objective, optimizer) -> tuple[int, float]:
     """Puts back the last state, if there is one -> (steps done, seconds spent)."""
     path = run.folder / "state.pt"
     if not path.exists():
@@ -234,7 +242,7 @@ def _resume(run: Run, made: Objective, optimizer) -> tuple[int, float]:
         return 0, 0.0
     try:
         state = torch.load(path, weights_only=True)
-        made.load_state(state["objective"])
+        objective.load_state(state["objective"])
         optimizer.load_state_dict(state["optimizer"])
     except (RuntimeError, ValueError, KeyError, EOFError) as error:
         raise InputError(f"The state of {run.folder} is damaged or of another recipe; start the run anew.") from error
@@ -258,8 +266,8 @@ class DistributedState:
 
     def local_part(self, batch: list[int]) -> list[int]:
         """This process's part of a batch, never empty."""
-        mine = batch[self.state.process_index :: self.state.num_processes]
-        return mine or batch[:1]
+        part = batch[self.state.process_index :: self.state.num_processes]
+        return part or batch[:1]
 
     def average_gradients(self, params: list[nn.Parameter]) -> None:
         """Gradients become their mean over all processes."""

@@ -25,12 +25,12 @@ from halluapp.training.recipes import Lora, Recipe
 
 def fingerprint(lvlm: LVLM) -> str:
     """Changes when the model's weights do, so that nothing computed with other weights is taken for current."""
-    seen = []
+    parts = []
     for name, weight in sorted(lvlm.model.named_parameters()):
         flat = weight.detach().reshape(-1)
         ends = torch.cat([flat[:16], flat[len(flat) // 2 :][:16]])
-        seen.append([name, list(weight.shape), float(ends.float().abs().sum())])
-    return disk_cache.key(lvlm.name, lvlm.quantization, seen)
+        parts.append([name, list(weight.shape), float(ends.float().abs().sum())])
+    return disk_cache.key(lvlm.name, lvlm.quantization, parts)
 
 
 class Objective(ABC):
@@ -134,8 +134,8 @@ class Objective(ABC):
         """Projector input [n, d] of a pair's photo: from its pixels, with gradients, while the tower is trained."""
         if self.trains_tower:
             return self._encoded(self.examples[row].photo, corrupted)
-        kept = self.features.corrupted if corrupted else self.features.clean
-        return kept[self.examples[row].photo].to(self.lvlm.device)
+        features = self.features.corrupted if corrupted else self.features.clean
+        return features[self.examples[row].photo].to(self.lvlm.device)
 
     def _encoded(self, photo: int, corrupted: bool) -> Tensor:
         pixels = self.pixels.corrupted(photo) if corrupted else self.pixels.clean(photo)

@@ -66,11 +66,11 @@ def create(kind: str, /, **values: Any) -> Recipe:
     if kind not in RECIPES:
         raise InputError(f"There is no training method {kind!r}; known are {', '.join(RECIPES)}.")
     recipe = RECIPES[kind]()
-    known = {item.name: item for item in fields(recipe)}
+    settings = {item.name: item for item in fields(recipe)}
     for name, value in values.items():
-        if name not in known:
-            raise InputError(f"{recipe.title} has no setting {name!r}; it has {', '.join(known)}.")
-        recipe = replace(recipe, **{name: _checked(recipe.title, known[name], value)})
+        if name not in settings:
+            raise InputError(f"{recipe.title} has no setting {name!r}; it has {', '.join(settings)}.")
+        recipe = replace(recipe, **{name: _checked(recipe.title, settings[name], value)})
     return recipe
 
 

@@ -52,13 +52,16 @@ class Config:
 
     def command(self, out: Path, resume: bool = False) -> list[str]:
         """The command line that does the same, settings that differ from the default only."""
-        made = ["train", self.kind, "--data", self.data, "--out", str(out), "--model", self.model]
-        made += ["--quantization", self.quantization] + (["--photo", self.photo] if self.photo else [])
+        arguments = ["train", self.kind, "--data", self.data, "--out", str(out), "--model", self.model]
+        arguments += ["--quantization", self.quantization] + (["--photo", self.photo] if self.photo else [])
         default = asdict(recipes.RECIPES[self.kind]())
         for name, value in asdict(self.recipe).items():
             if value != default[name]:
-                made += [f"--{name.replace('_', '-')}", json.dumps(value) if isinstance(value, bool) else str(value)]
-        return made + (["--resume"] if resume else [])
+                arguments += [
+                    f"--{name.replace('_', '-')}",
+                    json.dumps(value) if isinstance(value, bool) else str(value),
+                ]
+        return arguments + (["--resume"] if resume else [])
 
 
 def relative_path(path: str | Path) -> str:
@@ -129,8 +132,8 @@ class Run:
         for file in ("metrics.jsonl", "samples.jsonl"):
             path = self.folder / file
             if path.exists():
-                kept = [json.dumps(row, ensure_ascii=False) for row in _lines(path) if row.get("step", 0) <= step]
-                write_text(path, "\n".join(kept)) if kept else path.unlink()
+                lines = [json.dumps(row, ensure_ascii=False) for row in _lines(path) if row.get("step", 0) <= step]
+                write_text(path, "\n".join(lines)) if lines else path.unlink()
 
     def stop(self) -> None:
         """Asks the run to end after the step it is in; what it has learned stays usable."""
@@ -198,17 +201,19 @@ def _alive(pid: int, born: float | str = 0.0) -> bool:
 
 def list_runs(root: str | Path) -> list[Run]:
     """All runs under a folder, newest first."""
-    found = [path.parent for path in Path(root).glob("*/config.json")]
-    return [Run(path) for path in sorted(found, key=lambda path: path.stat().st_mtime, reverse=True)]
+    folders = [path.parent for path in Path(root).glob("*/config.json")]
+    return [Run(path) for path in sorted(folders, key=lambda path: path.stat().st_mtime, reverse=True)]
 
 
 def create(out: str | Path, config: Config, resume: bool = False) -> Run:
     """A new run's folder, or that of one to resume. Raises InputError."""
     run = Run(out)
     if resume:
-        asked = run.config()
-        if asked.kind != config.kind:
-            raise InputError(f"{out} is a {asked.kind} run; resume it with: train {asked.kind} --out {out} --resume")
+        existing = run.config()
+        if existing.kind != config.kind:
+            raise InputError(
+                f"{out} is a {existing.kind} run; resume it with: train {existing.kind} --out {out} --resume"
+            )
         (run.folder / "stop").unlink(missing_ok=True)
         return run
     if run.folder.exists() and any(path.name != "log.txt" for path in run.folder.iterdir()):
@@ -263,8 +268,8 @@ def _is_next(run: Run) -> bool:
 
 def queue(root: Path) -> list[tuple[float, str]]:
     """(waiting since, name) of the runs that wait for their turn, the next one first."""
-    found = [(run.status(), run.name) for run in list_runs(root)]
-    return sorted((status.get("since", 0.0), name) for status, name in found if status["state"] == "waiting")
+    statuses = [(run.status(), run.name) for run in list_runs(root)]
+    return sorted((status.get("since", 0.0), name) for status, name in statuses if status["state"] == "waiting")
 
 
 def launch(out: str | Path, config: Config, resume: bool = False) -> Run:

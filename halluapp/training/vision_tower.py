@@ -46,8 +46,8 @@ def _layers_with_gradient(lvlm: LVLM, linears: dict[str, nn.Linear]) -> list[str
                 handle.remove()
     if not zeros or not features.requires_grad:
         return []
-    found = torch.autograd.grad(features.float().sum(), list(zeros.values()), allow_unused=True)
-    return [name for name, gradient in zip(zeros, found, strict=True) if gradient is not None]
+    gradients = torch.autograd.grad(features.float().sum(), list(zeros.values()), allow_unused=True)
+    return [name for name, gradient in zip(zeros, gradients, strict=True) if gradient is not None]
 
 
 def switch_dropout(tower: nn.Module, training: bool) -> None:

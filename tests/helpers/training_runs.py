@@ -28,8 +28,8 @@ def start(tmp_path: Path, kind: str, name: str = "run", **settings) -> runs.Run:
     return runs.create(tmp_path / "runs" / name, runs.Config(kind, recipe, str(data), str(folder("llava"))))
 
 
-def losses(made: runs.Run) -> list[tuple[int, float]]:
-    return [(row["step"], row["loss"]) for row in made.metrics() if "loss" in row]
+def losses(finished: runs.Run) -> list[tuple[int, float]]:
+    return [(row["step"], row["loss"]) for row in finished.metrics() if "loss" in row]
 
 
 KINDS = ("chip", "hacl", "adavib")

@@ -57,19 +57,19 @@ class Corpus:
 
     def pairs(self, record: dict, photo: AnnotatedObjects, crop: list[float], rng: random.Random) -> list[Pair]:
         """Question-answer pairs for one view of a photo: captions, details, lists, yes/no, other questions."""
-        turned = mirror if crop[4] else str
-        captions = [turned(clean_sentence(caption)) for caption in record.get("captions", [])]
+        orient = mirror if crop[4] else str
+        captions = [orient(clean_sentence(caption)) for caption in record.get("captions", [])]
         rng.shuffle(captions)
-        made = [(rng.choice(OTHER) if rng.random() < 0.08 else rng.choice(SHORT), caption) for caption in captions[:3]]
+        pairs = [(rng.choice(OTHER) if rng.random() < 0.08 else rng.choice(SHORT), caption) for caption in captions[:3]]
         detail = self.detail(captions, record, photo, crop, rng)
         if detail:
-            made.append((rng.choice(DETAIL), detail))
+            pairs.append((rng.choice(DETAIL), detail))
         names = self._names(photo, crop)
         if names:
-            made.append((rng.choice(LIST), ", ".join(names[:10]) + "."))
-        made += self.yes_no(photo, rng, 4)
-        made += self._questions(record, rng, turned)
-        return made
+            pairs.append((rng.choice(LIST), ", ".join(names[:10]) + "."))
+        pairs += self.yes_no(photo, rng, 4)
+        pairs += self._questions(record, rng, orient)
+        return pairs
 
     def _names(self, photo: AnnotatedObjects, crop: list[float]) -> list[str]:
         """Objects with a box in the view, the more specific name of two, in the usual order."""
@@ -85,32 +85,32 @@ class Corpus:
 
     def yes_no(self, photo: AnnotatedObjects, rng: random.Random, count: int) -> list[Pair]:
         """Balanced questions about presence; negatives are random, popular or adversarial in equal parts."""
-        made = []
+        questions = []
         for _ in range(count // 2):
             if photo.present:
-                made.append(self.ask(rng.choice(sorted(photo.present)), True, rng))
+                questions.append(self.ask(rng.choice(sorted(photo.present)), True, rng))
             absent = self.cooccurrence.absent(photo, rng.choice(("random", "popular", "adversarial")), rng)
             if absent:
-                made.append(self.ask(absent, False, rng))
-        return made
+                questions.append(self.ask(absent, False, rng))
+        return questions
 
     def ask(self, name: str, present: bool, rng: random.Random) -> Pair:
         """One yes/no question about an object."""
         question = rng.choice(ASK).format(a=article(name), x=name, xs=vocabulary.plural(name)) + rng.choice(ONE_WORD)
         return question, "Yes." if present else "No."
 
-    def _questions(self, record: dict, rng: random.Random, turned) -> list[Pair]:
-        made = []
+    def _questions(self, record: dict, rng: random.Random, orient) -> list[Pair]:
+        questions = []
         for pair in rng.sample(record.get("qa", []), min(2, len(record.get("qa", [])))):
-            answer = turned(clean_sentence(pair["answer"]))
+            answer = orient(clean_sentence(pair["answer"]))
             if rng.random() < 0.3 and len(pair["distractors"]) == 3:
-                options = [answer, *(turned(clean_sentence(other)) for other in pair["distractors"])]
+                options = [answer, *(orient(clean_sentence(other)) for other in pair["distractors"])]
                 rng.shuffle(options)
                 letters = " ".join(f"{letter}. {option}" for letter, option in zip("ABCD", options, strict=True))
-                made.append((f"{pair['question']} {letters}", "ABCD"[options.index(answer)] + "."))
+                questions.append((f"{pair['question']} {letters}", "ABCD"[options.index(answer)] + "."))
             else:
-                made.append((turned(pair["question"]), answer))
-        return made
+                questions.append((orient(pair["question"]), answer))
+        return questions
 
     def detail(self, captions: list[str], record: dict, photo: AnnotatedObjects, crop, rng: random.Random) -> str:
         """A detailed description of a view (`description.describe`), objects in the order of this corpus."""
@@ -123,6 +123,6 @@ def _usual_order(photos: list[AnnotatedObjects]) -> dict[str, int]:
     for photo in photos:
         for name, box in photo.boxes + photo.uncertain_boxes:
             sizes.setdefault(name, []).append(area(box))
-    mean = {name: sum(given) / len(given) for name, given in sizes.items()}
+    mean = {name: sum(areas) / len(areas) for name, areas in sizes.items()}
     names = sorted(mean, key=lambda name: (name not in vocabulary.PEOPLE, -mean[name], name))
     return {name: rank for rank, name in enumerate(names)}

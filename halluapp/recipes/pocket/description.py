@@ -43,25 +43,25 @@ def describe(
 
     captions: of this view, clean. crop: x0, y0, x1, y1, mirrored. order: rank of each object name in lists.
     """
-    told = _Description()
+    description = _Description()
     groups = sorted(find_groups(photo, crop), key=lambda group: order.get(group.name, len(order)))
     if captions:
-        told.add(max(captions[:3], key=len))
-        further = max(captions, key=lambda caption: sum(told.is_new(m.object) for m in find_mentions(caption)))
-        if any(told.is_new(mention.object) for mention in find_mentions(further)):
-            told.add(further)
-        unsaid = [group for group in groups if told.is_new(group.name)][:MAX_LISTED]
+        description.add(max(captions[:3], key=len))
+        further = max(captions, key=lambda caption: sum(description.is_new(m.object) for m in find_mentions(caption)))
+        if any(description.is_new(mention.object) for mention in find_mentions(further)):
+            description.add(further)
+        unsaid = [group for group in groups if description.is_new(group.name)][:MAX_LISTED]
         if unsaid:
             verb = "are" if PLURAL.match(unsaid[0].phrase) else "is"
-            told.add(clean_sentence(f"There {verb} also {enumerate_items([group.phrase for group in unsaid])}"))
+            description.add(clean_sentence(f"There {verb} also {enumerate_items([group.phrase for group in unsaid])}"))
     elif groups:
-        told.add(list_sentence(photo, crop, order))
+        description.add(list_sentence(photo, crop, order))
     for fact in find_facts(record, rng)[:MAX_FACTS]:
-        told.add(mirror(fact) if crop[4] else fact)
-    placed = [group for group in groups if group.has_position and group.box and position_words(group.box) != ACROSS]
-    if placed and len(told.sentences) < 4:
-        told.add(_places(placed[:MAX_PLACED]))
-    return " ".join(told.sentences) if len(told.sentences) > 1 else ""
+        description.add(mirror(fact) if crop[4] else fact)
+    positioned = [group for group in groups if group.has_position and group.box and position_words(group.box) != ACROSS]
+    if positioned and len(description.sentences) < 4:
+        description.add(_places(positioned[:MAX_PLACED]))
+    return " ".join(description.sentences) if len(description.sentences) > 1 else ""
 
 
 def list_sentence(photo: AnnotatedObjects, crop, order: dict[str, int]) -> str:
@@ -92,36 +92,36 @@ def _places(groups: list[Group]) -> str:
     for group in groups:
         names.setdefault(position_words(group.box), []).append(group.name)
     clauses = []
-    for where, here in names.items():
-        many = len(here) > 1 or vocabulary.plural(here[0]) == here[0]
-        clauses.append(f"{enumerate_items([f'the {name}' for name in here])} {'are' if many else 'is'} {where}")
+    for position, members in names.items():
+        many = len(members) > 1 or vocabulary.plural(members[0]) == members[0]
+        clauses.append(f"{enumerate_items([f'the {name}' for name in members])} {'are' if many else 'is'} {position}")
     return clean_sentence(enumerate_items(clauses))
 
 
 def find_groups(photo: AnnotatedObjects, crop) -> list[Group]:
     """What a view shows: things that people named, then what a teacher detected, counted, then what answers name."""
-    made: dict[str, Group] = {}
+    groups: dict[str, Group] = {}
     for phrase, kind, name, boxes in photo.phrases:
         views = [view for box in boxes if (view := crop_box(box, crop))]
-        if kind == "bodyparts" or name in made or (boxes and not views):
+        if kind == "bodyparts" or name in groups or (boxes and not views):
             continue
         box = views[0] if len(views) == 1 else None
-        made[name] = Group(noun_phrase(phrase), name, box, has_position=kind not in KINDS_WITHOUT_POSITION)
-    people = set(made)
+        groups[name] = Group(noun_phrase(phrase), name, box, has_position=kind not in KINDS_WITHOUT_POSITION)
+    named_by_people = set(groups)
     counted: dict[str, list] = {}
     for name, box in photo.boxes + photo.uncertain_boxes:
         view = crop_box(box, crop)
-        if view and name not in people and not _same_or_kind(name, people):
+        if view and name not in named_by_people and not _same_or_kind(name, named_by_people):
             counted.setdefault(name, []).append(view)
     for name, views in counted.items():
         number = NUMBERS[len(views)] if len(views) < len(NUMBERS) else "several"
         noun = f"{article(name)} {name}" if len(views) == 1 else f"{number} {_many(name)}"
-        made[name] = Group(noun, name, views[0] if len(views) == 1 else None)
+        groups[name] = Group(noun, name, views[0] if len(views) == 1 else None)
     if not photo.phrases:  # what questions and answers name without a box
         for name in sorted(photo.present):
-            if name not in made and not _same_or_kind(name, made):
-                made[name] = Group(noun_phrase(name), name, None)
-    return list(made.values())
+            if name not in groups and not _same_or_kind(name, groups):
+                groups[name] = Group(noun_phrase(name), name, None)
+    return list(groups.values())
 
 
 def _same_or_kind(name: str, others) -> bool:
@@ -141,30 +141,38 @@ def find_facts(record: dict, rng: random.Random) -> list[str]:
 
 def fact_of(question: str, answer: str, rng: random.Random) -> str | None:
     """One question and its answer as a statement; None where no plain statement can be made of them."""
-    asked, answer = question.strip().rstrip("?").strip(), answer.strip().rstrip(".")
-    said = answer[:1].lower() + answer[1:]
-    if re.match(r"(no|nobody|none|noone|nothing|unknown|not)\b", said) or len(said.split()) > 9:
+    question_text, answer = question.strip().rstrip("?").strip(), answer.strip().rstrip(".")
+    statement = answer[:1].lower() + answer[1:]
+    if re.match(r"(no|nobody|none|noone|nothing|unknown|not)\b", statement) or len(statement.split()) > 9:
         return None
-    if re.search(r"\b(picture|photo|photograph|image|pic|scene|shot|this)\b", asked):
-        return _circumstance(asked, said, rng)
-    if (match := re.match(r"Who (is|are) (\w.*)", asked)) and re.match(r"(the|a|an|two|three|some|several) \w", said):
-        return clean_sentence(f"{said} {'are' if MANY.match(said) else 'is'} {match[2]}")
-    if (match := re.match(r"Where (is|are) (the \w.*)", asked)) and PREPOSITION.match(said):
-        return clean_sentence(f"{match[2]} {match[1]} {said}")
+    if re.search(r"\b(picture|photo|photograph|image|pic|scene|shot|this)\b", question_text):
+        return _circumstance(question_text, statement, rng)
+    if (match := re.match(r"Who (is|are) (\w.*)", question_text)) and re.match(
+        r"(the|a|an|two|three|some|several) \w", statement
+    ):
+        return clean_sentence(f"{statement} {'are' if MANY.match(statement) else 'is'} {match[2]}")
+    if (match := re.match(r"Where (is|are) (the \w.*)", question_text)) and PREPOSITION.match(statement):
+        return clean_sentence(f"{match[2]} {match[1]} {statement}")
     return None
 
 
-def _circumstance(asked: str, said: str, rng: random.Random) -> str | None:
-    if re.match(r"When (was|is) (this|the) (picture|photo|image|photograph|pic)( taken)?$", asked):
-        day = re.search(r"day|noon", said)  # said of most photos: kept for some, or every description would end in it
-        return clean_sentence(f"It is {when}") if (when := _when(said)) and not (day and rng.random() < 0.75) else None
-    if re.match(r"Where (was|is) (this|the) (picture|photo|image|photograph|pic|scene)( taken)?$", asked):
-        return clean_sentence(f"The photo was taken {said}") if PREPOSITION.match(said) else None
+def _circumstance(question_text: str, statement: str, rng: random.Random) -> str | None:
+    if re.match(r"When (was|is) (this|the) (picture|photo|image|photograph|pic)( taken)?$", question_text):
+        day = re.search(
+            r"day|noon", statement
+        )  # said of most photos: kept for some, or every description would end in it
+        return (
+            clean_sentence(f"It is {when}")
+            if (when := _when(statement)) and not (day and rng.random() < 0.75)
+            else None
+        )
+    if re.match(r"Where (was|is) (this|the) (picture|photo|image|photograph|pic|scene)( taken)?$", question_text):
+        return clean_sentence(f"The photo was taken {statement}") if PREPOSITION.match(statement) else None
     return None
 
 
-def _when(said: str) -> str | None:
-    words = re.sub(r"^(in|during|at|on) (the )?", "", said).rstrip()
+def _when(statement: str) -> str | None:
+    words = re.sub(r"^(in|during|at|on) (the )?", "", statement).rstrip()
     day, night = ("day", "day time", "daylight"), ("night time", "nighttime")
     words = "daytime" if words in day else "night" if words in night else words
     single = ("daytime", "night", "evening", "morning", "afternoon", "winter", "summer", "spring", "autumn", "fall",

@@ -30,13 +30,15 @@ def assign(boxes: list[tuple[int, list[float]]], labels: int, grid: int = 16) ->
     return target, box_target, smallest < 2
 
 
-def detection_loss(output, target: Tensor, boxes: Tensor, has_box: Tensor, known: Tensor, present: Tensor) -> Tensor:
+def detection_loss(
+    output, target: Tensor, boxes: Tensor, has_box: Tensor, label_mask: Tensor, present: Tensor
+) -> Tensor:
     """Focal loss on cells, GIoU on boxes, cross-entropy on presence; `known` [B, K] masks labels an annotation lacks.
 
     target [B, C, K], boxes [B, C, 4], has_box [B, C], present [B, K].
     """
     logits, predicted, presence = (part.float() for part in output)
-    weight = torch.maximum(known[:, None], target)
+    weight = torch.maximum(label_mask[:, None], target)
     p = logits.sigmoid()
     raw = F.binary_cross_entropy_with_logits(logits, target, reduction="none")
     focal = raw * (1 - (p * target + (1 - p) * (1 - target))) ** 2 * (0.25 * target + 0.75 * (1 - target)).mul(2)
@@ -44,5 +46,5 @@ def detection_loss(output, target: Tensor, boxes: Tensor, has_box: Tensor, known
     cell_loss = (focal * weight).sum() / positives
     box_loss = (1 - iou(predicted, boxes, generalised=True))[has_box].sum() / positives
     raw = F.binary_cross_entropy_with_logits(presence, present, reduction="none")
-    photo_weight = torch.maximum(known, present)
+    photo_weight = torch.maximum(label_mask, present)
     return cell_loss + box_loss + 2.0 * (raw * photo_weight).sum() / photo_weight.sum() * 10

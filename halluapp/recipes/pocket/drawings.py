@@ -31,14 +31,16 @@ UNLISTED = {"sky", "cloud", "street", "sidewalk", "grass", "field", "yard", "san
 def draw(number: int):
     """The number-th training scene, some of its things left out -> (picture, what is in it)."""
     rng = random.Random(f"drawings/{SEED}/{number}")
-    place = list(scenes.SCENES)[number % len(scenes.SCENES)]
-    things = sorted({item["label"] for item in scenes.render(place, (64, 48), SEED + number)[1]})
+    scene = list(scenes.SCENES)[number % len(scenes.SCENES)]
+    things = sorted({item["label"] for item in scenes.render(scene, (64, 48), SEED + number)[1]})
     without = tuple(rng.sample(things, rng.randint(0, len(things) // 2)))
-    picture, objects = scenes.render(place, (384, 288), SEED + number, without)
-    found = AnnotatedObjects(boxes=[(item["label"], item["box"]) for item in objects])
-    found.present = {item["label"] for item in objects}
-    found.possible = (UNLISTED | (set(vocabulary.PEOPLE) if "person" in found.present else set())) - found.present
-    return picture, found
+    picture, objects = scenes.render(scene, (384, 288), SEED + number, without)
+    annotated = AnnotatedObjects(boxes=[(item["label"], item["box"]) for item in objects])
+    annotated.present = {item["label"] for item in objects}
+    annotated.possible = (
+        UNLISTED | (set(vocabulary.PEOPLE) if "person" in annotated.present else set())
+    ) - annotated.present
+    return picture, annotated
 
 
 @torch.no_grad()
@@ -48,23 +50,23 @@ def scene_features(count: int = SCENES, log=print) -> tuple[Tensor, Tensor, list
     trunk.load_package()
     fine, coarse, truth = [], [], []
     for number in range(count):
-        picture, found = draw(number)
+        picture, annotated = draw(number)
         views = [view_of(picture.convert("RGB"), view, random.Random(f"{number}/{i}")) for i, view in enumerate(VIEWS)]
         maps = trunk(to_pixels([view for view, _ in views]))
         fine.append(maps[0].half())
         coarse.append(maps[1].half())
-        truth += [(found, crop) for _, crop in views]
+        truth += [(annotated, crop) for _, crop in views]
         if (number + 1) % 100 == 0:
             log(f"drew {number + 1} of {count} scenes")
     return torch.cat(fine), torch.cat(coarse), truth
 
 
-def teach(pocket: Pocket, batches: Batches, drawn, steps: int = STEPS, log=print) -> None:
+def teach(pocket: Pocket, batches: Batches, scene_views, steps: int = STEPS, log=print) -> None:
     """Goes on training the head, in place: batches of photos (what it could) and drawings (what is new)."""
-    fine, coarse, truth = drawn
+    fine, coarse, truth = scene_views
     optimizer = torch.optim.AdamW(pocket.head.parameters(), lr=RATE, weight_decay=0.05, betas=(0.9, 0.95))
     rng = np.random.default_rng(SEED)
-    seen = {"photos": 0.0, "drawings": 0.0}
+    running_loss = {"photos": 0.0, "drawings": 0.0}
     pocket.eval()
     pocket.head.train()
     for step in range(steps):
@@ -72,32 +74,38 @@ def teach(pocket: Pocket, batches: Batches, drawn, steps: int = STEPS, log=print
             group["lr"] = RATE * min((step + 1) / 20, 1 - step / steps)
         rows = rng.choice(len(truth), DRAWINGS, replace=False)
         targets = [batches.truth({"source": "flickr8k"}, *truth[row]) for row in rows]
-        parts = {"drawings": (fine[rows].float(), coarse[rows].float(), targets), "photos": photo_batch(batches, rng)}
+        batches_by_source = {
+            "drawings": (fine[rows].float(), coarse[rows].float(), targets),
+            "photos": photo_batch(batches, rng),
+        }
         total = torch.zeros(())
-        for name, (one, other, wanted) in parts.items():
+        for name, (fine_part, coarse_part, targets_of) in batches_by_source.items():
             with torch.no_grad():
-                tokens = pocket.lvlm.model.vision_tower.neck(one, other)[-1]
-            columns = [torch.stack(column) for column in zip(*wanted, strict=True)]
-            loss = detection_loss(pocket.head(one, tokens), *columns)
-            total = total + loss * len(wanted) / (PHOTOS + DRAWINGS)
-            seen[name] = 0.95 * seen[name] + 0.05 * loss.item() if step else loss.item()
+                tokens = pocket.lvlm.model.vision_tower.neck(fine_part, coarse_part)[-1]
+            columns = [torch.stack(column) for column in zip(*targets_of, strict=True)]
+            loss = detection_loss(pocket.head(fine_part, tokens), *columns)
+            total = total + loss * len(targets_of) / (PHOTOS + DRAWINGS)
+            running_loss[name] = 0.95 * running_loss[name] + 0.05 * loss.item() if step else loss.item()
         optimizer.zero_grad(set_to_none=True)
         total.backward()
         nn.utils.clip_grad_norm_(pocket.head.parameters(), 1.0)
         optimizer.step()
         if (step + 1) % 50 == 0 or step + 1 == steps:
-            log(f"detector, step {step + 1}: " + ", ".join(f"{name} {value:.3f}" for name, value in seen.items()))
+            log(
+                f"detector, step {step + 1}: "
+                + ", ".join(f"{name} {value:.3f}" for name, value in running_loss.items())
+            )
     pocket.head.eval()
 
 
 def photo_batch(batches: Batches, rng: np.random.Generator) -> tuple[Tensor, Tensor, list]:
     """Random views of random training photos -> (fine, coarse, targets)."""
-    fine, coarse, wanted = [], [], []
+    fine, coarse, targets = [], [], []
     for position in rng.choice(len(batches.index), PHOTOS, replace=False):
         part, row = batches.index[position]
         store = batches.stores[part]
         view = int(rng.integers(store.crops.shape[1]))
         fine.append(store.fine[row, view])
         coarse.append(store.coarse[row, view])
-        wanted.append(batches.truth(store.records[row], batches.photos[part][row], store.crops[row, view].tolist()))
-    return torch.from_numpy(np.stack(fine)).float(), torch.from_numpy(np.stack(coarse)).float(), wanted
+        targets.append(batches.truth(store.records[row], batches.photos[part][row], store.crops[row, view].tolist()))
+    return torch.from_numpy(np.stack(fine)).float(), torch.from_numpy(np.stack(coarse)).float(), targets

@@ -91,15 +91,15 @@ def build(
     for first in range(start, n, batch):
         chunk = samples[first : first + batch]
         for index, view in enumerate(views):
-            made = [
+            views_of_chunk = [
                 view_of(Image.open(io.BytesIO(s.jpeg)), view, random.Random(f"{seed}/{s.key}/{index}")) for s in chunk
             ]
             with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
-                fine, coarse = trunk(to_pixels([photo for photo, _ in made]))
+                fine, coarse = trunk(to_pixels([photo for photo, _ in views_of_chunk]))
             rows = slice(first, first + len(chunk))
             arrays["fine"][rows, index] = fine.to(torch.float16).numpy()
             arrays["coarse"][rows, index] = coarse.to(torch.float16).numpy()
-            arrays["crops"][rows, index] = [crop for _, crop in made]
+            arrays["crops"][rows, index] = [crop for _, crop in views_of_chunk]
         write_text(progress, str(first + len(chunk)))
         if first // batch % 20 == 0:
             log(f"features {pattern}: {first + len(chunk)} of {n}", flush=True)

@@ -55,18 +55,18 @@ def swap_object(
             if absent is None or absent in vocabulary.PEOPLE or _kind(absent) != _kind(mention.object):
                 continue
             word = vocabulary.plural(absent) if many else absent
-            made = _replace(text, mention.start, mention.end, word)
-            if len(tokenizer.encode(" " + made)) == len(tokenizer.encode(" " + text)):
-                return made, (mention.object, absent)
+            changed_text = _replace(text, mention.start, mention.end, word)
+            if len(tokenizer.encode(" " + changed_text)) == len(tokenizer.encode(" " + text)):
+                return changed_text, (mention.object, absent)
     return None
 
 
 def _replace(text: str, start: int, end: int, word: str) -> str:
     before = text[:start]
-    for given in ("a ", "an ", "A ", "An "):
-        if before.endswith(" " + given) or before == given:
+    for indefinite in ("a ", "an ", "A ", "An "):
+        if before.endswith(" " + indefinite) or before == indefinite:
             fitting = article(word) + " "
-            before = before[: -len(given)] + (fitting.capitalize() if given[0] == "A" else fitting)
+            before = before[: -len(indefinite)] + (fitting.capitalize() if indefinite[0] == "A" else fitting)
             break
     return before + word + text[end:]
 
@@ -76,17 +76,17 @@ def make_pairs(keys, records, photos, corpus: Corpus, tokenizer, count: int, see
     rng = random.Random(f"pairs/{seed}")
     order = list(range(len(keys)))
     rng.shuffle(order)
-    made: list[CaptionPair] = []
+    pairs: list[CaptionPair] = []
     for row in order:
         whole = [0.0, 0.0, 1.0, 1.0, 0.0]
         captions = list(records[row].get("captions", []))
         rng.shuffle(captions)
-        detailed = len(made) % 2 == 0 or not captions
+        detailed = len(pairs) % 2 == 0 or not captions
         text = corpus.detail(captions, records[row], photos[row], whole, rng) if detailed else (captions or [""])[0]
         swapped = swap_object(text, photos[row], corpus, tokenizer, rng) if text else None
         if swapped:
             question = "Describe this image in detail." if detailed else "Describe this image."
-            made.append(CaptionPair(keys[row], question, text, *swapped))
-        if len(made) == count:
+            pairs.append(CaptionPair(keys[row], question, text, *swapped))
+        if len(pairs) == count:
             break
-    return made
+    return pairs

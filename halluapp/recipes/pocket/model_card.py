@@ -28,18 +28,18 @@ def measure(data: Path, assets: Path, log=print) -> dict:
 
     session = load_session(Settings(assets=assets))
     names = defaults() + TRAINED
-    found = {}
+    results = {}
     for name, shard in DEV.items():
         log(f"measuring on {name}")
         scored = harness.evaluate(data / shard, methods=names, limit=LIMITS[name], session=session, log=log)
         for method in scored["methods"]:
             method.pop("worst", None)
-        found[name] = {
+        results[name] = {
             "caption_loss": caption_loss(session.lvlm, data / shard, LIMITS[name]),
             "methods": scored,
             "detector": detection.measure(session.detector, data / shard, limit=LIMITS[name]),
         }
-    return found
+    return results
 
 
 @torch.no_grad()
@@ -63,10 +63,10 @@ def caption_loss(lvlm, shard: Path, limit: int) -> float:
     return round(total / tokens, 4)
 
 
-def write(folder: Path, found: dict) -> None:
+def write(folder: Path, results: dict) -> None:
     """Writes measured.json and puts its tables between the marks of the model card."""
-    write_text(folder / "measured.json", json.dumps(found, indent=1))
-    fill(folder / "README.md", MARKS, tables(found))
+    write_text(folder / "measured.json", json.dumps(results, indent=1))
+    fill(folder / "README.md", MARKS, tables(results))
 
 
 def fill(path: Path, marks: tuple[str, str], text: str) -> None:
@@ -76,10 +76,10 @@ def fill(path: Path, marks: tuple[str, str], text: str) -> None:
     write_text(path, f"{before}{marks[0]}\n{text}\n{marks[1]}{after}")
 
 
-def tables(found: dict) -> str:
+def tables(results: dict) -> str:
     """Markdown tables of `measure`'s result: CHAIR and yes/no of all methods with 95 % intervals, detector quality."""
     parts = []
-    for name, result in found.items():
+    for name, result in results.items():
         scored, detector = result["methods"], result["detector"]
         parts.append(
             f"**{name}**, {scored['photos']} photos, vocabulary `{scored['vocabulary']}`, caption loss "

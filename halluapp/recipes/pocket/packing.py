@@ -63,7 +63,7 @@ class Packer:
     def pack(self, rows: list[list[Pair]], view: str = "photo") -> PackedBatch:
         """One row of pairs a photo (or, image-free, a group of texts) -> a padded batch."""
         prefix, end = self.prefixes[view], self.tokenizer.eos_token_id
-        made = []
+        rows_of_ids = []
         for pairs in rows:
             ids, labels, positions, segments = (
                 list(prefix),
@@ -72,16 +72,16 @@ class Packer:
                 [0] * len(prefix),
             )
             for number, (question, answer) in enumerate(pairs, 1):
-                asked, said = self._ids(question + AFTER), [*self._ids(" " + answer), end]
-                ids += asked + said
-                labels += [IGNORE] * len(asked) + said
-                positions += range(len(prefix), len(prefix) + len(asked) + len(said))
-                segments += [number] * (len(asked) + len(said))
-            made.append((ids, labels, positions, segments))
-        longest = max(len(row[0]) for row in made)
+                question_ids, answer_ids = self._ids(question + AFTER), [*self._ids(" " + answer), end]
+                ids += question_ids + answer_ids
+                labels += [IGNORE] * len(question_ids) + answer_ids
+                positions += range(len(prefix), len(prefix) + len(question_ids) + len(answer_ids))
+                segments += [number] * (len(question_ids) + len(answer_ids))
+            rows_of_ids.append((ids, labels, positions, segments))
+        longest = max(len(row[0]) for row in rows_of_ids)
         fills = (self.tokenizer.pad_token_id, IGNORE, 0, -1)
         columns = [
-            torch.tensor([row[column] + [fill] * (longest - len(row[column])) for row in made])
+            torch.tensor([row[column] + [fill] * (longest - len(row[column])) for row in rows_of_ids])
             for column, fill in enumerate(fills)
         ]
         return PackedBatch(*columns)
@@ -143,9 +143,9 @@ class Batches:
 
         Lists of them, without the photo, teach what photos alone teach slowly: a list never names an object twice.
         """
-        drawn = [self.photos[part][row] for part, row in rng.sample(self.index, 6)]
+        candidates = [self.photos[part][row] for part, row in rng.sample(self.index, 6)]
         return max(
-            drawn, key=lambda photo: sum(1 / self.corpus.cooccurrence.count[name] ** 0.5 for name in photo.present)
+            candidates, key=lambda photo: sum(1 / self.corpus.cooccurrence.count[name] ** 0.5 for name in photo.present)
         )
 
     def _by_length(self, rows: list[list[Pair]]) -> list[tuple[Tensor, PackedBatch]]:
@@ -159,15 +159,15 @@ class Batches:
         for name, box in photo.boxes:
             if view := crop_box(box, crop):
                 boxes += [(self.number[n], view) for n in (name, vocabulary.parent(name)) if n in self.number]
-        known = torch.ones(len(self.labels)) if record.get("source") == "flickr8k" else self.coco.clone()
+        label_mask = torch.ones(len(self.labels)) if record.get("source") == "flickr8k" else self.coco.clone()
         for name in photo.possible & self.number.keys():
-            known[self.number[name]] = 0
+            label_mask[self.number[name]] = 0
         boxed = {name for name, _ in photo.boxes}
         for name in photo.present & self.number.keys():
             present[self.number[name]] = 1
             if name not in boxed:  # named without a box: no cell may learn that it is absent
-                known[self.number[name]] = 0
-        return *assign(boxes, len(self.labels)), known, present
+                label_mask[self.number[name]] = 0
+        return *assign(boxes, len(self.labels)), label_mask, present
 
 
 def detector_labels(photos: list[AnnotatedObjects], least: int = 40) -> list[str]:

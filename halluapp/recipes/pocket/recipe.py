@@ -45,23 +45,23 @@ def run(action: str, data: Path, captions: Path | None, work: Path, assets: Path
 def finish(work: Path, captions: Path, folder: Path, log=print) -> None:
     """Exports the last checkpoint and computes everything that is derived from it."""
     recipe = PocketRecipe(**json.loads((work / "run" / "recipe.json").read_text()))
-    pocket, words = export.load_run(work / "run", recipe)
+    pocket, tokenizer = export.load_run(work / "run", recipe)
     for stale in ("hallu_space.safetensors", "projector-adavib.safetensors"):
         (folder / stale).unlink(missing_ok=True)
     shutil.rmtree(folder / "adapters", ignore_errors=True)
-    export.export(pocket, words, folder)
+    export.export(pocket, tokenizer, folder)
     rows = [json.loads(line) for line in (work / "run" / "metrics.jsonl").read_text().splitlines()]
     curve = list({row["step"]: row for row in rows}.values())  # a resumed run writes some steps twice
     about = {"recipe": asdict(recipe), "curve": curve[:: max(1, len(curve) // 30)] + curve[-1:]}
     write_text(folder / "training.json", json.dumps(about, indent=1))
     stores = [FeatureStore.open(work / "features" / name) for name in TRAIN]
     photos = [[read_record(record) for record in store.records] for store in stores]
-    batches = Batches(stores, photos, pocket.head.labels, Packer(words), load_captions(captions), 16)
+    batches = Batches(stores, photos, pocket.head.labels, Packer(tokenizer), load_captions(captions), 16)
     drawings.teach(pocket, batches, drawings.scene_features(log=log), log=log)
     thresholds.choose(pocket, stores, photos, folder, log)
     lvlm, _ = catalog.load("pocket", "nf4", "cpu", folder.parent)
-    made = make_space(lvlm, stores, photos, batches, folder, recipe.seed)
-    log(f"HalluSpace from {made} pairs")
+    pair_count = make_space(lvlm, stores, photos, batches, folder, recipe.seed)
+    log(f"HalluSpace from {pair_count} pairs")
 
 
 def visual_of(lvlm: Llava, store: FeatureStore, row: int) -> ImageFeatures:
@@ -74,19 +74,19 @@ def visual_of(lvlm: Llava, store: FeatureStore, row: int) -> ImageFeatures:
 def make_space(lvlm, stores, photos, batches: Batches, folder: Path, seed: int) -> int:
     """Makes caption pairs from the training photos and saves the HalluSpace -> number of pairs."""
     share = PAIRS // len(stores)
-    sets = [
+    pair_sets = [
         hallu_space_pairs.make_pairs(store.keys, store.records, part, batches.corpus, lvlm.tokenizer, share, seed)
         for store, part in zip(stores, photos, strict=True)
     ]
 
     def each() -> Iterator[tuple[ImageFeatures, str, str, str]]:
-        for store, made in zip(stores, sets, strict=True):
+        for store, pair_set in zip(stores, pair_sets, strict=True):
             row = {key: index for index, key in enumerate(store.keys)}
-            for pair in made:
+            for pair in pair_set:
                 yield visual_of(lvlm, store, row[pair.key]), pair.question, pair.truthful, pair.hallucinated
 
     space = compute.compute_hallu_space(lvlm, each(), LAYERS, RANK)
     catalog.save_space(space, folder / "hallu_space.safetensors")
-    sample = random.Random(seed).sample([asdict(pair) for made in sets for pair in made], 20)
+    sample = random.Random(seed).sample([asdict(pair) for pair_set in pair_sets for pair in pair_set], 20)
     write_text(folder / "hallu_space.json", json.dumps({"about": space.about, "examples": sample}, indent=1))
-    return sum(len(made) for made in sets)
+    return sum(len(pair_set) for pair_set in pair_sets)

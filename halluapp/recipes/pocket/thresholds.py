@@ -19,7 +19,7 @@ MIN_POSITIVES = 15  # a label with fewer positives keeps the common threshold
 @torch.no_grad()
 def best_scores(pocket: Pocket, store: FeatureStore, rows: list[int]) -> np.ndarray:
     """The detector's best score for each label on whole photos: [photos, K]."""
-    found = np.zeros((len(rows), len(pocket.head.labels)), np.float32)
+    scores = np.zeros((len(rows), len(pocket.head.labels)), np.float32)
     number = {label: index for index, label in enumerate(pocket.head.labels)}
     for first in range(0, len(rows), 32):
         chunk = rows[first : first + 32]
@@ -27,8 +27,8 @@ def best_scores(pocket: Pocket, store: FeatureStore, rows: list[int]) -> np.ndar
         tokens = pocket.lvlm.model.vision_tower.neck(fine, coarse)[-1]
         for row, boxes in enumerate(detector.decode(pocket.head(fine, tokens), pocket.head.labels, least=0.02)):
             for label, score, _ in boxes:
-                found[first + row, number[label]] = max(found[first + row, number[label]], score)
-    return found
+                scores[first + row, number[label]] = max(scores[first + row, number[label]], score)
+    return scores
 
 
 def choose(
@@ -45,8 +45,8 @@ def choose(
         rows = list(range(0, len(store.keys), max(1, len(store.keys) * len(stores) // PHOTOS)))
         scores.append(best_scores(pocket, store, rows))
         truth.append([[_truth(store.records[row], part[row], label) for label in labels] for row in rows])
-    score, known = np.concatenate(scores), np.concatenate([np.array(t, float) for t in truth])
-    chosen = {label: _best(score[:, k], known[:, k]) for k, label in enumerate(labels)}
+    score, presence = np.concatenate(scores), np.concatenate([np.array(t, float) for t in truth])
+    chosen = {label: _best(score[:, k], presence[:, k]) for k, label in enumerate(labels)}
     common = float(np.median([value for value in chosen.values() if value is not None]))
     final = {label: round(common if value is None else value, 3) for label, value in chosen.items()}
     log(f"detector thresholds: median {common:.3f}")
@@ -63,8 +63,8 @@ def _truth(record: dict, photo: AnnotatedObjects, label: str) -> float:
 
 
 def _best(score: np.ndarray, truth: np.ndarray) -> float | None:
-    kept = ~np.isnan(truth)
-    score, truth = score[kept], truth[kept]
+    certain = ~np.isnan(truth)
+    score, truth = score[certain], truth[certain]
     if truth.sum() < MIN_POSITIVES:
         return None
     candidates = np.linspace(0.05, 0.8, 76)

@@ -46,8 +46,8 @@ class PocketRecipe:
     seed: int = 11
 
     def rate_at(self, step: int) -> float:
-        left = max(self.steps - step, 0) / self.decay
-        return self.rate * min((step + 1) / self.warmup, max(min(left, 1.0), 0.05))
+        remaining = max(self.steps - step, 0) / self.decay
+        return self.rate * min((step + 1) / self.warmup, max(min(remaining, 1.0), 0.05))
 
 
 class Pocket(nn.Module):
@@ -68,14 +68,14 @@ class Pocket(nn.Module):
         embed = self.lvlm.get_input_embeddings()
         x = embed(packed.ids)
         if visual is not None:
-            place = packed.ids == self.lvlm.config.image_token_id
-            x = x.masked_scatter(place[..., None], visual.to(x.dtype))
+            image_mask = packed.ids == self.lvlm.config.image_token_id
+            x = x.masked_scatter(image_mask[..., None], visual.to(x.dtype))
         hidden = self.lvlm.model.language_model(
             inputs_embeds=self.dropout(x), attention_mask=packed.mask(), position_ids=packed.positions, use_cache=False
         ).last_hidden_state
-        said = packed.labels[:, 1:] != IGNORE  # logits only where there is something to learn
-        logits = self.lvlm.lm_head(hidden[:, :-1][said])
-        return F.cross_entropy(logits.float(), packed.labels[:, 1:][said])
+        answer_mask = packed.labels[:, 1:] != IGNORE  # logits only where there is something to learn
+        logits = self.lvlm.lm_head(hidden[:, :-1][answer_mask])
+        return F.cross_entropy(logits.float(), packed.labels[:, 1:][answer_mask])
 
     def losses(self, batch: TrainingBatch) -> dict[str, Tensor]:
         tokens, visual = self.visual(batch.fine, batch.coarse)
@@ -114,11 +114,11 @@ def setup(cache: Path, captions_file: Path, recipe: PocketRecipe, labels: list[s
     photos = [[read_record(record) for record in store.records] for store in stores]
     captions = load_captions(captions_file)
     torch.manual_seed(recipe.seed)
-    words = make_tokenizer(captions, stores, recipe.vocabulary)
-    lvlm = pocket_model.build(words, layers=recipe.layers, dropout=recipe.dropout)
+    text_tokenizer = make_tokenizer(captions, stores, recipe.vocabulary)
+    lvlm = pocket_model.build(text_tokenizer, layers=recipe.layers, dropout=recipe.dropout)
     labels = labels or detector_labels([photo for part in photos for photo in part])
     pocket = Pocket(lvlm, DetectionHead(labels), recipe.dropout)
-    return pocket, words, Batches(stores, photos, labels, Packer(words), captions, recipe.photos)
+    return pocket, text_tokenizer, Batches(stores, photos, labels, Packer(text_tokenizer), captions, recipe.photos)
 
 
 def trainable(pocket: Pocket) -> list[nn.Parameter]:
@@ -159,7 +159,7 @@ def train(cache: Path, captions_file: Path, out: Path, recipe: PocketRecipe, log
     """
     out.mkdir(parents=True, exist_ok=True)
     names = out / "labels.txt"
-    pocket, words, batches = setup(
+    pocket, text_tokenizer, batches = setup(
         cache, captions_file, recipe, names.read_text().splitlines() if names.exists() else None
     )
     optimizer, first = optimizer_for(pocket, recipe), 0
@@ -169,10 +169,10 @@ def train(cache: Path, captions_file: Path, out: Path, recipe: PocketRecipe, log
         pocket.load_state_dict(state["pocket"], strict=False)
         optimizer.load_state_dict(state["optimizer"])
         first = state["step"]
-    words.save_pretrained(out / "tokenizer")
+    text_tokenizer.save_pretrained(out / "tokenizer")
     write_text(names, "\n".join(batches.labels))
     pocket.train()
-    started, seen = time.time(), {}
+    started, running_loss = time.time(), {}
     for step, batch in prefetch(batches, first, recipe.steps, recipe.seed):
         for group in optimizer.param_groups:
             group["lr"] = recipe.rate_at(step)
@@ -185,12 +185,12 @@ def train(cache: Path, captions_file: Path, out: Path, recipe: PocketRecipe, log
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)
         for name, value in losses.items():
-            seen[name] = 0.98 * seen.get(name, value.item()) + 0.02 * value.item()
+            running_loss[name] = 0.98 * running_loss.get(name, value.item()) + 0.02 * value.item()
         if (step + 1) % 25 == 0:
             row = {
                 "step": step + 1,
                 "seconds": round(time.time() - started, 1),
-                **{k: round(v, 4) for k, v in seen.items()},
+                **{k: round(v, 4) for k, v in running_loss.items()},
             }
             with open(out / "metrics.jsonl", "a") as lines:
                 lines.write(json.dumps(row) + "\n")

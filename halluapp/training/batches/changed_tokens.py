@@ -37,9 +37,9 @@ def token_weights(
     chosen: Sequence[int], rejected: Sequence[int], weight: float, min_match: int = 3, authors: bool = False
 ) -> tuple[Tensor, Tensor]:
     """`weight` on changed tokens and 1 elsewhere: ids [T], [U] -> [T], [U]. Parameters as `changed_tokens`."""
-    made = []
+    both_weights = []
     for ids, changed in zip((chosen, rejected), changed_tokens(chosen, rejected, min_match, authors), strict=True):
         weights = torch.ones(len(ids))
         weights[changed] = weight
-        made.append(weights)
-    return made[0], made[1]
+        both_weights.append(weights)
+    return both_weights[0], both_weights[1]

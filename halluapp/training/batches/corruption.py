@@ -44,8 +44,8 @@ def _crop(photo: Tensor, generator: torch.Generator) -> Tensor:
     share, x, y = torch.rand(3, generator=generator).tolist()
     side = (0.2 + 0.3 * share) ** 0.5
     height, width = (max(1, int(side * size)) for size in photo.shape[-2:])
-    top, left = int(y * (photo.shape[-2] - height)), int(x * (photo.shape[-1] - width))
-    return _fit(photo[..., top : top + height, left : left + width], photo.shape[-2:])
+    y_start, x_start = int(y * (photo.shape[-2] - height)), int(x * (photo.shape[-1] - width))
+    return _fit(photo[..., y_start : y_start + height, x_start : x_start + width], photo.shape[-2:])
 
 
 def _fit(photo: Tensor, size: tuple[int, ...]) -> Tensor:

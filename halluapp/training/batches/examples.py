@@ -32,14 +32,14 @@ class Example:
 
 def tokenize(lvlm: LVLM, pairs: list[Pair], min_match: int = 3) -> list[Example]:
     """Pairs -> examples; equal photos share a row of features."""
-    photos: dict[str, int] = {}
-    made = []
+    row_of_photo: dict[str, int] = {}
+    examples = []
     for pair in pairs:
         chosen, rejected = answer_ids(lvlm, pair.chosen), answer_ids(lvlm, pair.rejected)
-        marks = changed_tokens(chosen, rejected, min_match)
-        row = photos.setdefault(pair.photo, len(photos))
-        made.append(Example(row, lvlm.prompt_ids(pair.question, "photo"), chosen, rejected, *marks))
-    return made
+        changed = changed_tokens(chosen, rejected, min_match)
+        row = row_of_photo.setdefault(pair.photo, len(row_of_photo))
+        examples.append(Example(row, lvlm.prompt_ids(pair.question, "photo"), chosen, rejected, *changed))
+    return examples
 
 
 class Features:
@@ -49,25 +49,25 @@ class Features:
         self.clean, self.corrupted = clean, corrupted
 
 
-def encode_pixels(lvlm: LVLM, pixels: Tensor, sight: VisionAdapter | None = None) -> Tensor:
+def encode_pixels(lvlm: LVLM, pixels: Tensor, vision_adapter: VisionAdapter | None = None) -> Tensor:
     """Normalised pixels [1, 3, H, W] -> projector input [n, d], differentiable in adapters of the tower."""
-    with adapted_vision(lvlm, sight):
+    with adapted_vision(lvlm, vision_adapter):
         return lvlm.encode_pixels(lvlm.to_device({"pixel_values": pixels})).features
 
 
 @torch.no_grad()
 def encode_images(
     lvlm: LVLM, pixels: Pixels, cache: Path | None = None, log: Callable[[str], None] = lambda line: None,
-    sight: VisionAdapter | None = None,
+    vision_adapter: VisionAdapter | None = None,
 ) -> Features:  # fmt: skip
     """Runs the tower once over all photos (and their corrupted copies), or reads `cache`. sight: an adapter's."""
     stored = disk_cache.read(cache, len(pixels))
     if stored is None:
         stored = {"clean": [], "corrupted": []}
         for photo in range(len(pixels)):
-            stored["clean"].append(encode_pixels(lvlm, pixels.clean(photo), sight).cpu())
+            stored["clean"].append(encode_pixels(lvlm, pixels.clean(photo), vision_adapter).cpu())
             if pixels.strategy:
-                stored["corrupted"].append(encode_pixels(lvlm, pixels.corrupted(photo), sight).cpu())
+                stored["corrupted"].append(encode_pixels(lvlm, pixels.corrupted(photo), vision_adapter).cpu())
             if (photo + 1) % 50 == 0 or photo + 1 == len(pixels):
                 log(f"looked at {photo + 1} of {len(pixels)} photos")
         disk_cache.write(cache, stored)

@@ -56,36 +56,36 @@ def answer_ids(lvlm: LVLM, text: str) -> list[int]:
 
 def packed_forward(lvlm: LVLM, rows: list[PackedRow], intervention: Intervention | None = None) -> AnswerStates:
     """One forward over packed rows. Differentiable in prefixes and adapters. intervention: changes all rows."""
-    packed = [_pack(lvlm, row) for row in rows]
-    longest = max(len(embeds) for embeds, _, _, _ in packed)
-    device = packed[0][0].device
-    embeds = packed[0][0].new_zeros(len(rows), longest, packed[0][0].shape[-1])
+    packed_rows = [_pack(lvlm, row) for row in rows]
+    longest = max(len(embeds) for embeds, _, _, _ in packed_rows)
+    device = packed_rows[0][0].device
+    embeds = packed_rows[0][0].new_zeros(len(rows), longest, packed_rows[0][0].shape[-1])
     segments = torch.full((len(rows), longest), -1, device=device)
     positions = torch.zeros(len(rows), longest, dtype=torch.long, device=device)
-    places = []
-    for index, (row, segment, position, spots) in enumerate(packed):
+    answer_positions = []
+    for index, (row, segment, position, answers_of_row) in enumerate(packed_rows):
         embeds[index, : len(row)] = row
         segments[index, : len(row)] = segment.to(device)
         positions[index, : len(row)] = position.to(device)
-        places += [(index, spot) for spot in spots]
+        answer_positions += [(index, answer_position) for answer_position in answers_of_row]
     with apply_interventions(lvlm, [intervention] * len(rows)):
         hidden = run_decoder(lvlm, embeds, block_mask(segments), positions)
-    return _gather(hidden, places, [answer for row in rows for answer in row.answers])
+    return _gather(hidden, answer_positions, [answer for row in rows for answer in row.answers])
 
 
 def _pack(lvlm: LVLM, row: PackedRow) -> tuple[Tensor, Tensor, Tensor, list[list[int]]]:
     """Embeddings [T, D], segment and position of each token, and for every answer where its tokens are predicted."""
-    table, size = lvlm.decoder.get_input_embeddings(), len(row.prefix)
-    segments, positions, spots, ids = [0] * size, list(range(size)), [], []
+    embedding, size = lvlm.decoder.get_input_embeddings(), len(row.prefix)
+    segments, positions, answer_positions, ids = [0] * size, list(range(size)), [], []
     for number, answer in enumerate(row.answers, 1):
-        fed = answer[:-1]  # nothing is predicted after the last token
+        inputs = answer[:-1]  # nothing is predicted after the last token
         start = size + len(ids)
-        spots.append([size - 1, *range(start, start + len(fed))])
-        segments += [number] * len(fed)
-        positions += range(size, size + len(fed))
-        ids += fed
-    said = table(torch.tensor(ids, dtype=torch.long, device=row.prefix.device)).to(row.prefix.dtype)
-    return torch.cat([row.prefix, said]), torch.tensor(segments), torch.tensor(positions), spots
+        answer_positions.append([size - 1, *range(start, start + len(inputs))])
+        segments += [number] * len(inputs)
+        positions += range(size, size + len(inputs))
+        ids += inputs
+    input_embeds = embedding(torch.tensor(ids, dtype=torch.long, device=row.prefix.device)).to(row.prefix.dtype)
+    return torch.cat([row.prefix, input_embeds]), torch.tensor(segments), torch.tensor(positions), answer_positions
 
 
 def block_mask(segments: Tensor) -> Tensor:
@@ -100,21 +100,23 @@ def block_mask(segments: Tensor) -> Tensor:
 def run_decoder(lvlm: LVLM, embeds: Tensor, mask: Tensor, positions: Tensor) -> Tensor:
     """Embeddings [R, T, D] -> hidden states after the final norm [R, T, D], without a cache."""
     # A checkpointed layer computes again during backward, when the decoded weights are not in place any more.
-    again = torch.is_grad_enabled() and lvlm.decoder.is_activation_checkpointing
-    with lvlm.lock, nullcontext() if again else lvlm.dequantized.active():
+    recomputed = torch.is_grad_enabled() and lvlm.decoder.is_activation_checkpointing
+    with lvlm.lock, nullcontext() if recomputed else lvlm.dequantized.active():
         return lvlm.decoder(
             inputs_embeds=embeds, attention_mask=mask, position_ids=positions, use_cache=False
         ).last_hidden_state
 
 
-def _gather(hidden: Tensor, places: list[tuple[int, list[int]]], answers: list[list[int]]) -> AnswerStates:
+def _gather(hidden: Tensor, answer_positions: list[tuple[int, list[int]]], answers: list[list[int]]) -> AnswerStates:
     longest = max(len(answer) for answer in answers)
-    rows = torch.tensor([row for row, _ in places], device=hidden.device)[:, None]
-    spots = torch.tensor([spot + [0] * (longest - len(spot)) for _, spot in places], device=hidden.device)
+    rows = torch.tensor([row for row, _ in answer_positions], device=hidden.device)[:, None]
+    columns = torch.tensor(
+        [column + [0] * (longest - len(column)) for _, column in answer_positions], device=hidden.device
+    )
     ids = torch.tensor([answer + [0] * (longest - len(answer)) for answer in answers], device=hidden.device)
     lengths = torch.tensor([len(answer) for answer in answers], device=hidden.device)
     counted = torch.arange(longest, device=hidden.device) < lengths[:, None]
-    return AnswerStates(hidden[rows, spots], ids, counted)
+    return AnswerStates(hidden[rows, columns], ids, counted)
 
 
 def end_token_states(lvlm: LVLM, sequences: list[Tensor], intervention: Intervention | None = None) -> Tensor:
@@ -130,10 +132,10 @@ def end_token_states(lvlm: LVLM, sequences: list[Tensor], intervention: Interven
         return end_representations(run_decoder(lvlm, embeds, mask, positions), mask)
 
 
-def cross_entropy(lvlm: LVLM, said: AnswerStates) -> Tensor:
+def cross_entropy(lvlm: LVLM, states: AnswerStates) -> Tensor:
     """Mean over the answers' tokens: scalar."""
-    logits = lm_logits(lvlm, said.hidden[said.mask])
-    return nn.functional.cross_entropy(logits, said.ids[said.mask])
+    logits = lm_logits(lvlm, states.hidden[states.mask])
+    return nn.functional.cross_entropy(logits, states.ids[states.mask])
 
 
 def last_attended(mask: Tensor) -> Tensor:

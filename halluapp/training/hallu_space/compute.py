@@ -46,17 +46,24 @@ def compute_hallu_space(
     if len(lengths) < 2 * rank:
         raise InputError(f"A HalluSpace of rank {rank} needs at least {rank} pairs; {len(lengths) // 2} were given.")
     spaces, spectra, reports = {}, {}, {}
-    longer = torch.tensor([b - a for a, b in zip(lengths[0::2], lengths[1::2], strict=True)])
+    length_differences = torch.tensor([b - a for a, b in zip(lengths[0::2], lengths[1::2], strict=True)])
     for layer in layers:
-        truth, lie = torch.stack(states[layer][0::2]), torch.stack(states[layer][1::2])  # [N, D]
-        spaces[layer] = directions.orient(hallu_space(truth, lie, rank), truth, lie)
-        singular = spectrum(truth, lie)
+        truthful_states, hallucinated_states = (
+            torch.stack(states[layer][0::2]),
+            torch.stack(states[layer][1::2]),
+        )  # [N, D]
+        spaces[layer] = directions.orient(
+            hallu_space(truthful_states, hallucinated_states, rank), truthful_states, hallucinated_states
+        )
+        singular = spectrum(truthful_states, hallucinated_states)
         spectra[layer] = [round(float(s), 4) for s in singular[: 2 * rank]]
-        reports[layer] = directions.layer_report(lvlm, spaces[layer], singular, truth, lie, longer)
+        reports[layer] = directions.layer_report(
+            lvlm, spaces[layer], singular, truthful_states, hallucinated_states, length_differences
+        )
     about = {
         "pairs": len(lengths) // 2, "pooling": pooling, "rank": rank, "model": lvlm.name,
         "quantization": lvlm.quantization, "spectrum": spectra,
-        "mean_length_difference": float(longer.abs().float().mean()), "directions": reports,
+        "mean_length_difference": float(length_differences.abs().float().mean()), "directions": reports,
     }  # fmt: skip
     return HalluSpace(spaces, about)
 
@@ -65,32 +72,32 @@ def _pooled(lvlm, visual, visual_tokens, question, answer, layers, pooling) -> t
     from transformers import DynamicCache
 
     prompt = lvlm.prompt_ids(question, "photo")
-    said = lvlm.tokenizer(" " + answer, add_special_tokens=False)["input_ids"] + [lvlm.tokenizer.eos_token_id]
-    read = lvlm.embed_prompt(prompt + said, visual, visual_tokens)
+    answer_ids = lvlm.tokenizer(" " + answer, add_special_tokens=False)["input_ids"] + [lvlm.tokenizer.eos_token_id]
+    read = lvlm.embed_prompt(prompt + answer_ids, visual, visual_tokens)
     mask = torch.ones(1, len(read.embeds), dtype=torch.long, device=read.embeds.device)
     deepstack = (read.image_mask[None], read.deepstack) if read.deepstack else None
     with lvlm.lock, _layer_outputs(lvlm, layers) as recorded:
         lvlm.forward(DynamicCache(), mask, read.positions[..., None, :], embeds=read.embeds[None], deepstack=deepstack)
     if pooling == "authors" and (last := len(lvlm.layers) - 1) in recorded:
         recorded[last] = lvlm.final_norm(recorded[last])
-    part = {"answer_mean": slice(-len(said), None), "answer_last": slice(-1, None)}.get(pooling, slice(None))
-    return {layer: state[0, part].float().mean(0).cpu() for layer, state in recorded.items()}, len(said)
+    part = {"answer_mean": slice(-len(answer_ids), None), "answer_last": slice(-1, None)}.get(pooling, slice(None))
+    return {layer: state[0, part].float().mean(0).cpu() for layer, state in recorded.items()}, len(answer_ids)
 
 
 @contextmanager
 def _layer_outputs(lvlm: LVLM, layers: list[int]):
     """Outputs of decoder layers [1, S, D] during the context."""
-    found: dict[int, Tensor] = {}
+    outputs: dict[int, Tensor] = {}
 
     def record(layer: int):
         def hook(_module, _inputs, output):
-            found[layer] = output[0] if isinstance(output, tuple) else output
+            outputs[layer] = output[0] if isinstance(output, tuple) else output
 
         return hook
 
     handles = [lvlm.layers[layer].register_forward_hook(record(layer)) for layer in layers]
     try:
-        yield found
+        yield outputs
     finally:
         for handle in handles:
             handle.remove()

@@ -19,7 +19,7 @@ def orient(space: Tensor, truthful: Tensor, hallucinated: Tensor) -> Tensor:
 
 
 def layer_report(
-    lvlm: LVLM, space: Tensor, singular: Tensor, truthful: Tensor, hallucinated: Tensor, longer: Tensor
+    lvlm: LVLM, space: Tensor, singular: Tensor, truthful: Tensor, hallucinated: Tensor, length_differences: Tensor
 ) -> dict:
     """One layer's report, of plain JSON values.
 
@@ -29,11 +29,11 @@ def layer_report(
     length, not hallucination. "words": what the model would say at each end of a direction (Nullu, section 4.3).
     """
     energy = singular.double().square()
-    place = (hallucinated.float() - truthful.float()) @ space[:, 0].float().cpu()  # [N]
+    coordinate = (hallucinated.float() - truthful.float()) @ space[:, 0].float().cpu()  # [N]
     return {
         "singular": [round(float(s), 4) for s in singular[: 2 * space.shape[1]]],
         "share": round(float(energy[: space.shape[1]].sum() / energy.sum()), 4),
-        "length_correlation": _correlation(place, longer.float()),
+        "length_correlation": _correlation(coordinate, length_differences.float()),
         "words": [direction_words(lvlm, direction) for direction in space.T],
     }
 
@@ -47,12 +47,12 @@ def direction_words(lvlm: LVLM, direction: Tensor) -> dict[str, list[str]]:
 
 
 def _pieces(lvlm: LVLM, logits: Tensor) -> list[str]:
-    special, found = set(lvlm.tokenizer.all_special_ids), {}
+    special, pieces = set(lvlm.tokenizer.all_special_ids), {}
     for token in logits.topk(min(4 * WORDS_PER_END, len(logits))).indices.tolist():
         text = lvlm.piece(token).strip()
         if token not in special and text:
-            found[text] = None
-    return list(found)[:WORDS_PER_END]
+            pieces[text] = None
+    return list(pieces)[:WORDS_PER_END]
 
 
 def _correlation(a: Tensor, b: Tensor) -> float | None:

@@ -50,34 +50,37 @@ def measure_effect(
     told_apart_heads, through them. "map": side -> group -> [[x, y]], the representations of both sides on the two main
     axes of all, where there are any.
     """
-    rows, points = {}, {}
-    for side, one, own in (("before", Baseline(), heads and heads[0]), ("after", method, heads and heads[1])):
-        rows[side], points[side] = _metric_tables(lvlm, pairs, one, seed, photos, log, own)
-    made: dict[str, Any] = {"pairs": len(pairs), "photos": len({pair.photo for pair in pairs}), "seed": seed}
+    rows, vectors = {}, {}
+    for side, method_of_side, heads_of_side in (
+        ("before", Baseline(), heads and heads[0]),
+        ("after", method, heads and heads[1]),
+    ):
+        rows[side], vectors[side] = _metric_tables(lvlm, pairs, method_of_side, seed, photos, log, heads_of_side)
+    result: dict[str, Any] = {"pairs": len(pairs), "photos": len({pair.photo for pair in pairs}), "seed": seed}
     for side in ("before", "after"):
-        made[side] = {name: _interval(table, statistic, seed) for name, (table, statistic) in rows[side].items()}
-    made["difference"] = {}
+        result[side] = {name: _interval(table, statistic, seed) for name, (table, statistic) in rows[side].items()}
+    result["difference"] = {}
     for name, (table, statistic) in rows["after"].items():
-        found = statistics.paired_difference(rows["before"][name][0], table, statistic, seed=seed)
-        made["difference"][name] = [
-            _rounded_or_none(found.value),
-            _rounded_or_none(found.low),
-            _rounded_or_none(found.high),
+        difference = statistics.paired_difference(rows["before"][name][0], table, statistic, seed=seed)
+        result["difference"][name] = [
+            _rounded_or_none(difference.value),
+            _rounded_or_none(difference.low),
+            _rounded_or_none(difference.high),
         ]
-    if points["before"]:
-        made["map"] = _map(points)
-    return made
+    if vectors["before"]:
+        result["map"] = _map(vectors)
+    return result
 
 
-def _map(points: dict[str, Sequence[Tensor]]) -> dict[str, dict[str, list[list[float]]]]:
+def _map(vectors_of_side: dict[str, Sequence[Tensor]]) -> dict[str, dict[str, list[list[float]]]]:
     """side -> three [N, D] -> side -> group -> [[x, y]], on the same axes for both sides."""
-    flat = [group[:MAX_POINTS] for groups in points.values() for group in groups]
-    places = iter(principal_plane(*flat))
-    return {side: {name: _rounded(next(places)) for name in GROUPS} for side in points}
+    vectors = [group[:MAX_POINTS] for groups in vectors_of_side.values() for group in groups]
+    coordinates = iter(principal_plane(*vectors))
+    return {side: {name: _rounded(next(coordinates)) for name in GROUPS} for side in vectors_of_side}
 
 
-def _rounded(places: Tensor) -> list[list[float]]:
-    return [[round(value, 4) for value in place] for place in places.tolist()]
+def _rounded(points: Tensor) -> list[list[float]]:
+    return [[round(value, 4) for value in point] for point in points.tolist()]
 
 
 def _mean(total, count):
@@ -99,33 +102,35 @@ def _metric_tables(
     lvlm, pairs, method, seed, photos, log, heads: ProjectionHeads | None
 ) -> tuple[dict[str, tuple[list, Callable]], Sequence[Tensor]]:
     """Per metric: sums of every photo, and the statistic of the sums; and the vectors of the representation map."""
-    intervention, points = method.rows("")[0].intervention, ()
-    made: dict[str, tuple[list, Callable]] = {}
+    intervention, vectors = method.rows("")[0].intervention, ()
+    tables: dict[str, tuple[list, Callable]] = {}
     values = margins(lvlm, pairs, intervention, seed)
     for name, value in values.items():
-        made[name] = (_by_photo(pairs, value), _mean)
+        tables[name] = (_by_photo(pairs, value), _mean)
     log(f"{method.name}: margins of {len(pairs)} pairs")
-    described = [row for row, pair in enumerate(pairs) if len(pair.chosen.split()) >= MIN_WORDS]
-    first = {pairs[row].photo: row for row in reversed(described)}
-    some = [pairs[row] for row in sorted(first.values())]
-    if len(some) > 1:
-        states = end_states(lvlm, some, intervention)
-        points = tuple(normalize(group, dim=-1) for group in states)
-        found = {**retrieval(*points), "separability": _pseudo_values(*points)}
+    rows_with_description = [row for row, pair in enumerate(pairs) if len(pair.chosen.split()) >= MIN_WORDS]
+    first = {pairs[row].photo: row for row in reversed(rows_with_description)}
+    one_pair_each = [pairs[row] for row in sorted(first.values())]
+    if len(one_pair_each) > 1:
+        states = end_states(lvlm, one_pair_each, intervention)
+        vectors = tuple(normalize(group, dim=-1) for group in states)
+        values_by_photo = {**retrieval(*vectors), "separability": _pseudo_values(*vectors)}
         if heads is not None:
-            seen = retrieval(heads.embed_photos(states[0]), heads.embed_texts(states[1]), heads.embed_texts(states[2]))
-            found |= {f"{name}_heads": seen[name] for name in ("retrieval", "told_apart")}
-        for name, value in found.items():
-            made[name] = ([(float(v), 1.0) for v in value], _mean)
-        log(f"{method.name}: representations of {len(some)} photos")
-    known = {pair.photo: pair for pair in reversed(pairs) if pair.objects}
-    shown = [known[name] for name in sorted(known)][:photos]
-    if shown:
-        rows = [row.sums() for row in caption_counts(lvlm, shown, method)]
+            through_heads = retrieval(
+                heads.embed_photos(states[0]), heads.embed_texts(states[1]), heads.embed_texts(states[2])
+            )
+            values_by_photo |= {f"{name}_heads": through_heads[name] for name in ("retrieval", "told_apart")}
+        for name, value in values_by_photo.items():
+            tables[name] = ([(float(v), 1.0) for v in value], _mean)
+        log(f"{method.name}: representations of {len(one_pair_each)} photos")
+    pair_of_photo = {pair.photo: pair for pair in reversed(pairs) if pair.objects}
+    captioned = [pair_of_photo[name] for name in sorted(pair_of_photo)][:photos]
+    if captioned:
+        rows = [row.sums() for row in caption_counts(lvlm, captioned, method)]
         for name in ("chair_i", "chair_s", "recall", "length"):
-            made[name] = (rows, chair.STATISTICS[name])
-        log(f"{method.name}: captions of {len(shown)} photos")
-    return made, points
+            tables[name] = (rows, chair.STATISTICS[name])
+        log(f"{method.name}: captions of {len(captioned)} photos")
+    return tables, vectors
 
 
 def _by_photo(pairs: Sequence[Pair], values: Sequence[float]) -> list[tuple[float, float]]:
@@ -142,22 +147,28 @@ def margins(
     lvlm: LVLM, pairs: list[Pair], intervention: Intervention | None = None, seed: int = 0
 ) -> dict[str, list[float]]:
     """margin, preferred (1 where it is positive) and visual_margin of every pair, in nats."""
-    made = examples.tokenize(lvlm, pairs)
+    tokenized = examples.tokenize(lvlm, pairs)
     pixels = Pixels(lvlm, pairs, "diffusion", 500, seed)
-    seen = examples.encode_images(lvlm, pixels, sight=tower_adapter(lvlm, intervention))
-    found: dict[str, list[float]] = {"margin": [], "preferred": [], "visual_margin": []}
-    for first in range(0, len(made), BATCH):
-        part = made[first : first + BATCH]
-        rows = [_packed_row(lvlm, one, seen.clean[one.photo], intervention, [one.chosen, one.rejected]) for one in part]
-        rows += [_packed_row(lvlm, one, seen.corrupted[one.photo], intervention, [one.chosen]) for one in part]
-        said = packed_forward(lvlm, rows, intervention)
-        logps = answer_logps(lm_logits(lvlm, said.hidden), said.ids).masked_fill(~said.mask, 0.0).sum(-1)
+    features = examples.encode_images(lvlm, pixels, vision_adapter=tower_adapter(lvlm, intervention))
+    values: dict[str, list[float]] = {"margin": [], "preferred": [], "visual_margin": []}
+    for first in range(0, len(tokenized), BATCH):
+        part = tokenized[first : first + BATCH]
+        rows = [
+            _packed_row(lvlm, one, features.clean[one.photo], intervention, [one.chosen, one.rejected]) for one in part
+        ]
+        rows += [_packed_row(lvlm, one, features.corrupted[one.photo], intervention, [one.chosen]) for one in part]
+        answer_states = packed_forward(lvlm, rows, intervention)
+        logps = (
+            answer_logps(lm_logits(lvlm, answer_states.hidden), answer_states.ids)
+            .masked_fill(~answer_states.mask, 0.0)
+            .sum(-1)
+        )
         count = len(part)
-        chosen, rejected, blind = logps[0 : 2 * count : 2], logps[1 : 2 * count : 2], logps[2 * count :]
-        found["margin"] += (chosen - rejected).tolist()
-        found["preferred"] += (chosen > rejected).float().tolist()
-        found["visual_margin"] += (chosen - blind).tolist()
-    return found
+        chosen, rejected, corrupted = logps[0 : 2 * count : 2], logps[1 : 2 * count : 2], logps[2 * count :]
+        values["margin"] += (chosen - rejected).tolist()
+        values["preferred"] += (chosen > rejected).float().tolist()
+        values["visual_margin"] += (chosen - corrupted).tolist()
+    return values
 
 
 def _packed_row(
@@ -186,12 +197,17 @@ def end_states(
     lvlm: LVLM, pairs: list[Pair], intervention: Intervention | None = None
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Hidden states [N, D] in float32 at the end token of photos, truthful and hallucinated captions."""
-    made = examples.tokenize(lvlm, pairs)
-    seen = examples.encode_images(lvlm, Pixels(lvlm, pairs), sight=tower_adapter(lvlm, intervention))
-    table, end = lvlm.decoder.get_input_embeddings(), torch.tensor([lvlm.tokenizer.eos_token_id], device=lvlm.device)
-    sequences = [torch.cat([_visual_tokens(lvlm, seen.clean[one.photo], intervention), table(end)]) for one in made]
+    tokenized = examples.tokenize(lvlm, pairs)
+    features = examples.encode_images(lvlm, Pixels(lvlm, pairs), vision_adapter=tower_adapter(lvlm, intervention))
+    embedding, end = (
+        lvlm.decoder.get_input_embeddings(),
+        torch.tensor([lvlm.tokenizer.eos_token_id], device=lvlm.device),
+    )
+    sequences = [
+        torch.cat([_visual_tokens(lvlm, features.clean[one.photo], intervention), embedding(end)]) for one in tokenized
+    ]
     for name in ("chosen", "rejected"):
-        sequences += [table(torch.tensor(getattr(one, name), device=lvlm.device)) for one in made]
+        sequences += [embedding(torch.tensor(getattr(one, name), device=lvlm.device)) for one in tokenized]
     states = [
         end_token_states(lvlm, sequences[first : first + BATCH], intervention).float().cpu()
         for first in range(0, len(sequences), BATCH)
@@ -206,9 +222,13 @@ def retrieval(image: Tensor, text: Tensor, hallucinated: Tensor) -> dict[str, Te
     hallucinated caption; distance: 1 - cosine of photo and caption.
     """
     scores = torch.cat([image @ text.T, image @ hallucinated.T], dim=1)  # [N, 2N]
-    own, other = (image * text).sum(-1), (image * hallucinated).sum(-1)
+    similarity, similarity_hallucinated = (image * text).sum(-1), (image * hallucinated).sum(-1)
     nearest = (scores.argmax(-1) == torch.arange(len(image))).float()
-    return {"retrieval": nearest, "told_apart": (own > other).float(), "distance": 1 - own}
+    return {
+        "retrieval": nearest,
+        "told_apart": (similarity > similarity_hallucinated).float(),
+        "distance": 1 - similarity,
+    }
 
 
 def separability(image: Tensor, text: Tensor, hallucinated: Tensor) -> float:
@@ -219,8 +239,10 @@ def separability(image: Tensor, text: Tensor, hallucinated: Tensor) -> float:
 def _pseudo_values(image: Tensor, text: Tensor, hallucinated: Tensor) -> Tensor:
     """A value of every photo [N] whose mean is the AUC and whose spread is the AUC's own (DeLong et al. 1988): a
     photo counts by its truthful caption and by its hallucinated one."""
-    own, other = (image * text).sum(-1), (image * hallucinated).sum(-1)
-    won = (own[:, None] > other).double() + 0.5 * (own[:, None] == other).double()  # [truthful, hallucinated]
+    similarity, similarity_hallucinated = (image * text).sum(-1), (image * hallucinated).sum(-1)
+    won = (similarity[:, None] > similarity_hallucinated).double() + 0.5 * (
+        similarity[:, None] == similarity_hallucinated
+    ).double()  # [truthful, hallucinated]
     return won.mean(1) + won.mean(0) - won.mean()
 
 

@@ -29,11 +29,13 @@ def measure_run(
     if not data:
         pairs = [pairs[row] for row in split(pairs, config.recipe.held_out, config.recipe.seed)[1]]
     method = create("adapter", adapter="run")
-    made = before_after.measure_effect(lvlm, pairs, method, config.recipe.seed, photos, log, _heads(lvlm, run, config))
+    result = before_after.measure_effect(
+        lvlm, pairs, method, config.recipe.seed, photos, log, _heads(lvlm, run, config)
+    )
     name = f"measured-{Path(data).stem}.json" if data else "measured.json"
-    write_text(run.folder / name, json.dumps(made, indent=1))
+    write_text(run.folder / name, json.dumps(result, indent=1))
     model_card.write(run)
-    return before_after.table(made)
+    return before_after.table(result)
 
 
 def _heads(lvlm: LVLM, run: Run, config: Config):

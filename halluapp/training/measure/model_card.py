@@ -46,16 +46,16 @@ def _read_json(path: Path) -> dict[str, Any]:
 
 
 def _measurement_lines(path: Path) -> list[str]:
-    made = _read_json(path)
+    result = _read_json(path)
     on = path.stem.removeprefix("measured").strip("-") or "pairs that the run held out"
     lines = [
-        f"On {on}: {made['pairs']} pairs of {made['photos']} photos, 95 % bootstrap intervals over photos.",
+        f"On {on}: {result['pairs']} pairs of {result['photos']} photos, 95 % bootstrap intervals over photos.",
         "",
         "| | before | after | difference |",
         "|---|---|---|---|",
     ]
-    for name in made["after"]:
-        lines.append(f"| {name} | " + " | ".join(_cell(made[side][name]) for side in SIDES) + " |")
+    for name in result["after"]:
+        lines.append(f"| {name} | " + " | ".join(_cell(result[side][name]) for side in SIDES) + " |")
     return lines
 
 
@@ -68,10 +68,10 @@ def _cell(value: list[float | None]) -> str:
 
 def _evaluation_lines(path: Path) -> list[str]:
     """The scores of `evaluate --json`, a column a method."""
-    made = _read_json(path)
-    on = path.stem.removeprefix("evaluated").strip("-") or made["data"]
-    columns = [row for row in made["methods"] if row["error"] is None]
-    lines = [f"On {on}: {made['photos']} photos, vocabulary {made['vocabulary']}, 95 % intervals over photos.", ""]
+    result = _read_json(path)
+    on = path.stem.removeprefix("evaluated").strip("-") or result["data"]
+    columns = [row for row in result["methods"] if row["error"] is None]
+    lines = [f"On {on}: {result['photos']} photos, vocabulary {result['vocabulary']}, 95 % intervals over photos.", ""]
     lines += ["| | " + " | ".join(row["method"] for row in columns) + " |", "|---" * (len(columns) + 1) + "|"]
     for part, names in SCORES.items():
         for name in names if columns and columns[0].get(part) else ():

@@ -41,21 +41,21 @@ class AdavibObjective(Objective):
 
     def losses(self, rows: list[int], step: int) -> tuple[Tensor, dict[str, float]]:
         recipe, table = self.recipe, self.lvlm.decoder.get_input_embeddings().weight
-        seen = torch.stack([self.projector_input(row).float() for row in rows])  # [B, n, d]
-        mu, std = self.mean(seen), self.head(seen)
-        learning = torch.is_grad_enabled()
-        samples = recipe.samples if learning else 1
+        features = torch.stack([self.projector_input(row).float() for row in rows])  # [B, n, d]
+        mu, std = self.mean(features), self.head(features)
+        training = torch.is_grad_enabled()
+        samples = recipe.samples if training else 1
         noise = (
-            None if learning else torch.zeros((1, *mu.shape), device=mu.device)
+            None if training else torch.zeros((1, *mu.shape), device=mu.device)
         )  # held out: the mean, as at inference
-        drawn = reparameterise(mu, std, samples, noise=noise)  # [S*B, n, D], sample-major
-        alpha = photo_weights(drawn, table, samples) if recipe.adaptive else None
-        made = [
-            PackedRow(self.prefix(rows[place % len(rows)], tokens.to(table.dtype)), [self.examples[row].chosen])
-            for place, tokens in enumerate(drawn)
-            for row in (rows[place % len(rows)],)
+        samples_of_tokens = reparameterise(mu, std, samples, noise=noise)  # [S*B, n, D], sample-major
+        alpha = photo_weights(samples_of_tokens, table, samples) if recipe.adaptive else None
+        packed = [
+            PackedRow(self.prefix(rows[index % len(rows)], tokens.to(table.dtype)), [self.examples[row].chosen])
+            for index, tokens in enumerate(samples_of_tokens)
+            for row in (rows[index % len(rows)],)
         ]
-        generation = cross_entropy(self.lvlm, packed_forward(self.lvlm, made))
+        generation = cross_entropy(self.lvlm, packed_forward(self.lvlm, packed))
         kl = adavib_loss(mu, std, self.head.mu_p, self.head.std_p, recipe.beta, alpha, recipe.authors_pooling)
         numbers = {
             "generation": float(generation.detach()),

@@ -162,11 +162,11 @@ def chip_loss(
 def _margins(policy: Answers, reference: Answers, mode: str) -> dict[str, Tensor]:
     """How much more the policy prefers, compared with the reference: chosen answers, segments, true photos."""
     chosen = policy.chosen - reference.chosen
-    made = {"response": chosen - (policy.rejected - reference.rejected)}
+    margins = {"response": chosen - (policy.rejected - reference.rejected)}
     if policy.corrupted is not None and reference.corrupted is not None:
-        made["visual"] = chosen - (policy.corrupted - reference.corrupted)
-    parts = (policy.segment_chosen, policy.segment_rejected, reference.segment_chosen, reference.segment_rejected)
-    if mode == "paper" and all(part is not None for part in parts):
-        mine, other, its, its_other = parts
-        made["segment"] = (mine - its) - (other - its_other)
-    return made
+        margins["visual"] = chosen - (policy.corrupted - reference.corrupted)
+    segments = (policy.segment_chosen, policy.segment_rejected, reference.segment_chosen, reference.segment_rejected)
+    if mode == "paper" and all(part is not None for part in segments):
+        policy_chosen, policy_rejected, reference_chosen, reference_rejected = segments
+        margins["segment"] = (policy_chosen - reference_chosen) - (policy_rejected - reference_rejected)
+    return margins

@@ -48,8 +48,8 @@ class HaclObjective(Objective):
 
     def build(self) -> None:
         torch.manual_seed(self.recipe.seed)
-        own = self.lvlm.base_projector
-        self.projector = copy.deepcopy(own).float()
+        base_projector = self.lvlm.base_projector
+        self.projector = copy.deepcopy(base_projector).float()
         self.projector.requires_grad_(self.recipe.train != "adapter")
         self.lvlm.projectors[PROJECTOR_NAME] = self.projector
         width = self.lvlm.decoder.get_input_embeddings().weight.shape[1]
@@ -66,8 +66,8 @@ class HaclObjective(Objective):
         return [{"params": params, "lr": self.recipe.rate}]
 
     def modules(self) -> dict[str, nn.Module]:
-        made = {"projector": self.projector, "heads": self.heads, "queue": self.queue}
-        return {**made, "adapter": self.wrapped} if self.wrapped else made
+        modules = {"projector": self.projector, "heads": self.heads, "queue": self.queue}
+        return {**modules, "adapter": self.wrapped} if self.wrapped else modules
 
     def order(self, rows: list[int], rng: Random) -> list[int]:
         """One caption of every photo: another caption of the same photo would be a false negative."""
@@ -83,42 +83,42 @@ class HaclObjective(Objective):
         dtype = self.lvlm.decoder.get_input_embeddings().weight.dtype
         return self.lvlm.project(self.projector_input(row).float(), self.projector).to(dtype)
 
-    def represent(self, rows: list[int], seen: list[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
+    def represent(self, rows: list[int], visual_tokens: list[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
         """Unit vectors [B, E] of photos (as visual tokens [n, D] each), captions and hallucinated captions."""
-        table, device = self.lvlm.decoder.get_input_embeddings(), self.lvlm.device
+        embedding, device = self.lvlm.decoder.get_input_embeddings(), self.lvlm.device
         end = torch.tensor([self.lvlm.tokenizer.eos_token_id], device=device)
-        photos = [torch.cat([tokens, table(end)]) for tokens in seen]
-        texts = [table(torch.tensor(self.examples[row].chosen, device=device)) for row in rows]
-        texts += [table(torch.tensor(self.examples[row].rejected, device=device)) for row in rows]
+        photos = [torch.cat([tokens, embedding(end)]) for tokens in visual_tokens]
+        texts = [embedding(torch.tensor(self.examples[row].chosen, device=device)) for row in rows]
+        texts += [embedding(torch.tensor(self.examples[row].rejected, device=device)) for row in rows]
         image = self.heads.embed_photos(end_token_states(self.lvlm, photos).float())
-        text, wrong = self.heads.embed_texts(end_token_states(self.lvlm, texts).float()).chunk(2)
-        return image, text, wrong
+        text, hallucinated = self.heads.embed_texts(end_token_states(self.lvlm, texts).float()).chunk(2)
+        return image, text, hallucinated
 
     def losses(self, rows: list[int], step: int) -> tuple[Tensor, dict[str, float]]:
         recipe, numbers = self.recipe, {}
-        seen = [self.visual_tokens(row) for row in rows]  # once: it may be a pass of the tower
-        made = [
+        visual_tokens = [self.visual_tokens(row) for row in rows]  # once: it may be a pass of the tower
+        packed = [
             PackedRow(self.prefix(row, tokens), [self.examples[row].chosen])
-            for row, tokens in zip(rows, seen, strict=True)
+            for row, tokens in zip(rows, visual_tokens, strict=True)
         ]
-        loss = generation = cross_entropy(self.lvlm, packed_forward(self.lvlm, made))
+        loss = generation = cross_entropy(self.lvlm, packed_forward(self.lvlm, packed))
         if recipe.contrast:
-            image, text, wrong = self.represent(rows, seen)
+            image, text, hallucinated = self.represent(rows, visual_tokens)
             queue = self.queue if recipe.queue and torch.is_grad_enabled() else None
-            found = contrastive_terms(image, text, wrong, recipe.temperature, recipe.hard_negatives, queue)
-            loss = loss + recipe.contrast * found.loss
-            own, other = (image * text).sum(-1), (image * wrong).sum(-1)
-            nearest = (image @ torch.cat([text, wrong]).T).argmax(-1)  # among all captions of the batch, [B]
+            terms = contrastive_terms(image, text, hallucinated, recipe.temperature, recipe.hard_negatives, queue)
+            loss = loss + recipe.contrast * terms.loss
+            similarity, similarity_hallucinated = (image * text).sum(-1), (image * hallucinated).sum(-1)
+            nearest = (image @ torch.cat([text, hallucinated]).T).argmax(-1)  # among all captions of the batch, [B]
             numbers = {
-                "photo_to_text": float(found.photo_to_text.detach()),
-                "text_to_photo": float(found.text_to_photo.detach()),
-                "similarity": float(own.mean().detach()),
-                "similarity_hallucinated": float(other.mean().detach()),
-                "told_apart": float((own > other).float().mean()),
+                "photo_to_text": float(terms.photo_to_text.detach()),
+                "text_to_photo": float(terms.text_to_photo.detach()),
+                "similarity": float(similarity.mean().detach()),
+                "similarity_hallucinated": float(similarity_hallucinated.mean().detach()),
+                "told_apart": float((similarity > similarity_hallucinated).float().mean()),
                 "retrieval": float((nearest.cpu() == torch.arange(len(rows))).float().mean()),
             }
             if torch.is_grad_enabled():
-                self.latest = (image.detach(), text.detach(), wrong.detach())
+                self.latest = (image.detach(), text.detach(), hallucinated.detach())
         return loss, {"generation": float(generation.detach()), **numbers}
 
     def after_step(self) -> None:

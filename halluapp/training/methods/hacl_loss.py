@@ -57,12 +57,12 @@ class FeatureQueue(nn.Module):
     def push(self, image: Tensor, text: Tensor, hallucinated: Tensor | None = None) -> None:
         """Writes a batch of unit vectors [B, E] over the oldest entries."""
         for name, values in (("photos", image), ("texts", text), ("hard", hallucinated)):
-            store, place = getattr(self, name), getattr(self, f"{name}_place")
+            store, position = getattr(self, name), getattr(self, f"{name}_place")
             if values is None or not len(store):
                 continue
-            rows = (int(place) + torch.arange(len(values), device=store.device)) % len(store)
+            rows = (int(position) + torch.arange(len(values), device=store.device)) % len(store)
             store[rows] = values.detach().to(store)
-            place.fill_((int(place) + len(values)) % len(store))
+            position.fill_((int(position) + len(values)) % len(store))
             filled = getattr(self, f"{name}_filled")
             filled.fill_(min(len(store), int(filled) + len(values)))
 
@@ -95,12 +95,12 @@ def contrastive_terms(
     columns, rows = [image @ text.T], [text @ image.T]
     if hallucinated is not None:
         hallucinated = full_precision(hallucinated)
-        own = hard_negatives == "own"
-        columns.append((image * hallucinated).sum(-1, keepdim=True) if own else image @ hallucinated.T)
+        own_only = hard_negatives == "own"
+        columns.append((image * hallucinated).sum(-1, keepdim=True) if own_only else image @ hallucinated.T)
     if queue is not None:
-        kept = {name: queue.features(name).to(image) for name in ("photos", "texts", "hard")}
-        columns += [image @ kept["texts"].T, image @ kept["hard"].T]
-        rows.append(text @ kept["photos"].T)
+        queued = {name: queue.features(name).to(image) for name in ("photos", "texts", "hard")}
+        columns += [image @ queued["texts"].T, image @ queued["hard"].T]
+        rows.append(text @ queued["photos"].T)
     scale = torch.as_tensor(temperature, device=image.device, dtype=image.dtype).clamp(MIN_TEMPERATURE, MAX_TEMPERATURE)
     logits = (torch.cat(columns, -1) / scale, torch.cat(rows, -1) / scale)
     target = torch.arange(len(image), device=image.device)

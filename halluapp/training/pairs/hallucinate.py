@@ -60,8 +60,12 @@ class Companions:
         for name in present:
             weights.update(self.counts.get(name, Counter()))
         weights = weights or Counter(self.photo_counts)
-        free = [name for name in sorted(weights) if not any(vocabulary.same_or_kind(name, there) for there in present)]
-        return rng.choices(free, [weights[name] for name in free])[0] if free else None
+        absent_names = [
+            name
+            for name in sorted(weights)
+            if not any(vocabulary.same_or_kind(name, other_name) for other_name in present)
+        ]
+        return rng.choices(absent_names, [weights[name] for name in absent_names])[0] if absent_names else None
 
 
 def hallucinate(
@@ -72,27 +76,29 @@ def hallucinate(
     present: objects that are in the photo besides those that the caption names; they are never used as an error.
     Returns None where no kind applies.
     """
-    there = {*present, *(mention.object for mention in find_mentions(text))}
+    present_names = {*present, *(mention.object for mention in find_mentions(text))}
     order = list(kinds)
     rng.shuffle(order)
-    makers = {"attribute": _attribute, "place": _place, "count": _count}
+    generators = {"attribute": _attribute, "place": _place, "count": _count}
     for kind in order:
-        made = makers[kind](text, rng) if kind in makers else _companion(text, rng, companions, there)
-        if made and made.text != text:
-            return made
+        hallucination = (
+            generators[kind](text, rng) if kind in generators else _companion(text, rng, companions, present_names)
+        )
+        if hallucination and hallucination.text != text:
+            return hallucination
     return None
 
 
-def _companion(text: str, rng: Random, companions: Companions, there: set[str]) -> Hallucination | None:
+def _companion(text: str, rng: Random, companions: Companions, present_names: set[str]) -> Hallucination | None:
     """An absent companion takes the place of an object that is not a person, or is added."""
-    absent = companions.absent(there, rng)
+    absent = companions.absent(present_names, rng)
     if absent is None:
         return None
     mentions = [mention for mention in find_mentions(text) if mention.object not in vocabulary.PEOPLE]
     if mentions and rng.random() < 0.5:
         mention = rng.choice(mentions)
-        many = mention.text.lower() in vocabulary.plurals()
-        word = vocabulary.plural(absent) if many else absent
+        plural = mention.text.lower() in vocabulary.plurals()
+        word = vocabulary.plural(absent) if plural else absent
         return Hallucination(_replace_span(text, mention.start, mention.end, word), "co-occurrence", mention.text, word)
     added = f"{article(absent)} {absent}"
     listed = re.search(r" and (?=(an?|two|three|four|five|some) [\w ]+\.)", text)
@@ -110,13 +116,13 @@ def _place(text: str, rng: Random) -> Hallucination | None:
 
 
 def _swap_word(text: str, rng: Random, groups, kind: str) -> Hallucination | None:
-    found = []
+    matches = []
     for group in groups:
         for word in group:
-            found += [(match, group) for match in re.finditer(rf"\b{word}\b", text, re.IGNORECASE)]
-    if not found:
+            matches += [(match, group) for match in re.finditer(rf"\b{word}\b", text, re.IGNORECASE)]
+    if not matches:
         return None
-    match, group = rng.choice(found)
+    match, group = rng.choice(matches)
     other = rng.choice([word for word in group if word != match.group().lower()])
     return Hallucination(_replace_span(text, match.start(), match.end(), other), kind, match.group(), other)
 

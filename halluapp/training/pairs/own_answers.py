@@ -48,9 +48,9 @@ def score(answer: str, present: Iterable[str], unsure: Iterable[str] = ()) -> in
 
     unsure: neither right nor wrong. Repetitions count, or an answer that loops over one of these would win.
     """
-    said = chair.object_mentions(answer, "wide")
-    repeated = sum(max(0, count - MAX_MENTIONS) for count in Counter(said).values())
-    row = chair.chair_row([name for name in said if not _is_one_of(name, unsure)], set(present), exact=False)
+    mentions = chair.object_mentions(answer, "wide")
+    repeated = sum(max(0, count - MAX_MENTIONS) for count in Counter(mentions).values())
+    row = chair.chair_row([name for name in mentions if not _is_one_of(name, unsure)], set(present), exact=False)
     return row.correct - row.hallucinated - repeated
 
 
@@ -67,13 +67,13 @@ def best_and_worst(
     what differs is what is learned: with other words for the same it would be style. None if all are equally true.
     """
     scored = [(score(text, present, unsure), chair.count_words(text), text) for text in dict.fromkeys(answers)]
-    found = [
+    candidates = [
         ((good - bad) * SequenceMatcher(None, right.split(), wrong.split(), autojunk=False).ratio(), right, wrong)
         for good, long, right in scored
         for bad, other, wrong in scored
         if good > bad and min(long, other) >= MIN_LENGTH_RATIO * max(long, other)
     ]
-    return max(found, key=lambda item: item[0])[1:] if found else None
+    return max(candidates, key=lambda item: item[0])[1:] if candidates else None
 
 
 def own_answer_rows(
@@ -91,19 +91,19 @@ def own_answer_rows(
     gives about each, the first one greedy. exact: file name -> a description that is chosen instead of an answer.
     """
     images = [image for _, image, *_ in photos]
-    said: list[list[str]] = []
+    answer_rounds: list[list[str]] = []
     for number in range(answers):
-        said.append(
+        answer_rounds.append(
             generate_answers(lvlm, images, question, None, TEMPERATURE if number else 0.0, seed + 1_000_003 * number)
         )
         log(f"answer {number + 1} of {answers} about {len(images)} photos")
-    made = []
-    for (name, _, present, unsure), own in zip(photos, zip(*said, strict=True), strict=True):
-        pair = best_and_worst(own, present, unsure)
+    rows = []
+    for (name, _, present, unsure), texts in zip(photos, zip(*answer_rounds, strict=True), strict=True):
+        pair = best_and_worst(texts, present, unsure)
         if name in (exact or {}):
-            worst = min(own, key=lambda text: score(text, present))
+            worst = min(texts, key=lambda text: score(text, present))
             pair = (exact[name], worst) if worst and worst != exact[name] else None
         if pair:
-            made.append({"image": name, "question": question, "chosen": pair[0], "rejected": pair[1], "kind": "own",
+            rows.append({"image": name, "question": question, "chosen": pair[0], "rejected": pair[1], "kind": "own",
                          "objects": sorted(present)})  # fmt: skip
-    return made
+    return rows

@@ -47,9 +47,9 @@ class PairSet:
         """Both together. Raises InputError for two photos of one name."""
         if both := sorted(set(self.photos) & set(other.photos)):
             raise InputError(f"Two photos are called {both[0]}; rename one.")
-        parts = {item.name: (getattr(self, item.name), getattr(other, item.name)) for item in fields(self)}
-        rows = [*chain(*parts.pop("rows"))]
-        return PairSet(rows=rows, **{name: {**mine, **theirs} for name, (mine, theirs) in parts.items()})
+        fields_of_both = {item.name: (getattr(self, item.name), getattr(other, item.name)) for item in fields(self)}
+        rows = [*chain(*fields_of_both.pop("rows"))]
+        return PairSet(rows=rows, **{name: {**first, **second} for name, (first, second) in fields_of_both.items()})
 
     def write(self, out: Path) -> int:
         """Writes a folder that `read_pairs` reads -> number of pairs."""
@@ -58,9 +58,9 @@ class PairSet:
 
     def select_kinds(self, kinds: list[str]) -> None:
         """Drops the pairs of other kinds, and photos without pairs. [] keeps all. Raises InputError."""
-        there = {row["kind"] for row in self.rows}
-        if unknown := sorted(set(kinds) - there):
-            raise InputError(f"No pair is of the kind {unknown[0]}; there are {', '.join(sorted(there))}.")
+        present_kinds = {row["kind"] for row in self.rows}
+        if unknown := sorted(set(kinds) - present_kinds):
+            raise InputError(f"No pair is of the kind {unknown[0]}; there are {', '.join(sorted(present_kinds))}.")
         self.rows = [row for row in self.rows if not kinds or row["kind"] in kinds]
         used = {row["image"] for row in self.rows}
         self.photos = {name: content for name, content in self.photos.items() if name in used}
@@ -74,13 +74,13 @@ class PairSet:
             for name, content in self.photos.items()
             if self.present[name]
         ]
-        made = own_answer_rows(lvlm, images, DETAIL, answers, seed, self.exact, log)
+        rows = own_answer_rows(lvlm, images, DETAIL, answers, seed, self.exact, log)
         named = {row["image"] for row in self.rows}
-        for row in made:  # a teacher's objects choose between answers; they are no truth to measure against
+        for row in rows:  # a teacher's objects choose between answers; they are no truth to measure against
             if row["image"] not in named:
                 del row["objects"]
-        self.rows = sorted([*self.rows, *made], key=lambda row: row["image"])
-        return len(made)
+        self.rows = sorted([*self.rows, *rows], key=lambda row: row["image"])
+        return len(rows)
 
 
 def scene_pairs(count: int, seed: int = 0, size: tuple[int, int] = SIZE) -> PairSet:
@@ -91,40 +91,44 @@ def scene_pairs(count: int, seed: int = 0, size: tuple[int, int] = SIZE) -> Pair
     """
     if not 2 <= count <= 100_000:
         raise InputError(f"The number of scenes must be from 2 to 100,000, not {count}.")
-    made = PairSet()
-    whole = {place: [item["label"] for item in scenes.render(place, (64, 48), seed)[1]] for place in scenes.SCENES}
-    companions = Companions(whole.values())
+    pair_set = PairSet()
+    objects_of_scene = {
+        scene: [item["label"] for item in scenes.render(scene, (64, 48), seed)[1]] for scene in scenes.SCENES
+    }
+    companions = Companions(objects_of_scene.values())
     for number in range(count):
         rng = Random(f"scene-pairs/{seed}/{number}")
-        place = list(scenes.SCENES)[number % len(scenes.SCENES)]
-        free = sorted(set(whole[place]) - SUPPORTS)
-        missing = tuple(rng.sample(free, rng.randint(1, max(1, len(free) // 2))))
-        image, objects = scenes.render(place, size, seed=1000 * (seed + 1) + number, without=missing)
-        name = f"{number:04d}-{place}.jpg"
-        made.photos[name], made.exact[name] = (
+        scene = list(scenes.SCENES)[number % len(scenes.SCENES)]
+        removable = sorted(set(objects_of_scene[scene]) - SUPPORTS)
+        missing = tuple(rng.sample(removable, rng.randint(1, max(1, len(removable) // 2))))
+        image, objects = scenes.render(scene, size, seed=1000 * (seed + 1) + number, without=missing)
+        name = f"{number:04d}-{scene}.jpg"
+        pair_set.photos[name], pair_set.exact[name] = (
             jpeg(image),
             f"{object_sentence(objects)} {position_sentence(objects)}".strip(),
         )
-        made.present[name] = sorted({item["label"] for item in objects})
-        made.rows += [{"image": name, **row} for row in _scene_rows(objects, missing, companions, rng)]
-    return made
+        pair_set.present[name] = sorted({item["label"] for item in objects})
+        pair_set.rows += [{"image": name, **row} for row in _scene_rows(objects, missing, companions, rng)]
+    return pair_set
 
 
 def _scene_rows(objects: list[dict], missing: tuple[str, ...], companions: Companions, rng: Random) -> list[dict]:
     """Two descriptions and two yes/no questions about a scene, each with a wrong answer."""
     names = sorted({item["label"] for item in objects})
     truth = {"objects": names}
-    listed = object_sentence(objects)
-    lie = rng.choice(missing)
-    added = object_sentence([*objects, {"label": lie, "box": None}])
-    rows = [{"question": BRIEF, "chosen": listed, "rejected": added, "kind": "co-occurrence", **truth}]
-    told = f"{listed} {position_sentence(objects)}".strip()
-    wrong = hallucinate(told, rng, companions, names, ("count", "place", "co-occurrence"))
+    object_list = object_sentence(objects)
+    hallucinated_name = rng.choice(missing)
+    with_hallucination = object_sentence([*objects, {"label": hallucinated_name, "box": None}])
+    rows = [
+        {"question": BRIEF, "chosen": object_list, "rejected": with_hallucination, "kind": "co-occurrence", **truth}
+    ]
+    detailed = f"{object_list} {position_sentence(objects)}".strip()
+    wrong = hallucinate(detailed, rng, companions, names, ("count", "place", "co-occurrence"))
     if wrong:
-        rows.append({"question": DETAIL, "chosen": told, "rejected": wrong.text, "kind": wrong.kind, **truth})
-    for name, there in ((rng.choice(names), True), (rng.choice(missing), False)):
+        rows.append({"question": DETAIL, "chosen": detailed, "rejected": wrong.text, "kind": wrong.kind, **truth})
+    for name, is_present in ((rng.choice(names), True), (rng.choice(missing), False)):
         question = f"Is there {article(name)} {name} in the image?"
-        yes, no = ("Yes.", "No.") if there else ("No.", "Yes.")
+        yes, no = ("Yes.", "No.") if is_present else ("No.", "Yes.")
         rows.append({"question": question, "chosen": yes, "rejected": no, "kind": "presence", **truth})
     return rows
 
@@ -165,17 +169,17 @@ def photo_pairs(source: str | Path, limit: int = 0, seed: int = 0, longest: int 
         raise InputError(f"{source} has no photos with captions or detections.")
     captioned = [sample for sample in samples if sample.record.get("captions")]
     companions = Companions(chair.truth_of(sample.record, "wide") for sample in captioned)
-    made = PairSet()
+    pair_set = PairSet()
     for sample in samples[: limit or None]:
         rng = Random(f"photo-pairs/{seed}/{sample.key}")
         name = f"{sample.key.replace('/', '-')}.jpg"
-        made.photos[name] = _downscaled(sample.jpeg, longest)
-        made.present[name], made.unsure[name] = objects_of_record(sample.record)
+        pair_set.photos[name] = _downscaled(sample.jpeg, longest)
+        pair_set.present[name], pair_set.unsure[name] = objects_of_record(sample.record)
         if sample.record.get("captions"):
-            made.rows += [
-                {"image": name, **row} for row in _photo_rows(sample.record, made.present[name], companions, rng)
+            pair_set.rows += [
+                {"image": name, **row} for row in _photo_rows(sample.record, pair_set.present[name], companions, rng)
             ]
-    return made
+    return pair_set
 
 
 def objects_of_record(record: dict) -> tuple[list[str], list[str]]:
@@ -211,12 +215,12 @@ def _photo_rows(record: dict, present: list[str], companions: Companions, rng: R
 def _presence(present: list[str], companions: Companions, rng: Random) -> list[dict]:
     """A question about something that is there and one about something that usually is with it, but is not."""
     absent = companions.absent(present, rng)
-    asked = [(rng.choice(present), "Yes.", "No.")] if present else []
-    asked += [(absent, "No.", "Yes.")] if absent else []
+    questions = [(rng.choice(present), "Yes.", "No.")] if present else []
+    questions += [(absent, "No.", "Yes.")] if absent else []
     return [
         {"question": f"Is there {article(name)} {name} in the image?", "chosen": chosen, "rejected": rejected,
          "kind": "presence", "objects": present}
-        for name, chosen, rejected in asked
+        for name, chosen, rejected in questions
     ]  # fmt: skip
 
 

@@ -16,17 +16,17 @@ from halluapp.settings import ASSETS, Settings
 
 
 def test_bench_of_a_random_model() -> None:
-    made = bench.run(Settings(model="random:llava-tiny", device="cpu"), new_tokens=3, rounds=1, profiled=True)
-    conforms("bench", made)
-    assert made["model"] == "random:llava-tiny"
-    assert made["quantization"] == "nf4"
-    assert made["device"] == "cpu"
-    assert made["operations_five"][0]["share"] >= made["operations_five"][1]["share"] > 0
-    assert made["rows_five"] == 8
-    assert made["rows_eleven"] > 11
-    assert made["prefix_tokens"] > 16
-    assert made["peak_memory_ratio"] > 0
-    for key, value in made.items():
+    result = bench.run(Settings(model="random:llava-tiny", device="cpu"), new_tokens=3, rounds=1, profiled=True)
+    conforms("bench", result)
+    assert result["model"] == "random:llava-tiny"
+    assert result["quantization"] == "nf4"
+    assert result["device"] == "cpu"
+    assert result["operations_five"][0]["share"] >= result["operations_five"][1]["share"] > 0
+    assert result["rows_five"] == 8
+    assert result["rows_eleven"] > 11
+    assert result["prefix_tokens"] > 16
+    assert result["peak_memory_ratio"] > 0
+    for key, value in result.items():
         if key.startswith(("seconds", "ratio", "tokens")):
             assert value >= 0, key
 
@@ -61,8 +61,8 @@ def test_the_large_blueprints_have_the_sizes_of_the_real_models(name) -> None:
     plan = BLUEPRINTS[name]
     with torch.device("meta"):
         model = getattr(transformers, FAMILIES[plan.family][2])._from_config(plan.config(5))
-    known = {"llava-1.5-7b": 7.063e9, "qwen2.5-vl-7b": 8.292e9}[name]
-    assert abs(sum(weight.numel() for weight in model.parameters()) - known) < 0.01e9
+    sizes = {"llava-1.5-7b": 7.063e9, "qwen2.5-vl-7b": 8.292e9}[name]
+    assert abs(sum(weight.numel() for weight in model.parameters()) - sizes) < 0.01e9
 
 
 def test_panels_that_fail_are_no_measurement() -> None:

@@ -27,13 +27,13 @@ RECORD = {
 
 
 def test_presence_reads_people_and_teacher_but_not_the_teachers_animals():
-    found = read_record(RECORD)
-    assert {"dog", "beach", "sports ball", "person"} <= found.present
-    assert "horse" not in found.present
-    assert "horse" in found.possible
-    assert "kite" in found.possible
-    assert "kite" not in found.present
-    assert "ocean" in found.possible  # a beach is present: nobody can say that no ocean is
+    result = read_record(RECORD)
+    assert {"dog", "beach", "sports ball", "person"} <= result.present
+    assert "horse" not in result.present
+    assert "horse" in result.possible
+    assert "kite" in result.possible
+    assert "kite" not in result.present
+    assert "ocean" in result.possible  # a beach is present: nobody can say that no ocean is
 
 
 def test_teacher_animals_count_where_people_named_none():
@@ -46,9 +46,9 @@ def test_unsure_detections_are_described_but_never_asked_about():
     photo = read_record(scene)
     assert "clock" in photo.possible
     assert "clock" not in photo.present
-    made = corpus.Corpus([photo] * 30)
-    assert "clock" in made.detail([], scene, photo, WHOLE, random.Random(0))
-    assert not any("clock" in question for question, _ in made.yes_no(photo, random.Random(0), 40))
+    corpus_of_photos = corpus.Corpus([photo] * 30)
+    assert "clock" in corpus_of_photos.detail([], scene, photo, WHOLE, random.Random(0))
+    assert not any("clock" in question for question, _ in corpus_of_photos.yes_no(photo, random.Random(0), 40))
 
 
 @pytest.mark.parametrize("flip", [0.0, 1.0])
@@ -59,16 +59,18 @@ def test_crop_box_maps_into_the_view(flip):
 
 
 def test_mirrored_views_swap_left_and_right():
-    made = corpus.Corpus([read_record(RECORD)] * 30)
-    answers = " ".join(a for _, a in made.pairs(RECORD, read_record(RECORD), [0, 0, 1, 1, 1.0], random.Random(0)))
+    corpus_of_photos = corpus.Corpus([read_record(RECORD)] * 30)
+    answers = " ".join(
+        a for _, a in corpus_of_photos.pairs(RECORD, read_record(RECORD), [0, 0, 1, 1, 1.0], random.Random(0))
+    )
     assert "on the right" in answers
 
 
 def test_detail_names_true_things_only():
     photo = read_record(RECORD)
-    made = corpus.Corpus([photo] * 30)
+    corpus_of_photos = corpus.Corpus([photo] * 30)
     for seed in range(20):
-        text = made.detail(RECORD["captions"], RECORD, photo, WHOLE, random.Random(seed))
+        text = corpus_of_photos.detail(RECORD["captions"], RECORD, photo, WHOLE, random.Random(seed))
         assert {m.object for m in find_mentions(text)} <= photo.present, text
 
 
@@ -80,10 +82,10 @@ def _world():
 
 def test_questions_are_balanced_and_never_ask_about_what_may_be_there():
     _records, photos = _world()
-    made, rng = corpus.Corpus(photos), random.Random(0)
+    corpus_of_photos, rng = corpus.Corpus(photos), random.Random(0)
     answers = []
     for _ in range(200):
-        for question, answer in made.yes_no(photos[0], rng, 4):
+        for question, answer in corpus_of_photos.yes_no(photos[0], rng, 4):
             named = {m.object for m in find_mentions(question)}
             answers.append(answer)
             if answer == "No.":
@@ -96,20 +98,20 @@ def test_questions_are_balanced_and_never_ask_about_what_may_be_there():
 
 def test_pairs_have_equal_length_and_swap_one_absent_object():
     records, photos = _world()
-    made = corpus.Corpus(photos)
+    corpus_of_photos = corpus.Corpus(photos)
     words = tokenizer.train(
         [c for r in records for c in r["captions"]] * 5 + ["a bus a car a train a bird a cat a horse"] * 50, 420
     )
-    found = hallu_space_pairs.make_pairs(
-        [str(i) for i in range(len(records))], records, photos, made, words, 30, seed=1
+    result = hallu_space_pairs.make_pairs(
+        [str(i) for i in range(len(records))], records, photos, corpus_of_photos, words, 30, seed=1
     )
-    assert len(found) >= 10
-    for pair in found:
+    assert len(result) >= 10
+    for pair in result:
         photo = photos[int(pair.key)]
         assert len(words.encode(" " + pair.truthful)) == len(words.encode(" " + pair.hallucinated))
         assert pair.swapped[0] in photo.present
         assert pair.swapped[1] not in photo.present | photo.possible
         assert pair.truthful != pair.hallucinated
-    assert found == hallu_space_pairs.make_pairs(
-        [str(i) for i in range(len(records))], records, photos, made, words, 30, seed=1
+    assert result == hallu_space_pairs.make_pairs(
+        [str(i) for i in range(len(records))], records, photos, corpus_of_photos, words, 30, seed=1
     )

@@ -35,8 +35,8 @@ def test_packed_ids_are_those_of_the_chat_template(words):
     ]
     text = words.apply_chat_template(messages, tokenize=False).replace("<image>", "<image>" * 64)
     assert packed.ids[0].tolist() == words(text)["input_ids"]
-    said = [i for i in packed.labels[0].tolist() if i != IGNORE]
-    assert words.decode(said) == " " + answer + "</s>"
+    answer_ids = [i for i in packed.labels[0].tolist() if i != IGNORE]
+    assert words.decode(answer_ids) == " " + answer + "</s>"
 
 
 def test_packed_pairs_do_not_see_each_other(words, pocket):

@@ -102,27 +102,27 @@ def test_feature_store_opens(world):
 
 
 def test_a_drawing_says_what_it_shows_and_leaves_backgrounds_open():
-    picture, found = drawings.draw(7)
+    picture, annotated = drawings.draw(7)
     again, same = drawings.draw(7)
     assert picture.tobytes() == again.tobytes()
-    assert found == same
-    assert found.present == {name for name, _ in found.boxes}
-    assert found.present
-    assert not found.present & found.possible
-    assert {"street", "sky"} <= found.possible | found.present
+    assert annotated == same
+    assert annotated.present == {name for name, _ in annotated.boxes}
+    assert annotated.present
+    assert not annotated.present & annotated.possible
+    assert {"street", "sky"} <= annotated.possible | annotated.present
 
 
 def test_drawings_teach_the_head_only(world):
     pocket, _, batches = setup(world / "features", world / "captions.txt", RECIPE)
     before = {name: value.clone() for name, value in pocket.state_dict().items()}
-    drawn = drawings.scene_features(4, _quiet)
-    assert drawn[0].shape == (8, 120, 16, 16)
-    assert drawn[1].shape == (8, 352, 8, 8)
-    assert len(drawn[2]) == 8
-    told = []
-    drawings.teach(pocket, batches, drawn, 3, told.append)
+    scene_views = drawings.scene_features(4, _quiet)
+    assert scene_views[0].shape == (8, 120, 16, 16)
+    assert scene_views[1].shape == (8, 352, 8, 8)
+    assert len(scene_views[2]) == 8
+    log_lines = []
+    drawings.teach(pocket, batches, scene_views, 3, log_lines.append)
     changed = {name for name, value in pocket.state_dict().items() if not torch.equal(value, before[name])}
     assert changed
     assert all(name.startswith("head.") for name in changed)
-    assert "step 3" in told[-1]
+    assert "step 3" in log_lines[-1]
     assert not pocket.head.training

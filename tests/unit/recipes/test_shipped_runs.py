@@ -38,9 +38,9 @@ def test_an_adapter_takes_the_place_of_an_earlier_one(tmp_path, kind):
 
 def test_adavib_is_the_projector_of_its_method(tmp_path):
     _run, shipped, user = shipped_run(tmp_path, "adavib")
-    own = user.model.model.multi_modal_projector.state_dict()
-    made = user.projectors["adavib"].state_dict()
-    assert any(not torch.equal(value, own[name]) for name, value in made.items())
+    projector_file = user.model.model.multi_modal_projector.state_dict()
+    training_run = user.projectors["adavib"].state_dict()
+    assert any(not torch.equal(value, projector_file[name]) for name, value in training_run.items())
     assert "train adavib --data" in (shipped / "projector-adavib.md").read_text()
 
 

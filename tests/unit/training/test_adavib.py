@@ -35,10 +35,10 @@ def inputs(case: Case) -> dict[str, Tensor]:
 
 @pytest.mark.parametrize("case", cases("adavib", "pool/"), ids=repr)
 def test_golden_pool(case: Case) -> None:
-    given, expected = inputs(case), case.outputs["pooled"]
-    theirs = pool(given["tokens"], given["mask"], case.parameters["sqrt"], authors=True)
-    np.testing.assert_allclose(theirs.numpy(), expected, rtol=1e-5, atol=1e-6)  # equal NaN included
-    ours = pool(given["tokens"], given["mask"], case.parameters["sqrt"])
+    inputs_of_case, expected = inputs(case), case.outputs["pooled"]
+    authors_value = pool(inputs_of_case["tokens"], inputs_of_case["mask"], case.parameters["sqrt"], authors=True)
+    np.testing.assert_allclose(authors_value.numpy(), expected, rtol=1e-5, atol=1e-6)  # equal NaN included
+    ours = pool(inputs_of_case["tokens"], inputs_of_case["mask"], case.parameters["sqrt"])
     expected = expected if not case.authors_only else np.nan_to_num(expected, nan=0.0)
     np.testing.assert_allclose(ours.numpy(), expected, rtol=1e-5, atol=1e-6)
 
@@ -46,26 +46,28 @@ def test_golden_pool(case: Case) -> None:
 @pytest.mark.parametrize("case", cases("adavib", "kl/"), ids=repr)
 def test_golden_kl(case: Case) -> None:
     names = ("mu_q", "std_q", "mu_p", "std_p")
-    given = {name: value.requires_grad_() for name, value in inputs(case).items()}
-    kl = gaussian_kl(*(given[name] for name in names))
+    inputs_of_case = {name: value.requires_grad_() for name, value in inputs(case).items()}
+    kl = gaussian_kl(*(inputs_of_case[name] for name in names))
     np.testing.assert_allclose(kl.detach().numpy(), case.outputs["kl"], rtol=1e-9, atol=1e-12)
     kl.sum().backward()
     assert case.outputs["no_gradient"] == []
     for name in names:
-        np.testing.assert_allclose(given[name].grad.numpy(), case.outputs[f"grad_{name}"], rtol=1e-9, atol=1e-12)
+        np.testing.assert_allclose(
+            inputs_of_case[name].grad.numpy(), case.outputs[f"grad_{name}"], rtol=1e-9, atol=1e-12
+        )
 
 
 @pytest.mark.parametrize("case", cases("adavib", "entropy/"), ids=repr)
 def test_golden_entropy(case: Case) -> None:
-    given = inputs(case)
-    entropy = similarity_entropy(given["tokens"], given["embeddings"])
+    inputs_of_case = inputs(case)
+    entropy = similarity_entropy(inputs_of_case["tokens"], inputs_of_case["embeddings"])
     np.testing.assert_allclose(entropy.numpy(), case.outputs["entropy"], rtol=1e-5, atol=1e-7)
-    prob = similarity(given["tokens"], given["embeddings"])
+    prob = similarity(inputs_of_case["tokens"], inputs_of_case["embeddings"])
     np.testing.assert_allclose(prob.numpy(), case.outputs["prob"], rtol=2e-5, atol=1e-7)
     expected = torch.from_numpy(case.outputs["entropy"])
-    authors = adaptive_weight(expected, len(given["embeddings"]), authors=True)
+    authors = adaptive_weight(expected, len(inputs_of_case["embeddings"]), authors=True)
     np.testing.assert_allclose(authors.numpy(), case.outputs["alpha"], rtol=1e-5, atol=3e-7)
-    ours = adaptive_weight(entropy, len(given["embeddings"]))
+    ours = adaptive_weight(entropy, len(inputs_of_case["embeddings"]))
     assert (ours >= 0).all()
     assert ours.isfinite().all()
     if not case.authors_only:
@@ -86,16 +88,16 @@ def test_golden_alpha() -> None:
 
 @pytest.mark.parametrize("case", cases("adavib", "sample/"), ids=repr)
 def test_golden_samples(case: Case) -> None:
-    given, samples = inputs(case), case.parameters["samples"]
-    rows = reparameterise(given["mu"], given["std"], samples, noise=given["noise"])
+    inputs_of_case, samples = inputs(case), case.parameters["samples"]
+    rows = reparameterise(inputs_of_case["mu"], inputs_of_case["std"], samples, noise=inputs_of_case["noise"])
     np.testing.assert_allclose(rows.numpy(), case.outputs["rows"], rtol=1e-9)
     np.testing.assert_allclose(rows.unflatten(0, (samples, -1)).numpy(), case.outputs["z"], rtol=1e-9)
 
 
-def golden_head(given: dict[str, Tensor]) -> VariationalHead:
-    width, width_in = given["std_weight"].shape
+def golden_head(inputs_of_case: dict[str, Tensor]) -> VariationalHead:
+    width, width_in = inputs_of_case["std_weight"].shape
     head = VariationalHead(width_in, width)
-    head.load_state_dict({ours: given[theirs] for theirs, ours in HEAD.items()})
+    head.load_state_dict({ours: inputs_of_case[authors_value] for authors_value, ours in HEAD.items()})
     return head
 
 
@@ -103,13 +105,13 @@ def golden_head(given: dict[str, Tensor]) -> VariationalHead:
 def test_golden_layer(case: Case) -> None:
     """Run in authors mode although `authors_only` is empty: the part's notes say that the deviations are pooled the
     authors' way, sum(sigma) / sqrt(n), in all of these."""
-    given, expected, training = inputs(case), case.outputs, case.parameters["training"]
+    inputs_of_case, expected, training = inputs(case), case.outputs, case.parameters["training"]
     samples = case.parameters["samples"]
-    head = golden_head(given)
-    leaves = {name: given[name].requires_grad_() for name in ("q", "mean_weight", "mean_bias", "embeddings")}
+    head = golden_head(inputs_of_case)
+    leaves = {name: inputs_of_case[name].requires_grad_() for name in ("q", "mean_weight", "mean_bias", "embeddings")}
     mu = functional.linear(leaves["q"], leaves["mean_weight"], leaves["mean_bias"])
     std = head(leaves["q"])
-    rows = reparameterise(mu, std, samples, noise=given["noise"]) if training else mu
+    rows = reparameterise(mu, std, samples, noise=inputs_of_case["noise"]) if training else mu
     weights = None
     if training and case.parameters["self_adaptive"]:
         weights = photo_weights(rows, leaves["embeddings"], samples, authors=True)
@@ -142,13 +144,15 @@ def test_golden_layer(case: Case) -> None:
 def test_golden_layer_without_bottleneck() -> None:
     """The authors' plain projector: no head exists, so of ours only the similarity applies; their loss is 0."""
     (case,) = cases("adavib", LINEAR)
-    given = inputs(case)
-    rows = functional.linear(given["q"], given["mean_weight"], given["mean_bias"])
+    inputs_of_case = inputs(case)
+    rows = functional.linear(inputs_of_case["q"], inputs_of_case["mean_weight"], inputs_of_case["mean_bias"])
     np.testing.assert_allclose(rows.numpy(), case.outputs["rows"], rtol=1e-5, atol=1e-6)
-    entropy = similarity_entropy(rows, given["embeddings"])
+    entropy = similarity_entropy(rows, inputs_of_case["embeddings"])
     np.testing.assert_allclose(entropy.numpy(), case.outputs["entropy"], rtol=1e-5)
     if "prob" in case.outputs:
-        np.testing.assert_allclose(similarity(rows, given["embeddings"]).numpy(), case.outputs["prob"], rtol=2e-5)
+        np.testing.assert_allclose(
+            similarity(rows, inputs_of_case["embeddings"]).numpy(), case.outputs["prob"], rtol=2e-5
+        )
     assert case.outputs["loss"] == 0
 
 

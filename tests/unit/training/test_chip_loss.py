@@ -49,18 +49,18 @@ def expected(case: Case, name: str):
 # The batch of two stops the authors' code; ours is checked below.
 @pytest.mark.parametrize("case", [case for case in cases("chip", "logps/") if "error" not in case.outputs], ids=repr)
 def test_golden_logps(case: Case) -> None:
-    given, average = tensors(case), case.parameters["average"]
-    labels = given["labels"]
+    inputs, average = tensors(case), case.parameters["average"]
+    labels = inputs["labels"]
     rows = slice(0, len(labels) - 1)  # the authors drop the last row
-    found = {
-        "logps": sequence_logps(given["logits"], labels, average)[rows],
-        "kl": sequential_kl(given["reference_logits"], given["logits"][rows], labels[rows], average),
-        "token_logps": token_logps(given["logits"], labels)[0][rows],
-        "reference_logps": sequence_logps(given["reference_logits"], labels[rows], average),
-        "corrupted_reference_logps": sequence_logps(given["corrupted_reference_logits"], labels[rows], average),
-        "reference_token_logps": token_logps(given["reference_logits"], labels[rows])[0],
+    computed = {
+        "logps": sequence_logps(inputs["logits"], labels, average)[rows],
+        "kl": sequential_kl(inputs["reference_logits"], inputs["logits"][rows], labels[rows], average),
+        "token_logps": token_logps(inputs["logits"], labels)[0][rows],
+        "reference_logps": sequence_logps(inputs["reference_logits"], labels[rows], average),
+        "corrupted_reference_logps": sequence_logps(inputs["corrupted_reference_logits"], labels[rows], average),
+        "reference_token_logps": token_logps(inputs["reference_logits"], labels[rows])[0],
     }
-    for name, ours in found.items():
+    for name, ours in computed.items():
         assert ours.isfinite().all()
         if (value := expected(case, name)) is not None:
             close(ours, value)
@@ -68,31 +68,31 @@ def test_golden_logps(case: Case) -> None:
 
 @pytest.mark.parametrize("case", cases("chip", "all-rows/"), ids=repr)
 def test_golden_all_rows(case: Case) -> None:
-    given = tensors(case)
-    close(sequence_logps(given["logits"], given["labels"]), case.outputs["logps"])
-    close(token_logps(given["logits"], given["labels"])[0], case.outputs["token_logps"])
-    mean = sequence_logps(given["logits"], given["labels"], average=True)
+    inputs = tensors(case)
+    close(sequence_logps(inputs["logits"], inputs["labels"]), case.outputs["logps"])
+    close(token_logps(inputs["logits"], inputs["labels"])[0], case.outputs["token_logps"])
+    mean = sequence_logps(inputs["logits"], inputs["labels"], average=True)
     close(mean, np.nan_to_num(case.outputs["mean_logps"], nan=0.0))
 
 
 @pytest.mark.parametrize("case", cases("chip", "muffin-logps/"), ids=repr)
 def test_golden_muffin(case: Case) -> None:
-    given, average = tensors(case), case.parameters["average"]
-    labels = given["labels"][:-1]
-    own = sequence_logps(given["logits"][:-1], labels, average)
-    close(own, case.outputs["logps"])
-    close(own - sequence_logps(given["reference_logits"], labels, average), case.outputs["margin"])
-    close(sequential_kl(given["reference_logits"], given["logits"][:-1], labels, average), case.outputs["kl"])
+    inputs, average = tensors(case), case.parameters["average"]
+    labels = inputs["labels"][:-1]
+    segments = sequence_logps(inputs["logits"][:-1], labels, average)
+    close(segments, case.outputs["logps"])
+    close(segments - sequence_logps(inputs["reference_logits"], labels, average), case.outputs["margin"])
+    close(sequential_kl(inputs["reference_logits"], inputs["logits"][:-1], labels, average), case.outputs["kl"])
 
 
 @pytest.mark.parametrize("case", cases("chip", "changed/"), ids=repr)
 def test_golden_changed_tokens(case: Case) -> None:
-    given, least = case.inputs, case.parameters["min_match"]
+    inputs, least = case.inputs, case.parameters["min_match"]
     outputs, authors_only = dict(case.outputs), case.authors_only
-    chosen, rejected = changed_tokens(given["chosen"], given["rejected"], least, authors=True)
+    chosen, rejected = changed_tokens(inputs["chosen"], inputs["rejected"], least, authors=True)
     assert chosen == list(outputs["chosen_changed"])
     assert rejected == list(outputs["rejected_changed"])
-    chosen, rejected = changed_tokens(given["chosen"], given["rejected"], least)
+    chosen, rejected = changed_tokens(inputs["chosen"], inputs["rejected"], least)
     if "no_autojunk_chosen_changed" in outputs and "no_autojunk_chosen_changed" not in authors_only:
         outputs = {key: outputs[f"no_autojunk_{key}"] for key in ("chosen_changed", "rejected_changed")}
         authors_only = ()
@@ -103,63 +103,63 @@ def test_golden_changed_tokens(case: Case) -> None:
 
 @pytest.mark.parametrize("case", cases("chip", "weights/"), ids=repr)
 def test_golden_token_weights(case: Case) -> None:
-    given = case.inputs
-    for row, (chosen, rejected) in enumerate(zip(given["chosen_ids"], given["rejected_ids"], strict=True)):
-        made = token_weights(chosen[1:].tolist(), rejected[1:].tolist(), case.parameters["weight"], authors=True)
-        for ours, name in zip(made, ("chosen_weight", "rejected_weight"), strict=True):
+    inputs = case.inputs
+    for row, (chosen, rejected) in enumerate(zip(inputs["chosen_ids"], inputs["rejected_ids"], strict=True)):
+        result = token_weights(chosen[1:].tolist(), rejected[1:].tolist(), case.parameters["weight"], authors=True)
+        for ours, name in zip(result, ("chosen_weight", "rejected_weight"), strict=True):
             close(ours, case.outputs[name][row])
 
 
-def loss_of(given: dict[str, torch.Tensor], parameters: dict, prefix: str = ""):
+def loss_of(inputs: dict[str, torch.Tensor], parameters: dict, prefix: str = ""):
     """Our joint loss from the names of the golden cases."""
     visual, drift = parameters["cross_modal"], parameters["token_kl"]
-    corrupted = [given[f"{who}_chosen_corrupted"] if visual else None for who in ("policy", "reference")]
+    corrupted = [inputs[f"{who}_chosen_corrupted"] if visual else None for who in ("policy", "reference")]
     return chip_loss(
-        Answers(given["policy_chosen"], given["policy_rejected"], corrupted[0]),
-        Answers(given["reference_chosen"], given["reference_rejected"], corrupted[1]),
-        given["kl_chosen"] if drift else None, given["kl_rejected"] if drift else None,
+        Answers(inputs["policy_chosen"], inputs["policy_rejected"], corrupted[0]),
+        Answers(inputs["reference_chosen"], inputs["reference_rejected"], corrupted[1]),
+        inputs["kl_chosen"] if drift else None, inputs["kl_rejected"] if drift else None,
         mode="joint", beta=parameters["beta"], token=parameters["tok_beta"],
     )  # fmt: skip
 
 
 @pytest.mark.parametrize("case", cases("chip", "loss/"), ids=repr)
 def test_golden_joint_loss(case: Case) -> None:
-    given = {name: value.requires_grad_() for name, value in tensors(case).items()}
-    made = loss_of(given, case.parameters)
-    found = {"margin": made.margin, "losses": made.losses}
-    found |= {f"reward_{name}": reward for name, reward in made.rewards.items()}
-    for name, ours in found.items():
+    inputs = {name: value.requires_grad_() for name, value in tensors(case).items()}
+    result = loss_of(inputs, case.parameters)
+    computed = {"margin": result.margin, "losses": result.losses}
+    computed |= {f"reward_{name}": reward for name, reward in result.rewards.items()}
+    for name, ours in computed.items():
         if name in case.outputs:
             close(ours, case.outputs[name])
-    made.losses.sum().backward()
+    result.losses.sum().backward()
     for name in LOSS_INPUTS:
         if f"grad_{name}" in case.outputs:
-            close(given[name].grad, case.outputs[f"grad_{name}"])
+            close(inputs[name].grad, case.outputs[f"grad_{name}"])
         elif name in case.outputs["no_gradient"]:
-            assert given[name].grad is None or not given[name].grad.any()
+            assert inputs[name].grad is None or not inputs[name].grad.any()
 
 
 @pytest.mark.parametrize("case", cases("chip", "step/"), ids=repr)
 def test_golden_step(case: Case) -> None:
-    given, about = tensors(case), case.parameters
-    logits, labels = given["logits"].requires_grad_(), given["expanded_labels"]
+    inputs, about = tensors(case), case.parameters
+    logits, labels = inputs["logits"].requires_grad_(), inputs["expanded_labels"]
     ids, width = case.inputs["ids"][:, 1:], labels.shape[1] - 1
     weights = torch.ones(3, width, dtype=torch.float64)
     if about["token_weights"]:
-        made = token_weights(ids[0].tolist(), ids[1].tolist(), about["weight"], about["min_match"], authors=True)
-        for row, own in enumerate((*made, made[0])):
-            weights[row, width - len(own) :] = own
-    references = (given["reference_logits"][0], given["reference_logits"][1], given["corrupted_reference_logits"][0])
-    mine = sequence_logps(logits, labels, weights=weights)
-    its = sequence_logps(torch.stack(references), labels, weights=weights)
-    kl = sequential_kl(given["reference_logits"], logits[:2], labels[:2])
+        result = token_weights(ids[0].tolist(), ids[1].tolist(), about["weight"], about["min_match"], authors=True)
+        for row, segments in enumerate((*result, result[0])):
+            weights[row, width - len(segments) :] = segments
+    references = (inputs["reference_logits"][0], inputs["reference_logits"][1], inputs["corrupted_reference_logits"][0])
+    policy = sequence_logps(logits, labels, weights=weights)
+    reference = sequence_logps(torch.stack(references), labels, weights=weights)
+    kl = sequential_kl(inputs["reference_logits"], logits[:2], labels[:2])
     names = ("chosen", "rejected", "chosen_corrupted")
-    found = {f"policy_{name}": mine[row : row + 1] for row, name in enumerate(names)}
-    found |= {f"reference_{name}": its[row : row + 1] for row, name in enumerate(names)}
-    found |= {"kl_chosen": kl[:1], "kl_rejected": kl[1:]}
-    loss = loss_of(found, about)
+    computed = {f"policy_{name}": policy[row : row + 1] for row, name in enumerate(names)}
+    computed |= {f"reference_{name}": reference[row : row + 1] for row, name in enumerate(names)}
+    computed |= {"kl_chosen": kl[:1], "kl_rejected": kl[1:]}
+    loss = loss_of(computed, about)
     (gradient,) = torch.autograd.grad(loss.loss, logits)
-    checked = {**found, "margin": loss.margin, "loss": loss.loss, "grad_logits": gradient}
+    checked = {**computed, "margin": loss.margin, "loss": loss.loss, "grad_logits": gradient}
     for name, ours in checked.items():
         if (value := expected(case, name)) is not None:
             close(ours, value, rtol=1e-6, atol=1e-9)  # the authors' weights are float32
@@ -167,9 +167,9 @@ def test_golden_step(case: Case) -> None:
 
 @pytest.mark.parametrize("case", cases("chip", "diffusion/step"), ids=repr)
 def test_golden_diffusion(case: Case) -> None:
-    given = tensors(case)
-    (result,) = (value for value in case.outputs.values() if np.shape(value) == tuple(given["pixels"].shape))
-    close(diffuse(given["pixels"], case.parameters["step"], given["noise"]), result, 1e-5, 1e-6)
+    inputs = tensors(case)
+    (result,) = (value for value in case.outputs.values() if np.shape(value) == tuple(inputs["pixels"].shape))
+    close(diffuse(inputs["pixels"], case.parameters["step"], inputs["noise"]), result, 1e-5, 1e-6)
 
 
 def random_logits(*shape: int, scale: float = 1.0, seed: int = 0) -> torch.Tensor:
@@ -197,8 +197,8 @@ def test_batch_equals_single_rows_whatever_the_padding() -> None:
 
 def test_kl_is_torchs_and_finite_for_extreme_logits() -> None:
     logits, reference, labels = random_logits(4, 9, 11), random_logits(4, 9, 11, seed=2), some_labels()
-    theirs = kl_div(logits.log_softmax(-1), reference.log_softmax(-1), reduction="none", log_target=True).sum(-1)
-    expected = (theirs[:, :-1] * (labels[:, 1:] != -100)).sum(-1)
+    torch_value = kl_div(logits.log_softmax(-1), reference.log_softmax(-1), reduction="none", log_target=True).sum(-1)
+    expected = (torch_value[:, :-1] * (labels[:, 1:] != -100)).sum(-1)
     close(sequential_kl(reference, logits, labels), expected.numpy())
     extreme = sequential_kl(1e4 * reference.float(), -1e4 * logits.float(), labels)
     assert extreme.isfinite().all()
@@ -214,40 +214,40 @@ def test_policy_equal_to_reference_gives_ln_2_for_every_term(mode: str) -> None:
     total, segment = sequence_logps(logits, labels), segment_logps(logps, counted, changed, 3.0)
     answers = Answers(total[:2], total[2:], total[:2] - 1.0, segment[:2], segment[2:])
     kl = sequential_kl(logits, logits, labels)
-    made = chip_loss(answers, answers, kl[:2], kl[2:], mode=mode)
+    result = chip_loss(answers, answers, kl[:2], kl[2:], mode=mode)
     assert not kl.any()
-    assert not made.margin.any()
-    terms = {name: float(value) for name, value in made.terms.items()}
+    assert not result.margin.any()
+    terms = {name: float(value) for name, value in result.terms.items()}
     assert terms.pop("token") == 0.0
     assert set(terms.values()) == {math.log(2)}
-    assert float(made.loss) == pytest.approx(math.log(2) * (len(terms) if mode == "paper" else 1))
+    assert float(result.loss) == pytest.approx(math.log(2) * (len(terms) if mode == "paper" else 1))
 
 
 def test_response_level_alone_is_textbook_dpo() -> None:
     policy, reference = random_logits(2, 5), random_logits(2, 5, seed=4)
-    made = chip_loss(Answers(*policy), Answers(*reference), beta=0.3)
+    result = chip_loss(Answers(*policy), Answers(*reference), beta=0.3)
     text = -logsigmoid(0.3 * ((policy[0] - reference[0]) - (policy[1] - reference[1]))).mean()
-    assert float(made.loss) == pytest.approx(float(text))
-    assert set(made.terms) == {"response"}
+    assert float(result.loss) == pytest.approx(float(text))
+    assert set(result.terms) == {"response"}
 
 
 @pytest.mark.parametrize("mode", ["paper", "joint"])
 def test_only_the_rejected_answers_drift_has_a_gradient(mode: str) -> None:
     rows = [row.requires_grad_() for row in random_logits(6, 5)]
     chosen, rejected = (torch.rand(5, dtype=torch.float64, requires_grad=True) for _ in range(2))
-    made = chip_loss(Answers(*rows[:3]), Answers(*rows[3:]), chosen, rejected, mode=mode, beta=0.2, token=0.5)
-    made.losses.sum().backward()
+    result = chip_loss(Answers(*rows[:3]), Answers(*rows[3:]), chosen, rejected, mode=mode, beta=0.2, token=0.5)
+    result.losses.sum().backward()
     assert chosen.grad is None or not chosen.grad.any()
-    slope = 1 - (0.2 * made.margin).sigmoid() if mode == "joint" else torch.ones(5)
+    slope = 1 - (0.2 * result.margin).sigmoid() if mode == "joint" else torch.ones(5)
     close(rejected.grad, (0.2 * 0.5 * slope).detach().numpy())
 
 
 def test_an_uncorrupted_photo_adds_ln_2_and_no_gradient() -> None:
     rows = [row.requires_grad_() for row in random_logits(4, 5)]
     plain = chip_loss(Answers(*rows[:2]), Answers(*rows[2:]))
-    made = chip_loss(Answers(*rows[:2], rows[0]), Answers(*rows[2:], rows[2]))
-    assert float(made.terms["visual"].detach()) == pytest.approx(math.log(2))
-    for one, two in zip(torch.autograd.grad(plain.loss, rows), torch.autograd.grad(made.loss, rows), strict=True):
+    result = chip_loss(Answers(*rows[:2], rows[0]), Answers(*rows[2:], rows[2]))
+    assert float(result.terms["visual"].detach()) == pytest.approx(math.log(2))
+    for one, two in zip(torch.autograd.grad(plain.loss, rows), torch.autograd.grad(result.loss, rows), strict=True):
         close(one, two.numpy())
 
 
@@ -275,12 +275,12 @@ def test_changed_tokens_mark_what_differs() -> None:
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_rejected_photos(strategy: str) -> None:
     pixels = torch.rand(3, 3, 24, 20)
-    made = corrupt(pixels, strategy, torch.Generator().manual_seed(0), black=torch.tensor([-1.0, -2.0, -3.0]))
-    assert made.shape == pixels.shape
-    assert made.isfinite().all()
-    assert not torch.equal(made, pixels)
+    result = corrupt(pixels, strategy, torch.Generator().manual_seed(0), black=torch.tensor([-1.0, -2.0, -3.0]))
+    assert result.shape == pixels.shape
+    assert result.isfinite().all()
+    assert not torch.equal(result, pixels)
     again = corrupt(pixels, strategy, torch.Generator().manual_seed(0), black=torch.tensor([-1.0, -2.0, -3.0]))
-    assert torch.equal(made, again)
+    assert torch.equal(result, again)
     assert corrupt(pixels[:1], strategy, torch.Generator().manual_seed(0)).shape == (1, 3, 24, 20)
 
 

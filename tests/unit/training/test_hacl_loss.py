@@ -17,62 +17,70 @@ WITHOUT_HARD = [case for case in cases("hacl", "plain/") + cases("hacl", "queue/
 
 
 def tensors(case: Case) -> dict[str, torch.Tensor]:
-    given = {name: torch.from_numpy(np.array(value)) for name, value in case.inputs.items()}
-    given = {name: value.requires_grad_(value.dtype.is_floating_point) for name, value in given.items()}
+    tensors_of_case = {name: torch.from_numpy(np.array(value)) for name, value in case.inputs.items()}
+    tensors_of_case = {
+        name: value.requires_grad_(value.dtype.is_floating_point) for name, value in tensors_of_case.items()
+    }
     if case.id == "hard/equal-captions":  # one tensor in the authors' run too, so that its gradients add up
-        given["hidden_hallucinated"] = given["hidden_caption"]
-    return given
+        tensors_of_case["hidden_hallucinated"] = tensors_of_case["hidden_caption"]
+    return tensors_of_case
 
 
-def heads_of(given: dict[str, torch.Tensor]) -> ProjectionHeads:
-    width, features = given["photo_head_weight"].shape[1], len(given["photo_head_weight"])
+def heads_of(tensors_of_case: dict[str, torch.Tensor]) -> ProjectionHeads:
+    width, features = tensors_of_case["photo_head_weight"].shape[1], len(tensors_of_case["photo_head_weight"])
     heads = ProjectionHeads(width, features).double()
     for name in ("photo", "text"):
         for part in ("weight", "bias"):
-            setattr(getattr(heads, name), part, torch.nn.Parameter(given[f"{name}_head_{part}"].detach()))
+            setattr(getattr(heads, name), part, torch.nn.Parameter(tensors_of_case[f"{name}_head_{part}"].detach()))
     return heads
 
 
-def features_of(case: Case, given: dict[str, torch.Tensor], heads: ProjectionHeads) -> list[torch.Tensor]:
+def features_of(case: Case, tensors_of_case: dict[str, torch.Tensor], heads: ProjectionHeads) -> list[torch.Tensor]:
     """Photos, captions and, where there are any, hallucinated captions, from hidden states to unit vectors."""
-    made = [heads.embed_photos(given["hidden_photo"][:, -1])]
+    features = [heads.embed_photos(tensors_of_case["hidden_photo"][:, -1])]
     for name in ("caption", "hallucinated"):
-        if f"hidden_{name}" in given:
-            mask = given[f"{name}_ids"] != case.parameters["pad_id"]
-            made.append(heads.embed_texts(end_representations(given[f"hidden_{name}"], mask)))
-    return made
+        if f"hidden_{name}" in tensors_of_case:
+            mask = tensors_of_case[f"{name}_ids"] != case.parameters["pad_id"]
+            features.append(heads.embed_texts(end_representations(tensors_of_case[f"hidden_{name}"], mask)))
+    return features
 
 
-def queue_of(given: dict[str, torch.Tensor]) -> FeatureQueue | None:
-    if "image_queue" not in given:
+def queue_of(tensors_of_case: dict[str, torch.Tensor]) -> FeatureQueue | None:
+    if "image_queue" not in tensors_of_case:
         return None
-    queue = FeatureQueue(given["image_queue"].shape[1], given["image_queue"].shape[0]).double()
-    queue.push(given["image_queue"].T, given["text_queue"].T)
+    queue = FeatureQueue(tensors_of_case["image_queue"].shape[1], tensors_of_case["image_queue"].shape[0]).double()
+    queue.push(tensors_of_case["image_queue"].T, tensors_of_case["text_queue"].T)
     for name in ("photos", "texts"):
-        getattr(queue, f"{name}_place").copy_(given["queue_ptr"][0])
+        getattr(queue, f"{name}_place").copy_(tensors_of_case["queue_ptr"][0])
     return queue
 
 
 @pytest.mark.parametrize("case", WITHOUT_HARD + cases("hacl", "hard/"), ids=repr)
 def test_golden(case: Case) -> None:
-    given, outputs = tensors(case), case.outputs
-    heads, queue = heads_of(given), queue_of(given)
-    features = features_of(case, given, heads)
+    tensors_of_case, outputs = tensors(case), case.outputs
+    heads, queue = heads_of(tensors_of_case), queue_of(tensors_of_case)
+    features = features_of(case, tensors_of_case, heads)
     temperature = torch.tensor(case.parameters["temperature"], dtype=torch.float64, requires_grad=True)
-    made = contrastive_terms(*features, *[None] * (3 - len(features)), temperature, "all", queue)
-    made.loss.backward()
-    found = {
-        "photo_features": features[0], "caption_features": features[1], "photo_to_text": made.logits[0],
-        "text_to_photo": made.logits[1], "loss_i2t": made.photo_to_text, "loss_t2i": made.text_to_photo,
-        "loss": made.loss, "grad_hidden_photo": given["hidden_photo"].grad,
-        "grad_hidden_caption": given["hidden_caption"].grad, "grad_photo_head_weight": heads.photo.weight.grad,
+    result = contrastive_terms(*features, *[None] * (3 - len(features)), temperature, "all", queue)
+    result.loss.backward()
+    terms = {
+        "photo_features": features[0],
+        "caption_features": features[1],
+        "photo_to_text": result.logits[0],
+        "text_to_photo": result.logits[1],
+        "loss_i2t": result.photo_to_text,
+        "loss_t2i": result.text_to_photo,
+        "loss": result.loss,
+        "grad_hidden_photo": tensors_of_case["hidden_photo"].grad,
+        "grad_hidden_caption": tensors_of_case["hidden_caption"].grad,
+        "grad_photo_head_weight": heads.photo.weight.grad,
         "grad_text_head_weight": heads.text.weight.grad,
-    }  # fmt: skip
+    }
     if 0.001 <= case.parameters["temperature"] <= 0.5:  # the authors clamp in place, we keep the value as given
-        found["grad_temperature"] = temperature.grad
+        terms["grad_temperature"] = temperature.grad
     if "grad_hidden_hallucinated" in outputs:
-        found["grad_hidden_hallucinated"] = given["hidden_hallucinated"].grad
-    for name, ours in found.items():
+        terms["grad_hidden_hallucinated"] = tensors_of_case["hidden_hallucinated"].grad
+    for name, ours in terms.items():
         np.testing.assert_allclose(ours.detach().numpy(), outputs[name], rtol=1e-6, atol=1e-9)
     if queue:
         queue.push(features[0], features[1])
@@ -95,17 +103,17 @@ def test_without_hard_negatives_it_is_symmetric_infonce() -> None:
 def test_hard_negatives_only_raise_the_photos_side() -> None:
     image, text, hard = unit(5, 0), unit(5, 1), unit(5, 2)
     plain = contrastive_terms(image, text)
-    own, every = (contrastive_terms(image, text, hard, hard_negatives=kind) for kind in ("own", "all"))
-    assert plain.photo_to_text < own.photo_to_text < every.photo_to_text
-    assert plain.text_to_photo == own.text_to_photo == every.text_to_photo
+    own_only, every = (contrastive_terms(image, text, hard, hard_negatives=kind) for kind in ("own", "all"))
+    assert plain.photo_to_text < own_only.photo_to_text < every.photo_to_text
+    assert plain.text_to_photo == own_only.text_to_photo == every.text_to_photo
 
 
 def test_own_and_all_agree_for_one_photo_and_equal_captions_give_ln_2() -> None:
     image, text = unit(1, 0), unit(1, 1)
     for kind in ("own", "all"):
-        made = contrastive_terms(image, text, text, hard_negatives=kind)
-        assert float(made.photo_to_text) == pytest.approx(math.log(2))
-        assert float(made.text_to_photo) == 0.0
+        result = contrastive_terms(image, text, text, hard_negatives=kind)
+        assert float(result.photo_to_text) == pytest.approx(math.log(2))
+        assert float(result.text_to_photo) == 0.0
 
 
 def test_the_queue_keeps_hard_negatives_and_forgets_the_oldest() -> None:
@@ -118,9 +126,9 @@ def test_the_queue_keeps_hard_negatives_and_forgets_the_oldest() -> None:
     expected = torch.cat([unit(2, 32), unit(2, 31)])
     assert torch.equal(queue.features("hard"), expected)
     image = unit(2, 0).requires_grad_()
-    made = contrastive_terms(image, unit(2, 1), unit(2, 2), queue=queue)
-    assert made.logits[0].shape == (2, 2 + 1 + 4 + 4)
-    assert made.logits[1].shape == (2, 2 + 4)
+    result = contrastive_terms(image, unit(2, 1), unit(2, 2), queue=queue)
+    assert result.logits[0].shape == (2, 2 + 1 + 4 + 4)
+    assert result.logits[1].shape == (2, 2 + 4)
     assert not queue.features("texts").requires_grad
 
 

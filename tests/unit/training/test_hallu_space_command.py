@@ -72,8 +72,8 @@ def test_directions_point_to_the_hallucinated_answers_and_name_their_words(kind)
     planted = planted / planted.norm()
     torch.manual_seed(0)
     truth = torch.randn(12, len(planted))
-    lie = truth + torch.rand(12, 1) * 6 * planted + 0.01 * torch.randn(12, len(planted))
-    for a, b, end in ((truth, lie, "hallucinated"), (lie, truth, "truthful")):
+    hallucinated = truth + torch.rand(12, 1) * 6 * planted + 0.01 * torch.randn(12, len(planted))
+    for a, b, end in ((truth, hallucinated, "hallucinated"), (hallucinated, truth, "truthful")):
         space = directions.orient(compute.hallu_space(a, b, 2), a, b)
         assert (1 if end == "hallucinated" else -1) * float(space[:, 0] @ planted) > 0.99
         named = directions.direction_words(model, space[:, 0])
@@ -87,12 +87,14 @@ def test_a_direction_of_length_is_told() -> None:
     torch.manual_seed(0)
     shifts = torch.arange(8).float()
     truth = torch.randn(8, 64)
-    lie = truth + shifts[:, None] * torch.nn.functional.normalize(torch.randn(64), dim=0)
-    space = directions.orient(compute.hallu_space(truth, lie, 1), truth, lie)
-    report = directions.layer_report(model, space, compute.spectrum(truth, lie), truth, lie, shifts)
+    hallucinated = truth + shifts[:, None] * torch.nn.functional.normalize(torch.randn(64), dim=0)
+    space = directions.orient(compute.hallu_space(truth, hallucinated, 1), truth, hallucinated)
+    report = directions.layer_report(model, space, compute.spectrum(truth, hallucinated), truth, hallucinated, shifts)
     assert report["length_correlation"] == pytest.approx(1, abs=1e-3)
     assert report["share"] > 0.99
-    same = directions.layer_report(model, space, compute.spectrum(truth, lie), truth, lie, torch.zeros(8))
+    same = directions.layer_report(
+        model, space, compute.spectrum(truth, hallucinated), truth, hallucinated, torch.zeros(8)
+    )
     assert same["length_correlation"] is None
     assert "–" in directions.table(
         {"pairs": 8, "pooling": "all", "rank": 1, "model": "m", "mean_length_difference": 0.0, "directions": {0: same}}
@@ -105,11 +107,11 @@ def test_the_authors_take_the_last_layer_after_the_norm(kind, monkeypatch) -> No
     model = lvlm(kind)
     weight = model.final_norm.weight
     monkeypatch.setattr(weight, "data", torch.linspace(0.2, 3, len(weight)))
-    ours, theirs = (
+    ours, authors = (
         compute.compute_hallu_space(model, _pairs(kind), [0, LAYERS - 1], 2, how) for how in ("all", "authors")
     )
-    torch.testing.assert_close(ours.layers[0], theirs.layers[0])
-    overlap = torch.linalg.svdvals(ours.layers[LAYERS - 1].T @ theirs.layers[LAYERS - 1])
+    torch.testing.assert_close(ours.layers[0], authors.layers[0])
+    overlap = torch.linalg.svdvals(ours.layers[LAYERS - 1].T @ authors.layers[LAYERS - 1])
     assert float(overlap.min()) < 0.99
     with pytest.raises(InputError, match="Pooling"):
         compute.compute_hallu_space(model, _pairs(kind), [0], 2, "median")
@@ -121,11 +123,11 @@ def test_the_command(pooling, tmp_path, capsys) -> None:
     for seed, (chosen, rejected) in enumerate(ANSWERS):
         (tmp_path / f"{seed}.png").write_bytes(_png(seed))
         rows.append({"image": f"{seed}.png", "question": OPEN, "chosen": chosen, "rejected": rejected})
-    path, out, told = _lines(tmp_path / "p.jsonl", rows), tmp_path / "space.safetensors", tmp_path / "about.json"
+    path, out, output = _lines(tmp_path / "p.jsonl", rows), tmp_path / "space.safetensors", tmp_path / "about.json"
     arguments = ["calibrate", str(path), "--out", str(out), "--rank", "2", "--pooling", pooling, "--layers", "0-1"]
-    model = ["--model", str(folder("llava")), "--quantization", "none", "--json", str(told), "--limit", "3"]
+    model = ["--model", str(folder("llava")), "--quantization", "none", "--json", str(output), "--limit", "3"]
     assert cli.main([*arguments, *model]) == 0
-    about = json.loads(told.read_text())
+    about = json.loads(output.read_text())
     assert about == catalog.load_space(out).about
     assert about["pooling"] == pooling
     assert about["pairs"] == 3

@@ -51,8 +51,8 @@ def test_an_offered_run_is_a_panel_and_answers(root):
     name = library.add_panel(root, "mine", model)
     assert library.panel_runs(root) == [("mine (CHiP)", name)]
     assert name == "adapter:mine"
-    found = run(model, model.encode_image(photo()), OPEN, [Baseline(), create(name)], max_new_tokens=4)
-    assert found[name].ids
+    answers = run(model, model.encode_image(photo()), OPEN, [Baseline(), create(name)], max_new_tokens=4)
+    assert answers[name].ids
     library.remove_panel(root, "mine")
     assert library.panel_runs(root) == []
 
@@ -63,9 +63,9 @@ def test_a_new_server_loads_what_was_offered_and_forgets_what_is_broken(root):
     method = create("adapter:mine")
     library.load_adapters(root, model, [method, Baseline()])
     assert "mine" in model.adapters
-    kept = model.adapters["mine"]
+    present = model.adapters["mine"]
     library.load_adapters(root, model, [method])
-    assert model.adapters["mine"] is kept  # this version is loaded already
+    assert model.adapters["mine"] is present  # this version is loaded already
     (root / "mine" / "adapter" / "adapter_model.safetensors").write_bytes(b"broken")
     library.load_adapters(root, model, [method])
     assert "mine" not in model.adapters
@@ -87,18 +87,18 @@ def test_a_run_without_an_adapter_is_not_offered(root):
 
 
 def test_an_adapter_from_elsewhere_becomes_a_panel_and_nothing_else_is_copied(root, tmp_path):
-    theirs = tmp_path / "theirs"
-    shutil.copytree(folder("llava") / "adapters" / "chip", theirs)
-    (theirs / "optimizer.pt").write_bytes(b"a pickle")
-    (theirs / "README.md").write_text("<script>")
+    peft_model = tmp_path / "theirs"
+    shutil.copytree(folder("llava") / "adapters" / "chip", peft_model)
+    (peft_model / "optimizer.pt").write_bytes(b"a pickle")
+    (peft_model / "README.md").write_text("<script>")
     model = fresh()
-    assert library.import_adapter(root, "", str(theirs), model) == "imported-1"
+    assert library.import_adapter(root, "", str(peft_model), model) == "imported-1"
     assert sorted(path.name for path in (root / "imported-1" / "adapter").iterdir()) == [
         "adapter_config.json", "adapter_model.safetensors"
     ]  # fmt: skip
     assert ("imported-1 (adapter)", "adapter:imported-1") in library.panel_runs(root)
     assert "imported-1" in model.adapters
-    files = [str(path) for path in theirs.glob("adapter*")]
+    files = [str(path) for path in peft_model.glob("adapter*")]
     assert library.import_adapter(root, "again", files, model) == "again"
     assert library.rename(root, "again", "third") == "third"
     library.delete(root, "third")
@@ -112,12 +112,12 @@ def test_an_adapter_from_elsewhere_becomes_a_panel_and_nothing_else_is_copied(ro
     ({"adapter_config.json": b"{}"}, "holds no adapter"),
 ])  # fmt: skip
 def test_what_is_no_adapter_is_refused_and_leaves_nothing(root, tmp_path, files, sentence):
-    theirs = tmp_path / "theirs"
-    theirs.mkdir()
+    peft_model = tmp_path / "theirs"
+    peft_model.mkdir()
     for name, content in files.items():
-        (theirs / name).write_bytes(content)
+        (peft_model / name).write_bytes(content)
     with pytest.raises(InputError, match=sentence) as caught:
-        library.import_adapter(root, "theirs", str(theirs), fresh())
+        library.import_adapter(root, "theirs", str(peft_model), fresh())
     assert "\n" not in str(caught.value)
     assert not (root / "theirs").exists()
 

@@ -14,24 +14,24 @@ from halluapp.training.pairs.own_answers import best_and_worst, score
 
 
 def test_score_is_distinct_right_objects_minus_wrong_mentions():
-    there = ["dog", "bench", "tree"]
-    assert score("A dog on a bench. The dog sleeps.", there) == 2
-    assert score("A dog, a cat and another cat.", there) == -1
-    assert score("Something.", there) == 0
-    assert score("A sign, a sign, a sign and a sign.", there, unsure=["sign"]) == -2, "a loop must not win"
+    present = ["dog", "bench", "tree"]
+    assert score("A dog on a bench. The dog sleeps.", present) == 2
+    assert score("A dog, a cat and another cat.", present) == -1
+    assert score("Something.", present) == 0
+    assert score("A sign, a sign, a sign and a sign.", present, unsure=["sign"]) == -2, "a loop must not win"
     assert score("A puppy.", ["dog"]) == 1
     assert score("A dog and two cats.", ["dog"], unsure=["cat"]) == 1, "a detector saw a cat that nobody named"
 
 
 def test_the_pair_differs_most_in_truth_and_little_in_length():
-    there = ["dog", "bench"]
+    present = ["dog", "bench"]
     best, worst, short = "A dog and a bench.", "A cat and a horse.", "A cow."
-    assert best_and_worst([best, "A dog and a horse.", worst, short], there) == (best, worst)
+    assert best_and_worst([best, "A dog and a horse.", worst, short], present) == (best, worst)
     alike = "A dog and a horse are on the grass.", "A dog and a bench are on the grass."
-    assert best_and_worst([*alike, "There is grass, then a horse, then nothing."], there) == alike[::-1]
-    assert best_and_worst([best, short], there) is None, "a run would learn to say more"
-    assert best_and_worst([best, best], there) is None
-    assert best_and_worst(["A dog or a horse.", "A dog or a car."], there) is None, "equally true"
+    assert best_and_worst([*alike, "There is grass, then a horse, then nothing."], present) == alike[::-1]
+    assert best_and_worst([best, short], present) is None, "a run would learn to say more"
+    assert best_and_worst([best, best], present) is None
+    assert best_and_worst(["A dog or a horse.", "A dog or a car."], present) is None, "equally true"
 
 
 def test_answers_are_seeded_and_the_exact_description_is_chosen():
@@ -53,10 +53,10 @@ def test_the_command_makes_own_pairs_and_says_what_it_lacks(tmp_path, capsys):
     options = ["--model", str(folder("llava")), "--quantization", "none", "--out", str(tmp_path / "pairs")]
     assert cli.main(["train", "pairs", "--scenes", "2", "--own", "2", "--kinds", "own,presence", *options]) == 0
     pairs = read_pairs(tmp_path / "pairs")
-    own = [pair for pair in pairs if pair.kind == "own"]
-    assert own
+    own_rows = [pair for pair in pairs if pair.kind == "own"]
+    assert own_rows
     assert {pair.kind for pair in pairs} == {"own", "presence"}
-    assert all(pair.chosen.startswith("The image shows") and pair.objects for pair in own)
+    assert all(pair.chosen.startswith("The image shows") and pair.objects for pair in own_rows)
     assert "answer 2 of 2 about 2 photos" in capsys.readouterr().err
     assert cli.main(["train", "pairs", "--out", str(tmp_path / "none")]) == 2
     assert "--scenes" in capsys.readouterr().err

@@ -34,11 +34,11 @@ def folder(path: Path, *lines: str | dict) -> Path:
 
 
 def test_pairs_are_read_from_a_folder_or_its_file(tmp_path):
-    made = read_pairs(folder(tmp_path, GOOD, "", {**GOOD, "kind": "co-occurrence", "objects": ["dog"]}))
-    assert [pair.chosen for pair in made] == ["A dog."] * 2
-    assert made[1].objects == ("dog",)
-    assert made == read_pairs(tmp_path / "pairs.jsonl")
-    assert made[0].open().size == (64, 48)
+    pairs_read = read_pairs(folder(tmp_path, GOOD, "", {**GOOD, "kind": "co-occurrence", "objects": ["dog"]}))
+    assert [pair.chosen for pair in pairs_read] == ["A dog."] * 2
+    assert pairs_read[1].objects == ("dog",)
+    assert pairs_read == read_pairs(tmp_path / "pairs.jsonl")
+    assert pairs_read[0].open().size == (64, 48)
 
 
 @pytest.mark.parametrize("line, message", [
@@ -75,11 +75,13 @@ def test_rlhf_v_rows_are_read_in_every_form(tmp_path):
         {"image": {"path": "a.jpg"}, "text": text}, {"image": {"bytes": content, "path": "b.jpg"}, "text": RLHF_V},
         {"image": {"bytes": None, "path": "a.jpg"}, "text": text}, {"image": None, "image_path": "a.jpg", "text": text},
     ]  # fmt: skip
-    made = read_pairs(folder(tmp_path, *rows))
-    assert [(pair.question, pair.chosen, pair.rejected) for pair in made] == [("What is it?", "A dog.", "A cat.")] * 4
-    assert [pair.image for pair in made] == [tmp_path / "a.jpg", photo(), tmp_path / "a.jpg", tmp_path / "a.jpg"]
-    assert made[1].open().size == (64, 48)
-    assert made[0].photo == made[3].photo != made[1].photo
+    pairs_read = read_pairs(folder(tmp_path, *rows))
+    assert [(pair.question, pair.chosen, pair.rejected) for pair in pairs_read] == [
+        ("What is it?", "A dog.", "A cat.")
+    ] * 4
+    assert [pair.image for pair in pairs_read] == [tmp_path / "a.jpg", photo(), tmp_path / "a.jpg", tmp_path / "a.jpg"]
+    assert pairs_read[1].open().size == (64, 48)
+    assert pairs_read[0].photo == pairs_read[3].photo != pairs_read[1].photo
     assert [pair.image for pair in iter_pairs(tmp_path, limit=2)] == [tmp_path / "a.jpg", photo()]
 
 
@@ -95,8 +97,8 @@ def parquet_of(path: Path, count: int) -> Path:
 
 def test_parquet_is_read_a_few_photos_at_a_time(tmp_path):
     path = parquet_of(tmp_path / "set.parquet", 40)
-    made = read_pairs(path)
-    assert [(pair.image, pair.chosen) for pair in made] == [(photo(n), f"{n} dogs.") for n in range(40)]
+    pairs_read = read_pairs(path)
+    assert [(pair.image, pair.chosen) for pair in pairs_read] == [(photo(n), f"{n} dogs.") for n in range(40)]
     assert [pair.chosen for pair in iter_pairs(path, limit=17)] == [f"{n} dogs." for n in range(17)]
     pyarrow.parquet.write_table(pyarrow.table({"image": ["a.jpg"], "chosen": ["A dog."]}), tmp_path / "bad.parquet")
     with pytest.raises(InputError, match=r"Row 1 of bad\.parquet lacks question and rejected"):
@@ -107,8 +109,8 @@ def test_a_data_set_in_a_folder_is_read_as_one_of_the_hub(tmp_path, monkeypatch)
     (tmp_path / "owner" / "name" / "data").mkdir(parents=True)
     parquet_of(tmp_path / "owner" / "name" / "data" / "train-00000-of-00001.parquet", 3)
     monkeypatch.setattr(datasets.config, "HF_DATASETS_CACHE", tmp_path / "cache")
-    made = read_pairs(tmp_path / "owner" / "name")
-    assert [(pair.image, pair.chosen) for pair in made] == [(photo(n), f"{n} dogs.") for n in range(3)]
+    pairs_read = read_pairs(tmp_path / "owner" / "name")
+    assert [(pair.image, pair.chosen) for pair in pairs_read] == [(photo(n), f"{n} dogs.") for n in range(3)]
     (tmp_path / "empty").mkdir()
     with pytest.raises(InputError, match="empty could not be read"):
         read_pairs(tmp_path / "empty")
@@ -134,11 +136,11 @@ def test_missing_data_is_said_in_one_sentence(source, sentence, monkeypatch):
 
 def test_held_out_pairs_show_other_photos():
     pairs = [Pair(b"", f"photo {row % 10}", "q", "a", "b") for row in range(40)]
-    train, held = split(pairs, 0.2, seed=3)
+    train, held_out = split(pairs, 0.2, seed=3)
     assert len(train) == 32
-    assert len(held) == 8
-    assert not {pairs[row].photo for row in train} & {pairs[row].photo for row in held}
-    assert (train, held) == split(pairs, 0.2, seed=3) != split(pairs, 0.2, seed=4)
+    assert len(held_out) == 8
+    assert not {pairs[row].photo for row in train} & {pairs[row].photo for row in held_out}
+    assert (train, held_out) == split(pairs, 0.2, seed=3) != split(pairs, 0.2, seed=4)
     with pytest.raises(InputError, match="hold 1 out"):
         split(pairs[:1], 0.2)
 
@@ -154,8 +156,8 @@ COMPANIONS = Companions([{"dog", "frisbee", "tree"}, {"dog", "bench", "tree"}, {
     ("place", "The dog is on the left of the bench."),
 ])  # fmt: skip
 def test_every_kind_makes_a_sentence_false(kind, text):
-    made = {hallucinate(text, Random(seed), COMPANIONS, kinds=[kind]) for seed in range(12)}
-    for wrong in made:
+    pairs_read = {hallucinate(text, Random(seed), COMPANIONS, kinds=[kind]) for seed in range(12)}
+    for wrong in pairs_read:
         assert wrong.kind == kind
         assert wrong.text != text
         assert wrong.after in wrong.text.lower()
@@ -165,10 +167,10 @@ def test_every_kind_makes_a_sentence_false(kind, text):
 
 def test_added_objects_usually_accompany_what_is_there_and_are_absent():
     for seed in range(30):
-        made = hallucinate("A dog.", Random(seed), COMPANIONS, present=["bench"], kinds=["co-occurrence"])
-        new = set(object_mentions(made.text)) - {"dog"}
+        pairs_read = hallucinate("A dog.", Random(seed), COMPANIONS, present=["bench"], kinds=["co-occurrence"])
+        new = set(object_mentions(pairs_read.text)) - {"dog"}
         assert new <= {"frisbee"}
-        assert made.after.removeprefix("a ") in ("tree", "frisbee")
+        assert pairs_read.after.removeprefix("a ") in ("tree", "frisbee")
     assert COMPANIONS.absent(["fork"], Random(0)) == "knife"
 
 
@@ -222,10 +224,10 @@ def test_written_rows_are_read_again(tmp_path):
 
 
 def test_what_is_known_of_a_photo_depends_on_who_says_it():
-    found = [["dog", 0.9, 0, 0, 1, 1], ["cat", 0.3, 0, 0, 1, 1], ["dog", 0.2, 0, 0, 1, 1]]
-    present, unsure = pair_sets.objects_of_record({"captions": ["A bench."], "detections": found})
+    objects = [["dog", 0.9, 0, 0, 1, 1], ["cat", 0.3, 0, 0, 1, 1], ["dog", 0.2, 0, 0, 1, 1]]
+    present, unsure = pair_sets.objects_of_record({"captions": ["A bench."], "detections": objects})
     assert (present, unsure) == (["bench"], ["cat", "dog"]), "people's words are the truth"
-    present, unsure = pair_sets.objects_of_record({"detections": found})
+    present, unsure = pair_sets.objects_of_record({"detections": objects})
     assert present == ["dog"], "a teacher can find cars"
     assert {"cat", "tree"} <= set(unsure), "a teacher can find cars"
     assert "car" not in unsure, "a teacher can find cars"
@@ -235,11 +237,11 @@ def test_photos_with_detections_only_wait_for_own_answers(tmp_path):
     for name, record in (("a", {"captions": ["A dog."]}), ("b", {"detections": [["dog", 0.9, 0, 0, 1, 1]]})):
         (tmp_path / f"{name}.jpg").write_bytes(photo(1))
         (tmp_path / f"{name}.json").write_text(json.dumps(record))
-    made = pair_sets.photo_pairs(tmp_path)
-    assert set(made.photos) == {"a.jpg", "b.jpg"}
-    assert {row["image"] for row in made.rows} == {"a.jpg"}
-    assert made.present == {"a.jpg": ["dog"], "b.jpg": ["dog"]}
+    pairs_read = pair_sets.photo_pairs(tmp_path)
+    assert set(pairs_read.photos) == {"a.jpg", "b.jpg"}
+    assert {row["image"] for row in pairs_read.rows} == {"a.jpg"}
+    assert pairs_read.present == {"a.jpg": ["dog"], "b.jpg": ["dog"]}
     with pytest.raises(InputError, match=r"Two photos are called a\.jpg"):
-        made + made
-    made.select_kinds(["presence"])
-    assert set(made.photos) == {"a.jpg"}, "a photo without pairs is not written"
+        pairs_read + pairs_read
+    pairs_read.select_kinds(["presence"])
+    assert set(pairs_read.photos) == {"a.jpg"}, "a photo without pairs is not written"

@@ -27,15 +27,15 @@ def wait(condition) -> None:
 
 def asked(tmp_path, name: str, kind: str = "adavib", **settings) -> tuple:
     """(folder, config) of a run that `launch` is to make."""
-    made = start(tmp_path, kind, name, **settings)
-    config = made.config()
-    made.write_status("stopped")
-    made.delete()
-    return made.folder, config
+    training_run = start(tmp_path, kind, name, **settings)
+    config = training_run.config()
+    training_run.write_status("stopped")
+    training_run.delete()
+    return training_run.folder, config
 
 
-def status_of(made: runs.Run, **changes) -> None:
-    path = made.folder / "status.json"
+def status_of(training_run: runs.Run, **changes) -> None:
+    path = training_run.folder / "status.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), **changes}))
 
 
@@ -64,14 +64,14 @@ def test_a_run_that_waits_can_be_stopped(tmp_path):
 
 
 def test_a_number_that_another_process_has_now_is_no_live_run(tmp_path):
-    made = start(tmp_path, "chip")
-    assert made.status()["state"] == "waiting"
-    status_of(made, born="1")  # as after a restart of the machine: this process has the number, and is another
-    status = made.status()
+    training_run = start(tmp_path, "chip")
+    assert training_run.status()["state"] == "waiting"
+    status_of(training_run, born="1")  # as after a restart of the machine: this process has the number, and is another
+    status = training_run.status()
     assert status["state"] == "interrupted"
     assert "lower batch" in status["error"]
-    status_of(made, pid=0, born="")
-    assert made.status()["state"] == "interrupted"
+    status_of(training_run, pid=0, born="")
+    assert training_run.status()["state"] == "interrupted"
 
 
 def test_a_model_that_cannot_be_loaded_ends_the_run_with_the_reason(tmp_path, monkeypatch):
@@ -80,30 +80,30 @@ def test_a_model_that_cannot_be_loaded_ends_the_run_with_the_reason(tmp_path, mo
     def fail(settings):
         raise RuntimeError("CUDA out of memory. Tried to allocate 2 GiB")
 
-    made = start(tmp_path, "chip")
+    training_run = start(tmp_path, "chip")
     monkeypatch.setattr(command, "_load", fail)
-    assert cli.main(["train", "chip", "--out", str(made.folder), "--resume"]) == 2
-    assert made.status()["state"] == "failed"
-    assert "lower batch (now 2)" in made.status()["error"]
+    assert cli.main(["train", "chip", "--out", str(training_run.folder), "--resume"]) == 2
+    assert training_run.status()["state"] == "failed"
+    assert "lower batch (now 2)" in training_run.status()["error"]
 
 
 def test_a_resumed_run_keeps_its_progress_while_it_prepares(tmp_path, monkeypatch):
-    made = start(tmp_path, "chip")
-    made.write_status("stopped", 3)
+    training_run = start(tmp_path, "chip")
+    training_run.write_status("stopped", 3)
     monkeypatch.setattr(loop, "read_pairs", lambda *_: sys.exit("kill -9"))
     with pytest.raises(SystemExit):
-        loop.train(made, None)
-    assert made.status() | {"state": "preparing", "step": 3} == made.status()
+        loop.train(training_run, None)
+    assert training_run.status() | {"state": "preparing", "step": 3} == training_run.status()
 
 
 @pytest.mark.slow
 def test_a_stop_while_the_process_starts_is_not_lost(tmp_path):
     folder, config = asked(tmp_path, "run", steps=500)
-    made = runs.launch(folder, config)
-    made.stop()
-    wait(lambda: made.status()["state"] not in runs.LIVE)
-    assert made.status()["state"] == "stopped", made.log()
-    assert made.status()["step"] <= 1, made.log()
+    training_run = runs.launch(folder, config)
+    training_run.stop()
+    wait(lambda: training_run.status()["state"] not in runs.LIVE)
+    assert training_run.status()["state"] == "stopped", training_run.log()
+    assert training_run.status()["step"] <= 1, training_run.log()
 
 
 LAUNCH = """
@@ -130,25 +130,25 @@ def test_a_run_outlives_its_killed_server_and_a_kill_of_its_own_leaves_the_same_
     folder = tmp_path / "other" / "killed"
     server = subprocess.run([sys.executable, "-c", LAUNCH, str(folder), json.dumps(config)], check=False)
     assert server.returncode == -signal.SIGKILL
-    made = runs.Run(folder)
-    wait(lambda: made.status()["step"] >= 1 or made.status()["state"] not in runs.LIVE)
-    if made.status()["state"] in runs.LIVE:  # else it was quicker than we: then there is nothing to resume
-        os.kill(made.status()["pid"], signal.SIGKILL)
-        wait(lambda: made.status()["state"] not in runs.LIVE)
-        assert made.status()["state"] == "interrupted", made.log()
-        runs.launch(folder, made.config(), resume=True)
-    wait(lambda: made.status()["state"] not in runs.LIVE)
-    assert made.status()["state"] == "finished", made.log()
+    training_run = runs.Run(folder)
+    wait(lambda: training_run.status()["step"] >= 1 or training_run.status()["state"] not in runs.LIVE)
+    if training_run.status()["state"] in runs.LIVE:  # else it was quicker than we: then there is nothing to resume
+        os.kill(training_run.status()["pid"], signal.SIGKILL)
+        wait(lambda: training_run.status()["state"] not in runs.LIVE)
+        assert training_run.status()["state"] == "interrupted", training_run.log()
+        runs.launch(folder, training_run.config(), resume=True)
+    wait(lambda: training_run.status()["state"] not in runs.LIVE)
+    assert training_run.status()["state"] == "finished", training_run.log()
 
     def numbers(run):
         rows = [{**row, **row.get("held", {}), "held": "held" in row} for row in run.metrics()]
         return [{k: v for k, v in row.items() if k not in ("seconds", "memory_mb")} for row in rows]
 
-    ours, theirs = numbers(made), numbers(whole)
-    assert len(losses(made)) == 6
-    assert [list(row) for row in ours] == [list(row) for row in theirs]
-    for one, other in zip(ours, theirs, strict=True):
+    ours, uninterrupted = numbers(training_run), numbers(whole)
+    assert len(losses(training_run)) == 6
+    assert [list(row) for row in ours] == [list(row) for row in uninterrupted]
+    for one, other in zip(ours, uninterrupted, strict=True):
         if abs(other["reward_margin"]) < 1e-3:  # of step 0, where policy = reference: the side of 0 is rounding
             one, other = ({k: v for k, v in row.items() if k != "preferred"} for row in (one, other))
         assert one == pytest.approx(other, abs=1e-3)
-    assert made.samples() == whole.samples()
+    assert training_run.samples() == whole.samples()

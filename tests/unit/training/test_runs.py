@@ -29,92 +29,95 @@ from halluapp.training.measure import before_after
 from halluapp.training.methods.chip_recipe import STRATEGIES
 
 
-def gradients(made, rows) -> list[torch.Tensor]:
+def gradients(trained, rows) -> list[torch.Tensor]:
     torch.manual_seed(3)
-    loss, _ = made.losses(rows, 0)
-    params = [p for group in made.parameter_groups() for p in group["params"] if p.requires_grad]
+    loss, _ = trained.losses(rows, 0)
+    params = [p for group in trained.parameter_groups() for p in group["params"] if p.requires_grad]
     return [g for g in torch.autograd.grad(loss, params, allow_unused=True) if g is not None]
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_gradients_are_the_same_after_a_generate_in_the_same_process(tmp_path, kind):
     """On CPUs with AVX-512-BF16 bitsandbytes would repack the weights in the first evaluation forward."""
-    made = objective(tmp_path, kind)
+    trained = objective(tmp_path, kind)
     if kind == "chip":
         with torch.no_grad():
-            for parameter in peft_adapter.trainable_parameters(made.wrapped):
+            for parameter in peft_adapter.trainable_parameters(trained.wrapped):
                 parameter.add_(0.05)
-    before = gradients(made, [0, 1, 2])
-    run(made.lvlm, made.lvlm.encode_image(photo()), OPEN, [Baseline()], max_new_tokens=4)
-    made.lvlm.model.generate(**made.lvlm.native_inputs(photo(), OPEN), max_new_tokens=3)
-    after = gradients(made, [0, 1, 2])
+    before = gradients(trained, [0, 1, 2])
+    run(trained.lvlm, trained.lvlm.encode_image(photo()), OPEN, [Baseline()], max_new_tokens=4)
+    trained.lvlm.model.generate(**trained.lvlm.native_inputs(photo(), OPEN), max_new_tokens=3)
+    after = gradients(trained, [0, 1, 2])
     assert len(before) == len(after) > 3
     assert any(g.any() for g in before)
     for one, two in zip(before, after, strict=True):
         assert torch.allclose(one, two, rtol=1e-4, atol=1e-6)
-    made.undo()
+    trained.undo()
 
 
 def test_the_packed_step_has_the_loss_and_gradients_of_six_forwards(tmp_path):
-    made = objective(tmp_path, "chip", rank=2)
+    trained = objective(tmp_path, "chip", rank=2)
     with torch.no_grad():
-        for parameter in peft_adapter.trainable_parameters(made.wrapped):
+        for parameter in peft_adapter.trainable_parameters(trained.wrapped):
             parameter.add_(0.05 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(1)))
-    params = peft_adapter.trainable_parameters(made.wrapped)
-    packed, plain = made.losses([0, 1, 3], 0)[0], training_step.separate_forwards_loss(made, [0, 1, 3], look=True)
-    ours, theirs = float(packed.detach()), float(plain.detach())
-    assert ours == pytest.approx(theirs, abs=1e-4)
+    params = peft_adapter.trainable_parameters(trained.wrapped)
+    packed, plain = (
+        trained.losses([0, 1, 3], 0)[0],
+        training_step.separate_forwards_loss(trained, [0, 1, 3], encode=True),
+    )
+    ours, separate = float(packed.detach()), float(plain.detach())
+    assert ours == pytest.approx(separate, abs=1e-4)
     assert abs(ours - 3 * math.log(2)) > 0.01
     for one, two in zip(torch.autograd.grad(packed, params), torch.autograd.grad(plain, params), strict=True):
         assert torch.allclose(one, two, rtol=1e-3, atol=1e-5)
-    made.undo()
+    trained.undo()
 
 
 def test_the_step_bench_reports_equal_losses_and_a_ratio(tmp_path):
-    made = training_step.run(fresh(), read_pairs(pairs_in(tmp_path / "pairs")), batch=2, rounds=1)
-    conforms("train-bench", made)
-    assert made["loss_difference"] < 1e-4
-    assert made["ratio"] > 0
-    assert made["ratio_features_kept"] > 0
+    result = training_step.run(fresh(), read_pairs(pairs_in(tmp_path / "pairs")), batch=2, rounds=1)
+    conforms("train-bench", result)
+    assert result["loss_difference"] < 1e-4
+    assert result["ratio"] > 0
+    assert result["ratio_features_kept"] > 0
 
 
 @pytest.mark.parametrize("mode", ["paper", "joint"])
 @pytest.mark.parametrize("strategy", STRATEGIES)
 def test_an_untrained_policy_is_the_reference(tmp_path, mode, strategy):
-    made = objective(tmp_path, "chip", mode=mode, rejected_photo=strategy)
-    _, numbers = made.losses([0, 1, 2, 5], 0)
+    trained = objective(tmp_path, "chip", mode=mode, rejected_photo=strategy)
+    _, numbers = trained.losses([0, 1, 2, 5], 0)
     for term in ("response", "visual", *(["segment"] if mode == "paper" else [])):
         assert numbers[term] == pytest.approx(math.log(2), abs=1e-4)
     assert numbers["token"] == pytest.approx(0, abs=1e-5)
-    made.undo()
+    trained.undo()
 
 
 def test_levels_can_be_switched_off(tmp_path):
-    made = objective(tmp_path, "chip", segment=0.0, token=0.0, visual=0.0)
-    _, numbers = made.losses([0, 1], 0)
+    trained = objective(tmp_path, "chip", segment=0.0, token=0.0, visual=0.0)
+    _, numbers = trained.losses([0, 1], 0)
     assert {"response"} == {"response", "segment", "token", "visual"} & set(numbers)
-    made.undo()
+    trained.undo()
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_batch_is_the_mean_of_its_pairs(tmp_path, kind):
-    made = objective(tmp_path, kind, **({"contrast": 0.0} if kind == "hacl" else {}))
+    trained = objective(tmp_path, kind, **({"contrast": 0.0} if kind == "hacl" else {}))
     with torch.no_grad():
-        whole = float(made.losses([0, 2], 0)[0])
-        parts = [float(made.losses([row], 0)[0]) for row in (0, 2)]
+        whole = float(trained.losses([0, 2], 0)[0])
+        parts = [float(trained.losses([row], 0)[0]) for row in (0, 2)]
     assert whole == pytest.approx(sum(parts) / 2, abs=1e-3)
-    made.undo()
+    trained.undo()
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_only_what_is_trained_has_gradients_and_undo_leaves_the_model_as_it_was(tmp_path, kind):
     model = fresh()
     before = {name: weight.clone() for name, weight in model.model.named_parameters()}
-    made = objective(tmp_path, kind, model)
-    made.losses([0, 1], 0)[0].backward()
-    own = {id(p) for group in made.parameter_groups() for p in group["params"]}
-    assert all(id(p) in own for p in model.model.parameters() if p.grad is not None)
-    made.undo()
+    trained = objective(tmp_path, kind, model)
+    trained.losses([0, 1], 0)[0].backward()
+    own_parameters = {id(p) for group in trained.parameter_groups() for p in group["params"]}
+    assert all(id(p) in own_parameters for p in model.model.parameters() if p.grad is not None)
+    trained.undo()
     assert {name: None for name, _ in model.model.named_parameters()} == dict.fromkeys(before)
     assert all(torch.equal(weight, before[name]) for name, weight in model.model.named_parameters())
 
@@ -138,26 +141,26 @@ def test_packed_answers_have_the_logits_of_separate_rows():
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_run_leaves_a_curve_samples_and_a_panel(tmp_path, kind):
-    made = start(tmp_path, kind)
+    training_run = start(tmp_path, kind)
     model = fresh()
-    loop.train(made, model)
-    assert made.status()["state"] == "finished"
-    assert [step for step, _ in losses(made)] == [1, 2, 3, 4]
-    assert [row["step"] for row in made.metrics() if "held" in row] == [0, 2, 4]
-    assert [row["step"] for row in made.samples()] == [0, 4]
-    assert {"memory_mb", "seconds", "rate"} <= set(made.metrics()[1])
-    model.adapters["mine"] = files.load(model, made.adapter)
-    found = run(model, model.encode_image(photo()), OPEN, [Baseline(), create("adapter:mine")], max_new_tokens=4)
-    assert found["adapter:mine"].ids
+    loop.train(training_run, model)
+    assert training_run.status()["state"] == "finished"
+    assert [step for step, _ in losses(training_run)] == [1, 2, 3, 4]
+    assert [row["step"] for row in training_run.metrics() if "held" in row] == [0, 2, 4]
+    assert [row["step"] for row in training_run.samples()] == [0, 4]
+    assert {"memory_mb", "seconds", "rate"} <= set(training_run.metrics()[1])
+    model.adapters["mine"] = files.load(model, training_run.adapter)
+    result = run(model, model.encode_image(photo()), OPEN, [Baseline(), create("adapter:mine")], max_new_tokens=4)
+    assert result["adapter:mine"].ids
     assert model.adapters["mine"].about["kind"] == kind
-    held = before_after.measure_effect(
+    effect = before_after.measure_effect(
         model, read_pairs(tmp_path / "pairs"), create("adapter:mine"), log=lambda line: None
     )
-    assert {"margin", "preferred", "visual_margin", "retrieval", "told_apart"} <= set(held["after"])
-    assert {"chair_i", "recall"} <= set(held["difference"])
-    conforms("train-measure", held)
-    assert "before" in before_after.table(held)
-    assert held["before"] != held["after"]
+    assert {"margin", "preferred", "visual_margin", "retrieval", "told_apart"} <= set(effect["after"])
+    assert {"chair_i", "recall"} <= set(effect["difference"])
+    conforms("train-measure", effect)
+    assert "before" in before_after.table(effect)
+    assert effect["before"] != effect["after"]
 
 
 @pytest.mark.parametrize("kind, more", [
@@ -174,27 +177,27 @@ def test_a_killed_run_goes_on_with_the_same_curve(tmp_path, kind, more, monkeypa
     assert len(losses(killed)) == 3  # the state is of step 2: step 3 is done again
     loop.train(runs.create(killed.folder, killed.config(), resume=True), fresh())
     assert losses(killed) == losses(whole)
-    one, two = (files.load(fresh(), made.adapter) for made in (whole, killed))
+    one, two = (files.load(fresh(), training_run.adapter) for training_run in (whole, killed))
     for name, delta in one.deltas.items():
         assert torch.equal(delta.up, two.deltas[name].up)
 
 
 def test_stop_keeps_a_usable_adapter_and_resume_finishes(tmp_path):
-    made = start(tmp_path, "chip")
-    made.stop()
-    loop.train(made, fresh())
-    assert made.status()["state"] == "stopped"
-    assert made.status()["step"] == 1
-    assert files.load(fresh(), made.adapter).deltas
-    loop.train(runs.create(made.folder, made.config(), resume=True), fresh())
-    assert made.status()["state"] == "finished"
-    assert len(losses(made)) == 4
+    training_run = start(tmp_path, "chip")
+    training_run.stop()
+    loop.train(training_run, fresh())
+    assert training_run.status()["state"] == "stopped"
+    assert training_run.status()["step"] == 1
+    assert files.load(fresh(), training_run.adapter).deltas
+    loop.train(runs.create(training_run.folder, training_run.config(), resume=True), fresh())
+    assert training_run.status()["state"] == "finished"
+    assert len(losses(training_run)) == 4
 
 
 def test_accumulated_batches_and_checkpointing_run(tmp_path):
-    made = start(tmp_path, "chip", accumulation=2, checkpointing=True, targets="attention")
-    loop.train(made, fresh())
-    assert made.status()["state"] == "finished"
+    training_run = start(tmp_path, "chip", accumulation=2, checkpointing=True, targets="attention")
+    loop.train(training_run, fresh())
+    assert training_run.status()["state"] == "finished"
 
 
 @pytest.mark.parametrize("error, sentence", [
@@ -207,11 +210,11 @@ def test_every_end_is_one_sentence_that_says_what_to_change(tmp_path, monkeypatc
     def fail(*_):
         raise error
 
-    made = start(tmp_path, "chip")
+    training_run = start(tmp_path, "chip")
     monkeypatch.setattr(loop, "_step", fail)
     with pytest.raises(InputError, match=sentence):
-        loop.train(made, fresh())
-    status = made.status()
+        loop.train(training_run, fresh())
+    status = training_run.status()
     assert status["state"] == "failed"
     assert status["error"].endswith((".", "'x'"))
     assert "\n" not in status["error"]
@@ -222,10 +225,10 @@ def test_a_loss_that_is_no_number_ends_the_run(tmp_path, monkeypatch):
 
     inner = ChipObjective.losses
     monkeypatch.setattr(ChipObjective, "losses", lambda *given: (inner(*given)[0] * math.nan, {}))
-    made = start(tmp_path, "chip")
+    training_run = start(tmp_path, "chip")
     with pytest.raises(InputError, match=r"lower the learning rate \(now 0\.001\)"):
-        loop.train(made, fresh())
-    assert made.status()["state"] == "failed"
+        loop.train(training_run, fresh())
+    assert training_run.status()["state"] == "failed"
 
 
 def test_one_run_at_a_time(tmp_path):
@@ -238,17 +241,17 @@ def test_one_run_at_a_time(tmp_path):
         pass
     with runs.training_lock(second):
         pass
-    assert {made.name for made in runs.list_runs(tmp_path / "runs")} == {"first", "second"}
+    assert {training_run.name for training_run in runs.list_runs(tmp_path / "runs")} == {"first", "second"}
 
 
 def test_folders_are_kept_apart_renamed_and_deleted(tmp_path):
-    made = start(tmp_path, "chip")
+    training_run = start(tmp_path, "chip")
     with pytest.raises(InputError, match="is not empty"):
         start(tmp_path, "chip")
     with pytest.raises(InputError, match="is a chip run"):
-        runs.create(made.folder, replace(made.config(), kind="hacl"), resume=True)
-    made.write_status("finished", 4)
-    other = made.rename("other")
+        runs.create(training_run.folder, replace(training_run.config(), kind="hacl"), resume=True)
+    training_run.write_status("finished", 4)
+    other = training_run.rename("other")
     with pytest.raises(InputError, match="cannot be the name"):
         other.rename("../x")
     assert other.config().kind == "chip"
@@ -277,11 +280,11 @@ def test_wrong_settings_are_refused_in_one_sentence(bad):
 
 @pytest.mark.slow
 def test_a_background_run_survives_kill_9_and_resumes(tmp_path):
-    made = start(tmp_path, "adavib", steps=300, save_every=1, sample_every=300, evaluate_every=300)
-    config = made.config()
-    for path in made.folder.iterdir():
+    training_run = start(tmp_path, "adavib", steps=300, save_every=1, sample_every=300, evaluate_every=300)
+    config = training_run.config()
+    for path in training_run.folder.iterdir():
         path.unlink()
-    launched = runs.launch(made.folder, config)
+    launched = runs.launch(training_run.folder, config)
     for _ in range(240):
         if len(losses(launched)) > 2:
             break
@@ -291,7 +294,7 @@ def test_a_background_run_survives_kill_9_and_resumes(tmp_path):
     assert launched.status()["state"] == "interrupted", launched.log()
     assert len(losses(launched)) > 2, launched.log()
     before = losses(launched)[:-1]
-    again = runs.launch(made.folder, config, resume=True)
+    again = runs.launch(training_run.folder, config, resume=True)
     for _ in range(240):
         if len(losses(again)) > len(before) + 2:
             break
@@ -302,10 +305,10 @@ def test_a_background_run_survives_kill_9_and_resumes(tmp_path):
             break
         time.sleep(0.5)
     assert again.status()["state"] == "stopped"
-    kept = losses(again)[: len(before)]
-    assert [step for step, _ in kept] == [step for step, _ in before]
+    resumed_losses = losses(again)[: len(before)]
+    assert [step for step, _ in resumed_losses] == [step for step, _ in before]
     # Steps done again in another process differ in the last digits.
-    assert [loss for _, loss in kept] == pytest.approx([loss for _, loss in before], abs=1e-3)
+    assert [loss for _, loss in resumed_losses] == pytest.approx([loss for _, loss in before], abs=1e-3)
 
 
 def test_presets_are_recipes():
@@ -323,12 +326,12 @@ def test_the_representation_map_separates_what_is_apart():
     assert before_after.separability(image, image, -image) == 1.0
     assert before_after.separability(image, image, image) == 0.5
     text, other = (torch.nn.functional.normalize(torch.randn(6, 8), dim=-1) for _ in range(2))
-    own, wrong = (image * text).sum(-1), (image * other).sum(-1)
-    pairs = [float(one > two) for one in own for two in wrong]
+    own_parameters, wrong = (image * text).sum(-1), (image * other).sum(-1)
+    pairs = [float(one > two) for one in own_parameters for two in wrong]
     assert before_after.separability(image, text, other) == pytest.approx(sum(pairs) / len(pairs))
-    found = before_after.retrieval(image, image, -image)
-    assert found["retrieval"].mean() == found["told_apart"].mean() == 1
-    assert found["distance"].abs().max() < 1e-5
+    result = before_after.retrieval(image, image, -image)
+    assert result["retrieval"].mean() == result["told_apart"].mean() == 1
+    assert result["distance"].abs().max() < 1e-5
 
 
 def test_the_cache_of_runs_keeps_what_was_used_last(tmp_path):

@@ -81,43 +81,43 @@ class Counted:
 
 @over_models
 def test_a_row_sees_the_photo_as_in_pefts_own_forward(kind: str, quantization: str, tmp_path) -> None:
-    theirs, wrapped = trained(kind, quantization, tmp_path / "mine")
+    peft_model, wrapped = trained(kind, quantization, tmp_path / "mine")
     model = lvlm(kind, quantization)
-    mine = model.adapters["mine"] = adapters.load(model, tmp_path / "mine")
-    assert mine.vision_deltas
-    assert mine.deltas
-    assert set(mine.vision_deltas) == set(vision_tower.trainable_layers(model))
-    expected, plain = logits(theirs), logits(model)
+    adapter = model.adapters["mine"] = adapters.load(model, tmp_path / "mine")
+    assert adapter.vision_deltas
+    assert adapter.deltas
+    assert set(adapter.vision_deltas) == set(vision_tower.trainable_layers(model))
+    expected, plain = logits(peft_model), logits(model)
     assert torch.allclose(logits(model, Intervention(adapter="mine")), expected, atol=1e-4)
-    blind = adapters.Adapter("blind", mine.deltas)
+    blind = adapters.Adapter("blind", adapter.deltas)
     model.adapters["blind"] = blind
     assert not torch.allclose(logits(model, Intervention(adapter="blind")), expected, atol=1e-2)
     assert torch.equal(logits(model), plain)
     assert hooks(model) == 0
     with torch.no_grad():  # transformers' own path from pixels to logits, through peft's layers
-        given = theirs.native_inputs(photo(), OPEN)
-        assert torch.allclose(wrapped(**given).logits[0, -1].float(), expected, atol=1e-3)
-    peft_adapter.unwrap(theirs, wrapped)
-    assert torch.equal(logits(theirs), plain)
+        inputs = peft_model.native_inputs(photo(), OPEN)
+        assert torch.allclose(wrapped(**inputs).logits[0, -1].float(), expected, atol=1e-3)
+    peft_adapter.unwrap(peft_model, wrapped)
+    assert torch.equal(logits(peft_model), plain)
 
 
 @pytest.mark.parametrize("kind", sorted(tiny_families.BUILDERS))
 def test_an_adapter_from_elsewhere_sees_as_in_pefts_own_forward_in_every_family(kind: str, tmp_path) -> None:
     from peft import LoraConfig, get_peft_model
 
-    theirs = catalog.load(str(tiny_families.folder(kind)), "none", "cpu", Path("/nowhere"))[0]
+    peft_model = catalog.load(str(tiny_families.folder(kind)), "none", "cpu", Path("/nowhere"))[0]
     model = tiny_families.lvlm(kind)
-    wrapped = get_peft_model(theirs.model, LoraConfig(r=2, lora_alpha=4, target_modules="all-linear"))
+    wrapped = get_peft_model(peft_model.model, LoraConfig(r=2, lora_alpha=4, target_modules="all-linear"))
     roughen(wrapped)
     peft_adapter.save(tmp_path / "mine", wrapped.eval())
-    mine = adapters.load(model, tmp_path / "mine")
-    assert mine.vision_deltas
-    assert mine.deltas
-    model.adapters["mine"] = mine
+    adapter = adapters.load(model, tmp_path / "mine")
+    assert adapter.vision_deltas
+    assert adapter.deltas
+    model.adapters["mine"] = adapter
     try:
-        prefix, seen = Prefix(0, "photo", Intervention(adapter="mine")), Views(model, tiny_families.photo())
+        prefix, image_views = Prefix(0, "photo", Intervention(adapter="mine")), Views(model, tiny_families.photo())
         with torch.no_grad():
-            ours = prefill(model, (prefix,), [OPEN], [seen])[1][0]
+            ours = prefill(model, (prefix,), [OPEN], [image_views])[1][0]
             expected = wrapped(**tiny_families.inputs(kind, "none", OPEN)).logits[0, -1].float()
             blind = wrapped.unload()(**tiny_families.inputs(kind, "none", OPEN)).logits[0, -1].float()
     finally:
@@ -150,19 +150,19 @@ def test_other_panels_keep_their_words_and_share_the_photo(tmp_path) -> None:
 def test_strength_scales_what_is_added_to_the_tower(tmp_path) -> None:
     model = lvlm("pocket", "none")
     trained("pocket", "none", tmp_path / "eyes", language=False)
-    mine = model.adapters["eyes"] = adapters.load(model, tmp_path / "eyes")
+    adapter = model.adapters["eyes"] = adapters.load(model, tmp_path / "eyes")
     plain = logits(model)
     near, whole = (logits(model, Intervention(adapter="eyes", adapter_strength=share)) for share in (1e-4, 1.0))
     assert 0 < (near - plain).abs().max() < 0.01 < (whole - plain).abs().max()
-    half = adapters.Adapter("half", {}, {name: _scaled(delta, 0.5) for name, delta in mine.vision_deltas.items()})
+    half = adapters.Adapter("half", {}, {name: _scaled(delta, 0.5) for name, delta in adapter.vision_deltas.items()})
     model.adapters["half"] = half
     scaled, other = (
         logits(model, Intervention(adapter=n, adapter_strength=s)) for n, s in (("eyes", 0.5), ("half", 1.0))
     )
     assert torch.allclose(scaled, other, atol=1e-5)
     assert tower_adapter(model, Intervention(adapter="eyes", adapter_strength=0.0)) is None
-    found = run(model, Views(model, photo()), OPEN, [Baseline(), create("adapter:eyes", strength=0)], max_new_tokens=6)
-    assert found["adapter:eyes"].ids == found["baseline"].ids
+    result = run(model, Views(model, photo()), OPEN, [Baseline(), create("adapter:eyes", strength=0)], max_new_tokens=6)
+    assert result["adapter:eyes"].ids == result["baseline"].ids
 
 
 def _scaled(delta: adapters.Delta, factor: float) -> adapters.Delta:
@@ -170,9 +170,9 @@ def _scaled(delta: adapters.Delta, factor: float) -> adapters.Delta:
 
 
 def test_additions_to_the_projector_act_without_another_pass(tmp_path) -> None:
-    model, theirs = lvlm("llava", "none"), loaded("llava", "none")
-    names = [n for n, m in theirs.model.named_modules() if ".multi_modal_projector." in n and hasattr(m, "weight")]
-    wrapped = peft_adapter.wrap(theirs, ChipRecipe(rank=2), names, language=False)
+    model, peft_model = lvlm("llava", "none"), loaded("llava", "none")
+    names = [n for n, m in peft_model.model.named_modules() if ".multi_modal_projector." in n and hasattr(m, "weight")]
+    wrapped = peft_adapter.wrap(peft_model, ChipRecipe(rank=2), names, language=False)
     roughen(wrapped)
     peft_adapter.save(tmp_path / "mine", wrapped.eval())
     model.adapters["mine"] = adapters.load(model, tmp_path / "mine")
@@ -180,22 +180,22 @@ def test_additions_to_the_projector_act_without_another_pass(tmp_path) -> None:
     with Counted(model) as tower_passes:
         run(model, views, OPEN, [Baseline(), create("adapter:mine")], max_new_tokens=1)
     assert tower_passes.passes == 1
-    mine = logits(model, Intervention(adapter="mine"))
-    assert torch.allclose(mine, logits(theirs), atol=1e-4)
-    assert not torch.allclose(mine, logits(model), atol=1e-2)
+    adapter = logits(model, Intervention(adapter="mine"))
+    assert torch.allclose(adapter, logits(peft_model), atol=1e-4)
+    assert not torch.allclose(adapter, logits(model), atol=1e-2)
 
 
 def test_hooks_are_gone_after_an_error_and_a_bare_photo_is_refused_in_a_sentence(tmp_path) -> None:
     model = lvlm("llava", "none")
     trained("llava", "none", tmp_path / "eyes", language=False)
-    mine = model.adapters["eyes"] = adapters.load(model, tmp_path / "eyes")
-    with pytest.raises(ZeroDivisionError), adapted_vision(model, VisionAdapter(mine, 1.0)):
-        assert hooks(model) == len(mine.vision_deltas)
+    adapter = model.adapters["eyes"] = adapters.load(model, tmp_path / "eyes")
+    with pytest.raises(ZeroDivisionError), adapted_vision(model, VisionAdapter(adapter, 1.0)):
+        assert hooks(model) == len(adapter.vision_deltas)
         raise ZeroDivisionError
     assert hooks(model) == 0
-    found = run(model, visual("llava", "none"), OPEN, [Baseline(), create("adapter:eyes")], max_new_tokens=2)
-    assert "photo itself is needed" in found["adapter:eyes"].end.error
-    assert found["baseline"].ids
+    result = run(model, visual("llava", "none"), OPEN, [Baseline(), create("adapter:eyes")], max_new_tokens=2)
+    assert "photo itself is needed" in result["adapter:eyes"].end.error
+    assert result["baseline"].ids
 
 
 def test_a_layer_that_is_no_linear_one_does_not_fit(tmp_path) -> None:
@@ -242,82 +242,89 @@ def test_a_tower_without_linear_layers_is_refused_in_one_sentence(tmp_path) -> N
     model = loaded("llava", "none")
     shape = ResNetConfig(embedding_size=8, hidden_sizes=[8, 8], depths=[1, 1], layer_type="basic")
     model.model.model.vision_tower = ResNetModel(shape).eval()
-    with pytest.raises(InputError, match="no linear layer that an adapter could train; leave the tower frozen") as said:
+    with pytest.raises(
+        InputError, match="no linear layer that an adapter could train; leave the tower frozen"
+    ) as caption:
         objective(tmp_path, "chip", model, vision=True)
-    assert "\n" not in str(said.value)
+    assert "\n" not in str(caption.value)
 
 
 @pytest.mark.parametrize("mode", ["paper", "joint"])
 @pytest.mark.parametrize("strategy", ["diffusion", "random"])
 def test_an_untrained_policy_is_the_reference(tmp_path, mode: str, strategy: str) -> None:
-    made = objective(tmp_path, "chip", mode=mode, rejected_photo=strategy, vision=True)
+    trained = objective(tmp_path, "chip", mode=mode, rejected_photo=strategy, vision=True)
     for row in (0, 5):
         for corrupted in (False, True):
-            seen, kept = (
-                made.projector_input(row, corrupted),
-                (made.features.corrupted if corrupted else made.features.clean),
+            image_views, features = (
+                trained.projector_input(row, corrupted),
+                (trained.features.corrupted if corrupted else trained.features.clean),
             )
-            assert seen.requires_grad
-            assert torch.equal(seen.detach(), kept[made.examples[row].photo])
-    rows = list(range(made.recipe.batch))  # as the reference was computed: the same rows, rounded in the same way
-    _, numbers = made.losses(rows, 0)
+            assert image_views.requires_grad
+            assert torch.equal(image_views.detach(), features[trained.examples[row].photo])
+    rows = list(range(trained.recipe.batch))  # as the reference was computed: the same rows, rounded in the same way
+    _, numbers = trained.losses(rows, 0)
     for term in ("response", "visual", *(["segment"] if mode == "paper" else [])):
         assert numbers[term] == pytest.approx(math.log(2), abs=1e-6)
     assert numbers["token"] == pytest.approx(0, abs=1e-6)
     assert numbers["reward_margin"] == 0
-    made.undo()
+    trained.undo()
 
 
 @pytest.mark.parametrize("kind, settings", [("chip", {}), ("hacl", {}), ("hacl", {"train": "both"})])
 def test_gradients_reach_the_tower_and_nothing_frozen(tmp_path, kind: str, settings: dict) -> None:
     model = fresh()
     before = {name: weight.clone() for name, weight in model.model.named_parameters()}
-    made = objective(tmp_path, kind, model, vision=True, **settings)
-    made.train(True)
-    made.losses([0, 1, 4], 0)[0].backward()
-    own = {id(p) for group in made.parameter_groups() for p in group["params"]}
+    trained = objective(tmp_path, kind, model, vision=True, **settings)
+    trained.train(True)
+    trained.losses([0, 1, 4], 0)[0].backward()
+    own_parameters = {id(p) for group in trained.parameter_groups() for p in group["params"]}
     moved = {name for name, p in model.model.named_parameters() if p.grad is not None and p.grad.any()}
-    assert all(id(p) in own for p in model.model.parameters() if p.grad is not None)
-    assert all(f"{name}.lora_B.default.weight" in moved for name in made.tower_layers)
+    assert all(id(p) in own_parameters for p in model.model.parameters() if p.grad is not None)
+    assert all(f"{name}.lora_B.default.weight" in moved for name in trained.tower_layers)
     assert any("language_model" in name for name in moved) is (kind == "chip" or bool(settings))
-    made.undo()
+    trained.undo()
     assert all(torch.equal(weight, before[name]) for name, weight in model.model.named_parameters())
 
 
 def test_the_packed_step_has_the_loss_and_gradients_of_six_forwards(tmp_path) -> None:
-    made = objective(tmp_path, "chip", rank=2, vision=True)
-    roughen(made.wrapped, 0.1)
-    params = peft_adapter.trainable_parameters(made.wrapped)
-    packed, plain = made.losses([0, 1, 3], 0)[0], training_step.separate_forwards_loss(made, [0, 1, 3], look=True)
+    trained = objective(tmp_path, "chip", rank=2, vision=True)
+    roughen(trained.wrapped, 0.1)
+    params = peft_adapter.trainable_parameters(trained.wrapped)
+    packed, plain = (
+        trained.losses([0, 1, 3], 0)[0],
+        training_step.separate_forwards_loss(trained, [0, 1, 3], encode=True),
+    )
     assert torch.allclose(packed, plain, atol=1e-4)
     assert (packed - 3 * math.log(2)).abs() > 0.01
     for one, two in zip(torch.autograd.grad(packed, params), torch.autograd.grad(plain, params), strict=True):
         assert torch.allclose(one, two, rtol=1e-3, atol=1e-5)
-    made.undo()
+    trained.undo()
 
 
 def test_checkpointing_gives_the_same_gradients(tmp_path) -> None:
-    found = []
+    result = []
     for checkpointing in (False, True):
-        made = objective(tmp_path / str(checkpointing), "chip", vision=True, checkpointing=checkpointing, dropout=0.3)
-        roughen(made.wrapped, 0.1)
-        made.train(True)
+        trained = objective(
+            tmp_path / str(checkpointing), "chip", vision=True, checkpointing=checkpointing, dropout=0.3
+        )
+        roughen(trained.wrapped, 0.1)
+        trained.train(True)
         torch.manual_seed(1)
-        made.losses([0, 3], 0)[0].backward()
-        found.append([p.grad for p in peft_adapter.trainable_parameters(made.wrapped)])
-        made.undo()
-    assert all(torch.allclose(one, two, rtol=1e-3, atol=1e-6) for one, two in zip(*found, strict=True))
+        trained.losses([0, 3], 0)[0].backward()
+        result.append([p.grad for p in peft_adapter.trainable_parameters(trained.wrapped)])
+        trained.undo()
+    assert all(torch.allclose(one, two, rtol=1e-3, atol=1e-6) for one, two in zip(*result, strict=True))
 
 
 def test_dropout_is_that_of_the_adapter_only(tmp_path) -> None:
-    made = objective(tmp_path, "chip", vision=True, dropout=0.3)
-    made.train(True)
-    on = {name for name, part in made.lvlm.tower.named_modules() if part.training}
+    trained = objective(tmp_path, "chip", vision=True, dropout=0.3)
+    trained.train(True)
+    on = {name for name, part in trained.lvlm.tower.named_modules() if part.training}
     assert on
     assert all("lora_dropout" in name for name in on)
-    made.train(False)
-    assert not any(part.training for part in made.lvlm.tower.modules())
-    made.undo()
+    trained.train(False)
+    assert not any(part.training for part in trained.lvlm.tower.modules())
+    trained.undo()
 
 
 def test_a_killed_run_goes_on_with_the_same_curve_and_is_a_panel(tmp_path, monkeypatch) -> None:
@@ -326,10 +333,10 @@ def test_a_killed_run_goes_on_with_the_same_curve_and_is_a_panel(tmp_path, monke
     loop.train(whole, fresh())
     killed = start(tmp_path, "chip", "killed", **settings)
 
-    def until_three(*given):
-        if given[3] == 3:
+    def until_three(*inputs):
+        if inputs[3] == 3:
             raise KeyboardInterrupt
-        return step(*given)
+        return step(*inputs)
 
     monkeypatch.setattr(loop, "_step", until_three)
     with pytest.raises(KeyboardInterrupt):
@@ -338,7 +345,7 @@ def test_a_killed_run_goes_on_with_the_same_curve_and_is_a_panel(tmp_path, monke
     loop.train(runs.create(killed.folder, killed.config(), resume=True), fresh())
     assert losses(killed) == losses(whole)
     model = fresh()
-    one, two = (adapters.load(model, made.adapter) for made in (whole, killed))
+    one, two = (adapters.load(model, training_run.adapter) for training_run in (whole, killed))
     assert one.vision_deltas
     assert all(torch.equal(delta.up, two.vision_deltas[name].up) for name, delta in one.vision_deltas.items())
     assert any(delta.up.any() for delta in one.vision_deltas.values())
@@ -346,15 +353,15 @@ def test_a_killed_run_goes_on_with_the_same_curve_and_is_a_panel(tmp_path, monke
 
 
 def test_what_is_measured_and_said_in_training_is_what_the_saved_adapter_does(tmp_path) -> None:
-    made = objective(tmp_path, "chip", vision=True)
-    roughen(made.wrapped)
-    made.train(False)
+    trained = objective(tmp_path, "chip", vision=True)
+    roughen(trained.wrapped)
+    trained.train(False)
     pairs = read_pairs(tmp_path / "pairs")
-    peft_margins, said = before_after.margins(made.lvlm, pairs), loop.sample_caption(made, "", [])
-    images = before_after.representations(made.lvlm, pairs)[0]
-    made.save(tmp_path / "out", {})
-    made.undo()
-    model = made.lvlm
+    peft_margins, caption = before_after.margins(trained.lvlm, pairs), loop.sample_caption(trained, "", [])
+    images = before_after.representations(trained.lvlm, pairs)[0]
+    trained.save(tmp_path / "out", {})
+    trained.undo()
+    model = trained.lvlm
     model.adapters["mine"] = adapters.load(model, tmp_path / "out")
     change = Intervention(adapter="mine")
     ours = before_after.margins(model, pairs, change)
@@ -364,29 +371,32 @@ def test_what_is_measured_and_said_in_training_is_what_the_saved_adapter_does(tm
     model.adapters["blind"] = adapters.Adapter("blind", model.adapters["mine"].deltas)
     blind = before_after.margins(model, pairs, Intervention(adapter="blind"))
     assert max(abs(a - b) for a, b in zip(ours["margin"], blind["margin"], strict=True)) > 0.01
-    shown = [pairs[0].open]
-    panel = before_after.generate_answers(model, shown, "Describe this image in detail.", create("adapter:mine"))[0]
-    assert len(said) > 40
-    assert panel[:40] == said[:40]
-    plain = before_after.generate_answers(model, shown, "Describe this image in detail.")[0]
+    openers = [pairs[0].open]
+    panel = before_after.generate_answers(model, openers, "Describe this image in detail.", create("adapter:mine"))[0]
+    assert len(caption) > 40
+    assert panel[:40] == caption[:40]
+    plain = before_after.generate_answers(model, openers, "Describe this image in detail.")[0]
     assert panel != plain
     assert hooks(model) == 0
 
 
 @pytest.mark.parametrize("train", ["projector", "both"])
 def test_hacls_projector_reads_the_tower_that_was_trained_with_it(tmp_path, train: str) -> None:
-    made = objective(tmp_path, "hacl", vision=True, train=train)
-    roughen(made.wrapped)
+    trained = objective(tmp_path, "hacl", vision=True, train=train)
+    roughen(trained.wrapped)
     with torch.no_grad():
-        for parameter in made.projector.parameters():
+        for parameter in trained.projector.parameters():
             parameter.mul_(1.5)
-        expected, kept = made.visual_tokens(0), made.lvlm.project(made.features.clean[0].float(), made.projector)
-    made.save(tmp_path / "out", {})
-    made.undo()
-    model, change = made.lvlm, Intervention(adapter="mine")
+        expected, features = (
+            trained.visual_tokens(0),
+            trained.lvlm.project(trained.features.clean[0].float(), trained.projector),
+        )
+    trained.save(tmp_path / "out", {})
+    trained.undo()
+    model, change = trained.lvlm, Intervention(adapter="mine")
     model.adapters["mine"] = adapters.load(model, tmp_path / "out")
-    seen = Views(model, made.pairs[0].open()).at(0, tower_adapter(model, change))
+    image_views = Views(model, trained.pairs[0].open()).at(0, tower_adapter(model, change))
     with torch.no_grad():
-        ours = visual_tokens(model, seen, OPEN, change)
+        ours = visual_tokens(model, image_views, OPEN, change)
     assert torch.allclose(ours, expected, atol=0.02)
-    assert not torch.allclose(ours, kept, atol=0.1)
+    assert not torch.allclose(ours, features, atol=0.1)
