@@ -10,14 +10,17 @@ from halluapp.settings import Settings
 
 
 def reference_panels() -> list[str]:
-    """Every method that needs no training run: eleven panels."""
+    """Names of all methods that need no training run."""
     from halluapp.methods.registry import METHODS
 
     return [name for name in METHODS if name not in ("chip", "hacl")]
 
 
 def run(settings: Settings, new_tokens: int = 60, rounds: int = 7, profiled: bool = False) -> dict:
-    """Interleaved rounds (one, five, eleven, one after another, one, ...) in one process; peak memory measured apart.
+    """Interleaved rounds in one process, peak memory in processes of their own.
+
+    "one" is a plain `generate`, "five" the default panels together, "eleven" the panels of `reference_panels` together,
+    "sequential" the default panels one after another; the keys of the result are named by these.
 
     Returns ratio_five_panels_to_one and ratio_eleven_panels_to_one (medians of the rounds' ratios),
     ratio_sequential_to_five (the same five methods one after another, a forward for every row and token), medians of

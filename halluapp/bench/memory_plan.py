@@ -1,8 +1,8 @@
-"""How much GPU memory a CHiP step needs, before anybody owns the GPU: real shapes, no weights.
+"""GPU memory of a CHiP step, from the shapes of a model alone: no weights, no GPU.
 
-The language model is built from its configuration on PyTorch's meta device, wrapped by peft and run, while autograd is
-asked what it keeps for the backward pass. What no shape can tell (gaps of the allocator, work space of kernels) is
-RESERVE.
+The language model is built from its configuration on PyTorch's meta device, wrapped by peft and run; hooks count the
+tensors that autograd saves for the backward pass. RESERVE stands for what shapes do not tell: gaps of the allocator and
+work space of kernels.
 """
 
 from __future__ import annotations
@@ -39,11 +39,11 @@ class MemoryPlan:
 
     @property
     def total(self) -> float:
-        """All of it."""
+        """Sum of all parts, bytes."""
         return sum(getattr(self, item.name) for item in fields(self))
 
     def table(self) -> str:
-        """A line a part, in GiB."""
+        """The parts as text, one a line, in GiB."""
         parts = {item.name: getattr(self, item.name) for item in fields(self)} | {"total": self.total}
         return "\n".join(f"{name:<12}{value / GIB:8.2f} GiB" for name, value in parts.items())
 
@@ -69,7 +69,7 @@ def plan_memory(
     if recipe.vision:
         photo, adapter_of_tower = _tower_bytes(config, recipe)
         size += adapter_of_tower
-        activations += photo if recipe.checkpointing else photo * rows[0]  # every row looks at a photo of its own
+        activations += photo if recipe.checkpointing else photo * rows[0]  # a row has an image of its own
     return MemoryPlan(
         weights=_weight_bytes(config, quantization), adapter=16 * size, activations=activations,
         logits=_logit_bytes(config, recipe, answer),
@@ -77,7 +77,7 @@ def plan_memory(
 
 
 def _batch_shape(recipe: ChipRecipe, prefix: int, answer: int) -> tuple[tuple[int, int], int]:
-    """(rows, answers), tokens of the longest row: as `chip_run` packs them."""
+    """(rows, answers), tokens of the longest row: as `methods.chip` packs them."""
     clean, blind = recipe.batch, recipe.batch if recipe.visual else 0
     return (clean + blind, 2 * clean + blind), prefix + 2 * answer
 
@@ -187,5 +187,5 @@ def _logit_bytes(config, recipe: ChipRecipe, answer: int, share: int = 8) -> flo
     reference = torch.zeros(count, vocabulary)
     changed = torch.zeros(answers, answer, dtype=torch.bool)
     loss_bytes = saved_bytes(lambda: preference_loss(recipe, head.float(), reference, states, changed), [])
-    head_bytes = head.numel() * 2 + head.numel() * 4  # what the head gave, and its float32 gradient
+    head_bytes = head.numel() * 2 + head.numel() * 4  # the head's output, and its gradient in float32
     return share * (loss_bytes + head_bytes + reference.numel() * 4)

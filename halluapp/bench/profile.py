@@ -1,4 +1,4 @@
-"""Which operations a run of five panels spends its time in, by PyTorch's profiler."""
+"""Operations by their own time in a run of five panels, from PyTorch's profiler."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""CHiP's step as we do it against the plain way, in one run: six forwards, whole logits, the tower each time."""
+"""CHiP's packed step against six separate forwards with logits at all positions and the tower run each time."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ from halluapp.training.methods.chip_recipe import ChipRecipe
 def run(lvlm: LVLM, pairs: list[Pair], batch: int = 4, rounds: int = 5) -> dict[str, Any]:
     """Interleaved rounds on the same pairs -> losses, seconds a step (medians) and their ratio.
 
-    The plain way: policy and reference each on (chosen, photo), (rejected, photo), (chosen, corrupted photo), six
+    Separate forwards: policy and reference each on (chosen, photo), (rejected, photo), (chosen, corrupted photo), six
     forwards, the vision tower in each, logits at all positions; forward and backward are timed. `..._features_kept`:
-    the same, but with features of the tower given.
+    the same with the tower's features read from the cache.
     """
     objective = ChipObjective(lvlm, ChipRecipe(batch=batch, rank=16), pairs, log=lambda line: None)
     try:
-        with torch.no_grad():  # an adapter that does something, so that equal losses mean something
+        with torch.no_grad():  # an adapter that changes outputs: with B = 0 any two losses are equal
             for parameter in peft_adapter.trainable_parameters(objective.wrapped):
                 parameter.add_(0.02 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(1)))
         rows = list(range(min(batch, len(pairs))))
@@ -68,7 +68,7 @@ def _seconds(work, objective: ChipObjective) -> float:
 
 
 def separate_forwards_loss(objective: ChipObjective, rows: list[int], encode: bool) -> Tensor:
-    """The same loss in paper mode from six separate batches, written without any of the shared code paths."""
+    """The loss in paper mode from six separate batches, scalar; shares no code path with `packed_forward`."""
     recipe = objective.recipe
     with torch.no_grad(), peft_adapter.reference(objective.wrapped):
         reference = [_logits(objective, rows, *kind, encode) for kind in _FORWARDS]
@@ -125,7 +125,7 @@ def _logits(
 
 
 def _encode_again(objective: ChipObjective, row: int, corrupted: bool) -> None:
-    """The tower's work for one photo; its result is the one that is kept already."""
+    """Runs the tower over one image for its cost alone; the result equals the cached features."""
     of = objective.pixels.corrupted if corrupted else objective.pixels.clean
     with torch.no_grad():
         examples.encode_pixels(objective.lvlm, of(objective.examples[row].photo))

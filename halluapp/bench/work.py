@@ -1,4 +1,4 @@
-"""What is measured: one plain `generate`, panels through the engine, and the same methods one after another."""
+"""The measured work: one plain `generate`, panels through the engine, and the same methods one after another."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Work = Callable[[], float | None]  # one run; panels return the seconds to the f
 
 
 def synthetic_image():
-    """A synthetic photo: what is on it does not matter for time."""
+    """A gradient of 640 x 480: the content of an image does not change how long it takes."""
     from PIL import Image
 
     return Image.linear_gradient("L").resize((640, 480)).convert("RGB")

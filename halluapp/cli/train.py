@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
-from dataclasses import fields
+from dataclasses import fields, replace
 from functools import partial
 from pathlib import Path
 
+from halluapp.cli import common
 from halluapp.errors import InputError
 from halluapp.settings import Settings
 from halluapp.training import recipes
@@ -16,25 +16,35 @@ from halluapp.training import recipes
 
 def add(commands) -> None:
     """Adds the command with its own subcommands, and a flag for every setting of a recipe."""
-    command = commands.add_parser("train", help="short CHiP, HACL and AdaVIB runs, and pairs for them")
+    titles = [recipe.title for recipe in recipes.RECIPES.values()]
+    about = f"short {', '.join(titles[:-1])} and {titles[-1]} runs, and pairs for them"
+    command = commands.add_parser("train", help=about, description=about)
     command.set_defaults(run=lambda options: options.train(options))
     subcommands = command.add_subparsers(dest="what", required=True)
     for kind, recipe in recipes.RECIPES.items():
-        subcommand = subcommands.add_parser(kind, help=recipe.__doc__.splitlines()[0], description=recipe.__doc__)
-        subcommand.set_defaults(train=_run)
-        subcommand.add_argument(
-            "--data", default="", help="folder with pairs.jsonl, a JSONL or parquet file, or a hub id"
-        )
-        subcommand.add_argument("--out", type=Path, required=True, help="folder of the run")
-        subcommand.add_argument("--resume", action="store_true", help="go on with the run in OUT")
-        subcommand.add_argument("--wait", action="store_true", help="wait while another run trains")
-        subcommand.add_argument(
-            "--launched", action="store_true", help=argparse.SUPPRESS
-        )  # by `runs.launch`, which made OUT
-        subcommand.add_argument("--photo", default="", help="photo to caption while training (default: a held-out one)")
-        _add_model(subcommand)
-        for item in fields(recipe):
-            _add_setting(subcommand, item)
+        _add_run(subcommands, kind, recipe)
+    _add_pairs(subcommands)
+    _add_run_commands(subcommands)
+    _add_plan(subcommands)
+    _add_bench(subcommands)
+
+
+def _add_run(subcommands, kind: str, recipe: type[recipes.Recipe]) -> None:
+    about = recipe.__doc__ or ""
+    run = subcommands.add_parser(kind, help=about.splitlines()[0], description=about)
+    run.set_defaults(train=_run)
+    run.add_argument("--data", default="", help="folder with pairs.jsonl, a JSONL or parquet file, or a hub id")
+    run.add_argument("--out", type=Path, required=True, help="folder of the run")
+    run.add_argument("--resume", action="store_true", help="go on with the run in OUT")
+    run.add_argument("--wait", action="store_true", help="wait while another run trains")
+    run.add_argument("--launched", action="store_true", help=argparse.SUPPRESS)  # by `runs.launch`, which made OUT
+    run.add_argument("--photo", default="", help="photo to caption while training (default: a held-out one)")
+    _add_model(run)
+    for item in fields(recipe):
+        _add_setting(run, item)
+
+
+def _add_pairs(subcommands) -> None:
     pairs = subcommands.add_parser("pairs", help="make preference pairs of drawn scenes or of captioned photos")
     pairs.set_defaults(train=_pairs)
     pairs.add_argument("--scenes", type=int, metavar="N", help="draw N scenes")
@@ -51,17 +61,9 @@ def add(commands) -> None:
     pairs.add_argument("--out", type=Path, required=True)
     pairs.add_argument("--limit", type=int, default=0, help="first N photos of each DATA only (0: all)")
     pairs.add_argument("--seed", type=int, default=0)
-    for name, run, about in (
-        ("measure", _measure, "held-out margin, retrieval and CHAIR before and after a run"),
-        ("stop", _stop, "end a run after the step it is in"),
-        ("list", _list, "the runs in a folder"),
-    ):
-        subcommand = subcommands.add_parser(name, help=about, description=about)
-        subcommand.set_defaults(train=run)
-        subcommand.add_argument("run_folder", type=Path)
-        if name == "measure":
-            subcommand.add_argument("--data", default="", help="other pairs than those that the run held out")
-            subcommand.add_argument("--photos", type=int, default=100, help="how many photos are captioned")
+
+
+def _add_plan(subcommands) -> None:
     plan = subcommands.add_parser("plan", help="GPU memory of a CHiP step, by part, from a model's configuration alone")
     plan.set_defaults(train=_plan)
     plan.add_argument("--model", default="random:llava-1.5-7b", help="random:NAME, a folder or a hub id (its config)")
@@ -71,14 +73,34 @@ def add(commands) -> None:
     plan.add_argument("--memory", type=float, default=16.0, metavar="GB", help="how much there is")
     for item in fields(recipes.RECIPES["chip"]):
         _add_setting(plan, item)
-    bench = subcommands.add_parser(
-        "bench", help="CHiP's packed step against six separate forwards: same loss, and the ratio"
-    )
+
+
+def _add_bench(subcommands) -> None:
+    about = "CHiP's packed step against six separate forwards: same loss, and the ratio"
+    bench = subcommands.add_parser("bench", help=about)
     bench.set_defaults(train=_bench)
     bench.add_argument("--data", required=True)
     bench.add_argument("--batch", type=int, default=4)
     bench.add_argument("--rounds", type=int, default=5)
     _add_model(bench)
+
+
+def _add_run_commands(subcommands) -> None:
+    """Commands about runs that exist: measure, stop, list."""
+    for name, run, about in (
+        ("measure", _measure, "held-out margin, retrieval and CHAIR before and after a run"),
+        ("stop", _stop, "end a run after the step it is in"),
+    ):
+        subcommand = subcommands.add_parser(name, help=about, description=about)
+        subcommand.set_defaults(train=run)
+        subcommand.add_argument("run_folder", type=Path, help="folder of the run")
+        if name == "measure":
+            subcommand.add_argument("--data", default="", help="other pairs than those that the run held out")
+            subcommand.add_argument("--photos", type=int, default=100, help="how many photos are captioned")
+    about = "the runs in a folder, newest first"
+    subcommand = subcommands.add_parser("list", help=about, description=about)
+    subcommand.set_defaults(train=_list)
+    subcommand.add_argument("folder_of_runs", type=Path, help="folder whose subfolders are runs, such as runs")
 
 
 def _add_model(subcommand: argparse.ArgumentParser) -> None:
@@ -96,13 +118,6 @@ def _add_setting(subcommand: argparse.ArgumentParser, item) -> None:
         subcommand.add_argument(flag, choices=metadata["choices"], **options)
     else:
         subcommand.add_argument(flag, type=type(item.default), metavar="N", **options)
-
-
-def _settings(options) -> Settings:
-    from dataclasses import replace
-
-    changes = {"model": options.model, "quantization": options.quantization}
-    return replace(Settings.from_environment(), **{k: v for k, v in changes.items() if v is not None})
 
 
 def _load(settings: Settings):
@@ -125,13 +140,11 @@ def _run(options) -> int:
     from halluapp.data.pairs import read_pairs
     from halluapp.training import runs
 
-    settings = _settings(options)
+    settings = common.settings_of(options)
     recipe = recipes.create(options.what, **_chosen(options))
     if options.resume:
         config = runs.Run(options.out).config()  # everything but the kind comes from the folder
         settings = Settings.from_environment()
-        from dataclasses import replace
-
         settings = replace(settings, model=config.model, quantization=config.quantization)
     else:
         if not options.data:
@@ -170,8 +183,7 @@ def _pairs(options) -> int:
     for source in options.photos:
         pair_set += pair_sets.photo_pairs(source, options.limit, options.seed)
     if options.own:
-        log_line = lambda line: print(line, file=sys.stderr, flush=True)  # noqa: E731
-        pair_set.add_own_answers(_load(_settings(options)), options.own, options.seed, log_line)
+        pair_set.add_own_answers(_load(common.settings_of(options)), options.own, options.seed, common.log)
     pair_set.select_kinds([kind.strip() for kind in options.kinds.split(",") if kind.strip()])
     pair_set.write(options.out)
     print(pair_sets.summary(options.out))
@@ -179,16 +191,13 @@ def _pairs(options) -> int:
 
 
 def _measure(options) -> int:
-    from dataclasses import replace
-
     from halluapp.training import runs
     from halluapp.training.measure import measurement
 
     run = runs.Run(options.run_folder)
     config = run.config()
     lvlm = _load(replace(Settings.from_environment(), model=config.model, quantization=config.quantization))
-    log_line = lambda line: print(line, file=sys.stderr, flush=True)  # noqa: E731
-    print(measurement.measure_run(run, lvlm, options.data or "", options.photos, log_line))
+    print(measurement.measure_run(run, lvlm, options.data or "", options.photos, common.log))
     print(f"wrote {run.adapter / 'README.md'}")
     return 0
 
@@ -206,7 +215,7 @@ def _stop(options) -> int:
 def _list(options) -> int:
     from halluapp.training import runs
 
-    for run in runs.list_runs(options.run_folder):
+    for run in runs.list_runs(options.folder_of_runs):
         status = run.status()
         print(f"{run.name:<24}{run.config().kind:<8}{status['state']:<12}{status['step']}/{status['steps']}  "
               f"{status['error']}".rstrip())  # fmt: skip
@@ -214,8 +223,6 @@ def _list(options) -> int:
 
 
 def _plan(options) -> int:
-    from dataclasses import replace
-
     from halluapp.bench import memory_plan
     from halluapp.lvlm import loading, random_weights
 
@@ -239,7 +246,9 @@ def _bench(options) -> int:
     from halluapp.bench import training_step
     from halluapp.data.pairs import read_pairs
 
-    result = training_step.run(_load(_settings(options)), read_pairs(options.data), options.batch, options.rounds)
+    result = training_step.run(
+        _load(common.settings_of(options)), read_pairs(options.data), options.batch, options.rounds
+    )
     for key, value in result.items():
         print(f"{key}: {value}")
     return 0

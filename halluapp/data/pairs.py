@@ -93,7 +93,7 @@ def _parse_pair(row: Any, position: str, folder: Path, check_photos: bool) -> Pa
 
 
 def _parse_texts(text: Any, position: str) -> Mapping[str, Any]:
-    """The three texts of an RLHF-V row: JSON, or what it says."""
+    """The three texts of an RLHF-V row: a JSON string or its object."""
     try:
         fields = json.loads(text) if isinstance(text, str) else text
     except ValueError as error:
@@ -104,7 +104,7 @@ def _parse_texts(text: Any, position: str) -> Mapping[str, Any]:
 
 
 def _parse_image(value: Any, folder: Path) -> tuple[Path | bytes | None, str]:
-    """The image of a row in any of its forms, and a name by which pairs of one photo are known."""
+    """The image of a row in any of its forms, and an id that is equal for pairs of the same photo."""
     if isinstance(value, Mapping):
         inner = value.get("bytes")
         if isinstance(inner, str):  # bytes in JSON

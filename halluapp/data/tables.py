@@ -1,4 +1,4 @@
-"""Rows of a table on disk or on the hub, one by one, each with its place in words: what pairs are read from."""
+"""Rows of a table on disk or on the hub, read one by one, each with its position ("Line 3") for error messages."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""Short training runs: their losses, data and adapters."""
+"""Training runs of adapters and projectors: recipes, objectives, the loop, run folders, measurements."""

@@ -1,7 +1,7 @@
-"""What training has left, as panels of Compare: runs of the folder, and adapters made elsewhere that were brought in.
+"""The run library: runs of a folder and imported adapters, and which of them are panels of Compare.
 
-A run is offered when its folder holds the file `panel`; an adapter from elsewhere is a folder with `imported.json`
-beside `adapter/`, so that both live side by side, survive a restart, and go away with their folder.
+A run is a panel when its folder holds the file `panel`; an imported adapter is a folder with `imported.json` beside
+`adapter/`. Both survive a restart and are deleted with their folder.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ NAME_PATTERN = re.compile(
 )  # no "+", which stacks methods, and nothing that a path or a shell would read
 ADAPTER_FILES = (WEIGHTS, CONFIG, PROJECTOR, "about.json")  # all that an adapter needs; nothing else is copied
 MAX_BYTES = 2 * 2**30
-NOT_PACKED = ("state.pt", "stop", PANEL_FILE)  # what only this machine needs
+NOT_PACKED = ("state.pt", "stop", PANEL_FILE)  # of use on this machine only
 
 
 def checked_name(root: Path, name: str) -> str:
@@ -54,7 +54,7 @@ def free_name(root: Path, kind: str) -> str:
 
 
 def find(root: Path, name: str | None) -> Run:
-    """The run, or the adapter from elsewhere, of this name. Raises InputError."""
+    """The run or imported adapter of this name. Raises InputError."""
     if not name:
         raise InputError("Choose a run in the list first.")
     run = Run(root / name)
@@ -64,12 +64,12 @@ def find(root: Path, name: str | None) -> Run:
 
 
 def is_imported(run: Run) -> bool:
-    """Whether it was made elsewhere."""
+    """Whether the adapter was imported, in contrast to trained here."""
     return (run.folder / IMPORT_FILE).exists()
 
 
 def imported_runs(root: Path) -> list[Run]:
-    """Adapters from elsewhere, by name."""
+    """Imported adapters, by name."""
     return [Run(path.parent) for path in sorted(root.glob(f"*/{IMPORT_FILE}"))]
 
 
@@ -84,12 +84,12 @@ def title(run: Run) -> str:
 
 
 def panel_runs(root: Path) -> list[tuple[str, str]]:
-    """(title, method name) of everything that Compare offers, by name."""
+    """(title, method name) of all panels, by name."""
     return [(title(Run(path.parent)), PREFIX + path.parent.name) for path in sorted(root.glob(f"*/{PANEL_FILE}"))]
 
 
 def add_panel(root: Path, name: str | None, lvlm: LVLM) -> str:
-    """Loads a run's adapter and offers it -> the name of its method. Raises InputError."""
+    """Loads a run's adapter and makes it a panel -> the name of its method. Raises InputError."""
     run = find(root, name)
     if not run.adapter.is_dir():
         raise InputError(f"The run {run.name} has saved no adapter yet; let it train for some more steps.")
@@ -99,14 +99,14 @@ def add_panel(root: Path, name: str | None, lvlm: LVLM) -> str:
 
 
 def remove_panel(root: Path, name: str | None) -> None:
-    """Compare offers it no longer. Raises InputError."""
+    """Removes the run's panel from Compare. Raises InputError."""
     (find(root, name).folder / PANEL_FILE).unlink(missing_ok=True)
 
 
 def load_adapters(root: Path, lvlm: LVLM, methods: Iterable) -> None:
-    """Loads the adapters that these methods name, if they lie here: the server may have started anew since.
+    """Loads the adapters of the library that these methods name and that are not loaded, as after a restart.
 
-    One that cannot be loaded is forgotten, so that its panel says so instead of showing an older one.
+    One that cannot be loaded is removed from the model: its panel then shows an error, not an older version.
     """
     for name in (method.name.removeprefix(PREFIX) for method in methods if method.name.startswith(PREFIX)):
         run = Run(root / name)
@@ -122,7 +122,7 @@ _loaded_versions: dict[tuple[int, str], float] = {}
 
 
 def _load_adapter(lvlm: LVLM, run: Run) -> None:
-    """Reads the adapter unless this very version of it is loaded."""
+    """Reads the adapter unless the version on disk is loaded."""
     from halluapp.lvlm import adapters
 
     version = max((path.stat().st_mtime for path in run.adapter.glob("*")), default=0.0)
@@ -133,7 +133,7 @@ def _load_adapter(lvlm: LVLM, run: Run) -> None:
 
 
 def import_adapter(root: Path, name: str, source: str | Sequence[str], lvlm: LVLM) -> str:
-    """Copies an adapter made elsewhere, a folder or its files, and offers it -> its name. Raises InputError."""
+    """Copies an adapter from a folder, or its files, and makes it a panel -> its name. Raises InputError."""
     files = sorted(Path(source).glob("*")) if isinstance(source, str) else [Path(path) for path in source]
     files = [path for path in files if path.is_file() and (path.name in ADAPTER_FILES or path.suffix in PICKLES)]
     if not files:
@@ -157,7 +157,7 @@ def import_adapter(root: Path, name: str, source: str | Sequence[str], lvlm: LVL
 
 
 def delete(root: Path, name: str | None) -> None:
-    """Removes a run or an adapter from elsewhere for good. Raises InputError while the run lives."""
+    """Deletes the folder of a run or of an imported adapter. Raises InputError while the run lives."""
     run = find(root, name)
     if is_imported(run):
         shutil.rmtree(run.folder)
@@ -166,7 +166,7 @@ def delete(root: Path, name: str | None) -> None:
 
 
 def rename(root: Path, name: str | None, new: str) -> str:
-    """Gives it a name that is new -> that name. Raises InputError."""
+    """Renames the folder -> the new name. Raises InputError where it exists."""
     run, new = find(root, name), checked_name(root, new)
     if is_imported(run):
         run.folder.rename(root / new)

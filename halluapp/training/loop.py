@@ -30,7 +30,7 @@ SAMPLE_TOKENS = 60
 
 
 def log_line(line: str) -> None:
-    """To the run's log, at once."""
+    """Prints a line to the run's log, unbuffered."""
     print(line, flush=True)
 
 
@@ -78,10 +78,10 @@ def train(run: Run, lvlm: LVLM) -> None:
 
 @contextmanager
 def failure_in_status(run: Run) -> Iterator[None]:
-    """Writes whatever ends a run here into its status, in a sentence; raises InputError with it."""
+    """Turns every exception of the block into the run's status and an InputError, both with one sentence."""
     try:
         yield
-    except Exception as error:  # a run must never end without a word: nobody may be watching
+    except Exception as error:  # of torch, peft, the driver: a run that nobody watches must leave its reason
         step = run.status()["step"]
         sentence = str(error) if isinstance(error, InputError) else explain_failure(error, run.config().recipe, step)
         run.write_status("failed", step, sentence)
@@ -89,7 +89,7 @@ def failure_in_status(run: Run) -> Iterator[None]:
 
 
 def explain_failure(error: BaseException, recipe: Recipe, step: int) -> str:
-    """One sentence about what ended a run, and what to change."""
+    """One sentence: why a run ended and what to change."""
     text = " ".join(str(error).split())
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         return f"The disk is full at step {step}; free some space, then go on with --resume."
@@ -167,7 +167,7 @@ def _step(
 
 
 def _by_shape(groups: list[dict[str, Any]], weight_decay: float) -> list[dict[str, Any]]:
-    """Matrices and vectors apart, because only matrices decay."""
+    """Splits groups into matrices and vectors, because weight decay applies to matrices only."""
     groups_by_shape = []
     for group in groups:
         for matrices in (True, False):
@@ -206,7 +206,7 @@ def _evaluate(
 
 
 def sample_caption(objective: Objective, photo: str, held_out: list[int]) -> str:
-    """What the model in training says about a photo, greedily."""
+    """A greedy caption of a photo by the model in training."""
     from halluapp.data.photos import read_photo
     from halluapp.decoding import engine
     from halluapp.decoding.events import Decoded
@@ -235,7 +235,7 @@ def _save(run: Run, objective: Objective, optimizer, step: int, seconds: float) 
 
 
 def _resume(run: Run, objective: Objective, optimizer) -> tuple[int, float]:
-    """Puts back the last state, if there is one -> (steps done, seconds spent)."""
+    """Restores the last state, if there is one -> (steps done, seconds spent)."""
     path = run.folder / "state.pt"
     if not path.exists():
         run.drop_rows_after(-1)
@@ -252,7 +252,7 @@ def _resume(run: Run, objective: Objective, optimizer) -> tuple[int, float]:
 
 
 class DistributedState:
-    """The processes of `accelerate launch`: each takes its share of a batch, gradients are averaged."""
+    """The processes of `accelerate launch`: each computes its part of a batch, gradients are averaged."""
 
     def __init__(self):
         from accelerate import PartialState

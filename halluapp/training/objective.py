@@ -24,7 +24,7 @@ from halluapp.training.recipes import Lora, Recipe
 
 
 def fingerprint(lvlm: LVLM) -> str:
-    """Changes when the model's weights do, so that nothing computed with other weights is taken for current."""
+    """A hash of the model's name and of 32 numbers of every weight: other weights, other cached tensors."""
     parts = []
     for name, weight in sorted(lvlm.model.named_parameters()):
         flat = weight.detach().reshape(-1)
@@ -41,9 +41,9 @@ class Objective(ABC):
     def __init__(self, lvlm: LVLM, recipe: Recipe, pairs: list[Pair], cache: Path | None = None, log: Callable = print):
         self.lvlm, self.recipe, self.pairs, self.cache, self.log = lvlm, recipe, pairs, cache, log
         check_supported(lvlm)
-        # Before anything long: where the tower cannot be trained, that is said at once.
+        # First, because it raises InputError for a tower that cannot be trained, and all else takes long.
         self.tower_layers = vision_tower.trainable_layers(lvlm) if isinstance(recipe, Lora) and recipe.vision else []
-        self.trains_tower = False  # whether the tower is being trained, so that features are of the moment
+        self.trains_tower = False  # True once the tower has an adapter: features are then computed anew for every batch
         self.language = lvlm.decoder
         lvlm.model.requires_grad_(False)
         self.examples = examples.tokenize(lvlm, pairs)
@@ -69,7 +69,7 @@ class Objective(ABC):
 
     @abstractmethod
     def build(self) -> None:
-        """Makes what is trained, and what is computed once."""
+        """Creates the trained modules, and computes what needs the untrained model."""
 
     @abstractmethod
     def parameter_groups(self) -> list[dict[str, Any]]:
@@ -80,7 +80,7 @@ class Objective(ABC):
         """Loss of these pairs to minimise, scalar, and its components as numbers."""
 
     def after_step(self) -> None:  # noqa: B027 (most methods have nothing to do)
-        """Called when the weights have changed."""
+        """Called after every optimizer step."""
 
     def order(self, rows: list[int], rng: Random) -> list[int]:
         """The pairs of one epoch in the order in which they are learned."""
@@ -90,7 +90,7 @@ class Objective(ABC):
 
     @abstractmethod
     def modules(self) -> dict[str, nn.Module]:
-        """What is trained and has to be there after a resume, by name."""
+        """Trained modules and buffers by name; a resumed run restores them."""
 
     def state(self) -> dict[str, Any]:
         """Trained weights and buffers, by name."""
@@ -102,16 +102,16 @@ class Objective(ABC):
         }
 
     def load_state(self, state: dict[str, Any]) -> None:
-        """Puts back what `state` gave."""
+        """Restores the tensors of `state`."""
         for name, module in self.modules().items():
             module.load_state_dict(state[name], strict=False)
 
     def is_trained(self, module: str, key: str) -> bool:
-        """Whether a tensor belongs to what is trained (not to the frozen model around it)."""
+        """Whether a tensor of a module is trained, in contrast to the frozen weights around an adapter."""
         return "lora_" in key if module == "adapter" else True
 
     def train(self, training: bool) -> None:
-        """Dropout of what is trained, and the switch that gradient checkpointing reads."""
+        """Switches dropout of the trained modules, and the mode that gradient checkpointing reads."""
         for module in self.modules().values():
             module.train(training)
         self.language.train(training)
@@ -123,15 +123,15 @@ class Objective(ABC):
 
     @abstractmethod
     def probe(self) -> Method:
-        """The method that decodes with the weights as they are now."""
+        """The method whose panel shows the model with its present weights."""
 
     def undo(self) -> None:
-        """Takes everything out of the model again."""
+        """Removes everything from the model that the run put in; its weights are as before, bit by bit."""
         if self.recipe.checkpointing:
             self.language.activation_checkpointing_disable()
 
     def projector_input(self, row: int, corrupted: bool = False) -> Tensor:
-        """Projector input [n, d] of a pair's photo: from its pixels, with gradients, while the tower is trained."""
+        """Projector input [n, d] of a pair's image: cached, or with gradients while the tower is trained."""
         if self.trains_tower:
             return self._encoded(self.examples[row].photo, corrupted)
         features = self.features.corrupted if corrupted else self.features.clean
@@ -139,7 +139,7 @@ class Objective(ABC):
 
     def _encoded(self, photo: int, corrupted: bool) -> Tensor:
         pixels = self.pixels.corrupted(photo) if corrupted else self.pixels.clean(photo)
-        # One photo at a time, as the reference's features were made: in a batch, kernels round in another way.
+        # One image at a time like the reference's features: kernels round in another way on a batch.
         if self.recipe.checkpointing and torch.is_grad_enabled():
             return checkpoint(examples.encode_pixels, self.lvlm, pixels, use_reentrant=False)
         return examples.encode_pixels(self.lvlm, pixels)

@@ -1,4 +1,4 @@
-"""A training run is a folder: what it was asked, its curve, samples, result and state. One run at a time.
+"""A training run is a folder: settings, curve, captions, adapter and state. One run of a folder trains at a time.
 
 config.json    kind, recipe, data, model          metrics.jsonl  losses, training and held-out pairs, memory
 status.json    state, step, one sentence on error samples.jsonl  a photo captioned every k steps
@@ -41,7 +41,7 @@ PROCESS_GONE = (
 
 @dataclass(frozen=True)
 class Config:
-    """What a run was asked for. photo: captioned while it trains ("": the first held-out one)."""
+    """Settings, data and model of a run. photo: captioned while it trains ("": the first held-out one)."""
 
     kind: str
     recipe: Recipe
@@ -51,7 +51,7 @@ class Config:
     photo: str = ""
 
     def command(self, out: Path, resume: bool = False) -> list[str]:
-        """The command line that does the same, settings that differ from the default only."""
+        """The command line of the same run; settings with their default are left out."""
         arguments = ["train", self.kind, "--data", self.data, "--out", str(out), "--model", self.model]
         arguments += ["--quantization", self.quantization] + (["--photo", self.photo] if self.photo else [])
         default = asdict(recipes.RECIPES[self.kind]())
@@ -103,7 +103,7 @@ class Run:
         return status
 
     def write_status(self, state: str, step: int = 0, error: str = "", **more: Any) -> None:
-        """Whole or not at all; a full disk is no reason to lose the sentence that says so."""
+        """Writes status.json whole. An OSError is printed, not raised: the disk may be what the error is about."""
         steps = self.config().recipe.steps
         about = {"state": state, "step": step, "steps": steps, "error": error, "pid": os.getpid(), **more}
         about["born"] = _start_time(about["pid"])
@@ -128,7 +128,7 @@ class Run:
             out.write(json.dumps(row, ensure_ascii=False) + "\n")
 
     def drop_rows_after(self, step: int) -> None:
-        """Drops rows later than the state from which a run resumes; they will be made again."""
+        """Drops rows later than the state from which a run resumes, which will compute them again."""
         for file in ("metrics.jsonl", "samples.jsonl"):
             path = self.folder / file
             if path.exists():
@@ -136,7 +136,7 @@ class Run:
                 write_text(path, "\n".join(lines)) if lines else path.unlink()
 
     def stop(self) -> None:
-        """Asks the run to end after the step it is in; what it has learned stays usable."""
+        """Asks the run to end after its present step; the adapter is saved then."""
         (self.folder / "stop").touch()
 
     @property
@@ -145,7 +145,7 @@ class Run:
         return self.folder / "adapter"
 
     def log(self, last: int = 20_000) -> str:
-        """The end of what the process printed."""
+        """The last characters of the process's output."""
         path = self.folder / "log.txt"
         return path.read_text(encoding="utf-8", errors="replace")[-last:] if path.exists() else ""
 
@@ -227,10 +227,10 @@ def create(out: str | Path, config: Config, resume: bool = False) -> Run:
 
 @contextmanager
 def training_lock(run: Run, wait: bool = False) -> Iterator[None]:
-    """Holds the one place in which runs of a folder train. The kernel gives it back however a process ends.
+    """Holds the lock of the folder of runs; the kernel releases it however the process ends.
 
-    wait: until it is free and everybody who waits for longer has had it, or `stop` is asked (then the run is stopped
-    and InputError); otherwise InputError at once, naming the other run.
+    wait: until it is free and no other run has waited for longer, or the file `stop` appears (the run is then stopped:
+    InputError); without it InputError at once, with the name of the run that holds the lock.
     """
     lock, owner = FileLock(run.folder.parent / LOCK), run.folder.parent / LOCK_OWNER
     if wait and run.status()["state"] != "waiting":
@@ -253,7 +253,7 @@ def training_lock(run: Run, wait: bool = False) -> Iterator[None]:
 
 
 def _wait_in_queue(run: Run) -> None:
-    """A moment in the queue. Raises InputError when `stop` is asked."""
+    """Waits half a second. Raises InputError where the file `stop` is."""
     if (run.folder / "stop").exists():
         run.write_status("stopped", run.status()["step"])
         raise InputError(f"{run.name} was stopped before its turn came.")

@@ -1,4 +1,4 @@
-"""Which linear layers of a vision tower can be trained with an adapter: those through which its features come about."""
+"""Linear layers of a vision tower that an adapter can train: those that its features depend on."""
 
 from __future__ import annotations
 
@@ -12,8 +12,9 @@ from halluapp.lvlm.base import LVLM
 def trainable_layers(lvlm: LVLM) -> list[str]:
     """Full names of the linear layers of the tower that gradients of a photo's features reach, sorted.
 
-    Found by one pass, for names say nothing of it: LLaVA-1.5 leaves the tower's last layer unread, and a layer whose
-    weights are read without calling it would leave an adapter without effect. Raises InputError where there are none.
+    Found by one forward and backward pass, because names do not tell: LLaVA-1.5 does not use the tower's last layer,
+    and an adapter has no effect on a layer whose weights are read without calling it. Raises InputError where there are
+    none.
     """
     inside = {id(module) for module in lvlm.tower.modules() if isinstance(module, nn.Linear)}
     linears = {name: module for name, module in lvlm.model.named_modules() if id(module) in inside}
@@ -51,8 +52,8 @@ def _layers_with_gradient(lvlm: LVLM, linears: dict[str, nn.Linear]) -> list[str
 
 
 def switch_dropout(tower: nn.Module, training: bool) -> None:
-    """Switches the dropout of adapters in the tower, and of nothing else: the tower's own would set policy and
-    reference apart."""
+    """Switches the dropout of adapters in the tower alone: the tower's own dropout would make policy and reference
+    differ."""
     tower.eval()
     for name, module in tower.named_modules():
         if name.endswith("lora_dropout"):

@@ -49,7 +49,7 @@ Pair = tuple[str, str]  # question, answer
 
 
 class Corpus:
-    """Makes the training pairs of a photo; everything random comes from the generator that is passed in."""
+    """Generates the training pairs of a photo from a random generator that the caller passes."""
 
     def __init__(self, photos: list[AnnotatedObjects]):
         self.cooccurrence = Cooccurrence(photos)

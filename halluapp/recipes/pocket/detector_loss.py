@@ -33,7 +33,8 @@ def assign(boxes: list[tuple[int, list[float]]], labels: int, grid: int = 16) ->
 def detection_loss(
     output, target: Tensor, boxes: Tensor, has_box: Tensor, label_mask: Tensor, present: Tensor
 ) -> Tensor:
-    """Focal loss on cells, GIoU on boxes, cross-entropy on presence; `known` [B, K] masks labels an annotation lacks.
+    """Focal loss on cells, GIoU on boxes, cross-entropy on presence; `label_mask` [B, K] is 0 for labels that the
+    annotation does not cover.
 
     target [B, C, K], boxes [B, C, 4], has_box [B, C], present [B, K].
     """

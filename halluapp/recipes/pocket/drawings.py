@@ -1,4 +1,4 @@
-"""Teaches the finished detector's head drawn scenes beside photos; trunk, neck and language model stay as they are."""
+"""Trains the detector's head further on drawn scenes and photos; trunk, neck and language model stay frozen."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ SCENES, SEED = 600, 1000  # the shipped examples have seed 0
 STEPS, PHOTOS, DRAWINGS, RATE = 600, 24, 8, 5e-4
 VIEWS = (None, (True, 0.8))  # whole; a mirrored crop
 WHOLE = [0.0, 0.0, 1.0, 1.0, 0.0]
-# The renderer does not list its backgrounds, nor parts of things: of these no drawing says that they are absent.
+# The renderer lists neither backgrounds nor parts of objects: a drawing tells nothing about their absence.
 UNLISTED = {"sky", "cloud", "street", "sidewalk", "grass", "field", "yard", "sand", "beach", "ocean", "water", "wave",
             "floor", "wall", "sun", "rug", "blanket", "towel", "door", "wheel", "counter", "shelf", "shirt", "pants",
             "hair", "leaf", "branch", "flower", "building", "roof", "window", "plate", "pole"}  # fmt: skip

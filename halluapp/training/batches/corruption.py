@@ -1,4 +1,4 @@
-"""Rejected photos for CHiP's visual preference: the same photo, corrupted. All on normalised pixels [B, 3, H, W]."""
+"""Rejected images for CHiP's visual preference: corrupted copies, on normalised pixels [B, 3, H, W]."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pairs as a model sees them: token ids, and what its frozen tower sees in each photo, computed once, kept on disk."""
+"""Pairs as inputs of a model: token ids, and the frozen tower's output for every image, computed once and cached."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from halluapp.training.batches.pixels import Pixels
 
 @dataclass(frozen=True)
 class Example:
-    """One pair as token ids. photo: row of the features. changed_*: positions of tokens that differ."""
+    """One pair as token ids. photo: index into the features. changed_*: positions of tokens that differ."""
 
     photo: int
     prompt: list[int]
@@ -43,7 +43,7 @@ def tokenize(lvlm: LVLM, pairs: list[Pair], min_match: int = 3) -> list[Example]
 
 
 class Features:
-    """What the frozen tower sees: clean [P, n, d], and corrupted [P, n, d] where photos are corrupted."""
+    """Projector inputs of P images: clean, and corrupted (None where images are not), lists of [n, d]."""
 
     def __init__(self, clean: list[Tensor], corrupted: list[Tensor] | None):
         self.clean, self.corrupted = clean, corrupted
@@ -60,7 +60,10 @@ def encode_images(
     lvlm: LVLM, pixels: Pixels, cache: Path | None = None, log: Callable[[str], None] = lambda line: None,
     vision_adapter: VisionAdapter | None = None,
 ) -> Features:  # fmt: skip
-    """Runs the tower once over all photos (and their corrupted copies), or reads `cache`. sight: an adapter's."""
+    """Runs the tower once over all photos (and their corrupted copies), or reads `cache`.
+
+    vision_adapter: additions to the tower's layers.
+    """
     stored = disk_cache.read(cache, len(pixels))
     if stored is None:
         stored = {"clean": [], "corrupted": []}

@@ -1,7 +1,7 @@
-"""One forward for many answers: answers of one photo and question share their prefix, logits only where words are.
+"""One forward for many answers: answers to one image and question share a prefix, logits at answer tokens only.
 
-A row is a prefix and some answers, kept apart by a block mask: position t of an answer sees the prefix and its own
-earlier tokens. Gradients and values are those of separate rows, at a fraction of the tokens.
+A row is a prefix and its answers, separated by a block mask: a token of an answer attends to the prefix and to earlier
+tokens of its answer. Values and gradients equal those of separate rows, with a fraction of the tokens.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def lm_logits(lvlm: LVLM, hidden: Tensor) -> Tensor:
 
 
 def answer_ids(lvlm: LVLM, text: str) -> list[int]:
-    """An answer as the model would write it, with its end token."""
+    """Token ids of an answer as the model writes it, end token included."""
     return [*lvlm.tokenizer(" " + text, add_special_tokens=False)["input_ids"], lvlm.tokenizer.eos_token_id]
 
 
@@ -89,17 +89,17 @@ def _pack(lvlm: LVLM, row: PackedRow) -> tuple[Tensor, Tensor, Tensor, list[list
 
 
 def block_mask(segments: Tensor) -> Tensor:
-    """Which key each query sees, bool [R, 1, T, T]: earlier tokens of the prefix (0) and of its own segment."""
+    """Which key each query attends to, bool [R, 1, T, T]: earlier tokens of the prefix (0) and of its own segment."""
     query, key = segments[:, :, None], segments[:, None, :]
     causal = torch.ones(segments.shape[1], segments.shape[1], dtype=torch.bool, device=segments.device).tril()
     allowed = ((key == 0) | (key == query)) & (query >= 0) & (key >= 0) & causal
     itself = torch.eye(segments.shape[1], dtype=torch.bool, device=segments.device)
-    return (allowed | itself)[:, None]  # padding sees itself: no empty row
+    return (allowed | itself)[:, None]  # padding attends to itself: a row without keys gives NaN
 
 
 def run_decoder(lvlm: LVLM, embeds: Tensor, mask: Tensor, positions: Tensor) -> Tensor:
     """Embeddings [R, T, D] -> hidden states after the final norm [R, T, D], without a cache."""
-    # A checkpointed layer computes again during backward, when the decoded weights are not in place any more.
+    # Backward computes a checkpointed layer again, when the decoded weights are gone: it reads the packed ones.
     recomputed = torch.is_grad_enabled() and lvlm.decoder.is_activation_checkpointing
     with lvlm.lock, nullcontext() if recomputed else lvlm.dequantized.active():
         return lvlm.decoder(

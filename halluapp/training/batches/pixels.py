@@ -1,4 +1,4 @@
-"""Photos of pairs as normalised pixels, clean and corrupted: equal whenever they are asked for, so none are kept."""
+"""Images of pairs as normalised pixels, clean and corrupted: recomputed at every access, always equal."""
 
 from __future__ import annotations
 
@@ -17,8 +17,9 @@ from halluapp.training.batches.corruption import corrupt
 class Pixels:
     """The distinct photos of pairs in their order, [1, 3, H, W] each. strategy: how they are corrupted, None: not.
 
-    The corrupted copy of a photo depends on seed and name alone: policy and reference, and all epochs, see the same.
-    Made anew each time, because the pixels of a data set do not fit into memory (2.7 MB a photo and its copy at 336).
+    The corrupted copy of a photo depends on seed and name alone: policy and reference, and all epochs, get the same.
+    Recomputed at every access, because the pixels of a data set do not fit into memory (2.7 MB for a photo
+    and its copy at 336 x 336).
     """
 
     def __init__(self, lvlm: LVLM, pairs: Sequence[Pair], strategy: str | None = None, step: int = 0, seed: int = 0):

@@ -1,4 +1,4 @@
-"""The `calibrate` command: pairs on disk -> a HalluSpace file."""
+"""The `halluspace` command: preference pairs on disk -> a HalluSpace file."""
 
 from __future__ import annotations
 

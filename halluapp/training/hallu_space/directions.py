@@ -1,4 +1,4 @@
-"""What a HalluSpace is made of: its singular spectrum, the words its directions decode to, and how it could mislead."""
+"""Report about a HalluSpace: singular spectrum, words that its directions decode to, correlation with answer length."""
 
 from __future__ import annotations
 
@@ -23,10 +23,12 @@ def layer_report(
 ) -> dict:
     """One layer's report, of plain JSON values.
 
-    space [D, K], `oriented`; singular [min(N, D)], all singular values of E; truthful, hallucinated [N, D]; longer [N]:
-    by how many tokens the hallucinated answer is longer. "share": of all of E's energy that the K directions hold;
-    "length_correlation": of each pair's place on the first direction with `longer`. Near 1 or -1 the direction encodes
-    length, not hallucination. "words": what the model would say at each end of a direction (Nullu, section 4.3).
+    space [D, K], after `orient`; singular [min(N, D)], all singular values of E; truthful, hallucinated [N, D];
+    length_differences [N]: tokens of the hallucinated answer minus those of the truthful one. "share": of E's energy
+    in the K directions;
+    "length_correlation": of each pair's coordinate on the first direction with `length_differences`; near 1 or -1 the
+    direction encodes length, not hallucination. "words": tokens that the LM head gives each end of a direction (Nullu,
+    section 4.3).
     """
     energy = singular.double().square()
     coordinate = (hallucinated.float() - truthful.float()) @ space[:, 0].float().cpu()  # [N]

@@ -1,4 +1,4 @@
-"""Before and after a run, on pairs that it never learned from: margin, retrieval among hard negatives, CHAIR."""
+"""Metrics before and after a run on held-out pairs: margin, retrieval among hard negatives, CHAIR."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run has changed: measured with and without its adapter, written beside it, and put into its card."""
+"""Measures a run with and without its adapter, writes the numbers beside it and its model card."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The model card of a run's adapter: how it was made, on what, and what was measured before and after."""
+"""The model card of a run's adapter: command, data, and the metrics before and after."""
 
 from __future__ import annotations
 

@@ -15,8 +15,8 @@ from halluapp.training.objective import LoraObjective
 class ChipObjective(LoraObjective):
     """Chosen and rejected answers share their photo and question; the corrupted photo is a row of its own.
 
-    The reference is the same model with the adapter off. Its hidden states before the head are kept, from which its
-    whole distribution follows exactly: D numbers a token instead of V.
+    The reference is the same model with the adapter off. Its hidden states before the LM head are cached: they give its
+    whole distribution exactly with D numbers a token instead of V.
     """
 
     corrupts_images = True
@@ -65,7 +65,7 @@ class ChipObjective(LoraObjective):
         return bool(self.recipe.visual) and any(len(s) != n for s, n in zip(stored, sizes, strict=True))
 
     def _reference_hidden(self, rows: list[int], states: AnswerStates) -> Tensor:
-        """The cached states in the places of `said.hidden`, [N, A, D]."""
+        """Cached hidden states of the reference in the layout of `states.hidden` [N, A, D], 0 outside the mask."""
         hidden = torch.zeros_like(states.hidden)
         count = len(rows)
         for index, row in enumerate(rows):
@@ -79,7 +79,7 @@ class ChipObjective(LoraObjective):
 
     def losses(self, rows: list[int], step: int) -> tuple[Tensor, dict[str, float]]:
         states = packed_forward(self.lvlm, self.packed_rows(rows))
-        policy = lm_logits(self.lvlm, states.hidden[states.mask])  # [M, V], only where words are
+        policy = lm_logits(self.lvlm, states.hidden[states.mask])  # [M, V], answer tokens only
         with torch.no_grad():
             reference = lm_logits(self.lvlm, self._reference_hidden(rows, states)[states.mask])
         return preference_loss(self.recipe, policy, reference, states, self._changed(rows, states))
@@ -98,7 +98,7 @@ class ChipObjective(LoraObjective):
 def preference_loss(
     recipe: ChipRecipe, policy: Tensor, reference: Tensor, states: AnswerStates, changed: Tensor
 ) -> tuple[Tensor, dict[str, float]]:
-    """Logits [M, V] of policy and reference at the counted places of `said` -> (loss, components).
+    """Logits [M, V] of policy and reference where `states.mask` is True -> (loss, components).
 
     Answers are in the order chosen 0, rejected 0, chosen 1, ..., then chosen ones beside corrupted photos.
     """
@@ -131,5 +131,5 @@ def _answer_logps(recipe: ChipRecipe, logps: Tensor, mask: Tensor, changed: Tens
 
 
 def _scatter(values: Tensor, mask: Tensor) -> Tensor:
-    """Values [M] of the counted places -> [N, A], 0 elsewhere."""
+    """Values [M] where `mask` [N, A] is True -> [N, A], 0 elsewhere."""
     return values.new_zeros(mask.shape).masked_scatter(mask, values)

@@ -23,7 +23,7 @@ MIN_WORDS = 4  # "Yes." describes no photo
 
 
 def save_heads(heads: ProjectionHeads, folder: Path) -> None:
-    """Writes the heads beside the adapter: answers do not need them, retrieval is measured through them."""
+    """Writes the heads beside the adapter: decoding does not use them, retrieval is measured through them."""
     from safetensors.torch import save_file
 
     with atomic_write(folder / HEADS_FILE) as partial:
@@ -96,7 +96,7 @@ class HaclObjective(Objective):
 
     def losses(self, rows: list[int], step: int) -> tuple[Tensor, dict[str, float]]:
         recipe, numbers = self.recipe, {}
-        visual_tokens = [self.visual_tokens(row) for row in rows]  # once: it may be a pass of the tower
+        visual_tokens = [self.visual_tokens(row) for row in rows]  # once: a trained tower runs here
         packed = [
             PackedRow(self.prefix(row, tokens), [self.examples[row].chosen])
             for row, tokens in zip(rows, visual_tokens, strict=True)

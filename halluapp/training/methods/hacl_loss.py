@@ -36,7 +36,7 @@ class ProjectionHeads(nn.Module):
 
 
 class FeatureQueue(nn.Module):
-    """Features of earlier batches as further negatives, constants without gradient; the oldest are overwritten.
+    """Features of earlier batches as further negatives, without gradient; the oldest are overwritten.
 
     photos, texts, hard: [size, E], the first `filled` rows of which count (the authors start with random vectors
     instead, which are easy negatives). `hard` keeps hallucinated captions, which the authors drop with their queue.

@@ -1,4 +1,4 @@
-"""Panels of a model in training: the untrained row beside the one with the adapter of the run."""
+"""The method that shows a model in training, for projectors: captions during a run use it."""
 
 from __future__ import annotations
 

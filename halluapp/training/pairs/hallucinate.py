@@ -1,6 +1,7 @@
 """Turns truthful captions into hallucinated ones by rule: an object, an attribute, a number or a place is wrong.
 
-The data that HACL got from a paid API, and the near misses that CHiP's segment level needs, without either.
+Replaces the hallucinated captions that HACL takes from an API, and gives CHiP's segment level pairs that differ in few
+tokens.
 """
 
 from __future__ import annotations
@@ -42,7 +43,7 @@ class Hallucination:
 
 
 class Companions:
-    """Which objects appear together, counted over photos: what a model is tempted to add."""
+    """Co-occurrence of objects over photos: absent objects that a model is likely to hallucinate."""
 
     def __init__(self, photos: Iterable[Iterable[str]]):
         self.counts: dict[str, Counter[str]] = {}

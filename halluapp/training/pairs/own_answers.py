@@ -1,7 +1,7 @@
 """On-policy pairs: of several answers that the model itself gives about a photo, the truest and the least true one.
 
-After RLHF-V and RLAIF-V (Yu et al., CVPR 2024 and CVPR 2025), with annotated objects in the place of people or of
-another model: both answers are the model's own, so a run learns what is true of the photo, not somebody's style.
+After RLHF-V and RLAIF-V (Yu et al., CVPR 2024 and CVPR 2025), with annotated objects instead of people or another model
+as judge: both answers are the model's own, so they differ in truth and hardly in style.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from halluapp.methods.baseline import Baseline
 BATCH = 8
 MAX_TOKENS = 80
 TEMPERATURE = 0.7
-MAX_MENTIONS = 2  # an answer may name an object, and say where it is
+MAX_MENTIONS = 2  # of one object in an answer: named once, located once
 MIN_LENGTH_RATIO = 0.75  # the shorter of two answers has at least this share of the longer one's words
 
 
@@ -46,7 +46,7 @@ def generate_answers(
 def score(answer: str, present: Iterable[str], unsure: Iterable[str] = ()) -> int:
     """Distinct objects that an answer rightly names, minus wrong mentions, minus mentions beyond an object's second.
 
-    unsure: neither right nor wrong. Repetitions count, or an answer that loops over one of these would win.
+    unsure: neither right nor wrong. Repetitions count, so that an answer in a loop scores low.
     """
     mentions = chair.object_mentions(answer, "wide")
     repeated = sum(max(0, count - MAX_MENTIONS) for count in Counter(mentions).values())

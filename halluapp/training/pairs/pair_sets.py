@@ -1,4 +1,4 @@
-"""Makes preference pairs: of scenes that our renderer draws, and of captioned photos."""
+"""Sets of preference pairs from drawn scenes and from captioned photos."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from halluapp.training.pairs.hallucinate import Companions, hallucinate
 
 SIZE = (256, 192)
 NUMBERS = {1: "", 2: "two", 3: "three", 4: "four", 5: "five"}
-# What holds other things up stays, or they would hang in the air.
+# Never left out of a scene: other objects rest on them.
 SUPPORTS = frozenset(("house", "couch", "cabinet", "dining table", "bowl", "window"))
 MIN_TEACHER_SCORE = 0.4  # of a teacher's scores: below it one detection in four is wrong
 DETAIL = "Describe this image in detail."
@@ -31,10 +31,10 @@ BRIEF = "Describe this image."
 
 @dataclass
 class PairSet:
-    """Photos (JPEG by file name) and rows of pairs, on the way to a folder.
+    """Photos (JPEG by file name) and rows of pairs, before they are written.
 
-    By file name: present, the objects in a photo; unsure, those of which nobody can say whether they are, so that
-    naming them is neither right nor wrong; exact, what describes a photo exactly (drawn scenes have that).
+    By file name: present, the objects in a photo; unsure, those of unknown presence, whose mention is neither
+    right nor wrong; exact, a description of a drawn scene from the renderer's own list.
     """
 
     photos: dict[str, bytes] = field(default_factory=dict)
@@ -183,10 +183,11 @@ def photo_pairs(source: str | Path, limit: int = 0, seed: int = 0, longest: int 
 
 
 def objects_of_record(record: dict) -> tuple[list[str], list[str]]:
-    """A photo's objects: those that are there, and those of which nobody can say whether they are.
+    """(present, unsure) object names of a photo's record.
 
-    People's words and boxes are the truth; what only a teacher found is unsure. Where there are only its detections,
-    the sure ones are the truth, and what it cannot find at all is unsure.
+    Captions and boxes by people are the truth; an object that only a teacher model detected is unsure. Without them the
+    detections with a score of at least MIN_TEACHER_SCORE are the truth, and objects that the teacher cannot detect are
+    unsure.
     """
     scores: dict[str, float] = {}
     for name, score, *_ in record.get("detections", []):
