@@ -1,4 +1,7 @@
-"""halluapp: one photo, one prompt, the same quantized LVLM under every hallucination-mitigation method at once."""
+"""halluapp: one photo, one prompt, the same quantized LVLM under every hallucination-mitigation method at once.
+
+`halluapp.compare` is `halluapp.comparison.compare`, imported at its first use, so that `import halluapp` stays instant.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ __all__ = ["compare"]
 
 
 def __getattr__(name: str):
-    if name == "compare":  # imported when asked for: `import halluapp` stays instant
+    if name == "compare":
         from halluapp.comparison import compare
 
         return compare

@@ -1,4 +1,4 @@
-"""What is asked for in one comparison, checked before any model sees it."""
+"""The request of one comparison: photo, prompt, methods and sampling, checked before any model sees them."""
 
 from __future__ import annotations
 
@@ -11,19 +11,15 @@ from halluapp.decoding.plan import Sampling
 from halluapp.errors import InputError
 from halluapp.methods import registry
 from halluapp.methods.base import Method
+from halluapp.parameters import check_number
 
 if TYPE_CHECKING:
     from PIL import Image
 
-
-MAX_PROMPT_CHARACTERS = 2000  # characters
-
+MAX_PROMPT_CHARACTERS = 2000
 MAX_NEW_TOKENS = 512
-
 MAX_PANELS = 12
-
 MAX_STOPS, MAX_STOP_CHARACTERS = 8, 40  # stop strings, and characters of one
-
 THRESHOLD = 0.5
 
 
@@ -51,55 +47,58 @@ def make_request(
     repetition_penalty: float = 0.0,
     stop: Sequence[str] = (),
 ) -> Request:
-    """Checks everything a person typed. photo: path, bytes or image. methods: names or Method objects (None: the
+    """A checked request. photo: path, bytes or image. methods: names or Method objects (None: the
     default panels); "nullu+vdd" stacks two. repetition_penalty: 1 to 2 for every method, 0 for each method's own. stop:
     strings that end an answer. Raises InputError with one sentence.
     """
-    prompt = prompt.strip() if isinstance(prompt, str) else ""
-    if not prompt:
-        raise InputError("The prompt is empty; ask something about the photo.")
-    if len(prompt) > MAX_PROMPT_CHARACTERS:
-        raise InputError(f"The prompt has {len(prompt):,} characters; use at most {MAX_PROMPT_CHARACTERS:,}.")
-    if any("\ud800" <= character <= "\udfff" for character in prompt):  # bytes of a command line that are not UTF-8
-        raise InputError("The prompt holds characters that are not text; type it again.")
-    wanted = registry.defaults() if methods is None else methods
-    chosen = [registry.create(item) if isinstance(item, str) else item for item in wanted]
-    if not chosen:
-        raise InputError("No method is chosen; switch on at least one.")
-    if not all(isinstance(method, Method) for method in chosen):
-        raise InputError("Methods must be names or Method objects.")
-    names = [method.name for method in chosen]
-    if len(set(names)) < len(names):
-        raise InputError("A method is named twice; name each once.")
-    if len(names) > MAX_PANELS:
-        raise InputError(f"{len(names)} panels are chosen; compare at most {MAX_PANELS} at once.")
-    _check_range("max new tokens", max_new_tokens, 1, MAX_NEW_TOKENS, whole=True)
-    _check_range("temperature", temperature, 0, 2)
-    _check_range("top-p", top_p, 0.01, 1)
-    _check_range("top-k", top_k, 0, 1000, whole=True)
-    _check_range("seed", seed, 0, 2**32 - 1, whole=True)
-    _check_range("threshold", threshold, 0, 1)
+    prompt, panels = _check_prompt(prompt), _check_methods(methods)
+    check_number("Max new tokens", max_new_tokens, 1, MAX_NEW_TOKENS, whole=True)
+    check_number("Temperature", temperature, 0, 2)
+    check_number("Top-p", top_p, 0.01, 1)
+    check_number("Top-k", top_k, 0, 1000, whole=True)
+    check_number("Seed", seed, 0, 2**32 - 1, whole=True)
+    check_number("Threshold", threshold, 0, 1)
     if repetition_penalty != 0:
-        _check_range("repetition penalty", repetition_penalty, 1, 2)
+        check_number("Repetition penalty", repetition_penalty, 1, 2)
     sampling = Sampling(
         int(max_new_tokens), float(temperature), float(top_p), int(top_k), int(seed),
-        repetition_penalty=float(repetition_penalty), stop=_checked_stop(stop),
+        repetition_penalty=float(repetition_penalty), stop=_check_stops(stop),
     )  # fmt: skip
-    return Request(read_photo(photo), prompt, tuple(chosen), sampling, float(threshold))
+    return Request(read_photo(photo), prompt, panels, sampling, float(threshold))
 
 
-def _checked_stop(stop: Sequence[str]) -> tuple[str, ...]:
-    """Stop strings as they are used. A string of spaces would end an answer at its first word; say so instead."""
-    given = [stop] if isinstance(stop, str) else stop
-    if not isinstance(given, list | tuple) or not all(isinstance(one, str) and one.strip(" ") for one in given):
+def _check_prompt(prompt: str) -> str:
+    """The prompt without outer spaces. Raises InputError for an empty, too long or undecodable one."""
+    text = prompt.strip() if isinstance(prompt, str) else ""
+    if not text:
+        raise InputError("The prompt is empty; ask something about the photo.")
+    if len(text) > MAX_PROMPT_CHARACTERS:
+        raise InputError(f"The prompt has {len(text):,} characters; use at most {MAX_PROMPT_CHARACTERS:,}.")
+    if any("\ud800" <= character <= "\udfff" for character in text):  # bytes of a command line that are not UTF-8
+        raise InputError("The prompt holds characters that are not text; type it again.")
+    return text
+
+
+def _check_methods(methods: Sequence[Method | str] | None) -> tuple[Method, ...]:
+    """Names and Method objects -> methods, in panel order. Raises InputError: none, one twice, too many, no method."""
+    items = registry.defaults() if methods is None else methods
+    panels = tuple(registry.create(item) if isinstance(item, str) else item for item in items)
+    if not panels:
+        raise InputError("No method is chosen; switch on at least one.")
+    if not all(isinstance(method, Method) for method in panels):
+        raise InputError("Methods must be names or Method objects.")
+    if len({method.name for method in panels}) < len(panels):
+        raise InputError("A method is named twice; name each once.")
+    if len(panels) > MAX_PANELS:
+        raise InputError(f"{len(panels)} panels are chosen; compare at most {MAX_PANELS} at once.")
+    return panels
+
+
+def _check_stops(stop: Sequence[str]) -> tuple[str, ...]:
+    """Stop strings, each once. A string of spaces would end an answer at its first word; InputError says so instead."""
+    stops = [stop] if isinstance(stop, str) else stop
+    if not isinstance(stops, list | tuple) or not all(isinstance(text, str) and text.strip(" ") for text in stops):
         raise InputError("Stop strings must be texts that are more than spaces.")
-    if len(given) > MAX_STOPS or any(len(one) > MAX_STOP_CHARACTERS for one in given):
+    if len(stops) > MAX_STOPS or any(len(text) > MAX_STOP_CHARACTERS for text in stops):
         raise InputError(f"Use at most {MAX_STOPS} stop strings of at most {MAX_STOP_CHARACTERS} characters.")
-    return tuple(dict.fromkeys(given))
-
-
-def _check_range(name: str, value, least, most, whole: bool = False) -> None:
-    number = isinstance(value, int | float) and not isinstance(value, bool) and least <= value <= most
-    if not number or (whole and value != int(value)):
-        kind = "a whole number" if whole else "a number"
-        raise InputError(f"{name[:1].upper()}{name[1:]} must be {kind} from {least} to {most}, not {value!r}.")
+    return tuple(dict.fromkeys(stops))

@@ -30,19 +30,21 @@ class AdapterMethod(Method):
         """The name of the adapter."""
         return self.name
 
-    def rows(self, prompt: str) -> tuple[Row, ...]:
-        if self.strength == 0:
-            return (Row(),)
+    @property
+    def idle(self) -> bool:
+        return self.strength == 0
+
+    def _rows(self, prompt: str) -> tuple[Row, ...]:
         return (Row("photo", Intervention(adapter=self.adapter_name, adapter_strength=self.strength)),)
 
-    def prepare(self, lvlm) -> None:
+    def _prepare(self, lvlm) -> None:
         modules = dict(lvlm.model.named_modules())
         adapter = lvlm.adapter(self.adapter_name)
         for name, delta in (adapter.deltas | adapter.vision_deltas).items():
             if not delta.fits(modules.get(name)):
                 raise MissingWeights(f"The adapter {self.adapter_name} was made for another model than {lvlm.name}.")
 
-    def explain(self, lvlm, prompt: str) -> str:
+    def _explain(self, lvlm, prompt: str) -> str:
         adapter = lvlm.adapter(self.adapter_name)
         parts = [f"additions to {len(adapter.deltas)} linear layers"] if adapter.deltas else []
         parts += (

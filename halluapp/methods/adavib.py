@@ -26,13 +26,15 @@ class AdaVIB(Method):
         0.0, 1.0, 0.05,
     )  # fmt: skip
 
-    def rows(self, prompt: str) -> tuple[Row, ...]:
-        if self.strength == 0:
-            return (Row(),)
+    @property
+    def idle(self) -> bool:
+        return self.strength == 0
+
+    def _rows(self, prompt: str) -> tuple[Row, ...]:
         return (Row("photo", Intervention(projector="adavib", projector_strength=self.strength)),)
 
-    def prepare(self, lvlm) -> None:
+    def _prepare(self, lvlm) -> None:
         lvlm.projector("adavib")
 
-    def explain(self, lvlm, prompt: str) -> str:
+    def _explain(self, lvlm, prompt: str) -> str:
         return f"Visual tokens from the AdaVIB projector (mean of the bottleneck), strength {self.strength:g}."

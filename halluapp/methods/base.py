@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from halluapp.errors import InputError
 from halluapp.parameters import parameter
 
-__all__ = ["Combination", "Intervention", "Method", "Row", "Step", "parameter"]
+__all__ = ["IDLE", "Combination", "Intervention", "Method", "Row", "Step", "parameter"]
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -109,14 +109,20 @@ class Combination:
     repetition: float = 1.0
 
 
+IDLE = "Nothing is changed: this is the baseline."
+
+
 @dataclass(frozen=True)
 class Method:
-    """Base of all methods. A subclass sets the class variables, adds parameters and overrides rows() and combine().
+    """Base of all methods. A subclass sets the class variables, adds parameters and overrides the hooks it needs.
 
     name: identifier in CLI, JSON and API. title: on the panel. summary: one sentence, shown under the title.
     source: paper and equation. default: whether it is on when nobody chooses. edits: its one row is the model with an
-    intervention and nothing is combined, so that a method of several rows can be stacked on it (`methods/stacked.py`).
+    intervention and no logits are combined, so that a method of several rows can be stacked on it (`stacked.py`).
     reference_description: what the reference rows are, in the words beside their probability.
+
+    The engine calls the public methods. Where `idle` is true they declare one plain row, need no weights and combine
+    nothing; else they call the hook of the same name with an underscore, which is what a subclass overrides.
     """
 
     name: ClassVar[str] = ""
@@ -127,25 +133,47 @@ class Method:
     edits: ClassVar[bool] = False
     reference_description: ClassVar[str] = "model without the photo"
 
+    @property
+    def idle(self) -> bool:
+        """Whether the parameters leave the model as it is (strength 0): the answer is then the baseline's."""
+        return False
+
     def rows(self, prompt: str) -> tuple[Row, ...]:
         """The rows this method decodes; the first is its main row."""
-        return (Row(),)
+        return (Row(),) if self.idle else self._rows(prompt)
 
     def exits(self, lvlm: LVLM) -> tuple[int, ...]:
         """Depths at which the main row's logits are read early: 0 is the embeddings, n the output of the nth layer."""
-        return ()
+        return () if self.idle else self._exits(lvlm)
 
     def prepare(self, lvlm: LVLM) -> None:
         """Checks that the model has what the method needs; raises MissingWeights with one clear sentence."""
+        if not self.idle:
+            self._prepare(lvlm)
 
     def explain(self, lvlm: LVLM, prompt: str) -> str:
         """One sentence for the panel: what exactly is done for this prompt with this model."""
-        return self.summary
+        return IDLE if self.idle else self._explain(lvlm, prompt)
 
     def combine(self, logits: Tensor, step: Step, lvlm: LVLM) -> Combination:
         """Raw logits of this method's rows [R, V] in float32 -> scores of the next token."""
-        return Combination(logits[0])
+        return Combination(logits[0]) if self.idle else self._combine(logits, step, lvlm)
 
     def parameters(self) -> dict[str, Any]:
         """Parameter values by name."""
         return {item.name: getattr(self, item.name) for item in fields(self)}
+
+    def _rows(self, prompt: str) -> tuple[Row, ...]:
+        return (Row(),)
+
+    def _exits(self, lvlm: LVLM) -> tuple[int, ...]:
+        return ()
+
+    def _prepare(self, lvlm: LVLM) -> None:
+        """Nothing is needed beside the model."""
+
+    def _explain(self, lvlm: LVLM, prompt: str) -> str:
+        return self.summary
+
+    def _combine(self, logits: Tensor, step: Step, lvlm: LVLM) -> Combination:
+        return Combination(logits[0])

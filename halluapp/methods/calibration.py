@@ -8,7 +8,7 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from halluapp.methods.base import Combination, Method, Row, parameter
+from halluapp.methods.base import IDLE, Combination, Method, Row, parameter
 from halluapp.methods.formulas.label_calibration import calibrate, calibrate_next_token, combine_priors, label_scores
 from halluapp.methods.formulas.labels import find_labels
 
@@ -48,12 +48,18 @@ class Calibration(Method):
         1e-4, "Smoothing", "Added to the prior, so that nothing is divided by zero.", 1e-6, 0.1, 1e-4
     )
 
-    def rows(self, prompt: str) -> tuple[Row, ...]:
-        active = self.label_strength if find_labels(prompt) else self.strength
-        return (Row(), *(Row(view) for view in VIEWS[self.prior])) if active > 0 else (Row(),)
+    @property
+    def idle(self) -> bool:
+        return self.label_strength == 0 and self.strength == 0
 
-    def explain(self, lvlm, prompt: str) -> str:
+    def _rows(self, prompt: str) -> tuple[Row, ...]:
+        strength = self.label_strength if find_labels(prompt) else self.strength
+        return (Row(), *(Row(view) for view in VIEWS[self.prior])) if strength else (Row(),)
+
+    def _explain(self, lvlm, prompt: str) -> str:
         labels = find_labels(prompt)
+        if not (self.label_strength if labels else self.strength):
+            return IDLE
         prior = f"{self.prior}; {lvlm.unknown_note}" if lvlm.unknown_note and self.prior != "none" else self.prior
         if labels:
             return f"Labels {' / '.join(labels.names)}: probabilities divided by the image-free prior ({prior})."
@@ -62,8 +68,8 @@ class Calibration(Method):
             f"{self.strength:g}, where p ≥ {self.beta:g}·max p."
         )
 
-    def combine(self, logits: Tensor, step, lvlm) -> Combination:
-        if len(logits) == 1:
+    def _combine(self, logits: Tensor, step, lvlm) -> Combination:
+        if len(logits) == 1:  # the strength for this kind of prompt is 0
             return Combination(logits[0])
         labels = find_labels(step.prompt)
         if labels is None:

@@ -68,17 +68,17 @@ class DeCo(Method):
     )
     top_k: int = parameter(20, "Candidates, at most", "No more candidates than this.", 1, 100, 1)
 
-    def exits(self, lvlm) -> tuple[int, ...]:
-        return depths(len(lvlm.layers)) if self.alpha else ()
+    @property
+    def idle(self) -> bool:
+        return self.alpha == 0
 
-    def explain(self, lvlm, prompt: str) -> str:
-        if self.alpha == 0:
-            return "Nothing is added: this is the baseline."
+    def _exits(self, lvlm) -> tuple[int, ...]:
+        return depths(len(lvlm.layers))
+
+    def _explain(self, lvlm, prompt: str) -> str:
         first, last = self.exits(lvlm)[0], self.exits(lvlm)[-1]
         return f"The surest of depths {first}–{last} of {len(lvlm.layers)} is added, α {self.alpha:g}."
 
-    def combine(self, logits, step, lvlm) -> Combination:
-        if self.alpha == 0:
-            return Combination(logits[0])
+    def _combine(self, logits, step, lvlm) -> Combination:
         scores, place, sure = deco(logits[0], step.exits, self.alpha, self.top_p, self.top_k)
         return Combination(scores, {"depth": self.exits(lvlm)[place], "confidence": round(sure, 5)})

@@ -74,19 +74,17 @@ class DoLa(Method):
         1.2, "Repetition penalty", "On tokens that the answer holds already; 1 is none.", 1.0, 2.0, 0.05
     )
 
-    def exits(self, lvlm) -> tuple[int, ...]:
-        if self.strength == 0:
-            return ()
+    @property
+    def idle(self) -> bool:
+        return self.strength == 0
+
+    def _exits(self, lvlm) -> tuple[int, ...]:
         tied = lvlm.decoder.get_input_embeddings().weight is lvlm.head.weight
         return bucket(len(lvlm.layers), self.layers, tied)
 
-    def explain(self, lvlm, prompt: str) -> str:
-        if self.strength == 0:
-            return "Nothing is subtracted: this is the baseline."
+    def _explain(self, lvlm, prompt: str) -> str:
         return f"Contrast with one of the depths {', '.join(map(str, self.exits(lvlm)))} of {len(lvlm.layers)}."
 
-    def combine(self, logits, step, lvlm) -> Combination:
-        if self.strength == 0:
-            return Combination(logits[0])
+    def _combine(self, logits, step, lvlm) -> Combination:
         scores, place = dola(logits[0], step.exits, self.strength, self.beta)
         return Combination(scores, {"depth": self.exits(lvlm)[place]}, self.repetition)

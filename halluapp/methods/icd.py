@@ -51,14 +51,16 @@ class ICD(Method):
         "code", "Formula", "code: (1+α)z − αz_ref, as the authors run it; paper: z − αz_ref.", choices=("code", "paper")
     )
 
-    def rows(self, prompt: str) -> tuple[Row, ...]:
-        return (Row(), Row(instruction=DISTURBANCE)) if self.alpha else (Row(),)
+    @property
+    def idle(self) -> bool:
+        return self.alpha == 0
 
-    def explain(self, lvlm, prompt: str) -> str:
+    def _rows(self, prompt: str) -> tuple[Row, ...]:
+        return (Row(), Row(instruction=DISTURBANCE))
+
+    def _explain(self, lvlm, prompt: str) -> str:
         return f"Contrast with the prompt after “{DISTURBANCE[:-1]}”, α {self.alpha:g}, β {self.beta:g}."
 
-    def combine(self, logits, step, lvlm) -> Combination:
-        if self.alpha == 0:
-            return Combination(logits[0])
+    def _combine(self, logits, step, lvlm) -> Combination:
         combination = subtract if self.formula == "paper" else contrast
         return Combination(combination(logits[0], logits[1], self.alpha, self.beta))

@@ -64,17 +64,19 @@ class M3ID(Method):
         0.5, "Unsure below", "For the gate “unsure”: acts where the best probability is below this.", 0.0, 1.0, 0.05
     )
 
-    def rows(self, prompt: str) -> tuple[Row, ...]:
-        return (Row(), Row("none")) if self.decay and self.cap else (Row(),)
+    @property
+    def idle(self) -> bool:
+        return self.decay == 0 or self.cap == 0
 
-    def explain(self, lvlm, prompt: str) -> str:
+    def _rows(self, prompt: str) -> tuple[Row, ...]:
+        return (Row(), Row("none"))
+
+    def _explain(self, lvlm, prompt: str) -> str:
         return (
             f"Weight e^({self.decay:g}·t) − 1 at token t, at most {self.cap:g}, against the prompt without the photo."
         )
 
-    def combine(self, logits, step, lvlm) -> Combination:
-        if len(logits) == 1:
-            return Combination(logits[0])
+    def _combine(self, logits, step, lvlm) -> Combination:
         strength = weight(step.index, self.decay, math.inf if self.cap == NO_CAP else self.cap)
         if self.gate == "plausible":
             return Combination(amplify(logits[0], logits[1], strength, self.beta))

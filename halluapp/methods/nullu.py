@@ -29,12 +29,14 @@ class Nullu(Method):
     strength: float = parameter(1.0, "Strength s", "1 is the paper's projection, 0 the baseline.", 0.0, 1.0, 0.05)
     rank: int = parameter(4, "Rank k", "How many directions of the HalluSpace are removed.", 0, 8, 1)
 
-    def rows(self, prompt: str) -> tuple[Row, ...]:
-        if self.strength == 0 or self.rank == 0:
-            return (Row(),)
+    @property
+    def idle(self) -> bool:
+        return self.strength == 0 or self.rank == 0
+
+    def _rows(self, prompt: str) -> tuple[Row, ...]:
         return (Row("photo", Intervention(space="default", rank=self.rank, space_strength=self.strength)),)
 
-    def prepare(self, lvlm) -> None:
+    def _prepare(self, lvlm) -> None:
         layers = lvlm.space("default").layers
         for layer, directions in layers.items():
             if layer >= len(lvlm.layers) or len(directions) != lvlm.output_projection(layer).out_features:
@@ -43,7 +45,7 @@ class Nullu(Method):
         if self.rank > widest:
             raise MissingWeights(f"The HalluSpace of {lvlm.name} has {widest} directions; set rank to at most that.")
 
-    def explain(self, lvlm, prompt: str) -> str:
+    def _explain(self, lvlm, prompt: str) -> str:
         layers = sorted(lvlm.space("default").layers)
         where = f"the MLP output of layers {layers[0]}–{layers[-1]}"
         return f"{self.rank} directions removed from {where}, strength {self.strength:g}."

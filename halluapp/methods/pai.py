@@ -46,16 +46,20 @@ class PAI(Method):
         0.1, "Plausibility β", "With guidance: tokens below β times the best are excluded.", 0.0, 1.0, 0.01
     )
 
-    def rows(self, prompt: str) -> tuple[Row, ...]:
+    @property
+    def idle(self) -> bool:
+        return self.alpha == 0 and self.gamma == 1
+
+    def _rows(self, prompt: str) -> tuple[Row, ...]:
         main = Row(intervention=Intervention(attention_strength=self.alpha)) if self.alpha else Row()
         return (main, Row("none")) if self.gamma > 1 else (main,)
 
-    def explain(self, lvlm, prompt: str) -> str:
+    def _explain(self, lvlm, prompt: str) -> str:
         return (
             f"Attention to the photo raised by {self.alpha:g}·|s|, guidance γ {self.gamma:g} away from the text alone."
         )
 
-    def combine(self, logits, step, lvlm) -> Combination:
+    def _combine(self, logits, step, lvlm) -> Combination:
         if len(logits) == 1:
             return Combination(logits[0])
         return Combination(guide(logits[0], logits[1], self.gamma, self.beta))

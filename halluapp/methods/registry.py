@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import Field, fields
+from dataclasses import fields
 
 from halluapp.errors import InputError
 from halluapp.methods.adapter import HACL, CHiP, NamedAdapter
@@ -19,6 +19,7 @@ from halluapp.methods.pai import PAI
 from halluapp.methods.stacked import Stacked
 from halluapp.methods.vcd import VCD
 from halluapp.methods.vdd import VDD
+from halluapp.parameters import check_parameter
 
 METHODS: dict[str, type[Method]] = {
     method.name: method
@@ -58,7 +59,7 @@ def create(name: str, /, **parameters) -> Method:
     for key in parameters:
         if key not in known:
             raise InputError(f"{method.title} has no parameter {key!r}; it has {', '.join(known) or 'none'}.")
-    return method(**{key: _checked(method.title, known[key], value) for key, value in parameters.items()})
+    return method(**{key: check_parameter(method.title, known[key], value) for key, value in parameters.items()})
 
 
 def _stack(names: list[str], parameters: dict) -> Stacked:
@@ -79,23 +80,3 @@ def _stack(names: list[str], parameters: dict) -> Stacked:
 
 def _has(method: type[Method], key: str) -> bool:
     return key in {item.name for item in fields(method)}
-
-
-def _checked(title: str, known: Field, value):
-    """The value of a parameter if it may have it; a whole number stays one, because sliders send 4.0 for 4."""
-    about = known.metadata
-    if about["choices"] is not None:
-        if value not in about["choices"]:
-            raise InputError(f"{title}: {known.name} must be one of {', '.join(about['choices'])}, not {value!r}.")
-        return value
-    if isinstance(known.default, str):
-        if not isinstance(value, str) or not value.strip():
-            raise InputError(f"{title}: {known.name} must be a name, not {value!r}.")
-        return value.strip()
-    whole = isinstance(known.default, int)
-    number = isinstance(value, int | float) and not isinstance(value, bool) and about["least"] <= value <= about["most"]
-    if not number or (whole and value != int(value)):
-        kind = "a whole number" if whole else "a number"
-        bounds = f"from {about['least']} to {about['most']}"
-        raise InputError(f"{title}: {known.name} must be {kind} {bounds}, not {value!r}.")
-    return int(value) if whole else value

@@ -29,7 +29,7 @@ class Stacked(Method):
             if not part.edits:
                 raise InputError(f"{part.title} edits nothing that {self.parts[-1].title} could be applied to.")
         last = type(self.parts[-1])
-        if last.rows is Method.rows and last.combine is Method.combine:
+        if last._rows is Method._rows and last._combine is Method._combine:
             raise InputError(f"{last.title} does nothing of its own; leave it out.")
         self.rows("Describe this image.")  # two edits of one kind are refused here, not in the middle of a run
 
@@ -54,6 +54,10 @@ class Stacked(Method):
     def reference_description(self) -> str:
         return self.parts[-1].reference_description
 
+    @property
+    def idle(self) -> bool:
+        return all(part.idle for part in self.parts)
+
     def _edit(self, prompt: str) -> Intervention | None:
         edit = None
         for part in self.parts[:-1]:
@@ -61,21 +65,21 @@ class Stacked(Method):
             edit = own.merge(edit) if own else edit
         return edit
 
-    def rows(self, prompt: str) -> tuple[Row, ...]:
+    def _rows(self, prompt: str) -> tuple[Row, ...]:
         edit, rows = self._edit(prompt), self.parts[-1].rows(prompt)
         return tuple(replace(row, intervention=edit.merge(row.intervention)) for row in rows) if edit else rows
 
-    def exits(self, lvlm) -> tuple[int, ...]:
+    def _exits(self, lvlm) -> tuple[int, ...]:
         return self.parts[-1].exits(lvlm)
 
-    def prepare(self, lvlm) -> None:
+    def _prepare(self, lvlm) -> None:
         for part in self.parts:
             part.prepare(lvlm)
 
-    def explain(self, lvlm, prompt: str) -> str:
-        return " ".join(f"{part.title}: {part.explain(lvlm, prompt)}" for part in self.parts)
+    def _explain(self, lvlm, prompt: str) -> str:
+        return " ".join(f"{part.title}: {part.explain(lvlm, prompt)}" for part in self.parts if not part.idle)
 
-    def combine(self, logits, step, lvlm) -> Combination:
+    def _combine(self, logits, step, lvlm) -> Combination:
         return self.parts[-1].combine(logits, step, lvlm)
 
     def parameters(self) -> dict[str, Any]:

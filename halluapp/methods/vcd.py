@@ -38,17 +38,15 @@ class VCD(Method):
         500, "Noise step", "How many of 1000 diffusion steps the photo goes through; 0 is the baseline.", 0, 999, 1
     )
 
-    def rows(self, prompt: str) -> tuple[Row, ...]:
-        if self.alpha == 0 or self.noise_step == 0:
-            return (Row(),)
+    @property
+    def idle(self) -> bool:
+        return self.alpha == 0 or self.noise_step == 0
+
+    def _rows(self, prompt: str) -> tuple[Row, ...]:
         return (Row(), Row(noise_step=self.noise_step))
 
-    def explain(self, lvlm, prompt: str) -> str:
-        if self.alpha == 0 or self.noise_step == 0:
-            return "Nothing is subtracted: this is the baseline."
+    def _explain(self, lvlm, prompt: str) -> str:
         return f"Contrast with the photo after {self.noise_step} noise steps, α {self.alpha:g}, β {self.beta:g}."
 
-    def combine(self, logits, step, lvlm) -> Combination:
-        if len(logits) == 1:
-            return Combination(logits[0])
+    def _combine(self, logits, step, lvlm) -> Combination:
         return Combination(contrast(logits[0], logits[1], self.alpha, self.beta))

@@ -33,18 +33,18 @@ class VDD(Method):
     )
     reference: str = parameter("unk", "Reference", "What stands in for the photo.", choices=tuple(REFERENCES))
 
-    def rows(self, prompt: str) -> tuple[Row, ...]:
-        if self.alpha == 0:
-            return (Row(),)
+    @property
+    def idle(self) -> bool:
+        return self.alpha == 0
+
+    def _rows(self, prompt: str) -> tuple[Row, ...]:
         return (Row(), *(Row(view) for view in REFERENCES[self.reference]))
 
-    def explain(self, lvlm, prompt: str) -> str:
+    def _explain(self, lvlm, prompt: str) -> str:
         note = f" ({lvlm.unknown_note})" if lvlm.unknown_note else ""
         none, unk = "no image tokens", f"one unknown token{note}"
         how = {"none": none, "unk": unk, "both": f"{none} and {unk}, averaged"}[self.reference]
         return f"Contrast with the image-free answer ({how}), α {self.alpha:g}, β {self.beta:g}."
 
-    def combine(self, logits, step, lvlm) -> Combination:
-        if self.alpha == 0:
-            return Combination(logits[0])
+    def _combine(self, logits, step, lvlm) -> Combination:
         return Combination(contrast(logits[0], logits[1:].mean(0), self.alpha, self.beta))

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 
 from halluapp import comparison
 from halluapp.decoding.events import Decoded, Event, Failed, Finished
 from halluapp.request import Request
-from halluapp.session import load_session
-from halluapp.settings import Settings
+from halluapp.session import Session
 
 START_SECONDS, TOKEN_SECONDS, ROW_SHARE, MOST_SECONDS = 6.0, 0.05, 0.1, 120.0
 
@@ -20,39 +19,37 @@ def seconds_for(request: Request) -> float:
     return min(START_SECONDS + TOKEN_SECONDS * request.sampling.max_new_tokens * (1 + ROW_SHARE * rows), MOST_SECONDS)
 
 
-def runner(settings: Settings) -> comparison.Runner | None:
-    """What `comparison.stream` runs on ZeroGPU; None elsewhere. Loads the model now: the worker is forked from here."""
-    if not settings.zero_gpu:
-        return None
+def runner(session: Callable[[], Session]) -> comparison.Runner:
+    """What `comparison.stream` runs on ZeroGPU. Loads the session now: the worker is forked from this process."""
     import spaces  # before the first use of CUDA, which it emulates in this process
 
-    load_session(settings)
+    session()
 
     @spaces.GPU(duration=seconds_for)
-    def work(request: Request) -> Iterator[Event]:
-        yield from comparison.events(request, load_session(settings))
+    def work(request: Request) -> Generator[Event]:
+        yield from comparison.events(request, session())
 
     return stoppable_runner(work)
 
 
-def stoppable_runner(work: Callable[[Request], Iterator[Event]]) -> comparison.Runner:
+def stoppable_runner(work: Callable[[Request], Generator[Event]]) -> comparison.Runner:
     """Stops a worker that cannot see this process's flags: its generator is closed, its panels end as "stopped"."""
 
     def run(request: Request, _session, stop: Callable[[], bool]) -> Iterator[Event]:
-        started, made = time.perf_counter(), work(request)
-        said, ended = {method.name: 0 for method in request.methods}, set()
-        for event in made:
+        start, events = time.perf_counter(), work(request)
+        token_counts, ended = {method.name: 0 for method in request.methods}, set()
+        for event in events:
             yield event
             if isinstance(event, Decoded):
-                said[event.method] += 1
+                token_counts[event.method] += 1
             elif isinstance(event, Finished | Failed):
                 ended.add(event.method)
             if stop():
-                made.close()
+                events.close()
                 break
         for method in request.methods:
             if method.name not in ended:
-                passes = said[method.name] * len(method.rows(request.prompt))
-                yield Finished(method.name, "stopped", time.perf_counter() - started, passes)
+                passes = token_counts[method.name] * len(method.rows(request.prompt))
+                yield Finished(method.name, "stopped", time.perf_counter() - start, passes)
 
     return run

@@ -9,7 +9,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any, ClassVar
 
 from halluapp.errors import InputError
-from halluapp.parameters import parameter
+from halluapp.parameters import check_parameter, parameter
 from halluapp.training.methods.registry import PRESETS, RECIPES
 
 __all__ = ["PRESETS", "RECIPES", "TARGETS", "Lora", "Recipe", "create"]
@@ -75,20 +75,5 @@ def create(kind: str, /, **values: Any) -> Recipe:
 
 
 def _checked(title: str, item, value: Any) -> Any:
-    about, default = item.metadata, item.default
-    if isinstance(default, bool):
-        if not isinstance(value, bool):
-            raise InputError(f"{title}: {item.name} must be true or false, not {value!r}.")
-        return value
-    if about["choices"]:
-        if value not in about["choices"]:
-            raise InputError(f"{title}: {item.name} must be one of {', '.join(about['choices'])}, not {value!r}.")
-        return value
-    whole = isinstance(default, int)
-    number = isinstance(value, int | float) and not isinstance(value, bool) and about["least"] <= value <= about["most"]
-    if not number or (whole and value != int(value)):
-        kind = "a whole number" if whole else "a number"
-        raise InputError(
-            f"{title}: {item.name} must be {kind} from {about['least']} to {about['most']}, not {value!r}."
-        )
-    return int(value) if whole else float(value)
+    number = check_parameter(title, item, value)
+    return float(number) if isinstance(item.default, float) else number

@@ -3,57 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import gradio as gr
 
-from halluapp import comparison
 from halluapp.errors import InputError
 from halluapp.methods import assignments
 from halluapp.methods.registry import METHODS
 from halluapp.request import make_request
-from halluapp.session import load_session
-from halluapp.settings import Settings
-from halluapp.training import library
+from halluapp.serving.models import Models
 
 
-def build(settings: Settings, photo_input: Callable[..., gr.Image], runner: comparison.Runner | None = None) -> None:
-    """Adds invisible inputs and the endpoint. elsewhere: where events are made if not in this process."""
-
-    def compare(
-        photo: str,
-        prompt: str,
-        methods: str,
-        max_new_tokens: float,
-        temperature: float,
-        seed: float,
-        parameters: dict[str, Any] | list[str] | None = None,
-    ) -> dict[str, Any]:
-        """Decodes one photo and prompt under several hallucination-mitigation methods and judges every object mention.
-        Known methods: {known}.
-
-        Args:
-            photo: image file
-            prompt: question or instruction about the photo
-            methods: names separated by commas, nullu+vdd for a stacked one, empty for the page's five panels
-            max_new_tokens: longest answer in tokens, 1 to 512
-            temperature: 0 for greedy decoding, else up to 2
-            seed: seed of sampling
-            parameters: of the methods, as {"vdd": {"alpha": 0.5}} or ["vdd.alpha=0.5"]; the others keep their defaults
-
-        Returns:
-            The report (schema 1): detections, and for each method text, tokens, mentions with verdicts, and cost.
-        """
-        try:
-            chosen = assignments.create_methods(assignments.method_names(methods), assignments.read(parameters))
-            request = make_request(photo, prompt, chosen, int(max_new_tokens), temperature, seed=int(seed))
-            session = load_session(settings)
-            library.load_adapters(settings.runs, session.lvlm, request.methods)
-            return list(comparison.stream(request, session, run=runner))[-1].report
-        except InputError as error:
-            raise gr.Error(str(error)) from error
-
-    compare.__doc__ = compare.__doc__.replace("{known}", ", ".join(METHODS))  # gradio shows it in the schema
+def build(models: Models, photo_input: Callable[..., gr.Image]) -> None:
+    """Adds invisible inputs and the endpoint, in the place where it is called."""
     photo = photo_input(visible=False, label="photo")
     prompt = gr.Textbox(visible=False, label="prompt")
     methods = gr.Textbox("", visible=False, label="methods")
@@ -63,4 +26,39 @@ def build(settings: Settings, photo_input: Callable[..., gr.Image], runner: comp
     parameters = gr.JSON({}, visible=False, label="parameters")
     output = gr.JSON(visible=False, label="report")
     inputs = [photo, prompt, methods, tokens, temperature, seed, parameters]
-    gr.Button(visible=False).click(compare, inputs, output, api_name="compare", concurrency_id="model")
+    endpoint = partial(compare, models)
+    endpoint.__doc__ = (compare.__doc__ or "").replace("{known}", ", ".join(METHODS))  # gradio shows it in the schema
+    gr.Button(visible=False).click(endpoint, inputs, output, api_name="compare", concurrency_id="model")
+
+
+def compare(
+    models: Models,
+    photo: str,
+    prompt: str,
+    methods: str,
+    max_new_tokens: float,
+    temperature: float,
+    seed: float,
+    parameters: dict[str, Any] | list[str] | None = None,
+) -> dict[str, Any]:
+    """Decodes one photo and prompt under several hallucination-mitigation methods and judges every object mention.
+    Known methods: {known}.
+
+    Args:
+        photo: image file
+        prompt: question or instruction about the photo
+        methods: names separated by commas, nullu+vdd for a stacked one, empty for the page's five panels
+        max_new_tokens: longest answer in tokens, 1 to 512
+        temperature: 0 for greedy decoding, else up to 2
+        seed: seed of sampling
+        parameters: of the methods, as {"vdd": {"alpha": 0.5}} or ["vdd.alpha=0.5"]; the others keep their defaults
+
+    Returns:
+        The report (schema 1): detections, and for each method text, tokens, mentions with verdicts, and cost.
+    """
+    try:
+        panels = assignments.create_methods(assignments.method_names(methods), assignments.read(parameters))
+        request = make_request(photo, prompt, panels, int(max_new_tokens), temperature, seed=int(seed))
+        return list(models.stream(request))[-1].report
+    except InputError as error:
+        raise gr.Error(str(error)) from error

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import gradio as gr
 
-from halluapp.serving import zero_gpu
+from halluapp.serving.models import Models
 from halluapp.settings import Settings
-from halluapp.ui import api, texts, train
-from halluapp.ui.compare import tab as compare
+from halluapp.ui import api, texts
+from halluapp.ui.compare import tab as compare_tab
+from halluapp.ui.compare.photo_input import photo_input
+from halluapp.ui.compare.run import describe_model
+from halluapp.ui.event_options import INSTANT, QUEUED
 from halluapp.ui.train import live, run_actions
+from halluapp.ui.train import tab as train_tab
 
 FONT = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif"]
 MONO = ["ui-monospace", "SFMono-Regular", "Menlo", "monospace"]
@@ -37,32 +42,25 @@ def build(settings: Settings) -> gr.Blocks:
     """The whole app; nothing is loaded before a visitor comes, except on ZeroGPU."""
     with gr.Blocks(title=texts.TITLE, analytics_enabled=False) as app:
         gr.Markdown(f"# {texts.TITLE}\n{texts.TAGLINE}", elem_id="title")
-        runner = zero_gpu.runner(settings)
+        models = Models.of_server(settings)
         with gr.Tabs(elem_id="tabs"):
             with gr.Tab(texts.TAB, id="compare"):
-                parts = compare.build(settings, runner)
-            with gr.Tab(train.texts.TAB, id="train", render_children=True):
-                training = train.build(settings, compare.photo_input, parts["methods"])
-        api.build(settings, compare.photo_input, runner)
-
-        def describe():
-            yield from compare.describe_model(settings)
-
+                comparison = compare_tab.build(models)
+            with gr.Tab(train_tab.texts.TAB, id="train", render_children=True):
+                training = train_tab.build(models, photo_input, comparison.methods)
+        api.build(models, photo_input)
         if training:
-            _show_runs(app, settings, parts["methods"], training["view"])
-            preview, *around = training["preview"]
-            app.load(preview, *around, **train.INSTANT)
-        app.load(describe, None, parts["model"], show_progress="hidden", api_visibility="private")
+            # A page that is opened or reloaded shows every run, its whole curve, and offers the panels that were added.
+            outputs = [comparison.methods, *training.view.outputs]
+            app.load(partial(show_runs, settings), comparison.methods, outputs, **INSTANT)
+            app.load(training.preview, training.form.inputs, training.preview_outputs, **INSTANT)
+        app.load(partial(describe_model, models), None, comparison.model, **QUEUED)
     return app
 
 
-def _show_runs(app: gr.Blocks, settings: Settings, methods: gr.CheckboxGroup, view: live.BoardView) -> None:
-    """A page that is opened or reloaded shows every run, its whole curve, and offers the panels that were added."""
-
-    def show(current):
-        return [run_actions.method_choices(settings.runs, current), *live.refresh(settings, None, [])]
-
-    app.load(show, methods, [methods, *view.outputs], **train.INSTANT)
+def show_runs(settings: Settings, methods: list[str]) -> list[Any]:
+    """Input: chosen methods. Outputs: list of methods, `BoardView.outputs`."""
+    return [run_actions.method_choices(settings.runs, methods), *live.refresh(settings, None, [])]
 
 
 def serve(settings: Settings) -> None:

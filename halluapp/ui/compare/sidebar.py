@@ -1,20 +1,77 @@
-"""Sidebar widgets made from the methods' dataclasses: a new method needs no code here."""
+"""The sidebar: which methods, under which threshold, sampling and parameters.
+
+Its widgets are made from the methods' dataclasses: a new method needs no code here.
+"""
 
 from __future__ import annotations
 
-from dataclasses import fields
+from dataclasses import dataclass, fields
 from typing import Any
 
 import gradio as gr
+from gradio.components import Component
 
 from halluapp.methods.adapter import NamedAdapter
 from halluapp.methods.base import Method
-from halluapp.methods.registry import METHODS, create, stacks
+from halluapp.methods.registry import METHODS, create, defaults, stacks
+from halluapp.request import MAX_NEW_TOKENS, THRESHOLD
+from halluapp.settings import Settings
 from halluapp.training.library import PREFIX
 from halluapp.ui import texts
 
+Key = tuple[str, str]  # (method, parameter)
 
-def build() -> dict[tuple[str, str], gr.components.Component]:
+
+@dataclass(frozen=True)
+class Sidebar:
+    """The components of the sidebar. sampling: in the order of `_sampling`; parameters: of every method."""
+
+    methods: gr.CheckboxGroup
+    stacks: gr.Dropdown
+    threshold: gr.Slider
+    sampling: list[Component]
+    parameters: dict[Key, Component]
+
+    @property
+    def inputs(self) -> list[Component]:
+        """What a run reads, in its order."""
+        return [self.methods, self.stacks, self.threshold, *self.sampling, *self.parameters.values()]
+
+
+def build(settings: Settings) -> Sidebar:
+    """Builds the sidebar, in the place where it is called."""
+    with gr.Sidebar(position="right", open=False, label="Settings"):
+        methods = gr.CheckboxGroup(
+            [(method.title, name) for name, method in METHODS.items()], value=defaults(), label=texts.METHODS,
+            info=texts.METHODS_HELP, elem_id="methods",
+        )  # fmt: skip
+        stack_list = gr.Dropdown(
+            stack_choices(), value=[], multiselect=True, label=texts.STACKED[0], info=texts.STACKED[1],
+            elem_id="stacked",
+        )  # fmt: skip
+        threshold = gr.Slider(
+            0.05, 0.95, THRESHOLD, step=0.05, label=texts.THRESHOLD[0], info=texts.THRESHOLD[1], elem_id="threshold",
+        )  # fmt: skip
+        return Sidebar(methods, stack_list, threshold, _sampling(settings), _parameters())
+
+
+def _sampling(settings: Settings) -> list[Component]:
+    """Widgets: temperature, top-p, seed, most new tokens, repetition penalty, stop strings."""
+    with gr.Accordion(texts.SAMPLING, open=False):
+        return [
+            gr.Slider(0, 2, 0, step=0.05, label=texts.TEMPERATURE[0], info=texts.TEMPERATURE[1], elem_id="temperature"),
+            gr.Slider(0.05, 1, 1, step=0.05, label=texts.TOP_P[0], info=texts.TOP_P[1]),
+            gr.Number(0, precision=0, minimum=0, label=texts.SEED[0], info=texts.SEED[1], elem_id="seed"),
+            gr.Slider(
+                1, MAX_NEW_TOKENS, settings.max_new_tokens, step=1, label=texts.MAX_TOKENS[0],
+                info=texts.MAX_TOKENS[1], elem_id="max-tokens",
+            ),
+            gr.Slider(0, 2, 0, step=0.05, label=texts.REPETITION[0], info=texts.REPETITION[1], elem_id="repetition"),
+            gr.Textbox("", label=texts.STOP_STRINGS[0], info=texts.STOP_STRINGS[1], lines=1, elem_id="stop-strings"),
+        ]  # fmt: skip
+
+
+def _parameters() -> dict[Key, Component]:
     """One accordion a method -> widgets by (method, parameter), in the order that `methods_from` reads."""
     widgets = {}
     for name, method in METHODS.items():
@@ -29,17 +86,14 @@ def build() -> dict[tuple[str, str], gr.components.Component]:
     return widgets
 
 
-def _widget(method: str, item) -> gr.components.Component:
-    about = item.metadata
-    shared: dict[str, Any] = {
-        "label": about["label"],
-        "info": about["help"],
-        "value": item.default,
-        "elem_id": f"{method}-{item.name}",
-    }
-    if about["choices"] is not None:
-        return gr.Radio(choices=list(about["choices"]), **shared)
-    return gr.Slider(minimum=about["least"], maximum=about["most"], step=about["step"], **shared)
+def _widget(method: str, item) -> Component:
+    metadata = item.metadata
+    options: dict[str, Any] = {
+        "label": metadata["label"], "info": metadata["help"], "value": item.default, "elem_id": f"{method}-{item.name}",
+    }  # fmt: skip
+    if metadata["choices"] is not None:
+        return gr.Radio(choices=list(metadata["choices"]), **options)
+    return gr.Slider(minimum=metadata["least"], maximum=metadata["most"], step=metadata["step"], **options)
 
 
 def stack_choices() -> list[tuple[str, str]]:
@@ -47,17 +101,20 @@ def stack_choices() -> list[tuple[str, str]]:
     return [(" + ".join(METHODS[part].title for part in name.split("+")), name) for name in stacks()]
 
 
-def methods_from(chosen: list[str], values: dict[tuple[str, str], Any]) -> list[Method]:
-    """The chosen methods in panel order, training runs and stacked ones last, with the widgets' values. Raises
-    InputError.
+def methods_from(names: list[str], values: dict[Key, Any]) -> list[Method]:
+    """The methods of these names with the widgets' values: in panel order, training runs and stacked ones last.
 
-    The parts of a stacked panel take the values of their own widgets.
+    The parts of a stacked panel take the values of their own widgets. Raises InputError.
     """
-    runs = [name for name in chosen if name.startswith(PREFIX) and "+" not in name]
-    made = []
-    for name in [*(name for name in METHODS if name in chosen), *runs, *(name for name in chosen if "+" in name)]:
+    runs = [name for name in names if name.startswith(PREFIX) and "+" not in name]
+    methods = []
+    for name in [*(name for name in METHODS if name in names), *runs, *(name for name in names if "+" in name)]:
         stack = "+" in name
         parts = ["adapter"] if name in runs else name.split("+")
-        given = {f"{part}.{key}" if stack else key: value for (part, key), value in values.items() if part in parts}
-        made.append(create(name, **given))
-    return made
+        parameters = {
+            f"{part}.{parameter}" if stack else parameter: value
+            for (part, parameter), value in values.items()
+            if part in parts
+        }
+        methods.append(create(name, **parameters))
+    return methods

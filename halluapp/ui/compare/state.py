@@ -1,4 +1,4 @@
-"""Folds the events of a comparison into the one plain state that the panel component draws."""
+"""The state of a comparison: the one plain dict that the panel component draws, built from the events of a run."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from halluapp.decoding.events import Decoded, Detected, Done, Event, Failed, Fin
 from halluapp.grounding.verdicts import judge_text
 from halluapp.ui import texts
 
-_numbers = itertools.count(1)
+_run_numbers = itertools.count(1)
 
 
 def empty(error: str = "") -> dict[str, Any]:
@@ -35,13 +35,13 @@ def photo_url(photo: Image.Image) -> str:
 
 
 class ComparisonState:
-    """The state of one run; `add` takes events, `state` gives plain JSON data."""
+    """The state of one run; `add` takes events, `snapshot` gives plain JSON data. report: there after `Done`."""
 
     def __init__(self, photo: Image.Image, threshold: float):
         self.threshold = threshold
         self.labels: tuple[str, ...] = ()
         self.report: dict[str, Any] | None = None
-        self.data = {**empty(), "run": next(_numbers), "photo": photo_url(photo), "busy": True,
+        self.data = {**empty(), "run": next(_run_numbers), "photo": photo_url(photo), "busy": True,
                      "threshold": threshold, "status": texts.CHECKING}  # fmt: skip
         self._panels: dict[str, dict[str, Any]] = {}
 
@@ -55,7 +55,7 @@ class ComparisonState:
         elif isinstance(event, Started):
             self._start(event)
         elif isinstance(event, Decoded):
-            self._decoded(self._panels[event.method], event)
+            self._add_token(self._panels[event.method], event)
         elif isinstance(event, Finished):
             self._panels[event.method].update(
                 status=event.reason, seconds=event.seconds, passes=event.forward_passes, note=event.note
@@ -63,42 +63,42 @@ class ComparisonState:
         elif isinstance(event, Failed):
             self._panels[event.method].update(status="failed", error=event.error)
         elif isinstance(event, Done):
-            self._done(event)
+            self._finish(event)
 
     def _start(self, event: Started) -> None:
         self._panels = {
-            about["method"]: {
-                "method": about["method"], "title": about["title"], "explanation": about["explanation"],
-                "reference": about["reference"], "rows": about["rows"],
+            method["method"]: {
+                "method": method["method"], "title": method["title"], "explanation": method["explanation"],
+                "reference": method["reference"], "rows": method["rows"],
                 "status": "waiting", "error": "", "text": "", "tokens": [],
                 "mentions": [], "labels": None, "seconds": None, "passes": None, "note": "",
             }
-            for about in event.methods
+            for method in event.methods
         }  # fmt: skip
         self.data["panels"] = list(self._panels.values())
         self.data["status"] = texts.DECODING.format(n=len(self._panels))
 
     @staticmethod
-    def _decoded(panel: dict[str, Any], event: Decoded) -> None:
+    def _add_token(panel: dict[str, Any], event: Decoded) -> None:
         token, start = event.token, min(len(panel["text"]), len(event.text))
-        about = {
+        record = {
             "s": start, "e": len(event.text), "t": token.text, "p": token.p, "main": token.p_main,
             "ref": token.p_reference, "branches": token.branches, "top": token.top, "instead": token.instead,
         }  # fmt: skip
         # One string a token: gradio and the browser walk through every object of the state at every update.
-        panel["tokens"].append(json.dumps(about, ensure_ascii=False, separators=(",", ":")))
+        panel["tokens"].append(json.dumps(record, ensure_ascii=False, separators=(",", ":")))
         panel["text"], panel["status"] = event.text, "decoding"
         if "labels" in token.notes:
             panel["labels"] = token.notes["labels"]
 
-    def _done(self, event: Done) -> None:
+    def _finish(self, event: Done) -> None:
         self.report = event.report
         stopped = any(panel["status"] == "stopped" for panel in self._panels.values())
         longest = max((panel["seconds"] or 0 for panel in self._panels.values()), default=0)
         self.data["status"] = texts.STOPPED if stopped else texts.DONE.format(seconds=longest)
         self.data["busy"] = False
 
-    def state(self) -> dict[str, Any]:
+    def snapshot(self) -> dict[str, Any]:
         """The state as JSON data, mentions judged at the current threshold."""
         panels = [
             {**panel, "tokens": list(panel["tokens"]),

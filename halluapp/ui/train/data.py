@@ -1,4 +1,4 @@
-"""Where the pairs and the photo of a run come from: shipped, typed, uploaded. Uploads are kept beside the runs."""
+"""Where the pairs and the photo of a run come from: shipped, typed, uploaded. Uploads are stored beside the runs."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ UPLOADS, PHOTOS = ".uploads", ".photos"  # beside the runs: a gradio upload may 
 TABLES = (".jsonl", ".parquet")
 
 
-def source(settings: Settings, which: str, typed: str, uploaded: str | None) -> str:
+def pairs_path(settings: Settings, source: str, path: str, upload_path: str | None) -> str:
     """What `--data` is: an absolute path where there is one, because a run has its own working directory.
 
     Raises InputError where nothing is given.
     """
-    if which == texts.SHIPPED_PAIRS:
+    if source == texts.SHIPPED_PAIRS:
         return str((settings.assets / "pairs").resolve())
-    if which == texts.UPLOADED_PAIRS:
-        if not uploaded or not Path(uploaded).exists():
+    if source == texts.UPLOADED_PAIRS:
+        if not upload_path or not Path(upload_path).exists():
             raise InputError(texts.NO_UPLOAD)
-        return uploaded
+        return upload_path
     if settings.space:
         raise InputError(texts.NO_PATHS)
-    typed = (typed or "").strip()
-    if not typed:
+    path = (path or "").strip()
+    if not path:
         raise InputError("Say which pairs to learn from: a folder with pairs.jsonl, a file, or a data set's id.")
-    return str(Path(typed).resolve()) if Path(typed).exists() else typed
+    return str(Path(path).resolve()) if Path(path).exists() else path
 
 
 def check(path: str) -> str:
@@ -75,6 +75,6 @@ def store_photo(root: Path, path: str | None) -> str:
         return ""
     content = small_jpeg(read_photo(path))
     (root / PHOTOS).mkdir(parents=True, exist_ok=True)
-    kept = (root / PHOTOS / f"{hashlib.sha256(content).hexdigest()[:16]}.jpg").resolve()
-    kept.write_bytes(content)
-    return str(kept)
+    copy = (root / PHOTOS / f"{hashlib.sha256(content).hexdigest()[:16]}.jpg").resolve()
+    copy.write_bytes(content)
+    return str(copy)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from gradio.components import Component
 
 from halluapp.errors import InputError
 from halluapp.settings import Settings
@@ -34,17 +35,17 @@ class Form:
     upload_path: gr.State
     check: gr.Button
     photo: gr.Image
-    settings: dict[Key, gr.components.Component]
+    settings: dict[Key, Component]
     groups: dict[str, gr.Column]
     presets: dict[tuple[str, str], gr.Button]
 
     @property
-    def inputs(self) -> list[gr.components.Component]:
-        """What `values` reads, in its order."""
+    def inputs(self) -> list[Component]:
+        """What `entries` reads, in its order."""
         return [self.kind, self.name, self.source, self.path, self.upload_path, self.photo, *self.settings.values()]
 
     @property
-    def fill_outputs(self) -> list[gr.components.Component]:
+    def fill_outputs(self) -> list[Component]:
         """What `fill` writes, in its order."""
         return [self.kind, self.source, self.path, *self.settings.values()]
 
@@ -54,105 +55,108 @@ def build(settings: Settings, photo_input: Callable[..., gr.Image]) -> Form:
     titles = [(recipe.title, kind) for kind, recipe in recipes.RECIPES.items()]
     first = next(iter(recipes.RECIPES))
     kind = gr.Radio(titles, value=first, label=texts.KIND[0], info=texts.KIND[1], elem_id="train-kind")
-    places = (
-        [texts.SHIPPED_PAIRS, texts.UPLOADED_PAIRS]
-        if settings.space
-        else [texts.SHIPPED_PAIRS, texts.PAIRS_PATH, texts.UPLOADED_PAIRS]
-    )
+    paths = [] if settings.space else [texts.PAIRS_PATH]  # a Space's visitors name no files of the server
     source = gr.Radio(
-        places, value=texts.SHIPPED_PAIRS, label=texts.SOURCE[0], info=texts.SOURCE[1], elem_id="train-source"
-    )
+        [texts.SHIPPED_PAIRS, *paths, texts.UPLOADED_PAIRS], value=texts.SHIPPED_PAIRS, label=texts.SOURCE[0],
+        info=texts.SOURCE[1], elem_id="train-source",
+    )  # fmt: skip
     path = gr.Textbox("", label=texts.PATH[0], info=texts.PATH[1], visible=False, elem_id="train-path")
     upload = gr.File(label=texts.UPLOAD, file_count="multiple", visible=False, elem_id="train-upload", height=150)
     check = gr.Button(texts.CHECK, size="sm", elem_id="train-check")
-    upload_path, made, groups, presets = gr.State(None), {}, {}, {}
-    for name, recipe in recipes.RECIPES.items():
-        with gr.Column(visible=name == first) as groups[name]:
+    upload_path, widgets, groups, presets = gr.State(None), {}, {}, {}
+    for recipe_kind, recipe in recipes.RECIPES.items():
+        with gr.Column(visible=recipe_kind == first) as groups[recipe_kind]:
             gr.Markdown(" ".join((recipe.__doc__ or "").split()), elem_classes="train-about")
-            _settings_of(name, recipe, made)
+            widgets.update(_recipe_widgets(recipe_kind, recipe))
             with gr.Accordion(texts.PRESETS, open=False), gr.Row(elem_classes="train-presets"):
-                for title in recipes.PRESETS[name]:
-                    presets[name, title] = gr.Button(title, size="sm", min_width=60)
+                for title in recipes.PRESETS[recipe_kind]:
+                    presets[recipe_kind, title] = gr.Button(title, size="sm", min_width=60)
     with gr.Accordion(texts.PHOTO, open=False):
         photo = photo_input(
             sources=["upload", "clipboard"], show_label=False, height=160, elem_id="train-photo", buttons=[]
         )
     name = gr.Textbox("", label=texts.NAME[0], info=texts.NAME[1], max_lines=1, elem_id="train-name")
-    return Form(kind, name, source, path, upload, upload_path, check, photo, made, groups, presets)
+    return Form(kind, name, source, path, upload, upload_path, check, photo, widgets, groups, presets)
 
 
-def _settings_of(kind: str, recipe: type[recipes.Recipe], made: dict[Key, gr.components.Component]) -> None:
+def _recipe_widgets(kind: str, recipe: type[recipes.Recipe]) -> dict[Key, Component]:
     """Widgets of one recipe: those that everybody sets, the method's own, then what is folded away."""
-    known = {item.name: item for item in fields(recipe)}
-    shared = {base: [item.name for item in fields(base)] for base in (recipes.Recipe, recipes.Lora)}
-    general = set(shared[recipes.Recipe]) | (set(shared[recipes.Lora]) if issubclass(recipe, recipes.Lora) else set())
+    items = {item.name: item for item in fields(recipe)}
+    bases = [base for base in (recipes.Recipe, recipes.Lora) if issubclass(recipe, base)]
+    general = {item.name for base in bases for item in fields(base)}
+    widgets: dict[Key, Component] = {}
     with gr.Row():
         for name in FIRST:
-            made[kind, name] = _widget(kind, known[name], 100)
+            widgets[kind, name] = _widget(kind, items[name], 100)
     with gr.Accordion(f"{texts.METHOD_SETTINGS} {recipe.title}", open=False), gr.Row():
-        for name in (name for name in known if name not in general):
-            made[kind, name] = _widget(kind, known[name])
-    for base, names in shared.items():
-        rest = [name for name in names if name not in FIRST]
-        if issubclass(recipe, base):
-            with gr.Accordion(texts.GROUPS[base.__name__], open=False), gr.Row():
-                for name in (name for name in rest if (kind, name) not in made):
-                    made[kind, name] = _widget(kind, known[name])
+        for name in items:
+            if name not in general:
+                widgets[kind, name] = _widget(kind, items[name])
+    for base in bases:
+        with gr.Accordion(texts.GROUPS[base.__name__], open=False), gr.Row():
+            for name in (item.name for item in fields(base)):
+                if (kind, name) not in widgets:
+                    widgets[kind, name] = _widget(kind, items[name])
+    return widgets
 
 
-def _widget(kind: str, item, width: int = 150) -> gr.components.Component:
-    about, default = item.metadata, item.default
-    shared: dict[str, Any] = {"label": about["label"], "value": default, "elem_id": f"train-{kind}-{item.name}"}
+def _widget(kind: str, item, width: int = 150) -> Component:
+    metadata, default = item.metadata, item.default
+    options: dict[str, Any] = {"label": metadata["label"], "value": default, "elem_id": f"train-{kind}-{item.name}"}
     if isinstance(default, bool):
-        return gr.Checkbox(info=about["help"], min_width=width, **shared)
-    if about["choices"]:
-        return gr.Dropdown(list(about["choices"]), info=about["help"], min_width=width, **shared)
+        return gr.Checkbox(info=metadata["help"], min_width=width, **options)
+    if metadata["choices"]:
+        return gr.Dropdown(list(metadata["choices"]), info=metadata["help"], min_width=width, **options)
     # No bounds for the component: its own refusal is an error of the server, ours is a sentence.
-    info = f"{about['help']} {_plain(about['least'])} to {_plain(about['most'])}."
-    whole = {"precision": 0} if isinstance(default, int) else {}
-    return gr.Number(info=info, step=about["step"] or 0.1, min_width=width, **whole, **shared)
+    info = f"{metadata['help']} {_readable(metadata['least'])} to {_readable(metadata['most'])}."
+    if isinstance(default, int):
+        options["precision"] = 0
+    return gr.Number(info=info, step=metadata["step"] or 0.1, min_width=width, **options)
 
 
-def _plain(bound: float) -> str:
+def _readable(bound: float) -> str:
     """A bound as a person writes it."""
     return f"{int(bound):,}" if bound == int(bound) else f"{bound:g}"
 
 
-def values(form: Form, given: Sequence[Any]) -> dict[str, Any]:
-    """What a person chose: kind, name, source, path, uploaded, photo, and the settings of this kind by name."""
-    kind, name, source, path, upload_path, photo, *rest = given
-    own = {key[1]: value for key, value in zip(form.settings, rest, strict=True) if key[0] == kind}
+def entries(form: Form, inputs: Sequence[Any]) -> dict[str, Any]:
+    """What a person entered: kind, name, source, path, uploaded, photo, and the settings of this kind by name.
+
+    inputs: values of `Form.inputs`.
+    """
+    kind, name, source, path, upload_path, photo, *values = inputs
+    settings = {key[1]: value for key, value in zip(form.settings, values, strict=True) if key[0] == kind}
     return {"kind": kind, "name": name, "source": source, "path": path, "uploaded": upload_path, "photo": photo,
-            "settings": own}  # fmt: skip
+            "settings": settings}  # fmt: skip
 
 
-def config(settings: Settings, chosen: dict[str, Any], photo: str) -> Config:
+def config(settings: Settings, entries: dict[str, Any], photo: str) -> Config:
     """The run that a person asks for. Raises InputError for a setting out of bounds and for lacking pairs."""
-    recipe = recipes.create(chosen["kind"], **chosen["settings"])
-    pairs = data.source(settings, chosen["source"], chosen["path"], chosen["uploaded"])
+    recipe = recipes.create(entries["kind"], **entries["settings"])
+    pairs = data.pairs_path(settings, entries["source"], entries["path"], entries["uploaded"])
     precision = settings.quantization if settings.quantization in ("nf4", "none") else "nf4"
-    return Config(chosen["kind"], recipe, pairs, settings.model, precision, photo)
+    return Config(entries["kind"], recipe, pairs, settings.model, precision, photo)
 
 
-def command(settings: Settings, chosen: dict[str, Any]) -> str:
+def command(settings: Settings, entries: dict[str, Any]) -> str:
     """The command line that does the same, or the sentence that says what is wrong."""
     try:
-        photo = chosen["photo"] or ""
-        made = config(settings, chosen, Path(photo).name if settings.space else relative_path(photo) if photo else "")
-        name = (chosen["name"] or "").strip() or library.free_name(settings.runs, made.kind)
-        arguments = [relative_path(part) if part == made.data else part for part in made.command(Path("RUN"))]
+        photo = entries["photo"] or ""
+        run = config(settings, entries, Path(photo).name if settings.space else relative_path(photo) if photo else "")
+        name = (entries["name"] or "").strip() or library.free_name(settings.runs, run.kind)
+        arguments = [relative_path(part) if part == run.data else part for part in run.command(Path("RUN"))]
         arguments[arguments.index("RUN")] = relative_path(settings.runs / name)
         return shlex.join(["python", "-m", "halluapp", *arguments])
     except InputError as error:
         return str(error)
 
 
-def as_json(chosen: dict[str, Any]) -> str:
+def as_json(entries: dict[str, Any]) -> str:
     """The settings as the file that `read` takes."""
-    about = {"kind": chosen["kind"], "recipe": chosen["settings"]}
-    if chosen["source"] == texts.PAIRS_PATH and chosen["path"]:
-        about["data"] = chosen["path"]
-    return json.dumps(about, indent=1, ensure_ascii=False)
+    content = {"kind": entries["kind"], "recipe": entries["settings"]}
+    if entries["source"] == texts.PAIRS_PATH and entries["path"]:
+        content["data"] = entries["path"]
+    return json.dumps(content, indent=1, ensure_ascii=False)
 
 
 def read(path: str | Path) -> tuple[str, dict[str, Any], str]:
@@ -160,26 +164,26 @@ def read(path: str | Path) -> tuple[str, dict[str, Any], str]:
     try:
         if Path(path).stat().st_size > MOST_BYTES:
             raise ValueError("too long")
-        about = json.loads(Path(path).read_text(encoding="utf-8"))
-        kind, recipe, pairs = about["kind"], dict(about["recipe"]), about.get("data", "")
+        content = json.loads(Path(path).read_text(encoding="utf-8"))
+        kind, values, pairs = content["kind"], dict(content["recipe"]), content.get("data", "")
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(texts.NOT_SETTINGS) from error
-    made = recipes.create(str(kind), **recipe)
-    return made.kind, {item.name: getattr(made, item.name) for item in fields(made)}, str(pairs)
+    recipe = recipes.create(str(kind), **values)
+    return recipe.kind, {item.name: getattr(recipe, item.name) for item in fields(recipe)}, str(pairs)
 
 
-def fill(form: Form, settings: Settings, kind: str, given: dict[str, Any], pairs: str = "") -> list[Any]:
-    """Updates of `Form.filled`: this kind with these settings; other kinds, and pairs not named, stay as they are."""
+def fill(form: Form, settings: Settings, kind: str, values: dict[str, Any], pairs: str = "") -> list[Any]:
+    """Updates of `Form.fill_outputs`: this kind with these settings; other kinds, and pairs not named, stay."""
     shipped = (settings.assets / "pairs").resolve()
-    typed = pairs and Path(pairs).resolve() != shipped and not settings.space
-    where = gr.skip() if not pairs else texts.PAIRS_PATH if typed else texts.SHIPPED_PAIRS
-    made = [kind, where, pairs if typed else gr.skip()]
-    return made + [given[name] if of == kind and name in given else gr.skip() for of, name in form.settings]
+    by_path = pairs and Path(pairs).resolve() != shipped and not settings.space
+    source = gr.skip() if not pairs else texts.PAIRS_PATH if by_path else texts.SHIPPED_PAIRS
+    updates = [kind, source, pairs if by_path else gr.skip()]
+    return updates + [values[name] if of == kind and name in values else gr.skip() for of, name in form.settings]
 
 
 def preset(kind: str, title: str) -> dict[str, Any]:
     """Every setting that a preset of this kind names, at its default unless this one names it."""
     presets = recipes.PRESETS[kind]
-    named = {name for one in presets.values() for name in one}
-    plain = recipes.RECIPES[kind]()
-    return {name: presets[title].get(name, getattr(plain, name)) for name in sorted(named)}
+    names = {name for preset in presets.values() for name in preset}
+    defaults = recipes.RECIPES[kind]()
+    return {name: presets[title].get(name, getattr(defaults, name)) for name in sorted(names)}

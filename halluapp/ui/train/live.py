@@ -5,14 +5,17 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import gradio as gr
+from gradio.components import Component
 
 from halluapp.settings import Settings
+from halluapp.ui.event_options import INSTANT
 from halluapp.ui.train import state
 
-QUICK, SLOW = 1.5, 10.0  # seconds between looks while a run lives, and otherwise
+QUICK, SLOW = 1.5, 10.0  # seconds between refreshes while a run lives, and otherwise
 
 
 @dataclass(frozen=True)
@@ -30,28 +33,33 @@ class BoardView:
     actions: dict[str, gr.Button]
 
     @property
-    def outputs(self) -> list[gr.components.Component]:
+    def outputs(self) -> list[Component]:
         """What `refresh` writes, in its order."""
         return [self.board, self.digest, self.timer, self.stop, self.chosen, *self.actions.values()]
 
 
 def refresh(
     settings: Settings, chosen: str | None, overlay: list[str], digest: str = "", *, keep: bool = False
-) -> list:
+) -> list[Any]:
     """Values of `BoardView.outputs`; nothing is sent when the folders are as they were.
 
     keep: `chosen` is what the page has chosen already. Then it is only sent when it is another: a slow refresh must not
     undo a click that came meanwhile.
     """
-    made = state.snapshot(settings.runs, chosen, overlay or [])
-    current = hashlib.sha256(json.dumps(made, sort_keys=True, default=str).encode()).hexdigest()
+    board = state.snapshot(settings.runs, chosen, overlay or [])
+    current = hashlib.sha256(json.dumps(board, sort_keys=True, default=str).encode()).hexdigest()
     if current == digest:
         return [gr.skip()] * (5 + len(state.ACTIONS))
-    live = any(row["live"] for row in made["list"])
-    busy = live or any(row["measuring"] for row in made["list"])
-    shown = gr.skip() if keep and made["chosen"] == chosen else made["chosen"]
-    buttons = [gr.update(visible=name in made["possible"]) for name in state.ACTIONS]
-    return [made, current, gr.Timer(QUICK if busy else SLOW), gr.update(interactive=live), shown, *buttons]
+    live = any(row["live"] for row in board["list"])
+    busy = live or any(row["measuring"] for row in board["list"])
+    choice = gr.skip() if keep and board["chosen"] == chosen else board["chosen"]
+    buttons = [gr.update(visible=name in board["possible"]) for name in state.ACTIONS]
+    return [board, current, gr.Timer(QUICK if busy else SLOW), gr.update(interactive=live), choice, *buttons]
+
+
+def tick(settings: Settings, chosen: str | None, overlay: list[str], digest: str) -> list[Any]:
+    """Inputs: chosen run, overlay, digest. Outputs: `BoardView.outputs`."""
+    return refresh(settings, chosen, overlay, digest, keep=True)
 
 
 def select_run(settings: Settings, name: str, what: str, chosen: str | None, overlay: list[str]) -> list[Any]:
@@ -66,14 +74,11 @@ def select_run(settings: Settings, name: str, what: str, chosen: str | None, ove
     return [overlay, *refresh(settings, chosen, overlay)]
 
 
-def connect(settings: Settings, view: BoardView, instant: dict[str, Any]) -> None:
+def connect(settings: Settings, view: BoardView) -> None:
     """The timer, and clicks in the list."""
 
-    def tick(chosen, overlay, digest):
-        return refresh(settings, chosen, overlay, digest, keep=True)
-
-    def select(event: gr.EventData, chosen, overlay):
+    def select(event: gr.EventData, chosen, overlay):  # gradio gives the event to a function that names its type
         return select_run(settings, event.name, event.what, chosen, overlay)
 
-    view.timer.tick(tick, [view.chosen, view.overlay, view.digest], view.outputs, **instant)
-    view.board.select(select, [view.chosen, view.overlay], [view.overlay, *view.outputs], **instant)
+    view.timer.tick(partial(tick, settings), [view.chosen, view.overlay, view.digest], view.outputs, **INSTANT)
+    view.board.select(select, [view.chosen, view.overlay], [view.overlay, *view.outputs], **INSTANT)

@@ -37,12 +37,12 @@ def start(run: Run) -> None:
 
 
 def last_line(run: Run) -> str:
-    """The last line of what the measurement printed, while it runs or when it failed."""
+    """The last line of what the measurement printed, in a sentence, while it runs or when it failed; "" otherwise."""
     process = _processes.get(run.folder.resolve())
     if process is None or process.poll() == 0:
         return ""
     path = run.folder / LOG
     lines = path.read_text(encoding="utf-8", errors="replace").splitlines() if path.exists() else []
-    shown = [line for line in lines if line[:1].strip() and "Warning" not in line]
+    messages = [line for line in lines if line[:1].strip() and "Warning" not in line]
     sentence = texts.MEASURING if process.poll() is None else texts.MEASURE_FAILED
-    return sentence.format(line=shown[-1][:300] if shown else "…")
+    return sentence.format(line=messages[-1][:300] if messages else "…")

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import gradio as gr
+from gradio.components import Component
 
 from halluapp.errors import InputError
 from halluapp.settings import Settings
-from halluapp.training import library, runs
+from halluapp.training import library, recipes, runs
+from halluapp.ui.event_options import INSTANT, QUEUED
 from halluapp.ui.train import data, form, live, state, texts
 
 MOST_WAITING = 4  # runs that train or wait
@@ -20,8 +23,8 @@ SAVE_FILE = """(text) => { const link = document.createElement('a');
 
 
 @dataclass(frozen=True)
-class Buttons:
-    """What stands below the form."""
+class StartControls:
+    """What stands below the form. file: the settings as a file's text, invisible."""
 
     start: gr.Button
     stop: gr.Button
@@ -30,33 +33,76 @@ class Buttons:
     load: gr.UploadButton
     file: gr.Textbox
 
+    @property
+    def preview(self) -> list[Component]:
+        """What `preview` writes, in its order."""
+        return [self.command, self.file]
 
-def build() -> Buttons:
+
+def build() -> StartControls:
     """Builds them, in the place where it is called."""
     with gr.Row():
-        begin = gr.Button(texts.START, variant="primary", elem_id="train-start", min_width=120)
-        end = gr.Button(texts.STOP, interactive=False, elem_id="train-stop", min_width=100)
-    line = gr.Textbox(
+        start_button = gr.Button(texts.START, variant="primary", elem_id="train-start", min_width=120)
+        stop_button = gr.Button(texts.STOP, interactive=False, elem_id="train-stop", min_width=100)
+    command = gr.Textbox(
         "", label=texts.COMMAND[0], info=texts.COMMAND[1], lines=2, max_lines=8, interactive=False, buttons=["copy"],
         elem_id="train-command",
     )  # fmt: skip
     with gr.Row():
         save = gr.Button(texts.SAVE, size="sm", elem_id="train-save", min_width=100)
         load = gr.UploadButton(texts.LOAD, size="sm", file_types=[".json"], elem_id="train-load", min_width=100)
-    return Buttons(begin, end, line, save, load, gr.Textbox("", visible=False))
+    return StartControls(start_button, stop_button, command, save, load, gr.Textbox("", visible=False))
 
 
-def launch(settings: Settings, chosen: dict[str, Any]) -> tuple[str, str]:
-    """Starts the run that was asked for, or puts it in the queue -> its name, one sentence. Raises InputError."""
+def connect(
+    settings: Settings, run_form: form.Form, controls: StartControls, view: live.BoardView, notice: gr.HTML
+) -> Callable:
+    """Events of the form and of the controls below it -> the handler that writes the command line."""
+    write_preview = partial(preview, settings, run_form)
+    changes = [part.change for part in run_form.inputs if not isinstance(part, gr.State)]
+    changes.append(run_form.upload_path.change)
+    gr.on(changes, write_preview, run_form.inputs, controls.preview, trigger_mode="always_last", **INSTANT)
+    inputs = [view.chosen, view.overlay, *run_form.inputs]
+    controls.start.click(partial(begin, settings, run_form), inputs, [notice, *view.outputs], **QUEUED).then(
+        write_preview, run_form.inputs, controls.preview, **INSTANT
+    )
+    controls.stop.click(partial(end, settings), [view.chosen, view.overlay], [notice, *view.outputs], **INSTANT)
+    controls.save.click(None, controls.file, None, js=SAVE_FILE, api_visibility="private")
+    _connect_form(settings, run_form, controls, notice)
+    return write_preview
+
+
+def _connect_form(settings: Settings, run_form: form.Form, controls: StartControls, notice: gr.HTML) -> None:
+    """What changes the form itself: method, source of the pairs, presets, settings files."""
+    source_inputs = [run_form.source, run_form.path, run_form.upload_path]
+    fill_outputs = [notice, *run_form.fill_outputs]
+    run_form.kind.change(show_kind, run_form.kind, list(run_form.groups.values()), **INSTANT)
+    run_form.source.change(show_source, run_form.source, [run_form.path, run_form.upload], **INSTANT)
+    gr.on(
+        [run_form.upload.upload, run_form.upload.clear], partial(store_upload, settings), run_form.upload,
+        [run_form.upload_path, notice], **QUEUED,
+    )  # fmt: skip
+    run_form.check.click(partial(check_pairs, settings), source_inputs, notice, **QUEUED)
+    run_form.path.submit(partial(check_pairs, settings), source_inputs, notice, **QUEUED)
+    controls.load.upload(partial(load_settings, settings, run_form), controls.load, fill_outputs, **QUEUED)
+    for (kind, title), button in run_form.presets.items():
+        button.click(partial(use_preset, settings, run_form, kind, title), None, fill_outputs, **INSTANT)
+
+
+def launch(settings: Settings, entries: dict[str, Any]) -> tuple[str, str]:
+    """Starts the run of the form, or puts it in the queue -> its name, one sentence. Raises InputError.
+
+    entries: from `form.entries`.
+    """
     root = settings.runs.resolve()
     others = state.live_runs(root)
     if len(others) >= MOST_WAITING:
         raise InputError(texts.QUEUE_FULL.format(n=len(others)))
-    asked = form.config(settings, chosen, data.store_photo(root, chosen["photo"]))
-    typed = (chosen["name"] or "").strip()
-    name = library.checked_name(root, typed) if typed else library.free_name(root, asked.kind)
-    data.check(asked.data)  # before a folder is made
-    runs.launch(root / name, asked)
+    config = form.config(settings, entries, data.store_photo(root, entries["photo"]))
+    entered_name = (entries["name"] or "").strip()
+    name = library.checked_name(root, entered_name) if entered_name else library.free_name(root, config.kind)
+    data.check(config.data)  # before a folder is made
+    runs.launch(root / name, config)
     return name, texts.QUEUED.format(name=name, other=others[0].name) if others else texts.STARTED.format(name=name)
 
 
@@ -70,89 +116,63 @@ def stop(settings: Settings, chosen: str | None) -> str:
     return texts.STOPPING.format(name=run.name)
 
 
-def connect(
-    settings: Settings,
-    made: form.Form,
-    buttons: Buttons,
-    view: live.BoardView,
-    notice: gr.HTML,
-    instant: dict[str, Any],
-) -> Callable:
-    """Events of the form and of the buttons below it -> the handler that writes the command line."""
-
-    def preview(*given):
-        chosen = form.values(made, given)
-        return form.command(settings, chosen), form.as_json(chosen)
-
-    def begin(chosen, overlay, *given):
-        try:
-            chosen, said = launch(settings, form.values(made, given))
-        except (InputError, OSError) as error:
-            said = str(error)
-        return [said, *live.refresh(settings, chosen, overlay)]
-
-    def end(chosen, overlay):
-        return [stop(settings, chosen), *live.refresh(settings, chosen, overlay)]
-
-    changed = [part.change for part in made.inputs if not isinstance(part, gr.State)] + [made.upload_path.change]
-    shown = [buttons.command, buttons.file]
-    gr.on(changed, preview, made.inputs, shown, trigger_mode="always_last", **instant)
-    shared = {"show_progress": "hidden", "api_visibility": "private"}
-    buttons.start.click(begin, [view.chosen, view.overlay, *made.inputs], [notice, *view.outputs], **shared).then(
-        preview, made.inputs, shown, **instant
-    )
-    buttons.stop.click(end, [view.chosen, view.overlay], [notice, *view.outputs], **instant)
-    buttons.save.click(None, buttons.file, None, js=SAVE_FILE, api_visibility="private")
-    _connect_form(settings, made, buttons, notice, instant)
-    return preview
+def preview(settings: Settings, run_form: form.Form, *inputs: Any) -> tuple[str, str]:
+    """Inputs: `Form.inputs`. Outputs: `StartControls.preview`, the command line and the settings file."""
+    entries = form.entries(run_form, inputs)
+    return form.command(settings, entries), form.as_json(entries)
 
 
-def _connect_form(
-    settings: Settings, made: form.Form, buttons: Buttons, notice: gr.HTML, instant: dict[str, Any]
-) -> None:
-    """What changes the form itself: method, source of the pairs, presets, settings files."""
-    kinds = list(made.groups)
-
-    def show_kind(kind):
-        return [gr.update(visible=one == kind) for one in kinds]
-
-    def show_source(where):
-        return gr.update(visible=where == texts.PAIRS_PATH), gr.update(visible=where == texts.UPLOADED_PAIRS)
-
-    def take(files):
-        if not files:
-            return None, ""
-        try:
-            path = data.store_upload(settings.runs.resolve(), files)
-            return path, data.check(path)
-        except (InputError, OSError) as error:
-            return None, str(error)
-
-    def check(where, path, uploaded):
-        try:
-            return data.check(data.source(settings, where, path, uploaded))
-        except (InputError, OSError) as error:
-            return str(error)
-
-    def load(file):
-        try:
-            return [texts.LOADED, *form.fill(made, settings, *form.read(file))]
-        except InputError as error:
-            return [str(error), *(gr.skip() for _ in made.fill_outputs)]
-
-    made.kind.change(show_kind, made.kind, list(made.groups.values()), **instant)
-    made.source.change(show_source, made.source, [made.path, made.upload], **instant)
-    quiet = {"show_progress": "hidden", "api_visibility": "private"}
-    gr.on([made.upload.upload, made.upload.clear], take, made.upload, [made.upload_path, notice], **quiet)
-    made.check.click(check, [made.source, made.path, made.upload_path], notice, **quiet)
-    made.path.submit(check, [made.source, made.path, made.upload_path], notice, **quiet)
-    buttons.load.upload(load, buttons.load, [notice, *made.fill_outputs], **quiet)
-    for (kind, title), button in made.presets.items():
-        button.click(_preset(made, settings, kind, title), None, [notice, *made.fill_outputs], **instant)
+def begin(settings: Settings, run_form: form.Form, chosen: str | None, overlay: list[str], *inputs: Any) -> list[Any]:
+    """Inputs: chosen run, overlay, `Form.inputs`. Outputs: notice, `BoardView.outputs`."""
+    try:
+        chosen, sentence = launch(settings, form.entries(run_form, inputs))
+    except (InputError, OSError) as error:
+        sentence = str(error)
+    return [sentence, *live.refresh(settings, chosen, overlay)]
 
 
-def _preset(made: form.Form, settings: Settings, kind: str, title: str):
-    def use():
-        return [texts.preset_line(title), *form.fill(made, settings, kind, form.preset(kind, title))]
+def end(settings: Settings, chosen: str | None, overlay: list[str]) -> list[Any]:
+    """Inputs: chosen run, overlay. Outputs: notice, `BoardView.outputs`."""
+    return [stop(settings, chosen), *live.refresh(settings, chosen, overlay)]
 
-    return use
+
+def show_kind(kind: str) -> list[Any]:
+    """Input: kind. Outputs: the groups of settings, of which this kind's is visible."""
+    return [gr.update(visible=name == kind) for name in recipes.RECIPES]
+
+
+def show_source(source: str) -> tuple:
+    """Input: source of the pairs. Outputs: path, upload."""
+    return gr.update(visible=source == texts.PAIRS_PATH), gr.update(visible=source == texts.UPLOADED_PAIRS)
+
+
+def store_upload(settings: Settings, files: list[str] | None) -> tuple:
+    """Input: uploaded files. Outputs: path of the stored pairs, notice."""
+    if not files:
+        return None, ""
+    try:
+        path = data.store_upload(settings.runs.resolve(), files)
+        return path, data.check(path)
+    except (InputError, OSError) as error:
+        return None, str(error)
+
+
+def check_pairs(settings: Settings, source: str, path: str, upload_path: str | None) -> str:
+    """Inputs: source, path, upload path. Output: notice."""
+    try:
+        return data.check(data.pairs_path(settings, source, path, upload_path))
+    except (InputError, OSError) as error:
+        return str(error)
+
+
+def load_settings(settings: Settings, run_form: form.Form, file: str) -> list[Any]:
+    """Input: settings file. Outputs: notice, `Form.fill_outputs`."""
+    try:
+        return [texts.LOADED, *form.fill(run_form, settings, *form.read(file))]
+    except InputError as error:
+        return [str(error), *(gr.skip() for _ in run_form.fill_outputs)]
+
+
+def use_preset(settings: Settings, run_form: form.Form, kind: str, title: str) -> list[Any]:
+    """Outputs: notice, `Form.fill_outputs`."""
+    return [texts.preset_line(title), *form.fill(run_form, settings, kind, form.preset(kind, title))]

@@ -18,21 +18,20 @@ LOG_CHARACTERS = 3000
 ACTIONS = ("add", "remove", "resume", "download", "use", "rename", "measure", "delete")  # of `run_actions.Actions`
 NOT_CURVES = ("step", "seconds", "held", "rate")
 GROUPS = ("photo", "truthful", "hallucinated")  # of the representation map
-_read: dict[Path, tuple[tuple[int, int], list[dict]]] = {}
+_row_cache: dict[Path, tuple[tuple[int, int], list[dict]]] = {}
 
 
 def live_runs(root: Path) -> list[Run]:
     """Runs that train or wait, the one that trains first."""
-    states = [(run, run.status()) for run in list_runs(root)]
-    found = [(run, status) for run, status in states if status["state"] in LIVE]
-    found.sort(key=lambda one: (one[1]["state"] == "waiting", one[1].get("since", 0.0)))
-    return [run for run, _ in found]
+    states = [(run, status) for run in list_runs(root) if (status := run.status())["state"] in LIVE]
+    states.sort(key=lambda pair: (pair[1]["state"] == "waiting", pair[1].get("since", 0.0)))
+    return [run for run, _ in states]
 
 
 def default_run(root: Path) -> str | None:
     """The run that the page shows when nobody has chosen: the one that trains, else the newest."""
-    found = [*live_runs(root), *list_runs(root)]
-    return found[0].name if found else None
+    candidates = [*live_runs(root), *list_runs(root)]
+    return candidates[0].name if candidates else None
 
 
 def snapshot(root: Path, chosen: str | None, overlay: list[str]) -> dict[str, Any]:
@@ -40,7 +39,7 @@ def snapshot(root: Path, chosen: str | None, overlay: list[str]) -> dict[str, An
     runs = list_runs(root)
     names = [run.name for run in runs]
     chosen = chosen if chosen in [*names, *(run.name for run in library.imported_runs(root))] else default_run(root)
-    drawn = [name for name in dict.fromkeys([chosen, *overlay]) if name in names][:MOST_RUNS]
+    plotted = [name for name in dict.fromkeys([chosen, *overlay]) if name in names][:MOST_RUNS]
     rows = _starting([_row(run) for run in runs], queue(root)) + [
         _imported_row(run) for run in library.imported_runs(root)
     ]
@@ -51,8 +50,8 @@ def snapshot(root: Path, chosen: str | None, overlay: list[str]) -> dict[str, An
         else [],
         "overlay": [name for name in overlay if name in names],
         "list": rows,
-        "curves": [{"name": name, "keys": _curves(root / name)} for name in drawn],
-        "run": _whole(Run(root / chosen)) if chosen in names else None,
+        "curves": [{"name": name, "keys": _curves(root / name)} for name in plotted],
+        "run": _details(Run(root / chosen)) if chosen in names else None,
         "labels": texts.CURVES,
         "empty": texts.NO_RUNS,
     }
@@ -61,33 +60,35 @@ def snapshot(root: Path, chosen: str | None, overlay: list[str]) -> dict[str, An
 def _rows(path: Path) -> list[dict[str, Any]]:
     """The lines of a metrics file, parsed once for every version of it."""
     try:
-        about = path.stat()
+        stat = path.stat()
     except OSError:
         return []
-    key = (about.st_mtime_ns, about.st_size)
-    if path not in _read or _read[path][0] != key:
-        _read[path] = key, [row for row in Run(path.parent).metrics() if isinstance(row, dict)]
-    return _read[path][1]
+    key = (stat.st_mtime_ns, stat.st_size)
+    if path not in _row_cache or _row_cache[path][0] != key:
+        _row_cache[path] = key, [row for row in Run(path.parent).metrics() if isinstance(row, dict)]
+    return _row_cache[path][1]
 
 
 def _number(value: Any) -> float | None:
-    good = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < float("inf")
-    return value if good else None
+    finite = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < float("inf")
+    return value if finite else None
 
 
 def _curves(folder: Path) -> dict[str, dict[str, list]]:
     """key -> {"train": [[step, value]], "held": [[step, value]]}, thinned."""
-    made: dict[str, dict[str, list]] = {}
+    curves: dict[str, dict[str, list]] = {}
     for row in _rows(folder / "metrics.jsonl"):
         held = row.get("held")
         values = held if isinstance(held, dict) else {k: v for k, v in row.items() if k not in NOT_CURVES}
         for key, value in values.items():
             if _number(value) is not None:
-                side = made.setdefault(key, {"train": [], "held": []})["held" if isinstance(held, dict) else "train"]
-                side.append([row["step"], value])
-    order = {key: place for place, key in enumerate(texts.CURVES)}
-    kept = {key: {side: _thin(points) for side, points in both.items()} for key, both in made.items()}
-    return dict(sorted(kept.items(), key=lambda item: order.get(item[0], len(order))))
+                points = curves.setdefault(key, {"train": [], "held": []})[
+                    "held" if isinstance(held, dict) else "train"
+                ]
+                points.append([row["step"], value])
+    order = {key: index for index, key in enumerate(texts.CURVES)}
+    thinned = {key: {side: _thin(points) for side, points in sides.items()} for key, sides in curves.items()}
+    return dict(sorted(thinned.items(), key=lambda item: order.get(item[0], len(order))))
 
 
 def _thin(points: list) -> list:
@@ -134,13 +135,17 @@ def _starting(rows: list[dict[str, Any]], waiting: list[tuple[float, str]]) -> l
 
 def possible_actions(run: Run, row: dict[str, Any]) -> list[str]:
     """Which of ACTIONS can be done with a run. row: its line of the list."""
-    made, ours, over = run.adapter.is_dir(), not library.is_imported(run), not row["live"] and not row["measuring"]
-    can = {
-        "add": made and not row["panel"], "remove": row["panel"], "download": True, "use": ours, "rename": over,
-        "resume": ours and over and run.status()["state"] in RESUMABLE, "measure": ours and over and made,
+    has_adapter, ours, over = (
+        run.adapter.is_dir(),
+        not library.is_imported(run),
+        not row["live"] and not row["measuring"],
+    )
+    conditions = {
+        "add": has_adapter and not row["panel"], "remove": row["panel"], "download": True, "use": ours, "rename": over,
+        "resume": ours and over and run.status()["state"] in RESUMABLE, "measure": ours and over and has_adapter,
         "delete": over,
     }  # fmt: skip
-    return [name for name in ACTIONS if can[name]]
+    return [name for name in ACTIONS if conditions[name]]
 
 
 def _imported_row(run: Run) -> dict[str, Any]:
@@ -149,37 +154,38 @@ def _imported_row(run: Run) -> dict[str, Any]:
     return {**empty, "name": run.name, "kind": "adapter", "state": texts.IMPORTED, "live": False, "panel": panel}
 
 
-def _whole(run: Run) -> dict[str, Any]:
-    """The chosen run: progress, time left, memory, captions, what its process said, before-and-after numbers."""
+def _details(run: Run) -> dict[str, Any]:
+    """The chosen run: progress, time left, memory, captions, the last lines of its log, before-and-after numbers."""
     status, rows = run.status(), _rows(run.folder / "metrics.jsonl")
     row = _row(run)
     failed = status["state"] in ("failed", "interrupted")
     log = run.log(LOG_CHARACTERS) if failed or status["state"] in ("waiting", "preparing") else ""
-    said = [line for line in log.splitlines() if line[:1].strip() and "Warning" not in line]
+    messages = [line for line in log.splitlines() if line[:1].strip() and "Warning" not in line]
     return {
-        **row, "status": status["state"], "error": status["error"], "left": _left(rows, row) if row["live"] else None,
-        "note": said[-1] if said and row["live"] else "", "log": log if failed else "",
-        "samples": [{"step": s.get("step"), "text": str(s.get("text", ""))} for s in run.samples()],
+        **row, "status": status["state"], "error": status["error"],
+        "left": _seconds_left(rows, row) if row["live"] else None,
+        "note": messages[-1] if messages and row["live"] else "", "log": log if failed else "",
+        "samples": [{"step": sample.get("step"), "text": str(sample.get("text", ""))} for sample in run.samples()],
         "measured": _measured(run), "map": _map(run), "measuring_note": measurement.last_line(run),
     }  # fmt: skip
 
 
-def _left(rows: list[dict], row: dict[str, Any]) -> float | None:
+def _seconds_left(rows: list[dict], run: dict[str, Any]) -> float | None:
     """Seconds to the last step, by the pace of the latest steps."""
-    done = [(one["step"], one["seconds"]) for one in rows if "loss" in one and "seconds" in one][-20:]
-    if len(done) < 2 or done[-1][0] <= done[0][0]:
+    times = [(row["step"], row["seconds"]) for row in rows if "loss" in row and "seconds" in row][-20:]
+    if len(times) < 2 or times[-1][0] <= times[0][0]:
         return None
-    pace = (done[-1][1] - done[0][1]) / (done[-1][0] - done[0][0])
-    return max(0.0, pace * (row["steps"] - row["step"]))
+    pace = (times[-1][1] - times[0][1]) / (times[-1][0] - times[0][0])
+    return max(0.0, pace * (run["steps"] - run["step"]))
 
 
-def _files(run: Run) -> Iterator[tuple[str, dict[str, Any]]]:
+def _measurements(run: Run) -> Iterator[tuple[str, dict[str, Any]]]:
     """(other pairs it was measured on, numbers) of every file that `train measure` wrote; damaged ones are left out."""
     for path in sorted(run.folder.glob("measured*.json")):
         try:
-            about = json.loads(path.read_text(encoding="utf-8"))
-            if all(isinstance(about[side], dict) for side in ("before", "after", "difference")):
-                yield path.stem.removeprefix("measured").strip("-"), about
+            content = json.loads(path.read_text(encoding="utf-8"))
+            if all(isinstance(content[side], dict) for side in ("before", "after", "difference")):
+                yield path.stem.removeprefix("measured").strip("-"), content
         except (OSError, ValueError, KeyError, TypeError):
             continue
 
@@ -188,21 +194,21 @@ def _measured(run: Run) -> list[dict[str, Any]]:
     """Rows of the before-and-after table."""
     return [
         {"on": on, "key": key, "label": texts.MEASURES.get(key, key.replace("_", " ")), "better": texts.BETTER.get(key),
-         **{side: _cell(about[side].get(key)) for side in ("before", "after", "difference")}}
-        for on, about in _files(run) for key in about["after"]
+         **{side: _cell(content[side].get(key)) for side in ("before", "after", "difference")}}
+        for on, content in _measurements(run) for key in content["after"]
     ]  # fmt: skip
 
 
 def _cell(value: Any) -> list[float | None]:
-    return [_number(one) for one in value[:3]] if isinstance(value, list) else [None]
+    return [_number(number) for number in value[:3]] if isinstance(value, list) else [None]
 
 
 def _map(run: Run) -> dict[str, Any] | None:
     """Points of the representation map: side -> group -> [[x, y]], of the first file that has one."""
-    for _, about in _files(run):
+    for _, content in _measurements(run):
         try:
             return {
-                side: {name: [[float(x), float(y)] for x, y in about["map"][side][name]] for name in GROUPS}
+                side: {name: [[float(x), float(y)] for x, y in content["map"][side][name]] for name in GROUPS}
                 for side in ("before", "after")
             }
         except (KeyError, TypeError, ValueError):

@@ -11,11 +11,11 @@ from golden_cases import Case, cases
 from torch import Tensor
 
 from halluapp.decoding.hooks.attention import last_position_output
-from halluapp.lvlm.diffusion import alpha_bar, diffuse
+from halluapp.lvlm.diffusion import alpha_bar
 from halluapp.methods import deco as deco_file
 from halluapp.methods import dola as dola_file
 from halluapp.methods import icd, m3id, pai
-from halluapp.methods.formulas.contrast import contrast, plausible
+from halluapp.numerics import contrast, diffuse, plausible
 
 HALF = ("vcd/step/normal-float16", "vcd/step/huge-float16", "vcd/step/normal-bfloat16")
 STEPS = [case for case in cases("decoding", "vcd/step/") + cases("decoding", "icd/step") if case.id not in HALF]

@@ -8,17 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from halluapp.evaluation.bootstrap import bootstrap
-from halluapp.evaluation.chair import (
-    STATISTICS,
-    chair,
-    chair_row,
-    chair_rows,
-    count_words,
-    object_mentions,
-    truth_of,
-    vocabulary_of,
-)
+from halluapp.evaluation.chair import STATISTICS, chair_row, chair_rows, count_words, truth_of, vocabulary_of
 from halluapp.grounding.words import vocabulary
+from halluapp.numerics import chair, object_mentions
 
 COCO = vocabulary.coco_names()
 

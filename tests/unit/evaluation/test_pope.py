@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from golden_cases import Case, cases
 
-from halluapp.evaluation.pope import Confusion, confusion, parse_answer, pope_scores, read_answer, scores_from
+from halluapp.evaluation.pope import Confusion, confusion, scores_from
+from halluapp.numerics import parse_answer, pope_scores, read_answer
 
 # Golden variant -> ours; LLaVA's script reads answers by the official rule.
 VARIANTS = {"official": "official", "llava": "official", "substring": "vcd", "nullu": "nullu", "word-list": "opera"}

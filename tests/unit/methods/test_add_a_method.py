@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import re
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from tiny import OPEN, folder, lvlm, photo, run, views
 
 from halluapp.cli import main as cli
 from halluapp.errors import InputError
+from halluapp.methods.base import Intervention, Row
 from halluapp.methods.registry import METHODS, create, defaults, stacks
 from halluapp.request import make_request
 from halluapp.settings import Settings
@@ -74,3 +76,8 @@ def test_page_and_api(blindfold) -> None:
     assert ("Nullu + Blindfold", "nullu+blindfold") in named["stacked"].choices
     schema = page.get_api_info()["named_endpoints"]["/compare"]
     assert "blindfold" in json.dumps(schema)
+
+
+def test_the_page_lists_every_field_of_a_row_and_of_an_intervention() -> None:
+    rows = re.findall(r"^\| `(\w+)` \|", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
+    assert set(rows) == {item.name for kind in (Row, Intervention) for item in fields(kind)}

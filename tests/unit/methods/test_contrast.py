@@ -10,7 +10,7 @@ import torch
 from golden_cases import Case, cases
 from torch import Tensor
 
-from halluapp.methods.formulas.contrast import contrast, plausible
+from halluapp.numerics import contrast, plausible
 
 HALF = ("step/normal-float16", "step/huge-float16", "step/normal-bfloat16")
 EXCLUDED = "step/impossible-in-reference"

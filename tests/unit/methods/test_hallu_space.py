@@ -8,7 +8,8 @@ import torch
 from golden_cases import Case, cases
 from torch import Tensor
 
-from halluapp.methods.formulas.hallu_space import GramAccumulator, hallu_space, pair_difference, project_out, spectrum
+from halluapp.methods.formulas.hallu_space import GramAccumulator, pair_difference
+from halluapp.numerics import hallu_space, project_out, spectrum
 
 TOO_LARGE = "edit/rank-too-large"
 EDITS = [case for case in cases("nullu", "edit/") if case.id != TOO_LARGE]

@@ -10,16 +10,16 @@ import torch
 from golden_cases import Case, cases
 from torch import Tensor
 
-from halluapp.evaluation.bootstrap import calibration_error
-from halluapp.evaluation.pope import pope_scores
-from halluapp.methods.formulas.contrast import plausible
-from halluapp.methods.formulas.label_calibration import (
-    PRIOR_FLOOR,
+from halluapp.methods.formulas.label_calibration import PRIOR_FLOOR
+from halluapp.numerics import (
     calibrate,
     calibrate_next_token,
+    calibration_error,
     combine_priors,
     label_scores,
     normalise,
+    plausible,
+    pope_scores,
 )
 
 MODES = {"diagonal_W": "diagonal", "identity_W": "identity"}

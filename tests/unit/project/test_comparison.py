@@ -16,7 +16,7 @@ from tiny import KINDS, OPEN, YES_NO, folder, hooks, lvlm, photo, run, tokenizer
 from tiny_sessions import DogDetector, tiny_session
 
 from halluapp import comparison, report
-from halluapp.comparison import stream, texts, texts_of
+from halluapp.comparison import stream, texts_of
 from halluapp.decoding.events import Decoded, Detected, Done, Failed, Finished, Started, Status
 from halluapp.errors import InputError
 from halluapp.methods.registry import VDD, create, defaults
@@ -163,14 +163,14 @@ def test_a_method_without_weights_has_its_own_panel(monkeypatch) -> None:
         if panel["method"] != "nullu":
             assert panels[panel["method"]]["tokens"] == panel["tokens"]
     with pytest.raises(InputError, match="HalluSpace"):
-        texts(request, session)
+        texts_of([request], session)
 
 
 def test_texts_of_several_requests_equal_each_alone() -> None:
     session = tiny_session("pocket")
     requests = [make_request(photo(seed), prompt, max_new_tokens=6) for seed, prompt in enumerate((OPEN, YES_NO, OPEN))]
     together = texts_of(requests, session)
-    assert together == [texts(request, session) for request in requests]
+    assert together == [texts_of([request], session)[0] for request in requests]
     assert not session.detector.photos
     for request, made in zip(requests, together, strict=True):
         panels = list(stream(request, session))[-1].report["panels"]

@@ -14,6 +14,7 @@ from halluapp.decoding.events import Decoded, Done
 from halluapp.methods.registry import METHODS
 from halluapp.request import make_request
 from halluapp.serving import zero_gpu
+from halluapp.serving.models import Models
 from halluapp.settings import Settings
 
 
@@ -61,4 +62,4 @@ def test_the_gpu_is_asked_for_by_tokens_and_panels() -> None:
 
 
 def test_elsewhere_than_on_zero_gpu_nothing_changes() -> None:
-    assert zero_gpu.runner(Settings(zero_gpu=False)) is None
+    assert Models.of_server(Settings(zero_gpu=False)).runner is None

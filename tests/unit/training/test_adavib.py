@@ -11,18 +11,16 @@ from golden_cases import Case, cases
 from torch import Tensor
 from torch.nn import functional
 
-from halluapp.training.methods.adavib_loss import (
-    VariationalHead,
+from halluapp.numerics import (
     adaptive_weight,
     adavib_loss,
     gaussian_kl,
     photo_weights,
     pool,
     pool_std,
-    reparameterise,
-    similarity,
     similarity_entropy,
 )
+from halluapp.training.methods.adavib_loss import VariationalHead, reparameterise, similarity
 
 LINEAR = "layer/linear"
 LAYERS = [case for case in cases("adavib", "layer/") if case.id != LINEAR]

@@ -12,8 +12,7 @@ from golden_cases import Case, cases
 from torch.nn.functional import kl_div, logsigmoid
 
 from halluapp.errors import InputError
-from halluapp.training.batches.corruption import STRATEGIES, corrupt
-from halluapp.training.methods.chip_loss import (
+from halluapp.numerics import (
     Answers,
     changed_tokens,
     chip_loss,
@@ -21,9 +20,10 @@ from halluapp.training.methods.chip_loss import (
     segment_logps,
     sequence_logps,
     sequential_kl,
-    token_logps,
     token_weights,
 )
+from halluapp.training.batches.corruption import STRATEGIES, corrupt
+from halluapp.training.methods.chip_loss import token_logps
 
 LOSS_INPUTS = ("policy_chosen", "policy_rejected", "policy_chosen_corrupted", "reference_chosen", "reference_rejected",
                "reference_chosen_corrupted", "kl_chosen", "kl_rejected")  # fmt: skip

@@ -10,8 +10,9 @@ import torch
 from golden_cases import Case, cases
 from torch.nn.functional import cross_entropy, normalize
 
+from halluapp.numerics import FeatureQueue, contrastive_loss
 from halluapp.training.batches.packed_forward import end_representations, last_attended
-from halluapp.training.methods.hacl_loss import FeatureQueue, ProjectionHeads, contrastive_loss, contrastive_terms
+from halluapp.training.methods.hacl_loss import ProjectionHeads, contrastive_terms
 
 WITHOUT_HARD = [case for case in cases("hacl", "plain/") + cases("hacl", "queue/") if not case.authors_only]
 

@@ -12,46 +12,49 @@ from training_runs import fresh, pairs_in, start
 from halluapp.data.pairs import read_pairs
 from halluapp.errors import InputError
 from halluapp.methods.registry import create
+from halluapp.serving.models import Models
 from halluapp.settings import Settings
 from halluapp.training import library, loop, recipes
 from halluapp.training.measure import before_after
 from halluapp.ui.train import data, form, live, state, texts
 
 
-def row(made: dict, name: str) -> dict:
-    return next(one for one in made["list"] if one["name"] == name)
+def row(board: dict, name: str) -> dict:
+    return next(one for one in board["list"] if one["name"] == name)
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory):
+def measured_root(tmp_path_factory):
     """The folder of runs with a finished one, measured."""
     home = tmp_path_factory.mktemp("state")
-    made, model = start(home, "hacl", "mine", train="adapter", rate=1e-2), fresh()
-    loop.train(made, model)
-    model.adapters["run"] = library._load_adapter(model, made) or model.adapters["mine"]
-    found = before_after.measure_effect(model, read_pairs(home / "pairs"), create("adapter:run"), log=lambda line: None)
-    (made.folder / "measured.json").write_text(json.dumps(found))
+    run, model = start(home, "hacl", "mine", train="adapter", rate=1e-2), fresh()
+    loop.train(run, model)
+    model.adapters["run"] = library._load_adapter(model, run) or model.adapters["mine"]
+    measurement = before_after.measure_effect(
+        model, read_pairs(home / "pairs"), create("adapter:run"), log=lambda line: None
+    )
+    (run.folder / "measured.json").write_text(json.dumps(measurement))
     return home / "runs"
 
 
 def test_an_empty_folder_is_an_empty_board(tmp_path):
-    made = state.snapshot(tmp_path / "runs", None, [])
-    assert made["list"] == []
-    assert made["run"] is None
-    assert made["chosen"] is None
-    assert made["possible"] == []
+    board = state.snapshot(tmp_path / "runs", None, [])
+    assert board["list"] == []
+    assert board["run"] is None
+    assert board["chosen"] is None
+    assert board["possible"] == []
 
 
-def test_a_run_in_full(trained):
-    made = state.snapshot(trained, None, [])
-    assert made["chosen"] == "mine"
-    assert made["run"]["status"] == "finished"
-    line = row(made, "mine")
+def test_a_run_in_full(measured_root):
+    board = state.snapshot(measured_root, None, [])
+    assert board["chosen"] == "mine"
+    assert board["run"]["status"] == "finished"
+    line = row(board, "mine")
     assert line["step"] == line["steps"] == 4
     assert line["loss"] > 0
     assert line["held"] > 0
     assert line["memory"] > 0
-    keys = made["curves"][0]["keys"]
+    keys = board["curves"][0]["keys"]
     assert [step for step, _ in keys["loss"]["train"]] == [1, 2, 3, 4]
     assert [step for step, _ in keys["loss"]["held"]] == [0, 2, 4]
     for part in ("photo_to_text", "text_to_photo", "generation"):  # every component, training and held-out
@@ -59,22 +62,22 @@ def test_a_run_in_full(trained):
         assert len(keys[part]["held"]) == 3
     assert "seconds" not in keys
     assert "rate" not in keys
-    assert [one["step"] for one in made["run"]["samples"]] == [0, 4]
-    assert set(made["possible"]) == {"add", "download", "use", "rename", "measure", "delete"}
-    json.dumps(made, allow_nan=False)
+    assert [one["step"] for one in board["run"]["samples"]] == [0, 4]
+    assert set(board["possible"]) == {"add", "download", "use", "rename", "measure", "delete"}
+    json.dumps(board, allow_nan=False)
 
 
-def test_the_table_and_the_map_are_what_was_measured(trained):
-    made = state.snapshot(trained, "mine", [])["run"]
-    stored = json.loads((trained / "mine" / "measured.json").read_text())
-    cells = {one["key"]: one for one in made["measured"]}
+def test_the_table_and_the_map_are_what_was_measured(measured_root):
+    board = state.snapshot(measured_root, "mine", [])["run"]
+    stored = json.loads((measured_root / "mine" / "measured.json").read_text())
+    cells = {one["key"]: one for one in board["measured"]}
     assert cells["margin"]["after"] == stored["after"]["margin"]
     assert cells["chair_i"]["better"] == -1
     assert {"distance", "separability"} <= set(cells)
     assert set(cells) <= set(texts.MEASURES)
     for side in ("before", "after"):
-        assert {len(points) for points in made["map"][side].values()} == {5}  # a photo counts once
-    assert made["map"]["before"] != made["map"]["after"]
+        assert {len(points) for points in board["map"][side].values()} == {5}  # a photo counts once
+    assert board["map"]["before"] != board["map"]["after"]
     low, value, high = (stored["after"]["separability"][k] for k in (1, 0, 2))
     assert low <= value <= high
 
@@ -87,36 +90,36 @@ DAMAGED = (
 
 @pytest.mark.parametrize("content", DAMAGED)
 def test_a_damaged_measurement_is_no_reason_to_show_nothing(tmp_path, content):
-    made = start(tmp_path, "chip")
-    (made.folder / "measured.json").write_text(content)
-    shown = state.snapshot(tmp_path / "runs", None, [])
-    assert shown["run"]["map"] is None
-    assert shown["chosen"] == "run"
+    run = start(tmp_path, "chip")
+    (run.folder / "measured.json").write_text(content)
+    board = state.snapshot(tmp_path / "runs", None, [])
+    assert board["run"]["map"] is None
+    assert board["chosen"] == "run"
 
 
 def test_a_half_written_line_and_numbers_that_are_none_are_left_out(tmp_path):
-    made = start(tmp_path, "chip")
-    made.append_row("metrics.jsonl", {"step": 1, "loss": 2.0, "seconds": 1.0})
-    made.append_row("metrics.jsonl", {"step": 2, "loss": math.nan, "seconds": 2.0})
-    with open(made.folder / "metrics.jsonl", "a") as out:
+    run = start(tmp_path, "chip")
+    run.append_row("metrics.jsonl", {"step": 1, "loss": 2.0, "seconds": 1.0})
+    run.append_row("metrics.jsonl", {"step": 2, "loss": math.nan, "seconds": 2.0})
+    with open(run.folder / "metrics.jsonl", "a") as out:
         out.write('{"step": 3, "lo')
-    shown = state.snapshot(tmp_path / "runs", None, [])
-    assert shown["curves"][0]["keys"]["loss"]["train"] == [[1, 2.0]]
-    json.dumps(shown, allow_nan=False)
+    board = state.snapshot(tmp_path / "runs", None, [])
+    assert board["curves"][0]["keys"]["loss"]["train"] == [[1, 2.0]]
+    json.dumps(board, allow_nan=False)
 
 
 def test_time_left_is_by_the_pace_of_the_steps(tmp_path):
-    made = start(tmp_path, "chip", steps=10)
+    run = start(tmp_path, "chip", steps=10)
     for step in (1, 2, 3):
-        made.append_row("metrics.jsonl", {"step": step, "loss": 1.0, "seconds": 5.0 + 2 * step})
-    made.write_status("running", 3)
+        run.append_row("metrics.jsonl", {"step": step, "loss": 1.0, "seconds": 5.0 + 2 * step})
+    run.write_status("running", 3)
     assert state.snapshot(tmp_path / "runs", None, [])["run"]["left"] == pytest.approx(14)
 
 
 def test_long_curves_are_thinned_and_keep_their_ends(tmp_path):
-    made = start(tmp_path, "chip")
+    run = start(tmp_path, "chip")
     for step in range(1, 2001):
-        made.append_row("metrics.jsonl", {"step": step, "loss": 1 / step, "seconds": step})
+        run.append_row("metrics.jsonl", {"step": step, "loss": 1 / step, "seconds": step})
     points = state.snapshot(tmp_path / "runs", None, [])["curves"][0]["keys"]["loss"]["train"]
     assert len(points) <= state.MOST_POINTS + 1
     assert points[0][0] == 1
@@ -125,40 +128,40 @@ def test_long_curves_are_thinned_and_keep_their_ends(tmp_path):
 
 def test_the_queue_is_shown(tmp_path):
     for name, since in (("b", 2.0), ("a", 1.0)):
-        made = start(tmp_path, "chip", name)
-        about = json.loads((made.folder / "status.json").read_text())
-        (made.folder / "status.json").write_text(json.dumps({**about, "since": since}))
+        run = start(tmp_path, "chip", name)
+        about = json.loads((run.folder / "status.json").read_text())
+        (run.folder / "status.json").write_text(json.dumps({**about, "since": since}))
     root = tmp_path / "runs"
     assert [run.name for run in state.live_runs(root)] == ["a", "b"]
-    shown = state.snapshot(root, None, [])
-    assert (row(shown, "a")["state"], row(shown, "b")["state"]) == ("starting", "waiting")
+    board = state.snapshot(root, None, [])
+    assert (row(board, "a")["state"], row(board, "b")["state"]) == ("starting", "waiting")
     state.live_runs(root)[0].write_status("running", 1)
-    shown = state.snapshot(root, None, [])
-    assert (row(shown, "a")["state"], row(shown, "b")["state"]) == ("training", "waiting")
-    assert shown["chosen"] == "a"
-    assert set(shown["possible"]) == {"download", "use"}
+    board = state.snapshot(root, None, [])
+    assert (row(board, "a")["state"], row(board, "b")["state"]) == ("training", "waiting")
+    assert board["chosen"] == "a"
+    assert set(board["possible"]) == {"download", "use"}
 
 
 def test_what_cannot_be_done_is_not_offered(tmp_path):
-    made = start(tmp_path, "chip")
+    run = start(tmp_path, "chip")
     status = {"stopped": {"resume"}, "failed": {"resume"}, "finished": set(), "interrupted": {"resume"}}
     for name, more in status.items():
-        made.write_status(name, 2)
+        run.write_status(name, 2)
         assert set(state.snapshot(tmp_path / "runs", None, [])["possible"]) == {
             "download", "use", "rename", "delete"
         } | more  # fmt: skip
 
 
-def test_runs_are_overlaid_and_gone_ones_forgotten(trained, tmp_path):
+def test_runs_are_overlaid_and_gone_ones_forgotten(measured_root, tmp_path):
     start(tmp_path, "chip", "one").append_row("metrics.jsonl", {"step": 1, "loss": 1.0})
     start(tmp_path, "chip", "two").append_row("metrics.jsonl", {"step": 1, "loss": 2.0})
-    shown = state.snapshot(tmp_path / "runs", "one", ["two", "gone", "one"])
-    assert [curve["name"] for curve in shown["curves"]] == ["one", "two"]
-    assert "gone" not in shown["overlay"]
+    board = state.snapshot(tmp_path / "runs", "one", ["two", "gone", "one"])
+    assert [curve["name"] for curve in board["curves"]] == ["one", "two"]
+    assert "gone" not in board["overlay"]
 
 
-def test_nothing_is_sent_twice_and_a_late_look_does_not_undo_a_choice(trained):
-    settings = Settings(runs=trained)
+def test_nothing_is_sent_twice_and_a_late_look_does_not_undo_a_choice(measured_root):
+    settings = Settings(runs=measured_root)
     first = live.refresh(settings, None, [])
     assert first[0]["chosen"] == "mine"
     assert first[4] == "mine"
@@ -175,14 +178,14 @@ def test_nothing_is_sent_twice_and_a_late_look_does_not_undo_a_choice(trained):
 
 
 def test_the_log_tells_what_happened_before_the_end(tmp_path):
-    made = start(tmp_path, "chip")
-    (made.folder / "log.txt").write_text("looked at 3 of 5 photos\n  warnings.warn(\nUserWarning: x\n")
-    made.write_status("preparing")
+    run = start(tmp_path, "chip")
+    (run.folder / "log.txt").write_text("looked at 3 of 5 photos\n  warnings.warn(\nUserWarning: x\n")
+    run.write_status("preparing")
     assert state.snapshot(tmp_path / "runs", None, [])["run"]["note"] == "looked at 3 of 5 photos"
-    made.write_status("failed", 1, "Memory ran out at step 1; lower batch (now 2).")
-    shown = state.snapshot(tmp_path / "runs", None, [])["run"]
-    assert "looked at" in shown["log"]
-    assert shown["error"].startswith("Memory ran out")
+    run.write_status("failed", 1, "Memory ran out at step 1; lower batch (now 2).")
+    board = state.snapshot(tmp_path / "runs", None, [])["run"]
+    assert "looked at" in board["log"]
+    assert board["error"].startswith("Memory ran out")
 
 
 def test_settings_go_to_a_file_and_back(tmp_path):
@@ -230,15 +233,15 @@ def test_uploads_are_kept_and_may_not_name_files_of_this_machine(tmp_path):
 
 def test_the_pairs_of_a_run_by_source(tmp_path):
     settings = Settings(runs=tmp_path)
-    assert data.source(settings, texts.SHIPPED_PAIRS, "", None).endswith(os.path.join("assets", "pairs"))
-    assert data.source(settings, texts.PAIRS_PATH, "someone/a-set", None) == "someone/a-set"
+    assert data.pairs_path(settings, texts.SHIPPED_PAIRS, "", None).endswith(os.path.join("assets", "pairs"))
+    assert data.pairs_path(settings, texts.PAIRS_PATH, "someone/a-set", None) == "someone/a-set"
     for which, typed, where, sentence in (
         (texts.PAIRS_PATH, "  ", settings, "Say which pairs"),
         (texts.UPLOADED_PAIRS, "", settings, "No pairs are uploaded"),
         (texts.PAIRS_PATH, "/etc", Settings(space=True), "Paths of the server"),
     ):
         with pytest.raises(InputError, match=sentence):
-            data.source(where, which, typed, None)
+            data.pairs_path(where, which, typed, None)
 
 
 def test_presets_set_what_they_name_and_put_back_what_others_named():
@@ -249,9 +252,9 @@ def test_presets_set_what_they_name_and_put_back_what_others_named():
 def test_on_zero_gpu_the_tab_is_one_sentence():
     import gradio as gr
 
-    from halluapp.ui import train
+    from halluapp.ui.train import tab
 
     with gr.Blocks() as blocks:
-        assert train.build(Settings(zero_gpu=True), gr.Image, gr.CheckboxGroup()) == {}
-    said = [part["props"].get("value") for part in blocks.config["components"] if part["type"] == "markdown"]
-    assert said == [texts.ZERO_GPU]
+        assert tab.build(Models(Settings(zero_gpu=True)), gr.Image, gr.CheckboxGroup()) is None
+    paragraphs = [part["props"].get("value") for part in blocks.config["components"] if part["type"] == "markdown"]
+    assert paragraphs == [texts.ZERO_GPU]

@@ -1,0 +1,13 @@
+"""The input of a photo."""
+
+from __future__ import annotations
+
+import gradio as gr
+
+
+def photo_input(**options) -> gr.Image:
+    """A gr.Image that hands over the uploaded file as it is: a broken one gets our sentence, not a generic failure."""
+    image = gr.Image(type="filepath", image_mode=None, **options)
+    preprocess = image.preprocess
+    image.preprocess = lambda payload: payload.path if payload is not None and payload.path else preprocess(payload)
+    return image

@@ -1,0 +1,135 @@
+"""The buttons above the board, the form for adapters made elsewhere, and their events."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+
+import gradio as gr
+
+from halluapp.serving.models import Models
+from halluapp.settings import Settings
+from halluapp.ui.event_options import INSTANT, MODEL, QUEUED
+from halluapp.ui.train import form, live, run_actions, state, texts
+
+
+@dataclass(frozen=True)
+class RunButtons:
+    """The buttons, and what they open. subject: the run that a question is about, whichever run is chosen when it is
+    answered."""
+
+    add: gr.Button
+    remove: gr.Button
+    download: gr.Button
+    use: gr.Button
+    resume: gr.Button
+    rename: gr.Button
+    measure: gr.Button
+    delete: gr.Button
+    new_name: gr.Textbox
+    confirm_rename: gr.Button
+    rename_row: gr.Row
+    confirm_delete: gr.Button
+    cancel_delete: gr.Button
+    delete_row: gr.Row
+    zip: gr.File
+    subject: gr.State
+
+    @property
+    def by_action(self) -> dict[str, gr.Button]:
+        """Those that only some runs have, by what `state.possible_actions` calls them."""
+        return {name: getattr(self, name) for name in state.ACTIONS}
+
+
+@dataclass(frozen=True)
+class AdapterImport:
+    """The form for an adapter made elsewhere."""
+
+    files: gr.File
+    folder: gr.Textbox
+    name: gr.Textbox
+    button: gr.Button
+
+
+def build() -> RunButtons:
+    """Builds the buttons, in the place where it is called."""
+    with gr.Row(elem_classes="train-actions"):
+        add = gr.Button(texts.ADD, variant="primary", size="sm", elem_id="train-add", min_width=110)
+        remove = gr.Button(texts.REMOVE, size="sm", elem_id="train-remove", min_width=110)
+        resume = gr.Button(texts.RESUME, size="sm", elem_id="train-resume", min_width=70)
+        download = gr.Button(texts.DOWNLOAD, size="sm", elem_id="train-download", min_width=80)
+        use = gr.Button(texts.USE_SETTINGS, size="sm", elem_id="train-use", min_width=110)
+        rename = gr.Button(texts.RENAME[0], size="sm", elem_id="train-rename", min_width=70)
+        measure = gr.Button(texts.MEASURE, size="sm", elem_id="train-measure", min_width=70)
+        delete = gr.Button(texts.DELETE, size="sm", elem_id="train-delete", min_width=70)
+    with gr.Row(visible=False) as rename_row:
+        new_name = gr.Textbox("", label=texts.RENAME[1], max_lines=1, elem_id="train-new-name", scale=3)
+        confirm_rename = gr.Button(texts.RENAME[0], size="sm", elem_id="train-rename-sure", min_width=90)
+    with gr.Row(visible=False) as delete_row:
+        confirm_delete = gr.Button(texts.DELETE, variant="stop", size="sm", elem_id="train-delete-sure", min_width=140)
+        cancel_delete = gr.Button(texts.CANCEL_DELETE, size="sm", elem_id="train-keep", min_width=90)
+    zip_file = gr.File(label=texts.ZIP, visible=False, elem_id="train-zip")
+    return RunButtons(
+        add, remove, download, use, resume, rename, measure, delete, new_name, confirm_rename, rename_row,
+        confirm_delete, cancel_delete, delete_row, zip_file, gr.State(None),
+    )  # fmt: skip
+
+
+def build_import(settings: Settings) -> AdapterImport:
+    """Builds the form for adapters from elsewhere, in the place where it is called."""
+    with gr.Accordion(texts.IMPORT, open=False, elem_id="train-import"):
+        files = gr.File(label=texts.IMPORT_FILES, file_count="multiple", elem_id="train-import-files", height=150)
+        folder = gr.Textbox(
+            "", label=texts.IMPORT_PATH[0], info=texts.IMPORT_PATH[1], max_lines=1, visible=not settings.space,
+            elem_id="train-import-folder",
+        )  # fmt: skip
+        with gr.Row():
+            name = gr.Textbox("", label=texts.IMPORT_NAME, max_lines=1, elem_id="train-import-name", scale=3)
+            button = gr.Button(texts.IMPORT_BUTTON, size="sm", elem_id="train-import-button", min_width=110)
+    return AdapterImport(files, folder, name, button)
+
+
+def connect(
+    models: Models, buttons: RunButtons, view: live.BoardView, notice: gr.HTML, methods: gr.CheckboxGroup
+) -> None:
+    """Buttons that change a run or the panels of Compare."""
+    inputs = [view.chosen, view.overlay, methods]
+    outputs = [notice, methods, *view.outputs]
+
+    def handler(action: Callable[..., run_actions.Outcome]) -> Callable:
+        return partial(run_actions.perform, action, models)
+
+    buttons.add.click(handler(run_actions.add_panel), inputs, outputs, **MODEL)
+    buttons.remove.click(handler(run_actions.remove_panel), inputs, outputs, **INSTANT)
+    buttons.resume.click(handler(run_actions.resume), inputs, outputs, **QUEUED)
+    buttons.measure.click(handler(run_actions.measure), inputs, outputs, **INSTANT)
+    name_inputs = [*inputs, buttons.subject, buttons.new_name, methods]
+    renaming = buttons.confirm_rename.click(handler(run_actions.rename), name_inputs, outputs, **QUEUED)
+    deletion = buttons.confirm_delete.click(handler(run_actions.delete), [*inputs, buttons.subject], outputs, **QUEUED)
+    for event in (renaming.then, deletion.then, buttons.cancel_delete.click):
+        event(run_actions.hide_questions, None, [buttons.rename_row, buttons.delete_row], **INSTANT)
+
+
+def connect_import(
+    models: Models, adapter_import: AdapterImport, view: live.BoardView, notice: gr.HTML, methods: gr.CheckboxGroup
+) -> None:
+    """The button that loads an adapter made elsewhere."""
+    inputs = [view.chosen, view.overlay, methods, adapter_import.name, adapter_import.files, adapter_import.folder]
+    handler = partial(run_actions.perform, run_actions.import_adapter, models)
+    adapter_import.button.click(handler, inputs, [notice, methods, *view.outputs], **MODEL)
+
+
+def connect_questions(
+    settings: Settings, buttons: RunButtons, run_form: form.Form, view: live.BoardView, notice: gr.HTML
+) -> None:
+    """Buttons that change no run: the questions before a deletion and a new name, download, settings."""
+    name_outputs = [
+        notice, buttons.subject, buttons.rename_row, buttons.new_name, buttons.confirm_rename, buttons.delete_row,
+    ]  # fmt: skip
+    delete_outputs = [notice, buttons.subject, buttons.delete_row, buttons.confirm_delete, buttons.rename_row]
+    buttons.rename.click(partial(run_actions.ask_name, settings), view.chosen, name_outputs, **INSTANT)
+    buttons.delete.click(partial(run_actions.ask_delete, settings), view.chosen, delete_outputs, **INSTANT)
+    buttons.download.click(partial(run_actions.download, settings), view.chosen, [notice, buttons.zip], **QUEUED)
+    handler = partial(run_actions.use_settings, settings, run_form)
+    buttons.use.click(handler, view.chosen, [notice, *run_form.fill_outputs], **INSTANT)

@@ -1,0 +1,69 @@
+"""The training tab, put together from its parts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import gradio as gr
+from gradio.components import Component
+
+from halluapp.serving.models import Models
+from halluapp.ui.train import board, form, live, run_buttons, start, state, texts
+
+
+@dataclass(frozen=True)
+class TrainTab:
+    """What the rest of the page needs: the board, and the handler that writes the command line of the form."""
+
+    view: live.BoardView
+    form: form.Form
+    preview: Callable
+    preview_outputs: list[Component]
+
+
+def build(
+    models: Models, photo_input: Callable[..., gr.Image], methods: gr.CheckboxGroup
+) -> TrainTab | None:  # fmt: skip
+    """Builds the tab, in the place where it is called, and connects its events. methods: the list of Compare.
+
+    On ZeroGPU the tab is one sentence, and there is nothing to connect: None.
+    """
+    settings = models.settings
+    if settings.zero_gpu:
+        gr.Markdown(texts.ZERO_GPU, elem_id="train-off")
+        return None
+    gr.Markdown(texts.INTRO, elem_id="train-intro")
+    with gr.Row(elem_id="train"):
+        with gr.Column(scale=2, min_width=300):
+            run_form = form.build(settings, photo_input)
+            controls = start.build()
+        with gr.Column(scale=3, min_width=300):
+            notice = _notice()
+            buttons = run_buttons.build()
+            view = live.BoardView(
+                board.build(state.snapshot(settings.runs, None, [])), gr.State(None), gr.State([]), gr.State(""),
+                gr.Timer(live.QUICK), controls.start, controls.stop, buttons.by_action,
+            )  # fmt: skip
+            adapter_import = run_buttons.build_import(settings)
+    live.connect(settings, view)
+    preview = start.connect(settings, run_form, controls, view, notice)
+    run_buttons.connect(models, buttons, view, notice, methods)
+    run_buttons.connect_import(models, adapter_import, view, notice, methods)
+    run_buttons.connect_questions(settings, buttons, run_form, view, notice)
+    return TrainTab(view, run_form, preview, controls.preview)
+
+
+def _notice() -> gr.HTML:
+    """One sentence about what was done or why not. Its template escapes: names and paths are a person's."""
+    return gr.HTML(
+        value="",
+        html_template='<p class="notice" role="status" aria-live="polite">{{value}}</p>',
+        css_template=".notice { margin: 0; padding: 8px 12px; border-radius: 8px; border: 1px solid "
+        "var(--border-color-primary); background: var(--block-background-fill); color: var(--body-text-color); "
+        "font-size: 14px; overflow-wrap: anywhere; } .notice:empty { display: none; }",
+        apply_default_css=False,
+        padding=False,
+        js_on_load=None,
+        elem_id="train-notice",
+    )

@@ -1,0 +1,149 @@
+"""Names of the package are nouns of the field, never participles or riddles: the worst ones are kept out."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+PACKAGE = Path(__file__).resolve().parents[3] / "halluapp"
+WORST = frozenset(
+    "made found said told kept own place seen known given asked wanted shown looked taken meant sight shelf".split()
+)
+EXEMPT: frozenset[str] = frozenset(
+    {
+        "halluapp/bench/memory.py",
+        "halluapp/bench/memory_plan.py",
+        "halluapp/bench/profile.py",
+        "halluapp/bench/training_step.py",
+        "halluapp/bench/work.py",
+        "halluapp/cli/train.py",
+        "halluapp/comparison.py",
+        "halluapp/data/pairs.py",
+        "halluapp/decoding/batch.py",
+        "halluapp/decoding/choose.py",
+        "halluapp/decoding/engine.py",
+        "halluapp/decoding/hooks/early_exits.py",
+        "halluapp/decoding/hooks/interventions.py",
+        "halluapp/decoding/memory.py",
+        "halluapp/decoding/replay/cuda_graph.py",
+        "halluapp/decoding/replay/fixed_cache.py",
+        "halluapp/decoding/replay/policy.py",
+        "halluapp/decoding/stops.py",
+        "halluapp/grounding/detectors/pocket.py",
+        "halluapp/grounding/detectors/pocket_head.py",
+        "halluapp/grounding/detectors/transformers.py",
+        "halluapp/grounding/verdicts.py",
+        "halluapp/grounding/words/mentions.py",
+        "halluapp/grounding/words/vocabulary.py",
+        "halluapp/lvlm/adapters.py",
+        "halluapp/lvlm/base.py",
+        "halluapp/lvlm/catalog.py",
+        "halluapp/lvlm/families/instructblip.py",
+        "halluapp/lvlm/families/llava.py",
+        "halluapp/lvlm/families/llava_next.py",
+        "halluapp/lvlm/families/pocket.py",
+        "halluapp/lvlm/families/qwen_vl.py",
+        "halluapp/lvlm/families/smolvlm.py",
+        "halluapp/lvlm/loading.py",
+        "halluapp/lvlm/quantize.py",
+        "halluapp/lvlm/random_weights.py",
+        "halluapp/lvlm/sidecar_files.py",
+        "halluapp/lvlm/text.py",
+        "halluapp/methods/assignments.py",
+        "halluapp/methods/calibration.py",
+        "halluapp/methods/deco.py",
+        "halluapp/methods/dola.py",
+        "halluapp/methods/formulas/hallu_space.py",
+        "halluapp/methods/formulas/label_calibration.py",
+        "halluapp/methods/registry.py",
+        "halluapp/methods/stacked.py",
+        "halluapp/recipes/pocket/corpus.py",
+        "halluapp/recipes/pocket/description.py",
+        "halluapp/recipes/pocket/detector_loss.py",
+        "halluapp/recipes/pocket/drawings.py",
+        "halluapp/recipes/pocket/features.py",
+        "halluapp/recipes/pocket/hallu_space_pairs.py",
+        "halluapp/recipes/pocket/model_card.py",
+        "halluapp/recipes/pocket/packing.py",
+        "halluapp/recipes/pocket/recipe.py",
+        "halluapp/recipes/pocket/thresholds.py",
+        "halluapp/recipes/pocket/train.py",
+        "halluapp/request.py",
+        "halluapp/serving/zero_gpu.py",
+        "halluapp/training/batches/changed_tokens.py",
+        "halluapp/training/batches/disk_cache.py",
+        "halluapp/training/batches/examples.py",
+        "halluapp/training/batches/packed_forward.py",
+        "halluapp/training/hallu_space/compute.py",
+        "halluapp/training/hallu_space/directions.py",
+        "halluapp/training/loop.py",
+        "halluapp/training/measure/before_after.py",
+        "halluapp/training/measure/measurement.py",
+        "halluapp/training/measure/model_card.py",
+        "halluapp/training/methods/adavib.py",
+        "halluapp/training/methods/chip.py",
+        "halluapp/training/methods/chip_loss.py",
+        "halluapp/training/methods/hacl.py",
+        "halluapp/training/methods/hacl_loss.py",
+        "halluapp/training/objective.py",
+        "halluapp/training/pairs/hallucinate.py",
+        "halluapp/training/pairs/own_answers.py",
+        "halluapp/training/pairs/pair_sets.py",
+        "halluapp/training/recipes.py",
+        "halluapp/training/runs.py",
+        "halluapp/training/vision_tower.py",
+        "halluapp/ui/compare/sidebar.py",
+        "halluapp/ui/compare/tab.py",
+        "halluapp/ui/train/__init__.py",
+        "halluapp/ui/train/data.py",
+        "halluapp/ui/train/form.py",
+        "halluapp/ui/train/live.py",
+        "halluapp/ui/train/measurement.py",
+        "halluapp/ui/train/run_actions.py",
+        "halluapp/ui/train/start.py",
+        "halluapp/ui/train/state.py",
+    }
+)
+
+
+def definitions(tree: ast.Module) -> Iterator[tuple[str, int]]:
+    """(name, line) of every function, class, argument, import alias, variable and attribute that the code defines."""
+    for node in ast.walk(tree):
+        match node:
+            case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.ClassDef():
+                yield node.name, node.lineno
+            case ast.arg():
+                yield node.arg, node.lineno
+            case ast.Name(ctx=ast.Store()):
+                yield node.id, node.lineno
+            case ast.Attribute(ctx=ast.Store()):
+                yield node.attr, node.lineno
+            case ast.alias():
+                yield node.asname or node.name, node.lineno
+            case ast.MatchAs(name=str()) | ast.MatchStar(name=str()) | ast.ExceptHandler(name=str()):
+                yield node.name, node.lineno
+
+
+def worst_names(source: str) -> list[tuple[str, int]]:
+    return [(name, line) for name, line in definitions(ast.parse(source)) if name.strip("_") in WORST]
+
+
+def test_no_name_of_the_package_is_a_participle():
+    lines = []
+    for path in sorted(PACKAGE.rglob("*.py")):
+        name = path.relative_to(PACKAGE.parent).as_posix()
+        if name not in EXEMPT:
+            lines += [f"{name}:{line} {word}" for word, line in worst_names(path.read_text(encoding="utf-8"))]
+    assert not lines, "name what the thing is:\n" + "\n".join(lines)
+
+
+def test_every_kind_of_definition_is_seen():
+    sources = [
+        "made = 1", "def found(): ...", "class told: ...", "def f(said): ...", "self.kept = 1", "own: int = 2",
+        "for place in x: ...", "import x as shelf", "[1 for _seen in x]", "match x:\n case known: ...",
+        "with x as given: ...", "(asked := 1)", "def f(*wanted): ...", "try: ...\nexcept E as shown: ...",
+    ]  # fmt: skip
+    for source in sources:
+        assert len(worst_names(source)) == 1, source
+    assert not worst_names("adapter = x.made(found) + y[told]\n")  # uses of names that others define

@@ -1,0 +1,104 @@
+"""The page's scripts: they parse, their pure functions pass `node --test`, and lint rules that need no package hold."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from halluapp.ui import component
+from halluapp.ui.compare import panels
+from halluapp.ui.train import board
+
+ROOT = Path(__file__).resolve().parents[3]
+FOLDERS = [Path(module.__file__).parent for module in (panels, board)]
+SOURCES = sorted((ROOT / "halluapp").rglob("*.js"))
+TESTS = sorted((ROOT / "tests" / "js").glob("*.test.mjs"))
+TOP_LEVEL = re.compile(r"^(?:async )?(?:function|const|let) \{?\s*(\w+)", re.MULTILINE)
+FORBIDDEN = {
+    "var": re.compile(r"\bvar\s+\w"),
+    "== or !=": re.compile(r"(?<![=!<>])[=!]=(?!=)"),
+    "text that becomes markup": re.compile(r"\b(?:innerHTML|outerHTML|insertAdjacentHTML|document\.write)\b"),
+    "text that becomes code": re.compile(r"\beval\b|\bnew Function\b|\bset(?:Timeout|Interval)\(\s*[\"'`]"),
+    "a debugger's leftover": re.compile(r"\bdebugger\b|\bconsole\.log\b"),
+}
+needs_node = pytest.mark.skipif(shutil.which("node") is None, reason="node is not installed")
+
+
+def code(source: str) -> str:
+    """A script without comments and the content of its strings, in which the rules below would see words."""
+    return re.sub(r"//[^\n]*|\"(?:\\.|[^\"\\\n])*\"|'(?:\\.|[^'\\\n])*'", '""', source)
+
+
+def test_the_rules_see_what_they_forbid():
+    bad = ("var x = 1;", "a == b", "a != b", "node.innerHTML = x", "eval(x)", "new Function(x)", "console.log(1)")
+    for line in bad:
+        assert any(rule.search(code(line)) for rule in FORBIDDEN.values()), line
+    for line in ("a === b", "a !== b", "a <= b", "(a) => b", 'make("var x")'):
+        assert not any(rule.search(code(line)) for rule in FORBIDDEN.values()), line
+
+
+def test_scripts_keep_the_lint_rules():
+    assert len(SOURCES) == 5
+    for path in SOURCES:
+        source = path.read_text(encoding="utf-8")
+        for name, rule in FORBIDDEN.items():
+            found = rule.search(code(source))
+            assert not found, f"{path.name} holds {name}: {found and found[0]}"
+
+
+def test_lines_are_at_most_120_characters():
+    for path in [*SOURCES, *sorted((ROOT / "tests" / "js").iterdir())]:
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+            assert len(line) <= 120, f"{path.name}, line {number}"
+            assert line == line.rstrip(), f"{path.name}, line {number} ends in spaces"
+
+
+def test_every_component_runs_in_strict_mode():
+    for folder in FOLDERS:
+        assert component.script(folder).startswith('"use strict";\n')
+        assert (folder / "pure.js").read_text(encoding="utf-8").startswith('"use strict";\n')
+
+
+def test_nothing_at_the_top_is_unused_or_defined_twice():
+    everything = "\n".join(component.script(folder) for folder in FOLDERS)
+    for folder in FOLDERS:
+        script = code(component.script(folder))
+        names = TOP_LEVEL.findall(script)
+        assert len(names) == len(set(names)), f"{folder.name} defines a name twice"
+        shared = TOP_LEVEL.findall((component.SHARED / "dom.js").read_text(encoding="utf-8"))
+        for name in names:
+            uses = len(re.findall(rf"\b{name}\b", code(everything) if name in shared else script))
+            assert uses > (len(FOLDERS) if name in shared else 1), f"{folder.name}: {name} is not used"
+
+
+def test_pure_functions_touch_neither_the_page_nor_the_component():
+    for folder in FOLDERS:
+        pure = code((folder / "pure.js").read_text(encoding="utf-8"))
+        assert not re.search(r"(?<!\.)\b(?:document|window|element|props|watch|trigger|find|make|shape)\b", pure), (
+            folder.name
+        )
+
+
+@needs_node
+def test_scripts_parse(tmp_path):
+    for folder in FOLDERS:
+        path = tmp_path / f"{folder.name}.js"
+        path.write_text(component.script(folder), encoding="utf-8")  # as the page gets it
+        result = subprocess.run(["node", "--check", str(path)], capture_output=True, text=True, check=False)
+        assert result.returncode == 0, result.stderr
+
+
+@needs_node
+def test_pure_functions_pass_their_own_tests():
+    assert len(TESTS) >= 2
+    result = subprocess.run(
+        ["node", "--test", *map(str, TESTS)], capture_output=True, text=True, check=False, timeout=120
+    )
+    assert result.returncode == 0, result.stdout[-4000:] + result.stderr[-1000:]
+    counts = {name: int(count) for name, count in re.findall(r"^(?:#|ℹ) (\w+) (\d+)$", result.stdout, re.MULTILINE)}
+    assert counts["fail"] == counts["skipped"] == 0
+    assert counts["pass"] >= 30
