@@ -114,7 +114,7 @@ def _metric_tables(
     if len(one_pair_each) > 1:
         states = end_states(lvlm, one_pair_each, intervention)
         vectors = tuple(normalize(group, dim=-1) for group in states)
-        values_by_photo = {**retrieval(*vectors), "separability": _pseudo_values(*vectors)}
+        values_by_photo = {**retrieval(*vectors), "separability": separability(*vectors)}
         if heads is not None:
             through_heads = retrieval(
                 heads.embed_photos(states[0]), heads.embed_texts(states[1]), heads.embed_texts(states[2])
@@ -182,16 +182,6 @@ def _visual_tokens(lvlm: LVLM, features: Tensor, intervention: Intervention | No
     return visual_tokens(lvlm, ImageFeatures(features.to(lvlm.device)), "", intervention)
 
 
-def representations(
-    lvlm: LVLM, pairs: list[Pair], intervention: Intervention | None = None
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Unit vectors [N, D] at the end token of photos, truthful and hallucinated captions, without HACL's heads.
-
-    The coordinates of the representation map that CHiP (figure 1) and HACL (figure 2) argue with.
-    """
-    return tuple(normalize(group, dim=-1) for group in end_states(lvlm, pairs, intervention))
-
-
 @torch.no_grad()
 def end_states(
     lvlm: LVLM, pairs: list[Pair], intervention: Intervention | None = None
@@ -231,14 +221,12 @@ def retrieval(image: Tensor, text: Tensor, hallucinated: Tensor) -> dict[str, Te
     }
 
 
-def separability(image: Tensor, text: Tensor, hallucinated: Tensor) -> float:
-    """AUC of the cosine to the photo as a test of truthful against hallucinated captions: 0.5 is chance."""
-    return float(_pseudo_values(image, text, hallucinated).mean())
+def separability(image: Tensor, text: Tensor, hallucinated: Tensor) -> Tensor:
+    """Cosine to the photo as a test of truthful against hallucinated captions: three [N, D] unit vectors -> [N].
 
-
-def _pseudo_values(image: Tensor, text: Tensor, hallucinated: Tensor) -> Tensor:
-    """A value of every photo [N] whose mean is the AUC and whose spread is the AUC's own (DeLong et al. 1988): a
-    photo counts by its truthful caption and by its hallucinated one."""
+    The mean is the AUC (0.5 is chance), the spread that of the AUC (DeLong et al. 1988): a photo counts with its
+    truthful and with its hallucinated caption.
+    """
     similarity, similarity_hallucinated = (image * text).sum(-1), (image * hallucinated).sum(-1)
     won = (similarity[:, None] > similarity_hallucinated).double() + 0.5 * (
         similarity[:, None] == similarity_hallucinated

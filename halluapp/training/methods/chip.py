@@ -49,7 +49,7 @@ class ChipObjective(LoraObjective):
         for first in range(0, len(self.examples), size):
             rows = list(range(first, min(first + size, len(self.examples))))
             states = packed_forward(self.lvlm, self.packed_rows(rows))
-            parts = [hidden[counted].cpu() for hidden, counted in zip(states.hidden, states.mask, strict=True)]
+            parts = [hidden[mask].cpu() for hidden, mask in zip(states.hidden, states.mask, strict=True)]
             for index in range(len(rows)):
                 states_of_pair = parts[2 * index : 2 * index + 2]
                 states_of_pair += parts[2 * len(rows) + index :][:1] if self.recipe.visual else []

@@ -8,25 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import logsigmoid
 
-from halluapp.lvlm.diffusion import diffuse
 from halluapp.methods.formulas.contrast import full_precision
-from halluapp.training.batches.changed_tokens import changed_tokens, token_weights
 
-__all__ = [
-    "Answers",
-    "ChipLoss",
-    "answer_logps",
-    "changed_tokens",
-    "chip_loss",
-    "diffuse",
-    "masked_sum",
-    "segment_logps",
-    "sequence_logps",
-    "sequential_kl",
-    "token_kl",
-    "token_logps",
-    "token_weights",
-]  # fmt: skip
 IGNORE = -100
 MODES = ("paper", "joint")
 
@@ -45,22 +28,22 @@ def token_kl(reference_logits: Tensor, policy_logits: Tensor) -> Tensor:
 
 
 def token_logps(logits: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-    """Log-probability of every label under the logits one position before it -> ([R, T-1], counted [R, T-1] bool).
+    """Log-probability of every label under the logits one position before it -> ([R, T-1], mask [R, T-1] bool).
 
-    logits [R, T, V], labels [R, T], -100 = not counted (such places hold the log-probability of token 0).
+    logits [R, T, V], labels [R, T], -100 = masked (such positions hold the log-probability of token 0).
     """
-    counted = labels[:, 1:] != IGNORE
-    return answer_logps(logits[:, :-1], labels[:, 1:].masked_fill(~counted, 0)), counted
+    mask = labels[:, 1:] != IGNORE
+    return answer_logps(logits[:, :-1], labels[:, 1:].masked_fill(~mask, 0)), mask
 
 
 def sequence_logps(logits: Tensor, labels: Tensor, average: bool = False, weights: Tensor | None = None) -> Tensor:
-    """Log-probability of each row's answer: logits [R, T, V], labels [R, T] (-100 = not counted) -> [R].
+    """Log-probability of each row's answer: logits [R, T, V], labels [R, T] (-100 = masked) -> [R].
 
     Position t is predicted by the logits at t-1. `weights` [R, T-1] multiply the tokens; `average` divides by the
     number of answer tokens (0 for a row without any). Any number of rows, padded on either side.
     """
-    logps, counted = token_logps(logits, labels)
-    return masked_sum(logps if weights is None else logps * weights, counted, average)
+    logps, mask = token_logps(logits, labels)
+    return masked_sum(logps if weights is None else logps * weights, mask, average)
 
 
 def sequential_kl(reference_logits: Tensor, policy_logits: Tensor, labels: Tensor, average: bool = False) -> Tensor:
@@ -71,19 +54,19 @@ def sequential_kl(reference_logits: Tensor, policy_logits: Tensor, labels: Tenso
     return masked_sum(token_kl(reference_logits[:, :-1], policy_logits[:, :-1]), labels[:, 1:] != IGNORE, average)
 
 
-def segment_logps(logps: Tensor, counted: Tensor, changed: Tensor, weight: float) -> Tensor:
+def segment_logps(logps: Tensor, mask: Tensor, changed: Tensor, weight: float) -> Tensor:
     """(sum of log-probs + weight * sum over changed tokens) / (|y| + weight * |changed|): three [R, U] -> [R].
 
     Source: CHiP, section 3.2 (segment level), with its normalisation; the authors' code has none.
     """
-    share = counted.to(logps.dtype) * (1 + weight * changed.to(logps.dtype))
-    return (logps * share).masked_fill(~counted, 0.0).sum(-1) / share.sum(-1).clamp(min=1e-12)
+    share = mask.to(logps.dtype) * (1 + weight * changed.to(logps.dtype))
+    return (logps * share).masked_fill(~mask, 0.0).sum(-1) / share.sum(-1).clamp(min=1e-12)
 
 
-def masked_sum(values: Tensor, counted: Tensor, average: bool = False) -> Tensor:
-    """Sum (or mean) of the counted values of each row: [R, U], [R, U] -> [R]; 0 for a row without any."""
-    total = values.masked_fill(~counted, 0.0).sum(-1)
-    return total / counted.sum(-1).clamp(min=1) if average else total
+def masked_sum(values: Tensor, mask: Tensor, average: bool = False) -> Tensor:
+    """Sum (or mean) of the values where `mask` is True, of each row: [R, U], [R, U] -> [R]; 0 for a row without any."""
+    total = values.masked_fill(~mask, 0.0).sum(-1)
+    return total / mask.sum(-1).clamp(min=1) if average else total
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ import torch
 from tiny import MODELS, OPEN, lvlm, photo, run, visual
 from tiny_adapters import fresh_lvlm as loaded
 from tiny_adapters import logits
+from torch.nn.functional import normalize
 from training_runs import fresh, losses, objective, start
 
 from halluapp.bench import training_step
@@ -358,7 +359,7 @@ def test_what_is_measured_and_said_in_training_is_what_the_saved_adapter_does(tm
     trained.train(False)
     pairs = read_pairs(tmp_path / "pairs")
     peft_margins, caption = before_after.margins(trained.lvlm, pairs), loop.sample_caption(trained, "", [])
-    images = before_after.representations(trained.lvlm, pairs)[0]
+    images = normalize(before_after.end_states(trained.lvlm, pairs)[0], dim=-1)
     trained.save(tmp_path / "out", {})
     trained.undo()
     model = trained.lvlm
@@ -367,7 +368,7 @@ def test_what_is_measured_and_said_in_training_is_what_the_saved_adapter_does(tm
     ours = before_after.margins(model, pairs, change)
     for name in ("margin", "visual_margin"):
         assert ours[name] == pytest.approx(peft_margins[name], abs=1e-3)
-    assert torch.allclose(before_after.representations(model, pairs, change)[0], images, atol=1e-4)
+    assert torch.allclose(normalize(before_after.end_states(model, pairs, change)[0], dim=-1), images, atol=1e-4)
     model.adapters["blind"] = adapters.Adapter("blind", model.adapters["mine"].deltas)
     blind = before_after.margins(model, pairs, Intervention(adapter="blind"))
     assert max(abs(a - b) for a, b in zip(ours["margin"], blind["margin"], strict=True)) > 0.01
