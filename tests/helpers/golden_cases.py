@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -60,3 +61,33 @@ def _value(entry: Any, arrays: dict[str, np.ndarray]) -> Any:
     if not isinstance(entry, dict):
         return entry
     return arrays[entry["array"]] if "array" in entry else entry["value"]
+
+
+class _Named:
+    """Notes the case on whatever its block raises."""
+
+    def __init__(self, case: Any):
+        self.case = case
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: Any, error: BaseException | None, trace: Any) -> None:
+        if error is not None:
+            error.add_note(f"in the case {self.case!r}")
+
+
+def for_each(some: Iterable[Any]) -> Callable[[Callable[[Any], None]], Callable[[], None]]:
+    """Makes one test of a function of a case: it runs for all of them, and a failure names its case."""
+    some = list(some)
+
+    def decorate(test: Callable[[Any], None]) -> Callable[[], None]:
+        def run_all() -> None:
+            for case in some:
+                with _Named(case):
+                    test(case)
+
+        run_all.__name__, run_all.__doc__, run_all.__module__ = test.__name__, test.__doc__, test.__module__
+        return run_all
+
+    return decorate

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from golden_cases import Case, cases
+from golden_cases import Case, cases, for_each
 from torch import Tensor
 from torch.nn import functional
 
@@ -31,7 +31,7 @@ def inputs(case: Case) -> dict[str, Tensor]:
     return {name: torch.from_numpy(np.array(value)) for name, value in case.inputs.items()}
 
 
-@pytest.mark.parametrize("case", cases("adavib", "pool/"), ids=repr)
+@for_each(cases("adavib", "pool/"))
 def test_golden_pool(case: Case) -> None:
     inputs_of_case, expected = inputs(case), case.outputs["pooled"]
     authors_value = pool(inputs_of_case["tokens"], inputs_of_case["mask"], case.parameters["sqrt"], authors=True)
@@ -41,7 +41,7 @@ def test_golden_pool(case: Case) -> None:
     np.testing.assert_allclose(ours.numpy(), expected, rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize("case", cases("adavib", "kl/"), ids=repr)
+@for_each(cases("adavib", "kl/"))
 def test_golden_kl(case: Case) -> None:
     names = ("mu_q", "std_q", "mu_p", "std_p")
     inputs_of_case = {name: value.requires_grad_() for name, value in inputs(case).items()}
@@ -55,7 +55,7 @@ def test_golden_kl(case: Case) -> None:
         )
 
 
-@pytest.mark.parametrize("case", cases("adavib", "entropy/"), ids=repr)
+@for_each(cases("adavib", "entropy/"))
 def test_golden_entropy(case: Case) -> None:
     inputs_of_case = inputs(case)
     entropy = similarity_entropy(inputs_of_case["tokens"], inputs_of_case["embeddings"])
@@ -84,7 +84,7 @@ def test_golden_alpha() -> None:
     assert ours.max() == pytest.approx(-math.log(1e-6))
 
 
-@pytest.mark.parametrize("case", cases("adavib", "sample/"), ids=repr)
+@for_each(cases("adavib", "sample/"))
 def test_golden_samples(case: Case) -> None:
     inputs_of_case, samples = inputs(case), case.parameters["samples"]
     rows = reparameterise(inputs_of_case["mu"], inputs_of_case["std"], samples, noise=inputs_of_case["noise"])
@@ -99,7 +99,7 @@ def golden_head(inputs_of_case: dict[str, Tensor]) -> VariationalHead:
     return head
 
 
-@pytest.mark.parametrize("case", LAYERS, ids=repr)
+@for_each(LAYERS)
 def test_golden_layer(case: Case) -> None:
     """Run in authors mode although `authors_only` is empty: the part's notes say that the deviations are pooled the
     authors' way, sum(sigma) / sqrt(n), in all of these."""

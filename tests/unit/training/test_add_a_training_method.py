@@ -54,20 +54,20 @@ def test_the_recipe_is_one_of_the_catalogue(sft):
 
 
 def test_the_loss_is_the_cross_entropy_of_the_truthful_answer(sft, tmp_path):
-    made = objective(tmp_path, sft, weight=2.0)
-    loss, numbers = made.losses([0, 3], 0)
+    sft_objective = objective(tmp_path, sft, weight=2.0)
+    loss, numbers = sft_objective.losses([0, 3], 0)
     assert float(loss.detach()) == pytest.approx(2 * numbers["generation"])
     nats, tokens = 0.0, 0
     for row in (0, 3):
-        pair, chosen = made.pairs[row], made.examples[row].chosen
-        inputs = made.lvlm.native_inputs(pair.open(), pair.question)
+        pair, chosen = sft_objective.pairs[row], sft_objective.examples[row].chosen
+        inputs = sft_objective.lvlm.native_inputs(pair.open(), pair.question)
         ids = torch.cat([inputs["input_ids"], torch.tensor([chosen])], dim=1)
         inputs |= {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
-        logps = made.lvlm.model(**inputs).logits.float().log_softmax(-1)[0, -len(chosen) - 1 : -1]
+        logps = sft_objective.lvlm.model(**inputs).logits.float().log_softmax(-1)[0, -len(chosen) - 1 : -1]
         nats -= float(logps[range(len(chosen)), chosen].sum().detach())
         tokens += len(chosen)
     assert numbers["generation"] == pytest.approx(nats / tokens, abs=1e-3)
-    made.undo()
+    sft_objective.undo()
 
 
 def test_the_command_makes_a_run_that_stops_resumes_and_is_a_panel(sft, tmp_path, capsys):
@@ -87,8 +87,8 @@ def test_the_command_makes_a_run_that_stops_resumes_and_is_a_panel(sft, tmp_path
     measurement.measure_run(whole, model, photos=1)
     assert "Supervised fine-tuning" in (whole.adapter / "README.md").read_text(encoding="utf-8")
     name = library.add_panel(tmp_path / "runs", "sft-1", model)
-    found = run(model, model.encode_image(photo()), OPEN, [Baseline(), create(name)], max_new_tokens=6)
-    assert found[name].ids
+    panels = run(model, model.encode_image(photo()), OPEN, [Baseline(), create(name)], max_new_tokens=6)
+    assert panels[name].ids
     assert "finished at step 4 of 4" in capsys.readouterr().out
 
 

@@ -8,7 +8,7 @@ from random import Random
 import numpy as np
 import pytest
 import torch
-from golden_cases import Case, cases
+from golden_cases import Case, cases, for_each
 from torch.nn.functional import kl_div, logsigmoid
 
 from halluapp.errors import InputError
@@ -47,7 +47,7 @@ def expected(case: Case, name: str):
 
 
 # The batch of two stops the authors' code; ours is checked below.
-@pytest.mark.parametrize("case", [case for case in cases("chip", "logps/") if "error" not in case.outputs], ids=repr)
+@for_each([case for case in cases("chip", "logps/") if "error" not in case.outputs])
 def test_golden_logps(case: Case) -> None:
     inputs, average = tensors(case), case.parameters["average"]
     labels = inputs["labels"]
@@ -66,7 +66,7 @@ def test_golden_logps(case: Case) -> None:
             close(ours, value)
 
 
-@pytest.mark.parametrize("case", cases("chip", "all-rows/"), ids=repr)
+@for_each(cases("chip", "all-rows/"))
 def test_golden_all_rows(case: Case) -> None:
     inputs = tensors(case)
     close(sequence_logps(inputs["logits"], inputs["labels"]), case.outputs["logps"])
@@ -75,7 +75,7 @@ def test_golden_all_rows(case: Case) -> None:
     close(mean, np.nan_to_num(case.outputs["mean_logps"], nan=0.0))
 
 
-@pytest.mark.parametrize("case", cases("chip", "muffin-logps/"), ids=repr)
+@for_each(cases("chip", "muffin-logps/"))
 def test_golden_muffin(case: Case) -> None:
     inputs, average = tensors(case), case.parameters["average"]
     labels = inputs["labels"][:-1]
@@ -85,7 +85,7 @@ def test_golden_muffin(case: Case) -> None:
     close(sequential_kl(inputs["reference_logits"], inputs["logits"][:-1], labels, average), case.outputs["kl"])
 
 
-@pytest.mark.parametrize("case", cases("chip", "changed/"), ids=repr)
+@for_each(cases("chip", "changed/"))
 def test_golden_changed_tokens(case: Case) -> None:
     inputs, least = case.inputs, case.parameters["min_match"]
     outputs, authors_only = dict(case.outputs), case.authors_only
@@ -101,7 +101,7 @@ def test_golden_changed_tokens(case: Case) -> None:
         assert rejected == list(outputs["rejected_changed"])
 
 
-@pytest.mark.parametrize("case", cases("chip", "weights/"), ids=repr)
+@for_each(cases("chip", "weights/"))
 def test_golden_token_weights(case: Case) -> None:
     inputs = case.inputs
     for row, (chosen, rejected) in enumerate(zip(inputs["chosen_ids"], inputs["rejected_ids"], strict=True)):
@@ -122,7 +122,7 @@ def loss_of(inputs: dict[str, torch.Tensor], parameters: dict, prefix: str = "")
     )  # fmt: skip
 
 
-@pytest.mark.parametrize("case", cases("chip", "loss/"), ids=repr)
+@for_each(cases("chip", "loss/"))
 def test_golden_joint_loss(case: Case) -> None:
     inputs = {name: value.requires_grad_() for name, value in tensors(case).items()}
     result = loss_of(inputs, case.parameters)
@@ -139,7 +139,7 @@ def test_golden_joint_loss(case: Case) -> None:
             assert inputs[name].grad is None or not inputs[name].grad.any()
 
 
-@pytest.mark.parametrize("case", cases("chip", "step/"), ids=repr)
+@for_each(cases("chip", "step/"))
 def test_golden_step(case: Case) -> None:
     inputs, about = tensors(case), case.parameters
     logits, labels = inputs["logits"].requires_grad_(), inputs["expanded_labels"]
@@ -165,7 +165,7 @@ def test_golden_step(case: Case) -> None:
             close(ours, value, rtol=1e-6, atol=1e-9)  # the authors' weights are float32
 
 
-@pytest.mark.parametrize("case", cases("chip", "diffusion/step"), ids=repr)
+@for_each(cases("chip", "diffusion/step"))
 def test_golden_diffusion(case: Case) -> None:
     inputs = tensors(case)
     (result,) = (value for value in case.outputs.values() if np.shape(value) == tuple(inputs["pixels"].shape))
@@ -188,8 +188,11 @@ def test_batch_equals_single_rows_whatever_the_padding() -> None:
     whole = sequence_logps(logits, labels)
     for row in range(4):
         close(sequence_logps(logits[row : row + 1], labels[row : row + 1])[0], whole[row].numpy())
-    left = torch.cat([random_logits(4, 2, 11, seed=3), logits], 1), torch.cat([labels[:, :1].repeat(1, 2), labels], 1)
-    close(sequence_logps(*left), whole.numpy())
+    left_padded = (
+        torch.cat([random_logits(4, 2, 11, seed=3), logits], 1),
+        torch.cat([labels[:, :1].repeat(1, 2), labels], 1),
+    )
+    close(sequence_logps(*left_padded), whole.numpy())
     reference = random_logits(4, 9, 11, seed=5)
     pairs = [sequential_kl(reference[r : r + 1], logits[r : r + 1], labels[r : r + 1]) for r in range(4)]
     close(sequential_kl(reference, logits, labels), torch.cat(pairs).numpy())

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 import torch
-from golden_cases import Case, cases
+from golden_cases import Case, cases, for_each
 from torch.nn.functional import cross_entropy, normalize
 
 from halluapp.numerics import FeatureQueue, contrastive_loss
@@ -56,7 +56,7 @@ def queue_of(tensors_of_case: dict[str, torch.Tensor]) -> FeatureQueue | None:
     return queue
 
 
-@pytest.mark.parametrize("case", WITHOUT_HARD + cases("hacl", "hard/"), ids=repr)
+@for_each(WITHOUT_HARD + cases("hacl", "hard/"))
 def test_golden(case: Case) -> None:
     tensors_of_case, outputs = tensors(case), case.outputs
     heads, queue = heads_of(tensors_of_case), queue_of(tensors_of_case)

@@ -25,7 +25,7 @@ def wait(condition) -> None:
         time.sleep(0.25)
 
 
-def asked(tmp_path, name: str, kind: str = "adavib", **settings) -> tuple:
+def new_run(tmp_path, name: str, kind: str = "adavib", **settings) -> tuple:
     """(folder, config) of a run that `launch` is to make."""
     training_run = start(tmp_path, kind, name, **settings)
     config = training_run.config()
@@ -98,7 +98,7 @@ def test_a_resumed_run_keeps_its_progress_while_it_prepares(tmp_path, monkeypatc
 
 @pytest.mark.slow
 def test_a_stop_while_the_process_starts_is_not_lost(tmp_path):
-    folder, config = asked(tmp_path, "run", steps=500)
+    folder, config = new_run(tmp_path, "run", steps=500)
     training_run = runs.launch(folder, config)
     training_run.stop()
     wait(lambda: training_run.status()["state"] not in runs.LIVE)

@@ -124,8 +124,8 @@ def test_only_what_is_trained_has_gradients_and_undo_leaves_the_model_as_it_was(
 
 def test_packed_answers_have_the_logits_of_separate_rows():
     model = fresh("none")
-    seen, ids = model.encode_image(photo()), model.prompt_ids(OPEN, "photo")
-    prefix = model.embed(ids, model.project(seen.features))
+    features, ids = model.encode_image(photo()), model.prompt_ids(OPEN, "photo")
+    prefix = model.embed(ids, model.project(features.features))
     answers = [answer_ids(model, text) for pair in TEXTS for text in pair]
     with torch.no_grad():
         together = packed_forward(model, [PackedRow(prefix, answers[:3]), PackedRow(prefix[:5], answers[3:])])
@@ -170,7 +170,7 @@ def test_a_killed_run_goes_on_with_the_same_curve(tmp_path, kind, more, monkeypa
     whole = start(tmp_path, kind, "whole", **more)
     loop.train(whole, fresh())
     killed, step = start(tmp_path, kind, "killed", **more), loop._step
-    monkeypatch.setattr(loop, "_step", lambda *given: step(*given) if given[3] < 3 else sys.exit("kill -9"))
+    monkeypatch.setattr(loop, "_step", lambda *arguments: step(*arguments) if arguments[3] < 3 else sys.exit("kill -9"))
     with pytest.raises(SystemExit):
         loop.train(killed, fresh())
     monkeypatch.undo()
@@ -224,7 +224,7 @@ def test_a_loss_that_is_no_number_ends_the_run(tmp_path, monkeypatch):
     from halluapp.training.methods.chip import ChipObjective
 
     inner = ChipObjective.losses
-    monkeypatch.setattr(ChipObjective, "losses", lambda *given: (inner(*given)[0] * math.nan, {}))
+    monkeypatch.setattr(ChipObjective, "losses", lambda *arguments: (inner(*arguments)[0] * math.nan, {}))
     training_run = start(tmp_path, "chip")
     with pytest.raises(InputError, match=r"lower the learning rate \(now 0\.001\)"):
         loop.train(training_run, fresh())
@@ -317,8 +317,8 @@ def test_presets_are_recipes():
 
 
 def test_the_representation_map_separates_what_is_apart():
-    left, right = torch.randn(6, 8) * 0.1, torch.randn(5, 8) * 0.1 + 3
-    one, two = before_after.principal_plane(left, right)
+    near_zero, right = torch.randn(6, 8) * 0.1, torch.randn(5, 8) * 0.1 + 3
+    one, two = before_after.principal_plane(near_zero, right)
     assert one.shape == (6, 2)
     assert two.shape == (5, 2)
     assert (one[:, 0].max() < two[:, 0].min()) or (one[:, 0].min() > two[:, 0].max())
