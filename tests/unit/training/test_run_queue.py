@@ -152,3 +152,25 @@ def test_a_run_outlives_its_killed_server_and_a_kill_of_its_own_leaves_the_same_
             one, other = ({k: v for k, v in row.items() if k != "preferred"} for row in (one, other))
         assert one == pytest.approx(other, abs=1e-3)
     assert training_run.samples() == whole.samples()
+
+
+HOLD = """
+import sys
+from halluapp.training import runs
+with runs.training_lock(runs.Run(sys.argv[1])):
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_the_lock_of_a_killed_process_is_free(tmp_path):
+    first, second = start(tmp_path, "chip", "first"), start(tmp_path, "chip", "second")
+    command_line = [sys.executable, "-c", HOLD, str(first.folder)]
+    with subprocess.Popen(command_line, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout.readline() == "held\n"
+        with pytest.raises(InputError, match="The run first is training"), runs.training_lock(second):
+            pass
+        holder.kill()
+        holder.wait()
+    with runs.training_lock(second):
+        assert (tmp_path / "runs" / ".running").read_text(encoding="utf-8") == "second"
