@@ -70,10 +70,10 @@ def create(kind: str, /, **values: Any) -> Recipe:
     for name, value in values.items():
         if name not in settings:
             raise InputError(f"{recipe.title} has no setting {name!r}; it has {', '.join(settings)}.")
-        recipe = replace(recipe, **{name: _checked(recipe.title, settings[name], value)})
+        recipe = replace(recipe, **{name: _validated(recipe.title, settings[name], value)})
     return recipe
 
 
-def _checked(title: str, item, value: Any) -> Any:
+def _validated(title: str, item, value: Any) -> Any:
     number = check_parameter(title, item, value)
     return float(number) if isinstance(item.default, float) else number
