@@ -68,7 +68,7 @@ def save(folder: Path, wrapped=None, projector: nn.Module | None = None, about: 
     from peft import get_peft_model_state_dict
     from safetensors.torch import save_file
 
-    from halluapp.lvlm import adapters as files
+    from halluapp.lvlm import adapters
 
     folder.mkdir(parents=True, exist_ok=True)
     if wrapped is not None:
@@ -77,13 +77,13 @@ def save(folder: Path, wrapped=None, projector: nn.Module | None = None, about: 
         config["base_model_name_or_path"] = (about or {}).get("model", "")
         config["inference_mode"] = True
         plain = {key: sorted(value) if isinstance(value, set) else value for key, value in config.items()}
-        with atomic_write(folder / files.WEIGHTS) as partial:
+        with atomic_write(folder / adapters.WEIGHTS) as partial:
             save_file(state, partial)
-            write_text(folder / files.CONFIG, json.dumps(plain, indent=1, default=str, sort_keys=True))
+            write_text(folder / adapters.CONFIG, json.dumps(plain, indent=1, default=str, sort_keys=True))
     if projector is not None:
         state = {
             key: value.detach().cpu().to(torch.float16).contiguous() for key, value in projector.state_dict().items()
         }
-        with atomic_write(folder / files.PROJECTOR) as partial:
+        with atomic_write(folder / adapters.PROJECTOR) as partial:
             save_file(state, partial)
     write_text(folder / "about.json", json.dumps(about or {}, indent=1))

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from halluapp.grounding.detectors import pocket_head as detector
+from halluapp.grounding.detectors import pocket_head
 from halluapp.lvlm.families import pocket as pocket_model
 from halluapp.lvlm.quantize import BLOCK
 from halluapp.recipes.pocket.train import Pocket, PocketRecipe
@@ -20,7 +20,7 @@ def load_run(run: Path, recipe: PocketRecipe) -> tuple[Pocket, object]:
     words = AutoTokenizer.from_pretrained(run / "tokenizer")
     state = torch.load(run / "checkpoint.pt", weights_only=True, map_location="cpu")
     labels = (run / "labels.txt").read_text().splitlines()
-    pocket = Pocket(pocket_model.build(words, layers=recipe.layers), detector.DetectionHead(labels))
+    pocket = Pocket(pocket_model.build(words, layers=recipe.layers), pocket_head.DetectionHead(labels))
     pocket.load_state_dict(state["pocket"], strict=False)
     return pocket.eval(), words
 
@@ -73,4 +73,4 @@ def export(pocket: Pocket, words, folder: Path) -> None:
     pocket_model.save(lvlm, folder)
     words.save_pretrained(folder)
     image_processor().save_pretrained(folder)
-    detector.save(pocket.head, folder, {label: 0.5 for label in pocket.head.labels}, {})
+    pocket_head.save(pocket.head, folder, {label: 0.5 for label in pocket.head.labels}, {})

@@ -7,12 +7,11 @@ from pathlib import Path
 
 from halluapp.data.files import write_text
 from halluapp.lvlm import catalog
-from halluapp.training import loop
+from halluapp.training import loop, runs
 from halluapp.training.measure import measurement, model_card
 from halluapp.training.pairs import pair_sets
 from halluapp.training.recipes import RECIPES, create
 from halluapp.training.runs import Config, Run
-from halluapp.training.runs import create as new_run
 
 SCENES, SEED = 60, 7
 AFTER = f"""
@@ -27,7 +26,7 @@ def make(assets: Path, work: Path, log=print) -> None:
     pair_sets.scene_pairs(SCENES, SEED).write(fresh)
     for kind in RECIPES:
         log(f"training {kind}")
-        run = new_run(work / "adapters" / kind, Config(kind, create(kind), str(assets / "pairs")))
+        run = runs.create(work / "adapters" / kind, Config(kind, create(kind), str(assets / "pairs")))
         loop.train(run, _pocket(assets))
         for data in ("", str(fresh)):
             log(measurement.measure_run(run, _pocket(assets), data))

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 from halluapp.evaluation.annotations import AnnotatedObjects
-from halluapp.grounding.detectors import pocket_head as detector
+from halluapp.grounding.detectors import pocket_head
 from halluapp.recipes.pocket.features import FeatureStore
 from halluapp.recipes.pocket.train import Pocket
 
@@ -25,7 +25,7 @@ def best_scores(pocket: Pocket, store: FeatureStore, rows: list[int]) -> np.ndar
         chunk = rows[first : first + 32]
         fine, coarse = (torch.from_numpy(a[chunk, 0].astype("float32")) for a in (store.fine, store.coarse))
         tokens = pocket.lvlm.model.vision_tower.neck(fine, coarse)[-1]
-        for row, boxes in enumerate(detector.decode(pocket.head(fine, tokens), pocket.head.labels, least=0.02)):
+        for row, boxes in enumerate(pocket_head.decode(pocket.head(fine, tokens), pocket.head.labels, least=0.02)):
             for label, score, _ in boxes:
                 scores[first + row, number[label]] = max(scores[first + row, number[label]], score)
     return scores
@@ -50,7 +50,7 @@ def choose(
     common = float(np.median([value for value in chosen.values() if value is not None]))
     final = {label: round(common if value is None else value, 3) for label, value in chosen.items()}
     log(f"detector thresholds: median {common:.3f}")
-    detector.save(pocket.head, folder, final, {})
+    pocket_head.save(pocket.head, folder, final, {})
 
 
 def _truth(record: dict, photo: AnnotatedObjects, label: str) -> float:

@@ -12,8 +12,7 @@ from torch.nn.functional import normalize
 
 from halluapp.data.pairs import Pair
 from halluapp.decoding.hooks.vision_adapter import tower_adapter, visual_tokens
-from halluapp.evaluation import bootstrap as statistics
-from halluapp.evaluation import chair
+from halluapp.evaluation import bootstrap, chair
 from halluapp.lvlm.base import LVLM, ImageFeatures
 from halluapp.methods.base import Intervention
 from halluapp.methods.baseline import Baseline
@@ -61,7 +60,7 @@ def measure_effect(
         result[side] = {name: _interval(table, statistic, seed) for name, (table, statistic) in rows[side].items()}
     result["difference"] = {}
     for name, (table, statistic) in rows["after"].items():
-        difference = statistics.paired_difference(rows["before"][name][0], table, statistic, seed=seed)
+        difference = bootstrap.paired_difference(rows["before"][name][0], table, statistic, seed=seed)
         result["difference"][name] = [
             _rounded_or_none(difference.value),
             _rounded_or_none(difference.low),
@@ -91,7 +90,7 @@ def _interval(table, statistic, seed: int) -> list[float | None]:
     sums = np.asarray(table, dtype=float).sum(axis=0)
     with np.errstate(divide="ignore", invalid="ignore"):
         value = float(np.asarray(statistic(*sums[:, None])).reshape(-1)[0])
-    return [_rounded_or_none(value), *map(_rounded_or_none, statistics.bootstrap(table, statistic, seed=seed))]
+    return [_rounded_or_none(value), *map(_rounded_or_none, bootstrap.bootstrap(table, statistic, seed=seed))]
 
 
 def _rounded_or_none(value: float) -> float | None:

@@ -20,7 +20,7 @@ from training_runs import KINDS, TEXTS, fresh, losses, objective, pairs_in, star
 from halluapp.bench import training_step
 from halluapp.data.pairs import read_pairs
 from halluapp.errors import InputError
-from halluapp.lvlm import adapters as files
+from halluapp.lvlm import adapters
 from halluapp.methods.registry import Baseline, create
 from halluapp.training import loop, peft_adapter, recipes, runs
 from halluapp.training.batches import disk_cache
@@ -149,7 +149,7 @@ def test_a_run_leaves_a_curve_samples_and_a_panel(tmp_path, kind):
     assert [row["step"] for row in training_run.metrics() if "held" in row] == [0, 2, 4]
     assert [row["step"] for row in training_run.samples()] == [0, 4]
     assert {"memory_mb", "seconds", "rate"} <= set(training_run.metrics()[1])
-    model.adapters["mine"] = files.load(model, training_run.adapter)
+    model.adapters["mine"] = adapters.load(model, training_run.adapter)
     result = run(model, model.encode_image(photo()), OPEN, [Baseline(), create("adapter:mine")], max_new_tokens=4)
     assert result["adapter:mine"].ids
     assert model.adapters["mine"].about["kind"] == kind
@@ -177,7 +177,7 @@ def test_a_killed_run_goes_on_with_the_same_curve(tmp_path, kind, more, monkeypa
     assert len(losses(killed)) == 3  # the state is of step 2: step 3 is done again
     loop.train(runs.create(killed.folder, killed.config(), resume=True), fresh())
     assert losses(killed) == losses(whole)
-    one, two = (files.load(fresh(), training_run.adapter) for training_run in (whole, killed))
+    one, two = (adapters.load(fresh(), training_run.adapter) for training_run in (whole, killed))
     for name, delta in one.deltas.items():
         assert torch.equal(delta.up, two.deltas[name].up)
 
@@ -188,7 +188,7 @@ def test_stop_keeps_a_usable_adapter_and_resume_finishes(tmp_path):
     loop.train(training_run, fresh())
     assert training_run.status()["state"] == "stopped"
     assert training_run.status()["step"] == 1
-    assert files.load(fresh(), training_run.adapter).deltas
+    assert adapters.load(fresh(), training_run.adapter).deltas
     loop.train(runs.create(training_run.folder, training_run.config(), resume=True), fresh())
     assert training_run.status()["state"] == "finished"
     assert len(losses(training_run)) == 4
