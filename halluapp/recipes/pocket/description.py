@@ -147,9 +147,8 @@ def fact_of(question: str, answer: str, rng: random.Random) -> str | None:
         return None
     if re.search(r"\b(picture|photo|photograph|image|pic|scene|shot|this)\b", question_text):
         return _circumstance(question_text, statement, rng)
-    if (match := re.match(r"Who (is|are) (\w.*)", question_text)) and re.match(
-        r"(the|a|an|two|three|some|several) \w", statement
-    ):
+    noun_phrase_first = re.match(r"(the|a|an|two|three|some|several) \w", statement)
+    if noun_phrase_first and (match := re.match(r"Who (is|are) (\w.*)", question_text)):
         return clean_sentence(f"{statement} {'are' if MANY.match(statement) else 'is'} {match[2]}")
     if (match := re.match(r"Where (is|are) (the \w.*)", question_text)) and PREPOSITION.match(statement):
         return clean_sentence(f"{match[2]} {match[1]} {statement}")
@@ -158,14 +157,11 @@ def fact_of(question: str, answer: str, rng: random.Random) -> str | None:
 
 def _circumstance(question_text: str, statement: str, rng: random.Random) -> str | None:
     if re.match(r"When (was|is) (this|the) (picture|photo|image|photograph|pic)( taken)?$", question_text):
-        day = re.search(
-            r"day|noon", statement
-        )  # said of most photos: kept for some, or every description would end in it
-        return (
-            clean_sentence(f"It is {when}")
-            if (when := _when(statement)) and not (day and rng.random() < 0.75)
-            else None
-        )
+        when = _when(statement)
+        # Most photos are taken by day: only a quarter say so, or every description would end with it.
+        if not when or (re.search(r"day|noon", statement) and rng.random() < 0.75):
+            return None
+        return clean_sentence(f"It is {when}")
     if re.match(r"Where (was|is) (this|the) (picture|photo|image|photograph|pic|scene)( taken)?$", question_text):
         return clean_sentence(f"The photo was taken {statement}") if PREPOSITION.match(statement) else None
     return None

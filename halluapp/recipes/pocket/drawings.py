@@ -37,9 +37,8 @@ def draw(number: int):
     picture, objects = scenes.render(scene, (384, 288), SEED + number, without)
     annotated = AnnotatedObjects(boxes=[(item["label"], item["box"]) for item in objects])
     annotated.present = {item["label"] for item in objects}
-    annotated.possible = (
-        UNLISTED | (set(vocabulary.PEOPLE) if "person" in annotated.present else set())
-    ) - annotated.present
+    people = set(vocabulary.PEOPLE) if "person" in annotated.present else set()
+    annotated.possible = (UNLISTED | people) - annotated.present
     return picture, annotated
 
 
@@ -91,10 +90,8 @@ def teach(pocket: Pocket, batches: Batches, scene_views, steps: int = STEPS, log
         nn.utils.clip_grad_norm_(pocket.head.parameters(), 1.0)
         optimizer.step()
         if (step + 1) % 50 == 0 or step + 1 == steps:
-            log(
-                f"detector, step {step + 1}: "
-                + ", ".join(f"{name} {value:.3f}" for name, value in running_loss.items())
-            )
+            losses = ", ".join(f"{name} {value:.3f}" for name, value in running_loss.items())
+            log(f"detector, step {step + 1}: {losses}")
     pocket.head.eval()
 
 

@@ -29,7 +29,7 @@ class PackedRow:
 @dataclass
 class AnswerStates:
     """Answers in the order of the rows. hidden [N, A, D] (after the final norm) at the positions that predict `ids`
-    [N, A]; counted [N, A] bool, right-padded."""
+    [N, A]; mask [N, A] bool, False for the padding on the right."""
 
     hidden: Tensor
     ids: Tensor
@@ -58,8 +58,9 @@ def packed_forward(lvlm: LVLM, rows: list[PackedRow], intervention: Intervention
     """One forward over packed rows. Differentiable in prefixes and adapters. intervention: changes all rows."""
     packed_rows = [_pack(lvlm, row) for row in rows]
     longest = max(len(embeds) for embeds, _, _, _ in packed_rows)
-    device = packed_rows[0][0].device
-    embeds = packed_rows[0][0].new_zeros(len(rows), longest, packed_rows[0][0].shape[-1])
+    first = packed_rows[0][0]
+    device = first.device
+    embeds = first.new_zeros(len(rows), longest, first.shape[-1])
     segments = torch.full((len(rows), longest), -1, device=device)
     positions = torch.zeros(len(rows), longest, dtype=torch.long, device=device)
     answer_positions = []
@@ -110,9 +111,8 @@ def run_decoder(lvlm: LVLM, embeds: Tensor, mask: Tensor, positions: Tensor) -> 
 def _gather(hidden: Tensor, answer_positions: list[tuple[int, list[int]]], answers: list[list[int]]) -> AnswerStates:
     longest = max(len(answer) for answer in answers)
     rows = torch.tensor([row for row, _ in answer_positions], device=hidden.device)[:, None]
-    columns = torch.tensor(
-        [column + [0] * (longest - len(column)) for _, column in answer_positions], device=hidden.device
-    )
+    padded = [positions + [0] * (longest - len(positions)) for _, positions in answer_positions]
+    columns = torch.tensor(padded, device=hidden.device)
     ids = torch.tensor([answer + [0] * (longest - len(answer)) for answer in answers], device=hidden.device)
     lengths = torch.tensor([len(answer) for answer in answers], device=hidden.device)
     counted = torch.arange(longest, device=hidden.device) < lengths[:, None]

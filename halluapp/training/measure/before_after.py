@@ -19,7 +19,7 @@ from halluapp.methods.baseline import Baseline
 from halluapp.training.batches import examples
 from halluapp.training.batches.packed_forward import PackedRow, end_token_states, lm_logits, packed_forward
 from halluapp.training.batches.pixels import Pixels
-from halluapp.training.methods.chip_loss import answer_logps
+from halluapp.training.methods.chip_loss import answer_logps, masked_sum
 from halluapp.training.methods.hacl_loss import ProjectionHeads
 from halluapp.training.pairs.own_answers import generate_answers
 
@@ -157,11 +157,8 @@ def margins(
         ]
         rows += [_packed_row(lvlm, one, features.corrupted[one.photo], intervention, [one.chosen]) for one in part]
         answer_states = packed_forward(lvlm, rows, intervention)
-        logps = (
-            answer_logps(lm_logits(lvlm, answer_states.hidden), answer_states.ids)
-            .masked_fill(~answer_states.mask, 0.0)
-            .sum(-1)
-        )
+        token_logps = answer_logps(lm_logits(lvlm, answer_states.hidden), answer_states.ids)
+        logps = masked_sum(token_logps, answer_states.mask)
         count = len(part)
         chosen, rejected, corrupted = logps[0 : 2 * count : 2], logps[1 : 2 * count : 2], logps[2 * count :]
         values["margin"] += (chosen - rejected).tolist()
@@ -188,10 +185,8 @@ def end_states(
     """Hidden states [N, D] in float32 at the end token of photos, truthful and hallucinated captions."""
     tokenized = examples.tokenize(lvlm, pairs)
     features = examples.encode_images(lvlm, Pixels(lvlm, pairs), vision_adapter=tower_adapter(lvlm, intervention))
-    embedding, end = (
-        lvlm.decoder.get_input_embeddings(),
-        torch.tensor([lvlm.tokenizer.eos_token_id], device=lvlm.device),
-    )
+    embedding = lvlm.decoder.get_input_embeddings()
+    end = torch.tensor([lvlm.tokenizer.eos_token_id], device=lvlm.device)
     sequences = [
         torch.cat([_visual_tokens(lvlm, features.clean[one.photo], intervention), embedding(end)]) for one in tokenized
     ]
@@ -226,10 +221,8 @@ def separability(image: Tensor, text: Tensor, hallucinated: Tensor) -> Tensor:
     The mean is the AUC (0.5 is chance), the spread that of the AUC (DeLong et al. 1988): a photo counts with its
     truthful and with its hallucinated caption.
     """
-    similarity, similarity_hallucinated = (image * text).sum(-1), (image * hallucinated).sum(-1)
-    won = (similarity[:, None] > similarity_hallucinated).double() + 0.5 * (
-        similarity[:, None] == similarity_hallucinated
-    ).double()  # [truthful, hallucinated]
+    truthful, wrong = (image * text).sum(-1), (image * hallucinated).sum(-1)
+    won = (truthful[:, None] > wrong).double() + 0.5 * (truthful[:, None] == wrong).double()  # [truthful, hallucinated]
     return won.mean(1) + won.mean(0) - won.mean()
 
 
