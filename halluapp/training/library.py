@@ -25,9 +25,8 @@ if TYPE_CHECKING:
     from halluapp.lvlm.base import LVLM
 
 PREFIX, PANEL_FILE, IMPORT_FILE = "adapter:", "panel", "imported.json"
-NAME_PATTERN = re.compile(
-    r"\w[\w.-]{0,59}"
-)  # no "+", which stacks methods, and nothing that a path or a shell would read
+# No "+", which stacks methods, and no character with a meaning in paths or shells.
+NAME_PATTERN = re.compile(r"\w[\w.-]{0,59}")
 ADAPTER_FILES = (WEIGHTS, CONFIG, PROJECTOR, "about.json")  # all that an adapter needs; nothing else is copied
 MAX_BYTES = 2 * 2**30
 NOT_PACKED = ("state.pt", "stop", PANEL_FILE)  # of use on this machine only

@@ -103,10 +103,8 @@ def scene_pairs(count: int, seed: int = 0, size: tuple[int, int] = SIZE) -> Pair
         missing = tuple(rng.sample(removable, rng.randint(1, max(1, len(removable) // 2))))
         image, objects = scenes.render(scene, size, seed=1000 * (seed + 1) + number, without=missing)
         name = f"{number:04d}-{scene}.jpg"
-        pair_set.photos[name], pair_set.exact[name] = (
-            jpeg(image),
-            f"{object_sentence(objects)} {position_sentence(objects)}".strip(),
-        )
+        pair_set.photos[name] = jpeg(image)
+        pair_set.exact[name] = f"{object_sentence(objects)} {position_sentence(objects)}".strip()
         pair_set.present[name] = sorted({item["label"] for item in objects})
         pair_set.rows += [{"image": name, **row} for row in _scene_rows(objects, missing, companions, rng)]
     return pair_set
