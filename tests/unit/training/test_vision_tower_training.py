@@ -1,4 +1,4 @@
-"""Training with `--vision`: gradients that reach the tower, and panels that show what the run showed while it trained."""
+"""Training with `--vision`: gradients that reach the tower, and panels that show what the run showed."""
 
 from __future__ import annotations
 
