@@ -19,5 +19,6 @@ test: ## all tests
 serve: ## the app on the embedded model
 	"$(PYTHON)" app.py
 
-documents: ## writes the blocks of docs/ that come out of the code
-	"$(PYTHON)" -m halluapp.cli.reference
+documents: ## writes the blocks of docs/ and the schemas that come out of the code
+	"$(PYTHON)" tests/helpers/documents.py
+	"$(PYTHON)" -m halluapp.report

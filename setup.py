@@ -1,4 +1,4 @@
-"""A wheel carries `assets/` inside the package, where `halluapp.settings.ASSETS` looks first; the rest: pyproject.toml."""
+"""A wheel carries `assets/` inside the package, where `halluapp.settings` looks first. The rest: pyproject.toml."""
 
 from pathlib import Path
 from shutil import copytree

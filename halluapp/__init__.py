@@ -1,4 +1,4 @@
-"""halluapp: one photo, one prompt, the same quantized LVLM under every hallucination-mitigation method at once.
+"""halluapp: one photo, one prompt, the same quantized LVLM under several hallucination-mitigation methods at once.
 
 `halluapp.compare` is `halluapp.comparison.compare`, imported at its first use, so that `import halluapp` stays instant.
 """

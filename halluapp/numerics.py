@@ -10,7 +10,8 @@ holds inputs and outputs of that code for both.
 | method | functions |
 |---|---|
 | VDD, VCD, ICD, M3ID, PAI | `contrast`, `plausible` |
-| calibration | `calibrate`, `combine_priors`, `label_scores`, `normalise`, `calibrate_next_token`, `calibration_error` |
+| calibration | `calibrate`, `combine_priors`, `label_scores`, `normalise`, `calibrate_next_token` |
+| | `calibration_error` |
 | Nullu | `hallu_space`, `spectrum`, `project_out` |
 | AdaVIB | `pool`, `pool_std`, `gaussian_kl`, `similarity_entropy`, `adaptive_weight`, `photo_weights`, `adavib_loss` |
 | CHiP | `sequence_logps`, `sequential_kl`, `segment_logps`, `changed_tokens`, `token_weights`, `diffuse`, `chip_loss` |

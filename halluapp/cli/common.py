@@ -1,4 +1,4 @@
-"""What several commands share: flags of the model and the methods, settings, and how results are written."""
+"""Flags of the model and the methods, settings, and the output of results, for all commands."""
 
 from __future__ import annotations
 
@@ -26,8 +26,13 @@ def add_command(commands, name: str, about: str, run: Callable[[argparse.Namespa
     command = commands.add_parser(name, help=about, description=about)
     command.set_defaults(run=run)
     command.add_argument("--model", default=None, help="pocket (embedded), auto (what fits), a hub id or a folder")
-    command.add_argument("--quantization", choices=("nf4", "int8", "none"), default=None)
-    command.add_argument("--json", type=Path, dest="out_json", metavar="OUT")
+    command.add_argument(
+        "--quantization",
+        choices=("nf4", "int8", "none"),
+        default=None,
+        help="of the language model (default: HALLUAPP_QUANTIZATION, or nf4)",
+    )
+    command.add_argument("--json", type=Path, dest="out_json", metavar="OUT", help="the result as JSON, schema 1")
     return command
 
 
@@ -38,7 +43,10 @@ def add_methods(command: argparse.ArgumentParser) -> None:
         default=None,
         help="names separated by commas, nullu+vdd for a stacked panel (default: the five panels of the page)",
     )
-    command.add_argument("--set", action="append", default=[], metavar="METHOD.PARAMETER=VALUE", dest="assignments")
+    command.add_argument(
+        "--set", action="append", default=[], metavar="METHOD.PARAMETER=VALUE", dest="assignments",
+        help="a parameter of a method, vdd.alpha=0.5; may be repeated",
+    )  # fmt: skip
     command.add_argument(
         "--adapter", action="append", default=[], type=Path, metavar="FOLDER",
         help="a training run, or a peft adapter, as the further method adapter:FOLDERNAME; may be repeated",
@@ -66,7 +74,7 @@ def _adapter_name(folder: Path) -> str:
 
 
 def session_of(options: argparse.Namespace) -> Session:
-    """The model with the adapters of --adapter; what it has to tell goes to standard error. Raises InputError."""
+    """The loaded models with the adapters of --adapter. Raises InputError."""
     from halluapp.lvlm import adapters
 
     session = load_session(settings_of(options))
@@ -88,7 +96,7 @@ def log(line: str) -> None:
 
 
 def write_json(result: dict, path: Path | None) -> None:
-    """Writes a result to the file of --json, if one was named."""
+    """Writes a result to the file of --json, if there is one."""
     if path:
         write(json.dumps(result, indent=1, ensure_ascii=False, allow_nan=False), path)
 

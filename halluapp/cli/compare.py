@@ -10,16 +10,19 @@ from halluapp.cli import common
 def add(commands) -> None:
     """Adds the command."""
     command = common.add_command(commands, "compare", "one photo, one prompt, the chosen methods side by side", run)
-    command.add_argument("photo", type=Path)
-    command.add_argument("--prompt", required=True)
+    command.add_argument("photo", type=Path, help="JPEG, PNG, WebP, AVIF, GIF, BMP or TIFF")
+    command.add_argument("--prompt", required=True, help="a question or a request about the photo")
     common.add_methods(command)
-    command.add_argument("--max-new-tokens", type=int, default=80)
-    command.add_argument("--temperature", type=float, default=0.0)
-    command.add_argument("--top-p", type=float, default=1.0)
-    command.add_argument("--top-k", type=int, default=0)
-    command.add_argument("--seed", type=int, default=0)
+    command.add_argument("--max-new-tokens", type=int, default=80, help="most tokens of an answer")
+    command.add_argument("--temperature", type=float, default=0.0, help="0 decodes greedily (default: 0)")
+    command.add_argument("--top-p", type=float, default=1.0, help="nucleus of the sampling")
+    command.add_argument("--top-k", type=int, default=0, help="tokens that are sampled from (0: no limit)")
+    command.add_argument("--seed", type=int, default=0, help="of the sampling")
     command.add_argument(
-        "--repetition-penalty", type=float, default=0.0, help="1 to 2 for every method (default: each method's own)"
+        "--repetition-penalty",
+        type=float,
+        default=0.0,
+        help="1 to 2 for every chosen method (default: the value of each method)",
     )
     command.add_argument("--stop", action="append", default=[], metavar="TEXT", help="ends an answer; may be repeated")
     command.add_argument("--html", type=Path, metavar="OUT", help="the comparison as one HTML page, photo included")
@@ -27,7 +30,7 @@ def add(commands) -> None:
 
 
 def run(options) -> int:
-    """Decodes, prints the panels and writes the files that were asked for -> exit code."""
+    """Decodes, prints the panels and writes the files of the options -> exit code."""
     from halluapp import comparison
     from halluapp.decoding.events import Done
     from halluapp.request import make_request

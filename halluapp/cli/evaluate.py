@@ -12,10 +12,10 @@ def add(commands) -> None:
     about = "CHAIR and yes/no accuracy of the chosen methods on annotated photos"
     command = common.add_command(commands, "evaluate", about, run)
     command.add_argument("data", type=Path, help=common.PHOTO_DATA)
-    command.add_argument("--metrics", default="chair,pope")
+    command.add_argument("--metrics", default="chair,pope", help="chair, pope or both")
     common.add_methods(command)
     command.add_argument("--limit", type=int, default=0, help="first N photos only (0: all)")
-    command.add_argument("--seed", type=int, default=0)
+    command.add_argument("--seed", type=int, default=0, help="of the questions and the intervals")
 
 
 def run(options) -> int:

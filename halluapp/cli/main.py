@@ -27,7 +27,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def parser() -> argparse.ArgumentParser:
     """The parser of all commands."""
-    top = argparse.ArgumentParser(prog="halluapp", description=halluapp.__doc__)
+    top = argparse.ArgumentParser(prog="halluapp", description=str(halluapp.__doc__).partition("\n")[0])
     top.add_argument("--version", action="version", version=f"halluapp {halluapp.__version__}")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for command in COMMANDS:

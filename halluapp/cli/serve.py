@@ -11,7 +11,9 @@ def add(commands) -> None:
     """Adds the command."""
     command = commands.add_parser("serve", help="start the app", description="Starts the app in the browser.")
     command.set_defaults(run=run)
-    command.add_argument("--host", default=None, help="address to listen on (default: HALLUAPP_HOST, or this machine)")
+    command.add_argument(
+        "--host", default=None, help="address to listen on (default: GRADIO_SERVER_NAME, or this machine only)"
+    )
     command.add_argument("--port", type=int, default=None, help="0: the first free one (default: 7860)")
     command.add_argument("--model", default=None, help="pocket (embedded), auto (what fits), a hub id or a folder")
 

@@ -1,4 +1,4 @@
-"""Scores of texts: CHAIR and POPE of every method, with intervals, differences to the baseline, worst examples."""
+"""Scores of texts: CHAIR and POPE of the chosen methods, with intervals, differences to the baseline, worst cases."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ POPE_STATISTICS = {
 
 @dataclass
 class EvaluatedPhoto:
-    """One photo with the texts of every method. captions: by method; answers: by question text, then by method."""
+    """One photo with the methods' texts. captions: by method; answers: by question text, then by method."""
 
     key: str
     record: dict

@@ -26,17 +26,19 @@ __all__ = ["LVLM", "EmbeddedPrompt", "HalluSpace", "ImageFeatures"]
 class LVLM(PromptTokenizer, ABC):
     """One loaded model. `lock` serialises forwards: hooks of one request never see the rows of another.
 
-    spaces: HalluSpaces by name; projectors: further projectors by name (the model's own is not among them).
-    adapters: what training runs have made, by name.
-    fast: which decode steps may be taken, "auto", "off" or "on"; verdicts: what was measured of them, by number of rows
-    (both are `decoding.fast`'s).
+    spaces: HalluSpaces by name; projectors: further projectors by name (the base projector is not among them).
+    adapters: adapters of training runs, by name.
+    replay_mode: which decode steps may be taken, "auto", "off" or "on"; replay_verdicts: what was measured of them, by
+    number of rows (both belong to `decoding.replay.policy`).
     dense_modules: full names of the modules that are never quantized.
+    has_image_marks: whether a start and an end token enclose the image placeholder.
     """
 
     dense_modules: ClassVar[tuple[str, ...]] = ("model.vision_tower", "model.multi_modal_projector", "lm_head")
+    has_image_marks: ClassVar[bool] = False
 
-    def __init__(self, model: nn.Module, tokenizer, image_processor, name: str, quantization: str = "none"):
-        PromptTokenizer.__init__(self, tokenizer)
+    def __init__(self, model: Any, tokenizer: Any, image_processor: Any, name: str, quantization: str = "none"):
+        super().__init__(tokenizer)
         self.model, self.name, self.quantization = model.eval(), name, quantization
         self.image_processor = image_processor
         self.image_token: int = model.config.image_token_id
@@ -46,6 +48,11 @@ class LVLM(PromptTokenizer, ABC):
         self.adapters: dict[str, Adapter] = {}
         self.replay_mode = "auto"
         self.replay_verdicts: dict[int, Any] = {}
+
+    @classmethod
+    def constructor_options(cls, source: Any) -> dict[str, Any]:
+        """Further arguments of this family's constructor, loaded from the checkpoint `source` (folder or hub id)."""
+        return {}
 
     @property
     def device(self) -> torch.device:
@@ -60,12 +67,12 @@ class LVLM(PromptTokenizer, ABC):
 
     @cached_property
     def dequantized(self) -> DequantizedLayers:
-        """Decoded copies of small 4-bit layers, for forwards of the decode loop."""
+        """Dequantized weights of small 4-bit layers, for forwards of the decode loop."""
         return DequantizedLayers(self.model)
 
     @property
     def context_length(self) -> int:
-        """How many tokens photo, prompt and answer may have together."""
+        """The largest number of tokens of photo, prompt and answer together."""
         return self.model.config.get_text_config().max_position_embeddings
 
     @property
@@ -76,11 +83,11 @@ class LVLM(PromptTokenizer, ABC):
     @property
     @abstractmethod
     def base_projector(self) -> nn.Module:
-        """The module that turns what the tower (or Q-Former) says into visual tokens."""
+        """The checkpoint's projector: features of the tower (or queries of the Q-Former) -> visual tokens."""
 
     @property
     @abstractmethod
-    def decoder(self) -> nn.Module:
+    def decoder(self) -> Any:
         """The language model without its head."""
 
     @property
@@ -94,41 +101,18 @@ class LVLM(PromptTokenizer, ABC):
         return self.decoder.layers
 
     def encode_image(self, photo: Image.Image, noise_step: int = 0, seed: int = 0) -> ImageFeatures:
-        """Runs the vision tower once; with noise_step > 0 on noised pixels (VCD), the same for the same seed."""
-        given = self.pixels(photo)
-        given["pixel_values"] = self._noised(given["pixel_values"], noise_step, seed)
-        given = self.to_device(given)
+        """One forward of the vision tower; with noise_step > 0 on noised pixels (VCD), the same for the same seed."""
+        inputs = self.pixels(photo)
+        inputs["pixel_values"] = self._add_noise(inputs["pixel_values"], noise_step, seed)
+        inputs = self.to_device(inputs)
         with torch.no_grad(), self.lock:
-            return self.encode_pixels(given)
-
-    def to_device(self, given: dict) -> dict:
-        """What `pixels` gave, as `see` takes it: tensors on the model's device, pixels in the tower's precision."""
-        given = {key: value.to(self.device) if isinstance(value, Tensor) else value for key, value in given.items()}
-        return given | {"pixel_values": given["pixel_values"].to(next(self.tower.parameters()).dtype)}
-
-    def native_inputs(self, photo: Image.Image, prompt: str) -> dict[str, Tensor]:
-        """What transformers' own `generate` takes for a photo and a prompt (to measure and to check against)."""
-        given = self.to_device(self.pixels(photo))
-        seen = self.encode_image(photo)
-        ids = self.expand_image_token(self.prompt_ids(prompt, "photo"), seen, len(self.visual_tokens(seen, prompt)))
-        row = torch.tensor([ids], device=self.device)
-        tensors = {key: value for key, value in given.items() if isinstance(value, Tensor)}
-        return {
-            "input_ids": row,
-            "attention_mask": torch.ones_like(row),
-            **tensors,
-            **self.generate_inputs(row, prompt),
-        }
-
-    def generate_inputs(self, row: Tensor, prompt: str) -> dict[str, Tensor]:
-        """What else this family's `generate` takes."""
-        return {}
+            return self.encode_pixels(inputs)
 
     def pixels(self, photo: Image.Image) -> dict:
-        """What the checkpoint's image processor makes of a photo: normalised "pixel_values", their layout."""
+        """The output of the checkpoint's image processor: normalised "pixel_values", and their layout."""
         return dict(self.image_processor(photo, return_tensors="pt"))
 
-    def _noised(self, pixels: Tensor, noise_step: int, seed: int) -> Tensor:
+    def _add_noise(self, pixels: Tensor, noise_step: int, seed: int) -> Tensor:
         """Normalised pixels after VCD's diffusion, at step 0 themselves; drawn on the CPU: one seed, one noise."""
         if not noise_step:
             return pixels
@@ -138,78 +122,94 @@ class LVLM(PromptTokenizer, ABC):
         """Standard normal noise of the pixels' shape."""
         return torch.randn(pixels.shape, generator=generator)
 
+    def to_device(self, inputs: dict) -> dict:
+        """Output of `pixels` -> input of `encode_pixels`: tensors on the device, pixels in the tower's precision."""
+        inputs = {key: value.to(self.device) if isinstance(value, Tensor) else value for key, value in inputs.items()}
+        return inputs | {"pixel_values": inputs["pixel_values"].to(next(self.tower.parameters()).dtype)}
+
     @abstractmethod
-    def encode_pixels(self, given: dict) -> ImageFeatures:
-        """One forward of the vision tower over what `pixels` gave."""
+    def encode_pixels(self, inputs: dict) -> ImageFeatures:
+        """One forward of the vision tower over the output of `pixels`, moved `to_device`."""
+
+    def native_inputs(self, photo: Image.Image, prompt: str) -> dict[str, Tensor]:
+        """The inputs of transformers' own `generate` for a photo and a prompt (to measure and to check against)."""
+        inputs, image = self.to_device(self.pixels(photo)), self.encode_image(photo)
+        ids = self.expand_image_token(self.prompt_ids(prompt, "photo"), image, len(self.visual_tokens(image, prompt)))
+        row = torch.tensor([ids], device=self.device)
+        tensors = {key: value for key, value in inputs.items() if isinstance(value, Tensor)}
+        text = {"input_ids": row, "attention_mask": torch.ones_like(row)}
+        return {**text, **tensors, **self.generate_inputs(row, prompt)}
+
+    def generate_inputs(self, row: Tensor, prompt: str) -> dict[str, Tensor]:
+        """Further inputs of this family's `generate`; row: ids [1, S]."""
+        return {}
 
     def project(self, features: Tensor, projector: nn.Module | None = None) -> Tensor:
-        """Projector input [..., n, d] -> projected [..., n, D], by the model's own projector or another."""
+        """Projector input [..., n, d] -> projected [..., n, D], by the base projector or another."""
         return (projector or self.base_projector)(features[None])[0]
 
-    def visual_tokens(self, visual: ImageFeatures, prompt: str, projector: nn.Module | None = None) -> Tensor:
-        """Visual tokens [n, D] of a photo for a prompt, by the model's own projector or another."""
-        return self.project(visual.features, projector)
+    def visual_tokens(self, image: ImageFeatures, prompt: str, projector: nn.Module | None = None) -> Tensor:
+        """Visual tokens [n, D] of a photo for a prompt, by the base projector or another."""
+        return self.project(image.features, projector)
 
     def prompt_ids(self, prompt: str, view: str) -> list[int]:
-        """Token ids of the chat-formatted prompt; view "photo": one image placeholder stands for the photo; "none":
-        it is deleted, with what encloses it; "unk": replaced by one unknown token (Zhang et al. 2024, section 4).
+        """Token ids of the chat-formatted prompt, with one image placeholder where the photo stands.
+
+        view "photo": the placeholder stays; "none": it is deleted, with its marks; "unk": one unknown token replaces it
+        (Zhang et al. 2024, section 4).
         """
-        text = self.chat(self._harmless(prompt))
-        begun = self.tokenizer.bos_token is not None and text.startswith(self.tokenizer.bos_token)
-        ids = self.tokenizer(text, add_special_tokens=not begun)["input_ids"]
-        spot, around = ids.index(self.image_token), int(self.has_image_marks)
-        before, after = ids[: spot - around], ids[spot + 1 + around :]
+        text = self.chat(self.escape_special_tokens(prompt))
+        has_start = self.tokenizer.bos_token is not None and text.startswith(self.tokenizer.bos_token)
+        ids = self.tokenizer(text, add_special_tokens=not has_start)["input_ids"]
+        index, marks = ids.index(self.image_token), int(self.has_image_marks)
+        before, after = ids[: index - marks], ids[index + 1 + marks :]
         middle = {"photo": ids[len(before) : len(ids) - len(after)], "none": [], "unk": [self.unknown_token]}[view]
         return before + middle + after
 
-    # Whether the photo stands between a start and an end token of its own.
-    has_image_marks: ClassVar[bool] = False
-
-    def image_ids(self, visual: ImageFeatures, count: int) -> list[int]:
-        """What one image placeholder becomes: a placeholder per visual token, and marks where the family has them."""
+    def image_ids(self, image: ImageFeatures, count: int) -> list[int]:
+        """The ids that one placeholder expands to: one for each of `count` visual tokens, and the family's marks."""
         return [self.image_token] * count
 
-    def expand_image_token(self, ids: list[int], seen: ImageFeatures, count: int) -> list[int]:
-        """Ids whose one image placeholder has become those of the photo's `count` visual tokens."""
-        spot = ids.index(self.image_token)
-        return ids[:spot] + self.image_ids(seen, count) + ids[spot + 1 :]
+    def expand_image_token(self, ids: list[int], image: ImageFeatures, count: int) -> list[int]:
+        """Ids with their one image placeholder expanded to those of the photo's `count` visual tokens."""
+        index = ids.index(self.image_token)
+        return ids[:index] + self.image_ids(image, count) + ids[index + 1 :]
 
     @torch.no_grad()
-    def image_length(self, visual: ImageFeatures, prompt: str) -> int:
-        """How many places a photo takes in the prompt, marks of its layout included."""
-        return len(self.image_ids(visual, len(self.visual_tokens(visual, prompt))))
+    def image_length(self, image: ImageFeatures, prompt: str) -> int:
+        """The number of positions of a photo in the prompt, marks of its layout included."""
+        return len(self.image_ids(image, len(self.visual_tokens(image, prompt))))
 
-    def embed(self, ids: list[int], visual: Tensor | None) -> Tensor:
+    def embed(self, ids: list[int], visual_tokens: Tensor | None) -> Tensor:
         """Ids [S], a placeholder for each visual token (or one for all), and visual tokens [n, D] -> [S', D]."""
         table = self.decoder.get_input_embeddings()
-        if visual is not None and ids.count(self.image_token) == 1:
-            spot = ids.index(self.image_token)
-            ids = ids[:spot] + [self.image_token] * len(visual) + ids[spot + 1 :]
-        index = torch.tensor(ids, device=self.device, dtype=torch.long)
-        if visual is None or self.image_token not in ids:
-            return table(index)
-        return table(index).index_put((index == self.image_token,), visual.to(table.weight.dtype))
+        if visual_tokens is not None and ids.count(self.image_token) == 1:
+            index = ids.index(self.image_token)
+            ids = ids[:index] + [self.image_token] * len(visual_tokens) + ids[index + 1 :]
+        row = torch.tensor(ids, device=self.device, dtype=torch.long)
+        if visual_tokens is None or self.image_token not in ids:
+            return table(row)
+        return table(row).index_put((row == self.image_token,), visual_tokens.to(table.weight.dtype))
 
     def embed_prompt(
-        self, ids: list[int], seen: ImageFeatures | None = None, visual: Tensor | None = None
+        self, ids: list[int], image: ImageFeatures | None = None, visual_tokens: Tensor | None = None
     ) -> EmbeddedPrompt:
-        """Ids of a prompt (and of an answer after it), the photo and its visual tokens -> what the decoder reads."""
-        if seen is None or visual is None:
-            nowhere = torch.zeros(len(ids), dtype=torch.bool, device=self.device)
-            return EmbeddedPrompt(self.embed(ids, None), self.positions(ids, None).to(self.device), nowhere)
-        ids = self.expand_image_token(ids, seen, len(visual))
+        """Ids of a prompt (and of an answer after it), the photo and its visual tokens -> the decoder's input."""
+        if image is None or visual_tokens is None:
+            image_mask = torch.zeros(len(ids), dtype=torch.bool, device=self.device)
+            return EmbeddedPrompt(self.embed(ids, None), self.positions(ids, None).to(self.device), image_mask)
+        ids = self.expand_image_token(ids, image, len(visual_tokens))
         image_mask = torch.tensor(ids, device=self.device) == self.image_token
-        return EmbeddedPrompt(
-            self.embed(ids, visual), self.positions(ids, seen).to(self.device), image_mask, seen.deepstack
-        )
+        positions = self.positions(ids, image).to(self.device)
+        return EmbeddedPrompt(self.embed(ids, visual_tokens), positions, image_mask, image.deepstack)
 
-    def positions(self, ids: list[int], seen: ImageFeatures | None) -> Tensor:
-        """Positions of expanded ids: [S], or [3, S] where time, row and column are told apart (M-RoPE)."""
+    def positions(self, ids: list[int], image: ImageFeatures | None) -> Tensor:
+        """Positions of expanded ids: [S], or [3, S] for time, row and column (M-RoPE)."""
         return torch.arange(len(ids))
 
     def forward(
         self,
-        cache,
+        cache: Any,
         mask: Tensor,
         positions: Tensor,
         ids: Tensor | None = None,
@@ -218,8 +218,8 @@ class LVLM(PromptTokenizer, ABC):
     ) -> Tensor:
         """One forward of rows -> logits of the last position [R, V] in float32; extends `cache` in place.
 
-        mask [R, past + new], positions [R, new] or [3, R, new], and either ids [R, new] or embeds [R, new, D]; deep:
-        spots [R, new] and, for each of the first layers, what is added there [n, D], row after row.
+        mask [R, past + new], positions [R, new] or [3, R, new], and either ids [R, new] or embeds [R, new, D];
+        deepstack: image mask [R, new] and, for each of the first layers, the additions there [n, D], row after row.
         """
         hidden = self.decoder(
             input_ids=ids,
@@ -232,8 +232,8 @@ class LVLM(PromptTokenizer, ABC):
         ).last_hidden_state
         return self.head(hidden[:, -1]).float()
 
-    def deepstack_arguments(self, deepstack) -> dict:
-        """How this family's decoder takes visual tokens for its first layers."""
+    def deepstack_arguments(self, deepstack: tuple[Tensor, tuple[Tensor, ...]] | None) -> dict:
+        """Arguments with which this family's decoder takes visual tokens for its first layers."""
         return {}
 
     @property
@@ -246,13 +246,13 @@ class LVLM(PromptTokenizer, ABC):
         with torch.no_grad(), self.lock:
             return self.head(self.final_norm(hidden)).float()
 
-    def output_projection(self, layer: int) -> nn.Module:
-        """The module of a decoder layer that writes the MLP's output into the residual stream."""
+    def output_projection(self, layer: int) -> Any:
+        """The linear layer that writes a decoder layer's MLP output into the residual stream."""
         return self.layers[layer].mlp.down_proj
 
     @property
     def folder(self) -> str:
-        """Where HalluSpaces and projectors of a checkpoint from the hub are looked for: a folder in assets."""
+        """The folder in assets that holds HalluSpaces and projectors of a checkpoint from the hub."""
         return f"assets/{self.name.replace('/', '--')}"
 
     def space(self, name: str) -> HalluSpace:
@@ -260,7 +260,7 @@ class LVLM(PromptTokenizer, ABC):
         if name not in self.spaces:
             raise MissingWeights(
                 f"No HalluSpace is loaded for {self.name}; compute one with: "
-                f"python -m halluapp calibrate PAIRS --out FILE --model {self.name}"
+                f"python -m halluapp halluspace PAIRS --out FILE --model {self.name}"
             )
         return self.spaces[name]
 
@@ -276,9 +276,9 @@ class LVLM(PromptTokenizer, ABC):
     def adapter(self, name: str) -> Adapter:
         """A loaded adapter by name; raises MissingWeights."""
         if name not in self.adapters:
-            loaded = f"loaded are {', '.join(sorted(self.adapters))}" if self.adapters else "none is loaded"
+            names = f"loaded are {', '.join(sorted(self.adapters))}" if self.adapters else "none is loaded"
             raise MissingWeights(
-                f"No adapter {name} is loaded for {self.name} ({loaded}); train one with: python -m halluapp train, "
+                f"No adapter {name} is loaded for {self.name} ({names}); train one with: python -m halluapp train, "
                 "and name its folder in adapters/ beside the checkpoint."
             )
         return self.adapters[name]

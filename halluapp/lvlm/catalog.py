@@ -1,4 +1,4 @@
-"""The models we know, which of them fits the memory, and the one entrance to all of them: `load`."""
+"""The catalogue of checkpoints, which of them fits the memory, and the one entrance to all models: `load`."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ class CatalogModel:
 
     def bytes(self, quantization: str) -> int:
         """Estimate of the memory it needs, from its parameter counts; panels and longer answers can need more."""
-        each = {"nf4": NF4_BYTES, "int8": 1.0, "none": 2.0}[quantization]
-        weights = each * self.quantized + 2.0 * (self.weights - self.quantized)
+        weight_bytes = {"nf4": NF4_BYTES, "int8": 1.0, "none": 2.0}[quantization]
+        weights = weight_bytes * self.quantized + 2.0 * (self.weights - self.quantized)
         return int(weights * GIGABYTE) + WORKING_BYTES
 
 
@@ -58,8 +58,8 @@ DEFAULTS = ("llava-hf/llava-1.5-7b-hf", "Qwen/Qwen3-VL-4B-Instruct", "HuggingFac
 
 def recommend(free_bytes: int, quantization: str = "nf4") -> str:
     """The id of the model to start with when so much GPU memory is free; "pocket" when none fits (estimates)."""
-    known = {model.id: model for model in CATALOG}
-    return next((id for id in DEFAULTS if known[id].bytes(quantization) <= free_bytes), "pocket")
+    models = {model.id: model for model in CATALOG}
+    return next((id for id in DEFAULTS if models[id].bytes(quantization) <= free_bytes), "pocket")
 
 
 def free_memory() -> int:
@@ -77,7 +77,7 @@ def load(model: str, quantization: str, device: str, assets: Path) -> tuple[LVLM
     """
     import torch
 
-    from halluapp.lvlm.families import pocket as pocket_model
+    from halluapp.lvlm.families import pocket
 
     if quantization not in quantize.CHOICES:
         raise InputError(f"The quantization {quantization!r} is not known; use nf4, int8 or none.")
@@ -86,11 +86,11 @@ def load(model: str, quantization: str, device: str, assets: Path) -> tuple[LVLM
         model = "pocket" if device == "cpu" else recommend(free_memory(), quantization)
     if model.startswith(random_weights.PREFIX):
         return random_weights.build(model.removeprefix(random_weights.PREFIX), quantization, device, assets), ""
-    pocket = model == "pocket"
-    if pocket and not (assets / "pocket" / "config.json").exists():
+    embedded = model == "pocket"
+    if embedded and not (assets / "pocket" / "config.json").exists():
         raise InputError("The embedded model is missing from assets/pocket; get the project with its assets folder.")
-    pocket_model.register()
-    source = str(assets / "pocket") if pocket else model
-    lvlm, notice = load_checkpoint(source, "halluapp-pocket" if pocket else model, quantization, device)
+    pocket.register()
+    source = str(assets / "pocket") if embedded else model
+    lvlm, notice = load_checkpoint(source, "halluapp-pocket" if embedded else model, quantization, device)
     attach(lvlm, Path(source), assets / Path(lvlm.folder).name)
     return lvlm, notice

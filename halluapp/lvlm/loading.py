@@ -2,27 +2,18 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from logging import ERROR, getLogger
 from pathlib import Path
+from typing import Any
 
 import torch
+from jinja2 import TemplateError
 from safetensors import SafetensorError
 
 from halluapp.errors import InputError
 from halluapp.lvlm import quantize
 from halluapp.lvlm.base import LVLM
-
-# model_type of config.json -> (module here, class here, class in transformers)
-FAMILIES = {
-    "llava": ("llava", "Llava", "LlavaForConditionalGeneration"),
-    "llava_next": ("llava_next", "LlavaNext", "LlavaNextForConditionalGeneration"),
-    "qwen2_5_vl": ("qwen_vl", "Qwen25VL", "Qwen2_5_VLForConditionalGeneration"),
-    "qwen3_vl": ("qwen_vl", "Qwen3VL", "Qwen3VLForConditionalGeneration"),
-    "instructblip": ("instructblip", "InstructBlip", "InstructBlipForConditionalGeneration"),
-    "smolvlm": ("smolvlm", "SmolVLM", "SmolVLMForConditionalGeneration"),
-    "idefics3": ("smolvlm", "SmolVLM", "Idefics3ForConditionalGeneration"),
-}
+from halluapp.lvlm.families import FAMILIES, Family
 
 
 def load_checkpoint(source: str | Path, name: str, quantization: str, device: str) -> tuple[LVLM, str]:
@@ -31,7 +22,7 @@ def load_checkpoint(source: str | Path, name: str, quantization: str, device: st
     quantization: "nf4", "int8" or "none" (bfloat16 on a GPU, float32 on a CPU); a checkpoint that is quantized already
     stays as it is.
     """
-    _quiet()
+    _quieten_libraries()
     try:
         return _load(source, name, quantization, device)
     except InputError:
@@ -66,7 +57,7 @@ def _reason(error: Exception) -> str:
     return text[:160]
 
 
-def _quiet() -> None:
+def _quieten_libraries() -> None:
     from transformers.utils import logging
 
     logging.set_verbosity_error()  # load reports and progress bars are noise between lines of results
@@ -75,73 +66,77 @@ def _quiet() -> None:
     getLogger("huggingface_hub").setLevel(ERROR)  # and this one each of five attempts without a network
 
 
-def _load(source, name: str, quantization: str, device: str) -> tuple[LVLM, str]:
+def _load(source: str | Path, name: str, quantization: str, device: str) -> tuple[LVLM, str]:
     import transformers
 
     config = transformers.AutoConfig.from_pretrained(source)
-    family, architecture = _family(config, name)
-    quantization, notice = _choice(config, quantization)
-    dtype = torch.float32 if device == "cpu" else torch.bfloat16
-    options = {"dtype": dtype, "device_map": device}
-    if not quantize.checkpoint_quantization(config) and quantization != "none":
-        options["quantization_config"] = quantize.config(quantization, dtype, config.text_config, family.dense_modules)
-    made = architecture.from_pretrained(source, output_loading_info=True, **options)
-    model, lacking = made[0], sorted(made[1]["missing_keys"])
-    if lacking:  # transformers would go on with random weights in their place
-        raise InputError(f"The checkpoint {name} lacks {len(lacking)} weights, {lacking[0]} among them.")
-    tokenizer = _tokenizer(source, name, family)
-    more = {}
-    if config.model_type == "instructblip":
-        more["qformer_tokenizer"] = transformers.AutoTokenizer.from_pretrained(source, subfolder="qformer_tokenizer")
+    family = _family(config, name)
+    lvlm_class = family.lvlm_class()
+    quantization, notice = _choose_quantization(config, quantization)
+    model = _load_model(source, name, family, config, quantization, device)
+    tokenizer = _load_tokenizer(source, name, lvlm_class)
+    options = lvlm_class.constructor_options(source)
     if device == "cpu":
         quantize.keep_portable_layout(model)
     processor = transformers.AutoImageProcessor.from_pretrained(source)
-    lvlm = family(model, tokenizer, processor, name, quantization, **more)
+    lvlm = lvlm_class(model, tokenizer, processor, name, quantization, **options)
     _check_template(lvlm)
-    return lvlm, notice or _seen_through_quantization(lvlm)
+    return lvlm, notice or _notice_of_quantized_vision(lvlm)
+
+
+def _load_model(source: str | Path, name: str, family: Family, config: Any, quantization: str, device: str) -> Any:
+    """The model of transformers with its weights. Raises InputError for a checkpoint that lacks some of them."""
+    dtype = torch.float32 if device == "cpu" else torch.bfloat16
+    options: dict[str, Any] = {"dtype": dtype, "device_map": device}
+    if not quantize.checkpoint_quantization(config) and quantization != "none":
+        dense_modules = family.lvlm_class().dense_modules
+        options["quantization_config"] = quantize.config(quantization, dtype, config.text_config, dense_modules)
+    architecture = family.architecture_class()
+    model, details = architecture.from_pretrained(source, output_loading_info=True, **options)
+    missing = sorted(details["missing_keys"])
+    if missing:  # transformers would go on with random weights in their place
+        raise InputError(f"The checkpoint {name} lacks {len(missing)} weights, {missing[0]} among them.")
+    return model
 
 
 def _check_template(lvlm: LVLM) -> None:
     try:
         lvlm.prompt_ids("?", "photo")
-    except Exception as error:  # templates are programs: whatever goes wrong in one of them
+    except (TemplateError, ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
         raise InputError(f"The chat template of {lvlm.name} has no place for a photo beside the prompt.") from error
 
 
-def _family(config, name: str) -> tuple[type[LVLM], type]:
-    """The classes for a config, ours and transformers'."""
-    import transformers
-
+def _family(config: Any, name: str) -> Family:
+    """The family of a configuration. Raises InputError where it cannot be loaded."""
     if config.model_type not in FAMILIES:
-        known = ", ".join(FAMILIES)
-        raise InputError(f"{name} is a {config.model_type} model; these families can be loaded: {known}.")
+        families = ", ".join(FAMILIES)
+        raise InputError(f"{name} is a {config.model_type} model; these families can be loaded: {families}.")
     if getattr(config.text_config, "is_encoder_decoder", False):
         raise InputError(
             f"{name} has an encoder-decoder language model, whose answers cannot be decoded as rows of one batch; "
             "use a Vicuna variant of its family."
         )
-    module, ours, theirs = FAMILIES[config.model_type]
-    return getattr(import_module(f"halluapp.lvlm.families.{module}"), ours), getattr(transformers, theirs)
+    return FAMILIES[config.model_type]
 
 
-def _choice(config, quantization: str) -> tuple[str, str]:
-    """The quantization that is used, and what to say when it is not the one asked for."""
-    already = quantize.checkpoint_quantization(config)
-    if already:
-        same = already == quantization
-        return already, "" if same else f"The checkpoint is quantized already ({already}) and used as it is."
+def _choose_quantization(config: Any, quantization: str) -> tuple[str, str]:
+    """-> (the quantization that is used, a notice where it is not the requested one)."""
+    stored = quantize.checkpoint_quantization(config)
+    if stored:
+        notice = "" if stored == quantization else f"The checkpoint is quantized already ({stored}) and used as it is."
+        return stored, notice
     if quantization != "none" and not quantize.available():
         return "none", "bitsandbytes is not installed, so the model runs unquantized."
     return quantization, ""
 
 
-def _seen_through_quantization(lvlm: LVLM) -> str:
-    """A notice when a checkpoint came with parts quantized that we would have kept dense."""
-    coarse = [name for name in quantize.quantized_linears(lvlm.model, True) if name.startswith(lvlm.dense_modules)]
-    return f"The checkpoint came with {len(coarse)} quantized layers outside the decoder." if coarse else ""
+def _notice_of_quantized_vision(lvlm: LVLM) -> str:
+    """A notice when a checkpoint came with modules quantized that we would have kept dense."""
+    names = [name for name in quantize.quantized_linears(lvlm.model, True) if name.startswith(lvlm.dense_modules)]
+    return f"The checkpoint came with {len(names)} quantized layers outside the decoder." if names else ""
 
 
-def _tokenizer(source, name: str, family: type[LVLM]):
+def _load_tokenizer(source: str | Path, name: str, family: type[LVLM]) -> Any:
     """The tokenizer with a chat template: its own, the processor's (older checkpoints), or the family's."""
     from transformers import AutoTokenizer
     from transformers.processing_utils import ProcessorMixin

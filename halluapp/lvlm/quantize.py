@@ -1,4 +1,4 @@
-"""The 4-bit policy: what is quantized, and how bitsandbytes is kept from repacking weights on the CPU."""
+"""The 4-bit policy: what is quantized, and how bitsandbytes is stopped from repacking weights on the CPU."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ def uneven_layers(text_config) -> list[str]:
     decoded with the wrong scales, at 25 % error instead of 9 %. All LLaVA checkpoints have even widths.
     """
     hidden, heads = text_config.hidden_size, text_config.num_attention_heads
-    attended = heads * (getattr(text_config, "head_dim", None) or hidden // heads)
+    heads_width = heads * (getattr(text_config, "head_dim", None) or hidden // heads)
     widths = dict.fromkeys(("q_proj", "k_proj", "v_proj", "gate_proj", "up_proj"), hidden)
-    widths |= {"o_proj": attended, "down_proj": text_config.intermediate_size}
+    widths |= {"o_proj": heads_width, "down_proj": text_config.intermediate_size}
     return [name for name, width in widths.items() if width % BLOCK]
 
 
 def config(choice: str, compute_dtype, text_config, dense_modules: tuple[str, ...]):
-    """What transformers is told for "nf4" or "int8"; None for "none".
+    """The quantization config of transformers for "nf4" or "int8"; None for "none".
 
     nf4: NF4, double quantization (Dettmers et al. 2023, QLoRA, section 3). int8: LLM.int8() (Dettmers et al. 2022); its
     outlier columns are picked over the whole batch, so a row can depend on the others by a rounding error.
@@ -45,14 +45,14 @@ def config(choice: str, compute_dtype, text_config, dense_modules: tuple[str, ..
 
 
 def checkpoint_quantization(config) -> str:
-    """How a checkpoint is quantized already, by its own config.json: "nf4", "int8", another name, or ""."""
-    given = getattr(config, "quantization_config", None)
-    if not given:
+    """The quantization that a checkpoint is stored in, by its config.json: "nf4", "int8", another name, or ""."""
+    stored = getattr(config, "quantization_config", None)
+    if not stored:
         return ""
-    given = given if isinstance(given, dict) else given.to_dict()
-    if given.get("load_in_8bit"):
+    options = stored if isinstance(stored, dict) else stored.to_dict()
+    if options.get("load_in_8bit"):
         return "int8"
-    return given.get("bnb_4bit_quant_type", "fp4") if given.get("load_in_4bit") else str(given.get("quant_method"))
+    return options.get("bnb_4bit_quant_type", "fp4") if options.get("load_in_4bit") else str(options["quant_method"])
 
 
 def available() -> bool:
@@ -63,13 +63,13 @@ def available() -> bool:
 
 
 def quantized_linears(model: nn.Module, eight_bit: bool = False) -> dict[str, nn.Module]:
-    """All 4-bit (and, if wanted, 8-bit) linear layers by name; empty for a dense model."""
+    """All 4-bit (with `eight_bit`, 8-bit too) linear layers by name; empty for a dense model."""
     if not available():
         return {}
     from bitsandbytes.nn import Linear4bit, Linear8bitLt
 
-    wanted = (Linear4bit, Linear8bitLt) if eight_bit else (Linear4bit,)
-    return {name: module for name, module in model.named_modules() if isinstance(module, wanted)}
+    kinds = (Linear4bit, Linear8bitLt) if eight_bit else (Linear4bit,)
+    return {name: module for name, module in model.named_modules() if isinstance(module, kinds)}
 
 
 def keep_portable_layout(model: nn.Module) -> int:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 
 import torch
@@ -17,7 +16,7 @@ import torch
 from halluapp.errors import InputError
 from halluapp.lvlm import quantize
 from halluapp.lvlm.base import LVLM, HalluSpace
-from halluapp.lvlm.loading import FAMILIES
+from halluapp.lvlm.families import FAMILIES
 
 PREFIX, RANK = "random:", 4
 
@@ -26,25 +25,25 @@ PREFIX, RANK = "random:", 4
 class Blueprint:
     """model_type of the family; config(image token id) -> configuration; processor() -> image processor.
 
-    image: the image placeholder; words: further special tokens that the family's prompts need.
+    image_token: the image placeholder; special_tokens: further ones that the family's prompts need.
     """
 
     family: str
     config: Callable
     processor: Callable
-    image: str = "<image>"
-    words: tuple[str, ...] = ()
+    image_token: str = "<image>"
+    special_tokens: tuple[str, ...] = ()
 
 
 def _llava(size: dict, image: int, vision: dict | None = None):
     import transformers
 
-    seen = {
+    base = {
         "hidden_size": 1024, "intermediate_size": 4096, "num_hidden_layers": 24, "num_attention_heads": 16,
         "image_size": 336, "patch_size": 14, "projection_dim": 768,
     }  # fmt: skip
     return transformers.LlavaConfig(
-        vision_config=transformers.CLIPVisionConfig(**{**seen, **(vision or {})}),
+        vision_config=transformers.CLIPVisionConfig(**{**base, **(vision or {})}),
         text_config=transformers.LlamaConfig(**size, tie_word_embeddings=False), image_token_id=image,
         vision_feature_layer=-2, vision_feature_select_strategy="default", tie_word_embeddings=False,
     )  # fmt: skip
@@ -131,42 +130,39 @@ def configuration(name: str, image: int = 32000):
 
 def build(name: str, quantization: str, device: str, assets: Path) -> LVLM:
     """A model by the name after "random:", with a random HalluSpace and AdaVIB projector. Raises InputError."""
-    import transformers
     from transformers import AutoTokenizer
 
     configuration(name)  # refuses unknown names
-    plan = BLUEPRINTS[name]
-    module, ours, theirs = FAMILIES[plan.family]
-    family = getattr(import_module(f"halluapp.lvlm.families.{module}"), ours)
-    architecture = getattr(transformers, theirs)
+    blueprint = BLUEPRINTS[name]
+    family = FAMILIES[blueprint.family]
+    lvlm_class, architecture = family.lvlm_class(), family.architecture_class()
     tokenizer = AutoTokenizer.from_pretrained(assets / "pocket")
-    if plan.words:
-        tokenizer.add_special_tokens({"additional_special_tokens": list(plan.words)})
+    if blueprint.special_tokens:
+        tokenizer.add_special_tokens({"additional_special_tokens": list(blueprint.special_tokens)})
         tokenizer.chat_template = QWEN_TEMPLATE
-    config = plan.config(tokenizer.convert_tokens_to_ids(plan.image))
+    config = blueprint.config(tokenizer.convert_tokens_to_ids(blueprint.image_token))
     dtype = torch.float32 if device == "cpu" else torch.bfloat16
     torch.manual_seed(0)
     with torch.device(device):
-        dense = architecture._from_config(config, dtype=dtype)
-    model = dense
+        model = architecture._from_config(config, dtype=dtype)
     if quantization != "none":
-        state = {key: value.cpu() for key, value in dense.state_dict().items()}
-        del model, dense
-        made = quantize.config(quantization, dtype, config.text_config, family.dense_modules)
+        state = {key: value.cpu() for key, value in model.state_dict().items()}
+        del model
+        options = quantize.config(quantization, dtype, config.text_config, lvlm_class.dense_modules)
         model = architecture.from_pretrained(
-            None, config=config, state_dict=state, quantization_config=made, dtype=dtype, device_map=device
+            None, config=config, state_dict=state, quantization_config=options, dtype=dtype, device_map=device
         )
     for key in ("eos_token_id", "pad_token_id", "bos_token_id"):
         setattr(model.generation_config, key, getattr(tokenizer, key))
     if device == "cpu":
         quantize.keep_portable_layout(model)
-    lvlm = family(model, tokenizer, plan.processor(), PREFIX + name, quantization)
-    _attach(lvlm)
+    lvlm = lvlm_class(model, tokenizer, blueprint.processor(), PREFIX + name, quantization)
+    _attach_random_weights(lvlm)
     return lvlm
 
 
-def _attach(lvlm: LVLM) -> None:
-    """A HalluSpace at the upper half of the layers, and a projector near the model's own: what the five panels need."""
+def _attach_random_weights(lvlm: LVLM) -> None:
+    """A HalluSpace at the upper half of the layers, and a projector near the model's: for the five default panels."""
     count, width = len(lvlm.layers), lvlm.decoder.get_input_embeddings().weight.shape[1]
     layers = {layer: torch.linalg.qr(torch.randn(width, RANK))[0] for layer in range(count // 2, count)}
     lvlm.spaces["default"] = HalluSpace(layers, {"pairs": 0})

@@ -1,4 +1,4 @@
-"""What lies beside a checkpoint: HalluSpaces and further projectors, as safetensors files."""
+"""Files beside a checkpoint: HalluSpaces and further projectors, in the safetensors format."""
 
 from __future__ import annotations
 
@@ -20,8 +20,7 @@ def attach(lvlm: LVLM, *folders: Path) -> None:
     """Loads hallu_space.safetensors, projector-NAME.safetensors and adapters/NAME/; InputError for a damaged file."""
     for path in (path for folder in folders for path in sorted(folder.glob("adapters/*/"))):
         lvlm.adapters[path.name] = load_adapter(lvlm, path)
-    found = [path for folder in folders for path in sorted(folder.glob("*.safetensors"))]
-    for path in found:
+    for path in (path for folder in folders for path in sorted(folder.glob("*.safetensors"))):
         try:
             if path.stem == "hallu_space":
                 lvlm.spaces["default"] = load_space(path)

@@ -1,4 +1,4 @@
-"""What passes between an LVLM and the engine: a photo as seen, a prompt as read, a HalluSpace, an adapter."""
+"""Data between an LVLM and the engine: image features, an embedded prompt, a HalluSpace, an adapter."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ class HalluSpace:
 
 @dataclass(frozen=True)
 class ImageFeatures:
-    """A photo as the model sees it: what the vision tower says, [n, d] or, of a photo cut into tiles, [tiles, n, d].
+    """Features of one photo from the vision tower: [n, d] or, of a photo cut into tiles, [tiles, n, d].
 
     maps: feature maps that a detector can share. layout: the family's note on how the visual tokens lie in the photo
-    (grid, tiles, size). deep: further visual tokens [n, D] that are added to the first decoder layers' outputs.
+    (grid, tiles, size). deepstack: further visual tokens [n, D] that are added to the first decoder layers' outputs.
     """
 
     features: Tensor
@@ -31,9 +31,9 @@ class ImageFeatures:
 
 @dataclass(frozen=True)
 class EmbeddedPrompt:
-    """A prompt as the decoder reads it: embeds [S, D]; positions [S] or, for M-RoPE, [3, S].
+    """The decoder's input for one prompt: embeds [S, D]; positions [S] or, for M-RoPE, [3, S].
 
-    spots [S]: where visual tokens stand; deep: what is added there to the outputs of the first decoder layers, [n, D].
+    image_mask [S]: visual tokens; deepstack: additions there to the outputs of the first decoder layers, [n, D].
     """
 
     embeds: Tensor
@@ -55,17 +55,18 @@ class Delta:
         return (inputs.to(self.down.dtype) @ self.down.T @ self.up.T) * self.scale
 
     def fits(self, module: nn.Module | None) -> bool:
-        """Whether a module is a linear layer of the shape that this adds to."""
+        """Whether a module is a linear layer whose input and output have the widths of this addition."""
         sizes = getattr(module, "in_features", None), getattr(module, "out_features", None)
         return self.down.dim() == self.up.dim() == 2 and sizes == (self.down.shape[1], len(self.up))
 
 
 @dataclass(frozen=True, eq=False)
 class Adapter:
-    """What a training run leaves. deltas: to the language model, by full module name; sight: to what comes before it
-    (vision tower, Q-Former, projector). projector: in place of the model's own (None: that).
+    """The result of a training run, as additions to a model and a projector.
 
-    about: how it was made, as far as the folder says.
+    deltas: additions to the language model, by full module name; vision_deltas: additions to the modules before it
+    (vision tower, Q-Former, projector). projector: in place of the base projector (None: that).
+    about: the folder's about.json, {} without one.
     """
 
     name: str

@@ -40,7 +40,7 @@ class Nullu(Method):
         layers = lvlm.space("default").layers
         for layer, directions in layers.items():
             if layer >= len(lvlm.layers) or len(directions) != lvlm.output_projection(layer).out_features:
-                raise MissingWeights(f"The HalluSpace beside {lvlm.name} was made for another model; calibrate anew.")
+                raise MissingWeights(f"The HalluSpace beside {lvlm.name} was made for another model; compute one anew.")
         widest = min(directions.shape[1] for directions in layers.values())
         if self.rank > widest:
             raise MissingWeights(f"The HalluSpace of {lvlm.name} has {widest} directions; set rank to at most that.")

@@ -1,7 +1,7 @@
 """All text that a person reads on the page."""
 
 TITLE = "halluapp"
-TAGLINE = "One photo, one prompt, the same quantized LVLM under every hallucination-mitigation method at once."
+TAGLINE = "One photo, one prompt, the same quantized LVLM as it is and under several mitigation methods at once."
 TAB = "Compare"
 PROMPTS = (
     "Describe this image in detail.",

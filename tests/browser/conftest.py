@@ -1,24 +1,17 @@
 from __future__ import annotations
 
-import shutil
-
 import pytest
+from chromium import chromium_path, launch_chromium
 from served import app
-
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update",
-         "--disable-sync", "--no-first-run"]  # fmt: skip
 
 
 @pytest.fixture(scope="session")
 def browser():
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    if chromium is None:
+    pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    if chromium_path() is None:
         pytest.skip("no Chromium is installed")
-    with playwright.sync_playwright() as running:
-        made = running.chromium.launch(executable_path=chromium, args=FLAGS)
-        yield made
-        made.close()
+    with launch_chromium() as running:
+        yield running
 
 
 @pytest.fixture(scope="session")

@@ -10,16 +10,15 @@ from __future__ import annotations
 
 import argparse
 import json
-import shutil
 import sys
 import tempfile
 import time
 from pathlib import Path
 
-sys.path[:0] = [str(Path(__file__).parents[depth]) for depth in (0, 1, 2)]
-from conftest import FLAGS  # noqa: E402
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "helpers")]
+from chromium import launch_chromium  # noqa: E402
 from page import Visit  # noqa: E402
-from playwright.sync_api import sync_playwright  # noqa: E402
 from served import app  # noqa: E402
 
 from halluapp import comparison  # noqa: E402
@@ -44,39 +43,38 @@ def main() -> None:
     last = _record_last_event()
     photo = Path(tempfile.mkdtemp()) / "park.png"
     scenes.render("park")[0].save(photo)
-    with sync_playwright() as running, app(max_new_tokens=options.tokens) as address:
-        browser = running.chromium.launch(executable_path=shutil.which("chromium"), args=FLAGS)
+    with launch_chromium() as browser, app(max_new_tokens=options.tokens) as address:
         visit = Visit(browser, address)
         visit.upload(photo)
         visit.ask("Describe this image in detail.")
-        lags, whole = [], []
+        lags, durations = [], []
         for _ in range(options.rounds):
             visit.page.evaluate(WATCH)
             visit.run()
             visit.page.wait_for_timeout(1500)
             lags.append(visit.page.evaluate("() => window.lastChange") / 1000 - last["token"])
-            whole.append(last["token"] - last["first"])
+            durations.append(last["token"] - last["first"])
         print(json.dumps({
             "panels": len(visit.texts()), "tokens": options.tokens, "characters": visit.page.evaluate(LENGTHS),
-            "lag_seconds": [round(lag, 3) for lag in lags], "decode_seconds": [round(w, 2) for w in whole],
+            "lag_seconds": [round(lag, 3) for lag in lags],
+            "decode_seconds": [round(seconds, 2) for seconds in durations],
         }))  # fmt: skip
-        browser.close()
 
 
 def _record_last_event() -> dict[str, float]:
-    seen: dict[str, float] = {}
+    times: dict[str, float] = {}
     stream = comparison.stream
 
     def recording(*arguments):
-        seen.pop("first", None)
+        times.pop("first", None)
         for event in stream(*arguments):
             if isinstance(event, Decoded):
-                seen["token"] = time.time()
-                seen.setdefault("first", seen["token"])
+                times["token"] = time.time()
+                times.setdefault("first", times["token"])
             yield event
 
     comparison.stream = recording
-    return seen
+    return times
 
 
 if __name__ == "__main__":

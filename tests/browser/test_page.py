@@ -18,9 +18,9 @@ def photo(tmp_path_factory):
 
 @pytest.fixture
 def visit(browser, address):
-    made = Visit(browser, address)
-    yield made
-    made.page.close()
+    visit = Visit(browser, address)
+    yield visit
+    visit.page.close()
 
 
 def test_a_run_fills_five_panels_and_stays_on_this_machine(visit, photo):

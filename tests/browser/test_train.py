@@ -8,18 +8,13 @@ import shutil
 import signal
 
 import pytest
-from page import Visit
 from served import app
+from train_page import STATE, STEPS, TrainTab, few_pairs, finished_run
 
 from halluapp.data import scenes
-from halluapp.settings import ASSETS
-from halluapp.training import recipes, runs
+from halluapp.training import runs
 
 EVIL = "<img src=x onerror=window.hacked=1>"
-STEPS = "([steps]) => +document.querySelector('#train-board [data-steps]')?.dataset.steps >= steps"
-STATE = """(states) => { const node = document.querySelector('#train-board [data-state]');
-  return node && states.includes(node.dataset.state); }"""
-SAID = "(text) => document.querySelector('#train-notice').textContent.includes(text)"
 LINES = "() => [...document.querySelectorAll('#train-board .runs tbody tr')].map((one) => one.dataset.run)"
 
 
@@ -37,68 +32,20 @@ def served(browser, root):
 @pytest.fixture(scope="module")
 def pairs(tmp_path_factory):
     """A folder with the shipped pairs of four photos."""
-    folder = tmp_path_factory.mktemp("pairs")
-    lines = (ASSETS / "pairs" / "pairs.jsonl").read_text().splitlines()[:16]
-    for name in {json.loads(line)["image"] for line in lines}:
-        shutil.copy(ASSETS / "pairs" / name, folder)
-    (folder / "pairs.jsonl").write_text("\n".join(lines))
-    return folder
-
-
-class Tab(Visit):
-    """A page with the training tab open."""
-
-    def __init__(self, browser, address: str, **options):
-        super().__init__(browser, address, **options)
-        self.open()
-
-    def open(self) -> None:
-        self.page.get_by_role("tab", name="Train").click()
-        self.page.wait_for_selector("#train-start:visible")
-        self.page.wait_for_function("() => document.querySelector('#train-command textarea').value !== ''")
-
-    def said(self, text: str) -> str:
-        """Waits until the notice says so -> all of it."""
-        self.page.wait_for_function(SAID, arg=text, timeout=60_000)
-        return self.page.locator("#train-notice .notice").text_content()
-
-    def type(self, name: str, text) -> None:
-        self.page.fill(f"#train-{name} :is(input, textarea)", str(text))
-        self.page.keyboard.press("Tab")
-
-    def use_pairs(self, folder) -> None:
-        self.page.get_by_role("radio", name="A folder, a file or a data set").check()
-        self.page.wait_for_selector("#train-path:visible")
-        self.type("path", folder)
-
-    def choose(self, name: str) -> None:
-        self.page.locator(".pick", has_text=name).click()
-        self.page.wait_for_function(
-            "(name) => document.querySelector('tr.chosen')?.dataset.run === name", arg=name, timeout=30_000
-        )
-
-    def fold(self, title: str) -> None:
-        self.page.locator("button.label-wrap:visible", has_text=title).first.click()
-
-    def points(self) -> int:
-        """Points of the training curve of the loss."""
-        return self.page.locator("figure[data-key=loss] path.line.train").get_attribute("d").count(" ")
-
-    def wait(self, condition: str, argument) -> None:
-        self.page.wait_for_function(condition, arg=argument, timeout=120_000)
+    return few_pairs(tmp_path_factory.mktemp("pairs"))
 
 
 @pytest.fixture
 def opened(browser, served):
     """Opens the tab: what lies in the folder of runs by then is on the page. Closes it after the test."""
-    made = []
+    tabs = []
 
-    def open_tab(**options) -> Tab:
-        made.append(Tab(browser, served, **options))
-        return made[-1]
+    def open_tab(**options) -> TrainTab:
+        tabs.append(TrainTab(browser, served, **options))
+        return tabs[-1]
 
     yield open_tab
-    for tab in made:
+    for tab in tabs:
         tab.page.close()
 
 
@@ -107,29 +54,18 @@ def tab(opened):
     return opened()
 
 
-def written(root, pairs, name: str, state: str = "finished", text: str = "A photo.", error: str = "") -> runs.Run:
-    """A run's folder as a run of four steps leaves it, without an adapter."""
-    run = runs.create(root / name, runs.Config("chip", recipes.create("chip", steps=4), str(pairs)))
-    for step in range(1, 5):
-        run.append_row("metrics.jsonl", {"step": step, "loss": 3.0 - step / 4, "response": 0.7, "seconds": 2.0 * step})
-    run.append_row("metrics.jsonl", {"step": 4, "seconds": 8.0, "held": {"loss": 2.5, "response": 0.6}})
-    run.append_row("samples.jsonl", {"step": 4, "text": text})
-    run.write_status(state, 4, error)
-    return run
-
-
 @pytest.mark.slow
 @pytest.mark.browser
 def test_a_run_is_watched_reloaded_killed_resumed_stopped_and_compared(tab, root, pairs, tmp_path):
     tab.use_pairs(pairs)
     for name, value in (("steps", 400), ("batch", 2)):
-        tab.type(f"chip-{name}", value)
-    tab.fold("More settings of the run")
+        tab.fill(f"chip-{name}", value)
+    tab.open_section("More settings of the run")
     for name, value in (("save_every", 1), ("evaluate_every", 400), ("sample_every", 400)):
-        tab.type(f"chip-{name}", value)
-    tab.type("name", "mine")
+        tab.fill(f"chip-{name}", value)
+    tab.fill("name", "mine")
     tab.page.click("#train-start")
-    assert tab.said("mine") == "mine has started."
+    assert tab.wait_notice("mine") == "mine has started."
     tab.wait(STEPS, [2])
     assert tab.points() >= 2
     assert "left" in tab.page.inner_text("#train-board .now")
@@ -142,7 +78,7 @@ def test_a_run_is_watched_reloaded_killed_resumed_stopped_and_compared(tab, root
     assert "ended at step" in tab.page.inner_text("#train-board .error")
     before = runs.Run(root / "mine").metrics()
     tab.page.click("#train-resume")
-    tab.said("goes on")
+    tab.wait_notice("goes on")
     tab.page.click("#train-stop")  # at once, while its process starts
     tab.wait(STATE, ["stopped"])
     after = runs.Run(root / "mine").metrics()
@@ -150,7 +86,7 @@ def test_a_run_is_watched_reloaded_killed_resumed_stopped_and_compared(tab, root
         row for row in before if row["step"] < before[-1]["step"]
     ]
     tab.page.click("#train-add")
-    tab.said("is a panel of Compare")
+    tab.wait_notice("is a panel of Compare")
     assert list((root / "mine" / "adapter").glob("*.safetensors"))
     assert not list((root / "mine" / "adapter").glob("*.bin"))
     _ask(tab, tmp_path)
@@ -158,7 +94,7 @@ def test_a_run_is_watched_reloaded_killed_resumed_stopped_and_compared(tab, root
     assert tab.outside == []
 
 
-def _ask(tab: Tab, tmp_path) -> None:
+def _ask(tab: TrainTab, tmp_path) -> None:
     """Compares with the panel of the run "mine"."""
     scenes.render("park")[0].save(tmp_path / "park.png")
     tab.page.get_by_role("tab", name="Compare").click()
@@ -179,26 +115,26 @@ def test_bad_pairs_are_one_sentence_that_names_the_line_and_nothing_typed_is_los
     shutil.copytree(pairs, bad)
     (bad / "pairs.jsonl").write_text("\n".join([*lines[:2], '{"image": "x.jpg", "question": "?"}', *lines[3:]]))
     tab.use_pairs(bad)
-    tab.type("name", "never")
+    tab.fill("name", "never")
     tab.page.click("#train-check")
-    sentence = tab.said("Line 3")
+    sentence = tab.wait_notice("Line 3")
     assert sentence.endswith(".")
     assert "chosen and rejected" in sentence
-    tab.type("chip-steps", 7)
+    tab.fill("chip-steps", 7)
     tab.page.click("#train-start")
-    tab.said("Line 3")
+    tab.wait_notice("Line 3")
     assert not (root / "never").exists()
     assert tab.page.input_value("#train-name :is(input, textarea)") == "never"
     assert tab.page.input_value("#train-chip-steps input") == "7"
-    tab.type("chip-steps", 0)
+    tab.fill("chip-steps", 0)
     tab.page.click("#train-start")
-    tab.said("steps must be a whole number")
+    tab.wait_notice("steps must be a whole number")
     assert tab.errors == []
 
 
 @pytest.mark.browser
 def test_names_captions_and_logs_stay_text(opened, root, pairs):
-    run = written(root, pairs, EVIL, "failed", f"A {EVIL} photo.", f"The run ended: {EVIL}.")
+    run = finished_run(root, pairs, EVIL, "failed", f"A {EVIL} photo.", f"The run ended: {EVIL}.")
     (run.folder / "log.txt").write_text(EVIL + "\n")
     try:
         tab = opened()
@@ -211,9 +147,9 @@ def test_names_captions_and_logs_stay_text(opened, root, pairs):
         tab.page.click("#train-keep")
     finally:
         shutil.rmtree(run.folder)
-    tab.type("name", EVIL)
+    tab.fill("name", EVIL)
     tab.page.click("#train-start")
-    assert EVIL in tab.said("cannot name a run")
+    assert EVIL in tab.wait_notice("cannot name a run")
     assert tab.page.evaluate("() => window.hacked") is None
     assert tab.page.locator("#train img[src=x]").count() == 0
 
@@ -221,7 +157,7 @@ def test_names_captions_and_logs_stay_text(opened, root, pairs):
 @pytest.mark.browser
 def test_runs_are_overlaid_renamed_and_deleted_after_a_question_that_names_them(opened, root, pairs):
     for name in ("first", "second"):
-        written(root, pairs, name)
+        finished_run(root, pairs, name)
     tab = opened()
     tab.choose("first")
     tab.page.get_by_label("Plot second too").check()
@@ -230,17 +166,17 @@ def test_runs_are_overlaid_renamed_and_deleted_after_a_question_that_names_them(
     assert len({lines.nth(k).get_attribute("stroke") for k in range(lines.count())}) == 2
     tab.page.click("#train-rename")
     tab.page.wait_for_selector("#train-new-name:visible")
-    tab.type("new-name", "third")
+    tab.fill("new-name", "third")
     tab.choose("second")  # the question stays about the run that it names
     tab.page.click("#train-rename-sure")
-    tab.said("first is third now.")
+    tab.wait_notice("first is third now.")
     assert {"third", "second"} <= set(tab.page.evaluate(LINES))
     assert (root / "third").is_dir()
     tab.page.click("#train-delete")
     tab.page.wait_for_selector("#train-delete-sure >> text=second")
     tab.choose("third")
     tab.page.click("#train-delete-sure")
-    tab.said("second is deleted.")
+    tab.wait_notice("second is deleted.")
     assert not (root / "second").exists()
     assert (root / "third").is_dir()
     tab.page.wait_for_selector("#train-add", state="hidden")  # it has no adapter
@@ -249,7 +185,7 @@ def test_runs_are_overlaid_renamed_and_deleted_after_a_question_that_names_them(
 
 @pytest.mark.browser
 def test_a_measured_run_shows_its_table_and_its_map(opened, root, pairs):
-    run = written(root, pairs, "measured")
+    run = finished_run(root, pairs, "measured")
     cells = {"margin": [1.0, 0.5, 1.5], "distance": [0.8, 0.7, 0.9], "separability": [0.5, 0.4, 0.6]}
     points = {"photo": [[0, 0], [1, 1]], "truthful": [[0, 1], [1, 2]], "hallucinated": [[2, 0], [3, 1]]}
     (run.folder / "measured.json").write_text(json.dumps({
@@ -270,7 +206,7 @@ def test_a_measured_run_shows_its_table_and_its_map(opened, root, pairs):
 @pytest.mark.browser
 def test_presets_command_and_settings_files(tab, tmp_path):
     command = "() => document.querySelector('#train-command textarea').value"
-    tab.fold("Presets and ablations")
+    tab.open_section("Presets and ablations")
     tab.page.get_by_role("button", name="without photos", exact=True).click()
     tab.wait(f"() => ({command})().includes('--visual 0')", None)
     with tab.page.expect_download() as saved:
@@ -287,7 +223,7 @@ def test_presets_command_and_settings_files(tab, tmp_path):
     with tab.page.expect_file_chooser() as chooser:
         tab.page.click("#train-load")
     chooser.value.set_files(tmp_path / "settings.json")
-    tab.said("holds no settings")
+    tab.wait_notice("holds no settings")
     tab.page.get_by_role("radio", name="AdaVIB").check()
     tab.wait(f"() => ({command})().includes('train adavib')", None)
     tab.page.wait_for_selector("#train-adavib-steps", state="visible")
@@ -296,14 +232,14 @@ def test_presets_command_and_settings_files(tab, tmp_path):
 
 @pytest.mark.browser
 def test_phone_width_has_no_sideways_scrolling_and_notices_in_sight(opened, root, pairs):
-    written(root, pairs, "phone", text="A long caption " * 20)
+    finished_run(root, pairs, "phone", text="A long caption " * 20)
     tab = opened(width=390, dark=True)
     tab.choose("phone")
     for title in ("More settings of the run", "Presets and ablations", "Load an adapter made elsewhere"):
-        tab.fold(title)
+        tab.open_section(title)
     assert tab.page.evaluate("() => document.documentElement.scrollWidth") <= 390
     tab.page.click("#train-check")
-    tab.said("in order")
+    tab.wait_notice("in order")
     box = tab.page.locator("#train-notice .notice").bounding_box()
     assert box["y"] >= 0
     assert box["y"] + box["height"] <= 900

@@ -32,7 +32,7 @@ class Visit:
         )
 
     def _console(self, message) -> None:
-        if message.type == "error" and not any(known in message.text for known in self.KNOWN):
+        if message.type == "error" and not any(part in message.text for part in self.KNOWN):
             self.errors.append(message.text)
 
     def _request(self, request) -> None:

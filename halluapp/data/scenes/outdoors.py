@@ -1,4 +1,4 @@
-"""Things that stand outdoors: each draws itself around its foot and says what it is."""
+"""Outdoor objects: a function draws each around the middle of its foot, under its label."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -22,10 +22,16 @@ class InstructBlip(LVLM):
     template: ClassVar[str] = "{{ messages[0]['content'][1]['text'] }}"
 
     def __init__(
-        self, model, tokenizer, image_processor, name: str, quantization: str = "none", qformer_tokenizer=None
+        self, model, tokenizer, image_processor, name: str, quantization: str = "none", qformer_tokenizer: Any = None
     ):
         super().__init__(model, tokenizer, image_processor, name, quantization)
         self.qformer_tokenizer = qformer_tokenizer
+
+    @classmethod
+    def constructor_options(cls, source: Any) -> dict[str, Any]:
+        from transformers import AutoTokenizer
+
+        return {"qformer_tokenizer": AutoTokenizer.from_pretrained(source, subfolder="qformer_tokenizer")}
 
     @property
     def end_tokens(self) -> frozenset[int]:
@@ -49,37 +55,37 @@ class InstructBlip(LVLM):
     def head(self) -> nn.Module:
         return self.model.language_model.lm_head
 
-    def encode_pixels(self, given: dict) -> ImageFeatures:
-        return ImageFeatures(self.tower(given["pixel_values"]).last_hidden_state[0])
+    def encode_pixels(self, inputs: dict) -> ImageFeatures:
+        return ImageFeatures(self.tower(inputs["pixel_values"]).last_hidden_state[0])
 
-    def visual_tokens(self, visual: ImageFeatures, prompt: str, projector: nn.Module | None = None) -> Tensor:
+    def visual_tokens(self, image: ImageFeatures, prompt: str, projector: nn.Module | None = None) -> Tensor:
         """The Q-Former's queries [n, d] for this photo and this prompt, projected to [n, D]."""
-        ids, queries = self._asked(prompt), self.model.query_tokens
+        ids, queries = self._qformer_ids(prompt), self.model.query_tokens
         with torch.no_grad(), self.lock:  # gradients are for projectors, which come after
-            asked = self.model.qformer(
+            output = self.model.qformer(
                 input_ids=ids,
                 attention_mask=ids.new_ones(1, queries.shape[1] + ids.shape[1]),
                 query_embeds=queries,
-                encoder_hidden_states=visual.features[None],
-                encoder_attention_mask=ids.new_ones(1, len(visual.features)),
+                encoder_hidden_states=image.features[None],
+                encoder_attention_mask=ids.new_ones(1, len(image.features)),
             )
-        return self.project(asked.last_hidden_state[0, : queries.shape[1]], projector)
+        return self.project(output.last_hidden_state[0, : queries.shape[1]], projector)
 
-    def _asked(self, prompt: str) -> Tensor:
-        """The prompt as the Q-Former reads it: ids [1, T]."""
-        read = self.qformer_tokenizer(
-            self._harmless(prompt, self.qformer_tokenizer),
+    def _qformer_ids(self, prompt: str) -> Tensor:
+        """The Q-Former's ids of the prompt [1, T]."""
+        encoding = self.qformer_tokenizer(
+            self.escape_special_tokens(prompt, self.qformer_tokenizer),
             truncation=True,  # BERT has 512 positions
             max_length=self.model.config.qformer_config.max_position_embeddings,
             return_tensors="pt",
         )
-        return read["input_ids"].to(self.device)
+        return encoding["input_ids"].to(self.device)
 
     def generate_inputs(self, row: Tensor, prompt: str) -> dict[str, Tensor]:
-        ids = self._asked(prompt)
+        ids = self._qformer_ids(prompt)
         return {"qformer_input_ids": ids, "qformer_attention_mask": torch.ones_like(ids)}
 
     def prompt_ids(self, prompt: str, view: str) -> list[int]:
         """The photo stands before the start token; see the base class for the views."""
         first = {"photo": [self.image_token], "none": [], "unk": [self.unknown_token]}[view]
-        return first + self.tokenizer(self._harmless(prompt))["input_ids"]
+        return first + self.tokenizer(self.escape_special_tokens(prompt))["input_ids"]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Sequence
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -19,7 +20,7 @@ class Llava(LVLM):
     )
 
     @property
-    def tower(self) -> nn.Module:
+    def tower(self) -> Any:
         return self.model.model.vision_tower
 
     @property
@@ -30,19 +31,19 @@ class Llava(LVLM):
     def decoder(self) -> nn.Module:
         return self.model.model.language_model
 
-    def encode_pixels(self, given: dict) -> ImageFeatures:
+    def encode_pixels(self, inputs: dict) -> ImageFeatures:
         maps: tuple[Tensor, ...] = ()
         if hasattr(self.tower, "features"):  # the pocket tower: its maps also feed the detector
-            maps = self.tower.features(given["pixel_values"])
+            maps = self.tower.features(inputs["pixel_values"])
             states = self.tower.neck(*maps)
         else:
-            states = self.tower(given["pixel_values"], output_hidden_states=True).hidden_states
+            states = self.tower(inputs["pixel_values"], output_hidden_states=True).hidden_states
         return ImageFeatures(self._select(states)[0], maps)
 
-    def _select(self, states) -> Tensor:
+    def _select(self, states: Sequence[Tensor]) -> Tensor:
         """Hidden states of the tower -> projector input [tiles, n, d], by the checkpoint's layer and strategy."""
         layer = self.model.config.vision_feature_layer
-        chosen = [states[index] for index in ([layer] if isinstance(layer, int) else layer)]
+        features = [states[index] for index in ([layer] if isinstance(layer, int) else layer)]
         if self.model.config.vision_feature_select_strategy == "default":
-            chosen = [state[:, 1:] for state in chosen]  # without CLS
-        return torch.cat(chosen, dim=-1)
+            features = [state[:, 1:] for state in features]  # without CLS
+        return torch.cat(features, dim=-1)

@@ -13,13 +13,13 @@ class LlavaNext(Llava):
 
     template = ""  # Vicuna, Mistral, Llama 3 and Yi speak differently; none of them can stand in for another
 
-    def encode_pixels(self, given: dict) -> ImageFeatures:
-        states = self.tower(given["pixel_values"][0], output_hidden_states=True).hidden_states
-        return ImageFeatures(self._select(states), layout=tuple(given["image_sizes"][0].tolist()))
+    def encode_pixels(self, inputs: dict) -> ImageFeatures:
+        states = self.tower(inputs["pixel_values"][0], output_hidden_states=True).hidden_states
+        return ImageFeatures(self._select(states), layout=tuple(inputs["image_sizes"][0].tolist()))
 
-    def visual_tokens(self, visual: ImageFeatures, prompt: str, projector: nn.Module | None = None) -> Tensor:
+    def visual_tokens(self, image: ImageFeatures, prompt: str, projector: nn.Module | None = None) -> Tensor:
         """Projected tiles are put together, padding cut off, the learned newline put after every row."""
-        model, tiles = self.model.model, self.project(visual.features, projector)
+        model, tiles = self.model.model, self.project(image.features, projector)
         strategy = self.model.config.vision_feature_select_strategy
-        packed, _ = model.pack_image_features([tiles], [list(visual.layout)], strategy, model.image_newline)
+        packed, _ = model.pack_image_features([tiles], [list(image.layout)], strategy, model.image_newline)
         return packed[0]  # [n, D]

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from halluapp.lvlm.base import LVLM, ImageFeatures
 
-# The processors allow 16,384 visual tokens a photo; every panel holds a cache of its own of them.
+# The processors allow 16,384 visual tokens a photo, which the cache of every panel holds.
 MAX_VISUAL_TOKENS = 1280
 
 
@@ -17,21 +17,21 @@ class Qwen25VL(LVLM):
     """A Qwen2.5-VL. Larger photos are scaled down to at most MAX_VISUAL_TOKENS visual tokens."""
 
     dense_modules: ClassVar[tuple[str, ...]] = ("model.visual", "lm_head")
-    has_image_marks: ClassVar[bool] = True  # by <|vision_start|> and <|vision_end|>
+    has_image_marks: ClassVar[bool] = True  # <|vision_start|> and <|vision_end|>
 
     def __init__(self, model, tokenizer, image_processor, name: str, quantization: str = "none"):
         super().__init__(model, tokenizer, image_processor, name, quantization)
         vision = model.config.vision_config
         self._merge = vision.spatial_merge_size
-        most = MAX_VISUAL_TOKENS * (vision.patch_size * self._merge) ** 2
+        pixels = MAX_VISUAL_TOKENS * (vision.patch_size * self._merge) ** 2
         size = image_processor.size
         image_processor.size = {
-            "shortest_edge": min(size["shortest_edge"], most),
-            "longest_edge": min(size["longest_edge"], most),
+            "shortest_edge": min(size["shortest_edge"], pixels),
+            "longest_edge": min(size["longest_edge"], pixels),
         }
 
     @property
-    def tower(self) -> nn.Module:
+    def tower(self) -> Any:
         return self.model.model.visual
 
     @property
@@ -45,19 +45,18 @@ class Qwen25VL(LVLM):
     def image_noise(self, pixels: Tensor, generator: torch.Generator) -> Tensor:
         """Patches [n, C * T * P * P] hold a still photo T times: all copies get the same noise."""
         vision = self.model.config.vision_config
-        copies, channels = vision.temporal_patch_size, vision.in_channels
-        once = torch.randn(len(pixels), channels, 1, pixels.shape[1] // (channels * copies), generator=generator)
-        return once.expand(-1, -1, copies, -1).flatten(1)
+        frames, channels = vision.temporal_patch_size, vision.in_channels
+        noise = torch.randn(len(pixels), channels, 1, pixels.shape[1] // (channels * frames), generator=generator)
+        return noise.expand(-1, -1, frames, -1).flatten(1)
 
-    def encode_pixels(self, given: dict) -> ImageFeatures:
-        grid = given["image_grid_thw"]
-        seen = self.tower(given["pixel_values"], grid_thw=grid)
+    def encode_pixels(self, inputs: dict) -> ImageFeatures:
+        grid = inputs["image_grid_thw"]
+        output = self.tower(inputs["pixel_values"], grid_thw=grid)
         rows, columns = (int(size) // self._merge for size in grid[0, 1:])
-        return ImageFeatures(
-            self._ordered(seen.last_hidden_state, grid), layout=(rows, columns), deepstack=self.deepstack_features(seen)
-        )
+        features = self._reading_order(output.last_hidden_state, grid)
+        return ImageFeatures(features, layout=(rows, columns), deepstack=self.deepstack_features(output))
 
-    def _ordered(self, features: Tensor, grid: Tensor) -> Tensor:
+    def _reading_order(self, features: Tensor, grid: Tensor) -> Tensor:
         """The tower works window by window; its merger's output is put back in reading order, here its input [N, d]."""
         from transformers.vision_utils import get_vision_window_index
 
@@ -66,7 +65,8 @@ class Qwen25VL(LVLM):
         groups = features.unflatten(0, (-1, self._merge**2))
         return groups[torch.argsort(index).to(features.device)].flatten(0, 1)
 
-    def deepstack_features(self, seen) -> tuple[Tensor, ...]:
+    def deepstack_features(self, output: Any) -> tuple[Tensor, ...]:
+        """Features [n, D] of the tower's output for the first decoder layers; none in this family."""
         return ()
 
     def generate_inputs(self, row: Tensor, prompt: str) -> dict[str, Tensor]:
@@ -76,17 +76,17 @@ class Qwen25VL(LVLM):
         """Patch features [N, d] -> visual tokens [n, D]: the merger joins neighbouring patches."""
         return (projector or self.base_projector)(features)
 
-    def positions(self, ids: list[int], seen: ImageFeatures | None) -> Tensor:
+    def positions(self, ids: list[int], image: ImageFeatures | None) -> Tensor:
         """[3, S]: text counts on in all three; a photo of r x c tokens takes max(r, c) (Qwen2-VL, section 2.1)."""
-        if seen is None:
+        if image is None:
             return torch.arange(len(ids)).expand(3, -1)
-        (rows, columns), spot = seen.layout, ids.index(self.image_token)
+        (rows, columns), start = image.layout, ids.index(self.image_token)
         row, column = (
             part.flatten() for part in torch.meshgrid(torch.arange(rows), torch.arange(columns), indexing="ij")
         )
-        photo = torch.stack([torch.zeros_like(row), row, column]) + spot
-        after = torch.arange(len(ids) - spot - rows * columns) + spot + max(rows, columns)
-        return torch.cat([torch.arange(spot).expand(3, -1), photo, after.expand(3, -1)], dim=1)
+        patches = torch.stack([torch.zeros_like(row), row, column]) + start
+        after = torch.arange(len(ids) - start - rows * columns) + start + max(rows, columns)
+        return torch.cat([torch.arange(start).expand(3, -1), patches, after.expand(3, -1)], dim=1)
 
     def forward(self, cache, mask, positions, ids=None, embeds=None, deepstack=None) -> Tensor:
         if positions.dim() == 2:  # a decoded token stands at one position in time, row and column
@@ -97,11 +97,11 @@ class Qwen25VL(LVLM):
 class Qwen3VL(Qwen25VL):
     """A Qwen3-VL: features of some tower layers are added to the outputs of the first decoder layers (DeepStack)."""
 
-    def _ordered(self, features: Tensor, grid: Tensor) -> Tensor:
+    def _reading_order(self, features: Tensor, grid: Tensor) -> Tensor:
         return features  # this tower has no windows
 
-    def deepstack_features(self, seen) -> tuple[Tensor, ...]:
-        return tuple(seen.deepstack_features)
+    def deepstack_features(self, output: Any) -> tuple[Tensor, ...]:
+        return tuple(output.deepstack_features)
 
     def deepstack_arguments(self, deepstack) -> dict:
         if deepstack is None:

@@ -1,4 +1,4 @@
-"""SmolVLM and Idefics3: the photo in square tiles, each after a token that names its row and column, and as a whole."""
+"""SmolVLM and Idefics3: the photo in square tiles, each after a token for its row and column, and then as a whole."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from halluapp.lvlm.base import LVLM, ImageFeatures
 
-AROUND, WHOLE = "<fake_token_around_image>", "<global-img>"
+TILE_MARK, WHOLE_MARK = "<fake_token_around_image>", "<global-img>"
 
 
 class SmolVLM(LVLM):
@@ -31,23 +31,23 @@ class SmolVLM(LVLM):
     def pixels(self, photo) -> dict:
         return dict(self.image_processor(photo, return_tensors="pt", return_row_col_info=True))
 
-    def encode_pixels(self, given: dict) -> ImageFeatures:
-        seen = self.model.model.get_image_features(
-            given["pixel_values"], given.get("pixel_attention_mask"), return_dict=True
+    def encode_pixels(self, inputs: dict) -> ImageFeatures:
+        output = self.model.model.get_image_features(
+            inputs["pixel_values"], inputs.get("pixel_attention_mask"), return_dict=True
         )
-        return ImageFeatures(seen.last_hidden_state, layout=(int(given["rows"][0][0]), int(given["cols"][0][0])))
+        return ImageFeatures(output.last_hidden_state, layout=(int(inputs["rows"][0][0]), int(inputs["cols"][0][0])))
 
     def project(self, features: Tensor, projector: nn.Module | None = None) -> Tensor:
         """Tile features [tiles, n, d] -> visual tokens [tiles * n', D]."""
         return (projector or self.base_projector)(features).flatten(0, 1)
 
-    def image_ids(self, visual: ImageFeatures, count: int) -> list[int]:
+    def image_ids(self, image: ImageFeatures, count: int) -> list[int]:
         """Tiles row by row, each with its name, then the whole photo; a small photo has no tiles."""
-        rows, columns = visual.layout
-        image = self.tokenizer.convert_ids_to_tokens(self.image_token) * (count // (rows * columns + 1))
+        rows, columns = image.layout
+        placeholders = self.tokenizer.convert_ids_to_tokens(self.image_token) * (count // (rows * columns + 1))
         tiles = [
-            "".join(f"{AROUND}<row_{row + 1}_col_{column + 1}>{image}" for column in range(columns)) + "\n"
+            "".join(f"{TILE_MARK}<row_{row + 1}_col_{column + 1}>{placeholders}" for column in range(columns)) + "\n"
             for row in range(rows)
         ]
-        text = "".join(tiles) + ("\n" if tiles else "") + f"{AROUND}{WHOLE}{image}{AROUND}"
+        text = "".join(tiles) + ("\n" if tiles else "") + f"{TILE_MARK}{WHOLE_MARK}{placeholders}{TILE_MARK}"
         return self.tokenizer(text, add_special_tokens=False)["input_ids"]

@@ -18,6 +18,7 @@ LIMITS = {"coco-dev": 0, "flickr8k-dev": 400}  # photos; 0: all
 TRAINED = ["chip", "hacl"]  # beside the default panels, among which AdaVIB is
 KEYS = ("chair_i", "chair_s", "recall", "correct_objects_per_caption")
 MARKS = "<!-- measured -->", "<!-- /measured -->"
+RESULTS = "docs/results.md"  # beside the assets
 
 
 def measure(data: Path, assets: Path, log=print) -> dict:
@@ -64,9 +65,11 @@ def caption_loss(lvlm, shard: Path, limit: int) -> float:
 
 
 def write(folder: Path, results: dict) -> None:
-    """Writes measured.json and puts its tables between the marks of the model card."""
+    """Writes measured.json and puts its tables between the marks of the model card and of docs/results.md."""
     write_text(folder / "measured.json", json.dumps(results, indent=1))
-    fill(folder / "README.md", MARKS, tables(results))
+    for page in (folder / "README.md", folder.parent.parent / RESULTS):
+        if page.is_file():  # an installed package has no docs/
+            fill(page, MARKS, tables(results))
 
 
 def fill(path: Path, marks: tuple[str, str], text: str) -> None:

@@ -20,11 +20,11 @@ QUICK, SLOW = 1.5, 10.0  # seconds between refreshes while a run lives, and othe
 
 @dataclass(frozen=True)
 class BoardView:
-    """The board and what it shows. chosen: a run's name; overlay: runs plotted with it; digest: of what is
+    """The board and what it shows. selection: a run's name; overlay: runs plotted with it; digest: of what is
     drawn, so that nothing is sent twice; actions: buttons by what `state.possible_actions` calls them."""
 
     board: gr.HTML
-    chosen: gr.State
+    selection: gr.State
     overlay: gr.State
     digest: gr.State
     timer: gr.Timer
@@ -35,50 +35,50 @@ class BoardView:
     @property
     def outputs(self) -> list[Component]:
         """What `refresh` writes, in its order."""
-        return [self.board, self.digest, self.timer, self.stop, self.chosen, *self.actions.values()]
+        return [self.board, self.digest, self.timer, self.stop, self.selection, *self.actions.values()]
 
 
 def refresh(
-    settings: Settings, chosen: str | None, overlay: list[str], digest: str = "", *, keep: bool = False
+    settings: Settings, selection: str | None, overlay: list[str], digest: str = "", *, keep: bool = False
 ) -> list[Any]:
     """Values of `BoardView.outputs`; nothing is sent when the folders are as they were.
 
-    keep: `chosen` is what the page has chosen already. Then it is only sent when it is another: a slow refresh must not
+    keep: `selection` is what the page shows already. Then it is only sent when it is another: a slow refresh must not
     undo a click that came meanwhile.
     """
-    board = state.snapshot(settings.runs, chosen, overlay or [])
+    board = state.snapshot(settings.runs, selection, overlay or [])
     current = hashlib.sha256(json.dumps(board, sort_keys=True, default=str).encode()).hexdigest()
     if current == digest:
         return [gr.skip()] * (5 + len(state.ACTIONS))
     live = any(row["live"] for row in board["list"])
     busy = live or any(row["measuring"] for row in board["list"])
-    choice = gr.skip() if keep and board["chosen"] == chosen else board["chosen"]
+    choice = gr.skip() if keep and board["chosen"] == selection else board["chosen"]
     buttons = [gr.update(visible=name in board["possible"]) for name in state.ACTIONS]
     return [board, current, gr.Timer(QUICK if busy else SLOW), gr.update(interactive=live), choice, *buttons]
 
 
-def tick(settings: Settings, chosen: str | None, overlay: list[str], digest: str) -> list[Any]:
+def tick(settings: Settings, selection: str | None, overlay: list[str], digest: str) -> list[Any]:
     """Inputs: chosen run, overlay, digest. Outputs: `BoardView.outputs`."""
-    return refresh(settings, chosen, overlay, digest, keep=True)
+    return refresh(settings, selection, overlay, digest, keep=True)
 
 
-def select_run(settings: Settings, name: str, what: str, chosen: str | None, overlay: list[str]) -> list[Any]:
+def select_run(settings: Settings, name: str, what: str, selection: str | None, overlay: list[str]) -> list[Any]:
     """A click in the list -> overlay, and `BoardView.outputs`. what: "choose", or "plot" to switch its curves."""
     overlay = list(overlay or [])
     if what == "choose":
-        chosen = str(name)
+        selection = str(name)
     elif name in overlay:
         overlay.remove(name)
     else:
         overlay = [*overlay, str(name)][-state.MOST_RUNS :]
-    return [overlay, *refresh(settings, chosen, overlay)]
+    return [overlay, *refresh(settings, selection, overlay)]
 
 
 def connect(settings: Settings, view: BoardView) -> None:
     """The timer, and clicks in the list."""
 
-    def select(event: gr.EventData, chosen, overlay):  # gradio gives the event to a function that names its type
-        return select_run(settings, event.name, event.what, chosen, overlay)
+    def select(event: gr.EventData, selection, overlay):  # gradio gives the event to a function that names its type
+        return select_run(settings, event.name, event.what, selection, overlay)
 
-    view.timer.tick(partial(tick, settings), [view.chosen, view.overlay, view.digest], view.outputs, **INSTANT)
-    view.board.select(select, [view.chosen, view.overlay], [view.overlay, *view.outputs], **INSTANT)
+    view.timer.tick(partial(tick, settings), [view.selection, view.overlay, view.digest], view.outputs, **INSTANT)
+    view.board.select(select, [view.selection, view.overlay], [view.overlay, *view.outputs], **INSTANT)

@@ -32,7 +32,7 @@ class Outcome:
 def perform(
     action: Callable[..., Outcome],
     models: Models,
-    chosen: str | None,
+    selection: str | None,
     overlay: list[str],
     methods: list[str],
     *more: Any,
@@ -42,9 +42,9 @@ def perform(
     Outputs: notice, list of methods, `BoardView.outputs`.
     """
     try:
-        outcome = action(models, chosen, *more)
+        outcome = action(models, selection, *more)
     except (InputError, OSError) as error:
-        outcome = Outcome(str(error), chosen)
+        outcome = Outcome(str(error), selection)
     root = models.settings.runs
     board = live.refresh(models.settings, outcome.run, overlay)
     return [outcome.sentence, method_choices(root, methods, outcome.method), *board]
@@ -58,47 +58,47 @@ def method_choices(root: Path, current: list[str], add: str = "") -> Any:
     return gr.update(choices=choices, value=[name for name in dict.fromkeys([*current, add]) if name in names])
 
 
-def chosen_name(settings: Settings, chosen: str | None) -> str | None:
+def run_name(settings: Settings, selection: str | None) -> str | None:
     """The run that a button is about: the chosen one, else the one that the page shows by itself."""
-    return chosen or state.default_run(settings.runs)
+    return selection or state.default_run(settings.runs)
 
 
-def add_panel(models: Models, chosen: str | None) -> Outcome:
+def add_panel(models: Models, selection: str | None) -> Outcome:
     """Offers the run as a panel of Compare. Raises InputError."""
-    name = chosen_name(models.settings, chosen)
+    name = run_name(models.settings, selection)
     method = library.add_panel(models.settings.runs, name, models.session().lvlm)
     return Outcome(texts.ADDED.format(name=name), name, method)
 
 
-def remove_panel(models: Models, chosen: str | None) -> Outcome:
+def remove_panel(models: Models, selection: str | None) -> Outcome:
     """Takes the run's panel away; the run stays."""
-    name = chosen_name(models.settings, chosen)
+    name = run_name(models.settings, selection)
     library.remove_panel(models.settings.runs, name)
     return Outcome(texts.REMOVED.format(name=name), name)
 
 
-def rename(models: Models, chosen: str | None, name: str, new_name: str, methods: list[str]) -> Outcome:
+def rename(models: Models, selection: str | None, name: str, new_name: str, methods: list[str]) -> Outcome:
     """Gives the run another name; its panel stays switched on. methods: those that are chosen in Compare."""
     root = models.settings.runs
     _refuse_while_measured(models.settings, name)
     new_name = library.rename(root, name, new_name)
     method = library.PREFIX + new_name if library.PREFIX + name in methods else ""
-    return Outcome(texts.RENAMED.format(old=name, new=new_name), new_name if chosen == name else chosen, method)
+    return Outcome(texts.RENAMED.format(old=name, new=new_name), new_name if selection == name else selection, method)
 
 
-def resume(models: Models, chosen: str | None) -> Outcome:
+def resume(models: Models, selection: str | None) -> Outcome:
     """Goes on with a run that was stopped or broke off."""
-    run = library.find(models.settings.runs.resolve(), chosen_name(models.settings, chosen))
+    run = library.find(models.settings.runs.resolve(), run_name(models.settings, selection))
     if library.is_imported(run) or run.status()["state"] not in runs.RESUMABLE:
         raise InputError(texts.NOTHING_TO_RESUME.format(name=run.name))
     runs.launch(run.folder, run.config(), resume=True)
     return Outcome(texts.RESUMED.format(name=run.name), run.name)
 
 
-def measure(models: Models, chosen: str | None) -> Outcome:
+def measure(models: Models, selection: str | None) -> Outcome:
     """Starts to measure the run before and after."""
     settings = models.settings
-    run = library.find(settings.runs, chosen_name(settings, chosen))
+    run = library.find(settings.runs, run_name(settings, selection))
     if library.is_imported(run):
         raise InputError(texts.NO_PAIRS_OF_IMPORT.format(name=run.name))
     if others := state.live_runs(settings.runs):
@@ -107,14 +107,14 @@ def measure(models: Models, chosen: str | None) -> Outcome:
     return Outcome(texts.MEASURE_STARTED.format(name=run.name), run.name)
 
 
-def delete(models: Models, chosen: str | None, name: str) -> Outcome:
+def delete(models: Models, selection: str | None, name: str) -> Outcome:
     """Deletes the run for good."""
     _refuse_while_measured(models.settings, name)
     library.delete(models.settings.runs, name)
-    return Outcome(texts.DELETED.format(name=name), None if chosen == name else chosen)
+    return Outcome(texts.DELETED.format(name=name), None if selection == name else selection)
 
 
-def import_adapter(models: Models, chosen: str | None, name: str, files: list[str] | None, folder: str) -> Outcome:
+def import_adapter(models: Models, selection: str | None, name: str, files: list[str] | None, folder: str) -> Outcome:
     """Loads an adapter made elsewhere as a panel. files: uploaded; folder: of this machine, not on a Space."""
     source = files or ("" if models.settings.space else (folder or "").strip())
     if not source:
@@ -129,19 +129,19 @@ def _refuse_while_measured(settings: Settings, name: str | None) -> None:
         raise InputError(texts.BEING_MEASURED.format(name=name))
 
 
-def ask_delete(settings: Settings, chosen: str | None) -> tuple:
+def ask_delete(settings: Settings, selection: str | None) -> tuple:
     """Input: chosen run. Outputs: notice, subject, row of deletion, its button, row of renaming."""
     try:
-        name = library.find(settings.runs, chosen_name(settings, chosen)).name
+        name = library.find(settings.runs, run_name(settings, selection)).name
     except InputError as error:
         return str(error), None, gr.update(visible=False), gr.skip(), gr.skip()
     return "", name, gr.update(visible=True), texts.CONFIRM_DELETE.format(name=name), gr.update(visible=False)
 
 
-def ask_name(settings: Settings, chosen: str | None) -> tuple:
+def ask_name(settings: Settings, selection: str | None) -> tuple:
     """Input: chosen run. Outputs: notice, subject, row of renaming, new name, its button, row of deletion."""
     try:
-        name = library.find(settings.runs, chosen_name(settings, chosen)).name
+        name = library.find(settings.runs, run_name(settings, selection)).name
     except InputError as error:
         return str(error), None, gr.update(visible=False), gr.skip(), gr.skip(), gr.skip()
     button = texts.CONFIRM_RENAME.format(name=name)
@@ -153,19 +153,19 @@ def hide_questions() -> tuple:
     return gr.update(visible=False), gr.update(visible=False)
 
 
-def download(settings: Settings, chosen: str | None) -> tuple:
+def download(settings: Settings, selection: str | None) -> tuple:
     """Input: chosen run. Outputs: notice, zip file."""
     try:
-        path = library.pack(settings.runs, chosen_name(settings, chosen), Path(_zip_folder.name))
+        path = library.pack(settings.runs, run_name(settings, selection), Path(_zip_folder.name))
     except (InputError, OSError) as error:
         return str(error), gr.update(visible=False)
     return "", gr.update(value=str(path), visible=True)
 
 
-def use_settings(settings: Settings, run_form: form.Form, chosen: str | None) -> list[Any]:
+def use_settings(settings: Settings, run_form: form.Form, selection: str | None) -> list[Any]:
     """Input: chosen run. Outputs: notice, `Form.fill_outputs`."""
     try:
-        run = library.find(settings.runs, chosen_name(settings, chosen))
+        run = library.find(settings.runs, run_name(settings, selection))
         return [texts.LOADED, *form.fill(run_form, settings, *form.read(run.folder / "config.json"))]
     except InputError as error:
         return [str(error), *(gr.skip() for _ in run_form.fill_outputs)]

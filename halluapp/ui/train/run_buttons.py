@@ -94,7 +94,7 @@ def connect(
     models: Models, buttons: RunButtons, view: live.BoardView, notice: gr.HTML, methods: gr.CheckboxGroup
 ) -> None:
     """Buttons that change a run or the panels of Compare."""
-    inputs = [view.chosen, view.overlay, methods]
+    inputs = [view.selection, view.overlay, methods]
     outputs = [notice, methods, *view.outputs]
 
     def handler(action: Callable[..., run_actions.Outcome]) -> Callable:
@@ -115,7 +115,7 @@ def connect_import(
     models: Models, adapter_import: AdapterImport, view: live.BoardView, notice: gr.HTML, methods: gr.CheckboxGroup
 ) -> None:
     """The button that loads an adapter made elsewhere."""
-    inputs = [view.chosen, view.overlay, methods, adapter_import.name, adapter_import.files, adapter_import.folder]
+    inputs = [view.selection, view.overlay, methods, adapter_import.name, adapter_import.files, adapter_import.folder]
     handler = partial(run_actions.perform, run_actions.import_adapter, models)
     adapter_import.button.click(handler, inputs, [notice, methods, *view.outputs], **MODEL)
 
@@ -128,8 +128,8 @@ def connect_questions(
         notice, buttons.subject, buttons.rename_row, buttons.new_name, buttons.confirm_rename, buttons.delete_row,
     ]  # fmt: skip
     delete_outputs = [notice, buttons.subject, buttons.delete_row, buttons.confirm_delete, buttons.rename_row]
-    buttons.rename.click(partial(run_actions.ask_name, settings), view.chosen, name_outputs, **INSTANT)
-    buttons.delete.click(partial(run_actions.ask_delete, settings), view.chosen, delete_outputs, **INSTANT)
-    buttons.download.click(partial(run_actions.download, settings), view.chosen, [notice, buttons.zip], **QUEUED)
+    buttons.rename.click(partial(run_actions.ask_name, settings), view.selection, name_outputs, **INSTANT)
+    buttons.delete.click(partial(run_actions.ask_delete, settings), view.selection, delete_outputs, **INSTANT)
+    buttons.download.click(partial(run_actions.download, settings), view.selection, [notice, buttons.zip], **QUEUED)
     handler = partial(run_actions.use_settings, settings, run_form)
-    buttons.use.click(handler, view.chosen, [notice, *run_form.fill_outputs], **INSTANT)
+    buttons.use.click(handler, view.selection, [notice, *run_form.fill_outputs], **INSTANT)

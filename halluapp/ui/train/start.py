@@ -62,11 +62,11 @@ def connect(
     changes = [part.change for part in run_form.inputs if not isinstance(part, gr.State)]
     changes.append(run_form.upload_path.change)
     gr.on(changes, write_preview, run_form.inputs, controls.preview, trigger_mode="always_last", **INSTANT)
-    inputs = [view.chosen, view.overlay, *run_form.inputs]
+    inputs = [view.selection, view.overlay, *run_form.inputs]
     controls.start.click(partial(begin, settings, run_form), inputs, [notice, *view.outputs], **QUEUED).then(
         write_preview, run_form.inputs, controls.preview, **INSTANT
     )
-    controls.stop.click(partial(end, settings), [view.chosen, view.overlay], [notice, *view.outputs], **INSTANT)
+    controls.stop.click(partial(end, settings), [view.selection, view.overlay], [notice, *view.outputs], **INSTANT)
     controls.save.click(None, controls.file, None, js=SAVE_FILE, api_visibility="private")
     _connect_form(settings, run_form, controls, notice)
     return write_preview
@@ -106,12 +106,12 @@ def launch(settings: Settings, entries: dict[str, Any]) -> tuple[str, str]:
     return name, texts.QUEUED.format(name=name, other=others[0].name) if others else texts.STARTED.format(name=name)
 
 
-def stop(settings: Settings, chosen: str | None) -> str:
+def stop(settings: Settings, selection: str | None) -> str:
     """Stops the chosen run if it lives, else the one that trains -> one sentence."""
     others = state.live_runs(settings.runs)
     if not others:
         return texts.NOTHING_TO_STOP
-    run = next((run for run in others if run.name == chosen), others[0])
+    run = next((run for run in others if run.name == selection), others[0])
     run.stop()
     return texts.STOPPING.format(name=run.name)
 
@@ -122,18 +122,20 @@ def preview(settings: Settings, run_form: form.Form, *inputs: Any) -> tuple[str,
     return form.command(settings, entries), form.as_json(entries)
 
 
-def begin(settings: Settings, run_form: form.Form, chosen: str | None, overlay: list[str], *inputs: Any) -> list[Any]:
+def begin(
+    settings: Settings, run_form: form.Form, selection: str | None, overlay: list[str], *inputs: Any
+) -> list[Any]:
     """Inputs: chosen run, overlay, `Form.inputs`. Outputs: notice, `BoardView.outputs`."""
     try:
-        chosen, sentence = launch(settings, form.entries(run_form, inputs))
+        selection, sentence = launch(settings, form.entries(run_form, inputs))
     except (InputError, OSError) as error:
         sentence = str(error)
-    return [sentence, *live.refresh(settings, chosen, overlay)]
+    return [sentence, *live.refresh(settings, selection, overlay)]
 
 
-def end(settings: Settings, chosen: str | None, overlay: list[str]) -> list[Any]:
+def end(settings: Settings, selection: str | None, overlay: list[str]) -> list[Any]:
     """Inputs: chosen run, overlay. Outputs: notice, `BoardView.outputs`."""
-    return [stop(settings, chosen), *live.refresh(settings, chosen, overlay)]
+    return [stop(settings, selection), *live.refresh(settings, selection, overlay)]
 
 
 def show_kind(kind: str) -> list[Any]:

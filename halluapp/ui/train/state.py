@@ -34,24 +34,22 @@ def default_run(root: Path) -> str | None:
     return candidates[0].name if candidates else None
 
 
-def snapshot(root: Path, chosen: str | None, overlay: list[str]) -> dict[str, Any]:
-    """The board's state as JSON data. chosen: the run in full; overlay: runs whose curves are drawn with it."""
-    runs = list_runs(root)
+def snapshot(root: Path, selection: str | None, overlay: list[str]) -> dict[str, Any]:
+    """The board's state as JSON data. selection: the run in full; overlay: runs whose curves are drawn with it."""
+    runs, imported = list_runs(root), library.imported_runs(root)
     names = [run.name for run in runs]
-    chosen = chosen if chosen in [*names, *(run.name for run in library.imported_runs(root))] else default_run(root)
-    plotted = [name for name in dict.fromkeys([chosen, *overlay]) if name in names][:MOST_RUNS]
-    rows = _starting([_row(run) for run in runs], queue(root)) + [
-        _imported_row(run) for run in library.imported_runs(root)
-    ]
+    if selection not in [*names, *(run.name for run in imported)]:
+        selection = default_run(root)
+    plotted = [name for name in dict.fromkeys([selection, *overlay]) if name in names][:MOST_RUNS]
+    rows = _starting([_row(run) for run in runs], queue(root)) + [_imported_row(run) for run in imported]
+    row = next((row for row in rows if row["name"] == selection), None)
     return {
-        "chosen": chosen,
-        "possible": possible_actions(Run(root / chosen), next(row for row in rows if row["name"] == chosen))
-        if chosen
-        else [],
+        "chosen": selection,
+        "possible": possible_actions(Run(root / selection), row) if selection and row else [],
         "overlay": [name for name in overlay if name in names],
         "list": rows,
         "curves": [{"name": name, "keys": _curves(root / name)} for name in plotted],
-        "run": _details(Run(root / chosen)) if chosen in names else None,
+        "run": _details(Run(root / selection)) if selection in names else None,
         "labels": texts.CURVES,
         "empty": texts.NO_RUNS,
     }
@@ -135,15 +133,12 @@ def _starting(rows: list[dict[str, Any]], waiting: list[tuple[float, str]]) -> l
 
 def possible_actions(run: Run, row: dict[str, Any]) -> list[str]:
     """Which of ACTIONS can be done with a run. row: its line of the list."""
-    has_adapter, ours, over = (
-        run.adapter.is_dir(),
-        not library.is_imported(run),
-        not row["live"] and not row["measuring"],
-    )
+    has_adapter, trained_here = run.adapter.is_dir(), not library.is_imported(run)
+    over = not row["live"] and not row["measuring"]
     conditions = {
-        "add": has_adapter and not row["panel"], "remove": row["panel"], "download": True, "use": ours, "rename": over,
-        "resume": ours and over and run.status()["state"] in RESUMABLE, "measure": ours and over and has_adapter,
-        "delete": over,
+        "add": has_adapter and not row["panel"], "remove": row["panel"], "download": True, "use": trained_here,
+        "resume": trained_here and over and run.status()["state"] in RESUMABLE,
+        "measure": trained_here and over and has_adapter, "rename": over, "delete": over,
     }  # fmt: skip
     return [name for name in ACTIONS if conditions[name]]
 

@@ -9,6 +9,7 @@ from tiny import OPEN, RecordingMethod, hooks, run
 from tiny_families import KINDS, MODELS, lvlm, photo
 
 from halluapp.decoding.views import Views
+from halluapp.methods.base import Combination
 from halluapp.methods.dola import DoLa
 from halluapp.methods.registry import METHODS, PAI, Baseline, create
 
@@ -34,12 +35,12 @@ def test_in_a_batch_as_if_alone(kind, quantization) -> None:
 class _Whole(DoLa):
     """Reads where the model itself does."""
 
-    def exits(self, lvlm) -> tuple[int, ...]:
+    def _exits(self, lvlm) -> tuple[int, ...]:
         return (len(lvlm.layers),)
 
-    def combine(self, logits, step, lvlm):
+    def _combine(self, logits, step, lvlm) -> Combination:
         torch.testing.assert_close(step.exits[0], logits[0], atol=1e-4, rtol=1e-4)
-        return Baseline.combine(self, logits, step, lvlm)
+        return Combination(logits[0])
 
 
 @pytest.mark.parametrize("kind", KINDS)

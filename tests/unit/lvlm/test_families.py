@@ -238,13 +238,13 @@ def test_noise_is_diffusion_of_the_normalised_pixels(kind) -> None:
     assert not torch.equal(noised, other)
     assert not torch.equal(noised, clean)
     pixels = model.pixels(photo(1))["pixel_values"]
-    added = model._noised(pixels, 500, 1) - 0.8629 * pixels
+    added = model._add_noise(pixels, 500, 1) - 0.8629 * pixels
     assert abs(float(added.std()) - 0.505) < 0.03
     assert abs(float(added.mean())) < 0.03
     with pytest.raises(ValueError, match="0 to 999"):
         model.encode_image(photo(1), 1000)
     if kind in QWEN:  # a still photo is given twice, as two moments: the noise is the same in both
-        first, second = model._noised(pixels, 500, 1).unflatten(1, (3, 2, -1)).unbind(2)
+        first, second = model._add_noise(pixels, 500, 1).unflatten(1, (3, 2, -1)).unbind(2)
         assert torch.equal(first, second)
 
 

@@ -103,3 +103,15 @@ def test_help_is_instant():
     code = "import sys, halluapp.cli.main as c\ntry: c.main(['--help'])\nexcept SystemExit: pass\n"
     code += "sys.exit(any(name in sys.modules for name in ('torch', 'transformers', 'gradio')))"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, cwd=ROOT).returncode == 0
+
+
+def test_make_ci_and_the_hooks_run_the_same_checks():
+    hooks = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"]
+    assert [repo["repo"] for repo in hooks] == ["local"], "hooks download nothing"
+    parts = [hook["entry"].split()[1] for hook in hooks[0]["hooks"]]
+    script = (ROOT / ".ci/checks").read_text()
+    assert all(f"check_{part}() {{" in script for part in parts)
+    assert script.count("() {") == len(parts)
+    assert ".ci/checks" in (ROOT / "Makefile").read_text()
+    assert " .ci/checks " in (ROOT / ".ci/run").read_text()
+    assert (ROOT / ".ci/checks").stat().st_mode & 0o111

@@ -36,28 +36,29 @@ def test_an_empty_environment_gives_the_defaults():
     assert not Settings().space
 
 
-@pytest.mark.parametrize(
-    ("variable", "value", "name", "expected"),
-    [
-        ("HALLUAPP_MODEL", "some/llava", "model", "some/llava"),
-        ("HALLUAPP_DETECTOR", "some/detr", "detector", "some/detr"),
-        ("HALLUAPP_QUANTIZATION", "none", "quantization", "none"),
-        ("HALLUAPP_DEVICE", "cuda:1", "device", "cuda:1"),
-        ("HALLUAPP_FAST", "off", "fast", "off"),
-        ("HALLUAPP_THREADS", "2", "threads", 2),
-        ("GRADIO_SERVER_NAME", "0.0.0.0", "host", "0.0.0.0"),
-        ("GRADIO_SERVER_PORT", "0", "port", 0),
-        ("SPACES_ZERO_GPU", "True", "zero_gpu", True),
-        ("SPACES_ZERO_GPU", "0", "zero_gpu", False),
-    ],
+VARIABLES = (
+    ("HALLUAPP_MODEL", "some/llava", "model", "some/llava"),
+    ("HALLUAPP_DETECTOR", "some/detr", "detector", "some/detr"),
+    ("HALLUAPP_QUANTIZATION", "none", "quantization", "none"),
+    ("HALLUAPP_DEVICE", "cuda:1", "device", "cuda:1"),
+    ("HALLUAPP_FAST", "off", "fast", "off"),
+    ("HALLUAPP_THREADS", "2", "threads", 2),
+    ("GRADIO_SERVER_NAME", "0.0.0.0", "host", "0.0.0.0"),
+    ("GRADIO_SERVER_PORT", "0", "port", 0),
+    ("SPACES_ZERO_GPU", "True", "zero_gpu", True),
+    ("SPACES_ZERO_GPU", "0", "zero_gpu", False),
 )
-def test_each_variable_changes_one_setting(variable, value, name, expected):
-    settings, defaults = Settings.from_environment({variable: value}), Settings()
-    changed = {
-        field.name for field in fields(settings) if getattr(settings, field.name) != getattr(defaults, field.name)
-    }
-    assert getattr(settings, name) == expected
-    assert changed <= {name}
+
+
+def test_each_variable_changes_one_setting():
+    defaults = Settings()
+    for variable, value, name, expected in VARIABLES:
+        settings = Settings.from_environment({variable: value})
+        differences = {
+            field.name for field in fields(settings) if getattr(settings, field.name) != getattr(defaults, field.name)
+        }
+        assert getattr(settings, name) == expected, variable
+        assert differences <= {name}, variable
 
 
 def test_a_space_listens_to_the_outside_unless_told_otherwise():

@@ -32,18 +32,8 @@ def test_a_wheel_carries_the_package_and_the_assets(tmp_path):
     for name in tracked("."):
         (tree / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, tree / name)
-    command = [
-        sys.executable,
-        "-m",
-        "pip",
-        "wheel",
-        ".",
-        "--no-deps",
-        "--no-build-isolation",
-        "--no-index",
-        "-w",
-        "out",
-    ]
+    options = ["--no-deps", "--no-build-isolation", "--no-index", "--wheel-dir", "out"]
+    command = [sys.executable, "-m", "pip", "wheel", ".", *options]
     build = subprocess.run(command, cwd=tree, capture_output=True, text=True)
     assert build.returncode == 0, build.stdout + build.stderr
     (wheel,) = (tree / "out").glob("halluapp-*.whl")

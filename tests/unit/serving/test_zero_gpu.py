@@ -55,8 +55,8 @@ def test_a_stop_reaches_the_worker(after) -> None:
 
 def test_the_gpu_is_asked_for_by_tokens_and_panels() -> None:
     short, long = (make_request(photo(), OPEN, max_new_tokens=n) for n in (20, 200))
-    one = make_request(photo(), OPEN, ["baseline"], max_new_tokens=200)
-    assert zero_gpu.seconds_for(one) < zero_gpu.seconds_for(long) <= 120
+    single = make_request(photo(), OPEN, ["baseline"], max_new_tokens=200)
+    assert zero_gpu.seconds_for(single) < zero_gpu.seconds_for(long) <= 120
     assert zero_gpu.seconds_for(short) < zero_gpu.seconds_for(long)
     assert len(METHODS) >= 5
 

@@ -46,8 +46,8 @@ def test_scripts_keep_the_lint_rules():
     for path in SOURCES:
         source = path.read_text(encoding="utf-8")
         for name, rule in FORBIDDEN.items():
-            found = rule.search(code(source))
-            assert not found, f"{path.name} holds {name}: {found and found[0]}"
+            match = rule.search(code(source))
+            assert not match, f"{path.name} holds {name}: {match and match[0]}"
 
 
 def test_lines_are_at_most_120_characters():

@@ -88,13 +88,13 @@ DAMAGED = (
 )  # fmt: skip
 
 
-@pytest.mark.parametrize("content", DAMAGED)
-def test_a_damaged_measurement_is_no_reason_to_show_nothing(tmp_path, content):
+def test_a_damaged_measurement_is_no_reason_to_show_nothing(tmp_path):
     run = start(tmp_path, "chip")
-    (run.folder / "measured.json").write_text(content)
-    board = state.snapshot(tmp_path / "runs", None, [])
-    assert board["run"]["map"] is None
-    assert board["chosen"] == "run"
+    for content in DAMAGED:
+        (run.folder / "measured.json").write_text(content)
+        board = state.snapshot(tmp_path / "runs", None, [])
+        assert board["run"]["map"] is None, content
+        assert board["chosen"] == "run", content
 
 
 def test_a_half_written_line_and_numbers_that_are_none_are_left_out(tmp_path):
@@ -129,8 +129,8 @@ def test_long_curves_are_thinned_and_keep_their_ends(tmp_path):
 def test_the_queue_is_shown(tmp_path):
     for name, since in (("b", 2.0), ("a", 1.0)):
         run = start(tmp_path, "chip", name)
-        about = json.loads((run.folder / "status.json").read_text())
-        (run.folder / "status.json").write_text(json.dumps({**about, "since": since}))
+        status = json.loads((run.folder / "status.json").read_text())
+        (run.folder / "status.json").write_text(json.dumps({**status, "since": since}))
     root = tmp_path / "runs"
     assert [run.name for run in state.live_runs(root)] == ["a", "b"]
     board = state.snapshot(root, None, [])
@@ -206,14 +206,14 @@ NO_SETTINGS = (
 )  # fmt: skip
 
 
-@pytest.mark.parametrize("content", NO_SETTINGS)
-def test_what_is_no_settings_file_is_refused_in_one_sentence(tmp_path, content):
+def test_what_is_no_settings_file_is_refused_in_one_sentence(tmp_path):
     path = tmp_path / "settings.json"
-    path.write_text(content)
-    with pytest.raises(InputError) as caught:
-        form.read(path)
-    assert "\n" not in str(caught.value)
-    assert str(caught.value).endswith(".")
+    for content in NO_SETTINGS:
+        path.write_text(content)
+        with pytest.raises(InputError) as caught:
+            form.read(path)
+        assert "\n" not in str(caught.value), content[:80]
+        assert str(caught.value).endswith("."), content[:80]
 
 
 def test_uploads_are_kept_and_may_not_name_files_of_this_machine(tmp_path):
@@ -235,13 +235,13 @@ def test_the_pairs_of_a_run_by_source(tmp_path):
     settings = Settings(runs=tmp_path)
     assert data.pairs_path(settings, texts.SHIPPED_PAIRS, "", None).endswith(os.path.join("assets", "pairs"))
     assert data.pairs_path(settings, texts.PAIRS_PATH, "someone/a-set", None) == "someone/a-set"
-    for which, typed, where, sentence in (
+    for which, path, where, sentence in (
         (texts.PAIRS_PATH, "  ", settings, "Say which pairs"),
         (texts.UPLOADED_PAIRS, "", settings, "No pairs are uploaded"),
         (texts.PAIRS_PATH, "/etc", Settings(space=True), "Paths of the server"),
     ):
         with pytest.raises(InputError, match=sentence):
-            data.pairs_path(where, which, typed, None)
+            data.pairs_path(where, which, path, None)
 
 
 def test_presets_set_what_they_name_and_put_back_what_others_named():
