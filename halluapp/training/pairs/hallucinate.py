@@ -80,7 +80,7 @@ def hallucinate(
     present_names = {*present, *(mention.object for mention in find_mentions(text))}
     order = list(kinds)
     rng.shuffle(order)
-    generators = {"attribute": _attribute, "place": _place, "count": _count}
+    generators = {"attribute": _attribute, "place": _location, "count": _count}
     for kind in order:
         hallucination = (
             generators[kind](text, rng) if kind in generators else _companion(text, rng, companions, present_names)
@@ -112,7 +112,7 @@ def _attribute(text: str, rng: Random) -> Hallucination | None:
     return _swap_word(text, rng, ATTRIBUTES, "attribute")
 
 
-def _place(text: str, rng: Random) -> Hallucination | None:
+def _location(text: str, rng: Random) -> Hallucination | None:
     return _swap_word(text, rng, PLACES, "place")
 
 
