@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 import os
 import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 import torch
@@ -160,3 +162,17 @@ def test_the_cache_of_runs_keeps_what_was_used_last(tmp_path):
     assert sorted(path.stem for path in tmp_path.glob("*.safetensors")) == ["first", "third"]
     disk_cache.evict_oldest(tmp_path / "third.safetensors", room=0)
     assert [path.stem for path in tmp_path.glob("*.safetensors")] == ["third"]
+
+
+def test_processes_that_clear_the_cache_at_once_do_not_meet(tmp_path):
+    paths = [tmp_path / f"{number}.safetensors" for number in range(24)]
+
+    def write(path: Path) -> None:
+        disk_cache.write(path, {"clean": [torch.zeros(1000)], "corrupted": []})
+        disk_cache.evict_oldest(path, room=9000)
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(write, paths))
+    files = list(tmp_path.glob("*.safetensors"))
+    assert 1 <= len(files) <= 2
+    assert all(disk_cache.read(path, 1) is not None for path in files)
