@@ -88,13 +88,13 @@ _FORWARDS = (("chosen", False), ("rejected", False), ("chosen", True))
 
 
 def _segment(objective: ChipObjective, rows: list[int], logits: Tensor, labels: Tensor, kind: str) -> Tensor:
-    logps, counted = token_logps(logits, labels)
-    changed = torch.zeros_like(counted)
+    logps, mask = token_logps(logits, labels)
+    changed = torch.zeros_like(mask)
     for index, row in enumerate(rows):
-        start = int(counted[index].nonzero()[0])
+        start = int(mask[index].nonzero()[0])
         for token in getattr(objective.examples[row], f"changed_{kind}"):
             changed[index, start + token] = True
-    return segment_logps(logps, counted, changed, objective.recipe.changed)
+    return segment_logps(logps, mask, changed, objective.recipe.changed)
 
 
 def _logits(
