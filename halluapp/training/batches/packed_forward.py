@@ -115,8 +115,8 @@ def _gather(hidden: Tensor, answer_positions: list[tuple[int, list[int]]], answe
     columns = torch.tensor(padded, device=hidden.device)
     ids = torch.tensor([answer + [0] * (longest - len(answer)) for answer in answers], device=hidden.device)
     lengths = torch.tensor([len(answer) for answer in answers], device=hidden.device)
-    counted = torch.arange(longest, device=hidden.device) < lengths[:, None]
-    return AnswerStates(hidden[rows, columns], ids, counted)
+    mask = torch.arange(longest, device=hidden.device) < lengths[:, None]
+    return AnswerStates(hidden[rows, columns], ids, mask)
 
 
 def end_token_states(lvlm: LVLM, sequences: list[Tensor], intervention: Intervention | None = None) -> Tensor:
