@@ -28,11 +28,11 @@ FINE_STAGE = 4
 
 def _same_padding(x: Tensor, kernel: int, stride: int) -> Tensor:
     """TensorFlow's SAME padding: the odd pixel goes to the bottom and right."""
-    needed = [max((-(-size // stride) - 1) * stride + kernel - size, 0) for size in x.shape[-2:]]
-    if not any(needed):
+    padding = [max((-(-size // stride) - 1) * stride + kernel - size, 0) for size in x.shape[-2:]]
+    if not any(padding):
         return x
-    top, left = needed[0] // 2, needed[1] // 2
-    return F.pad(x, (left, needed[1] - left, top, needed[0] - top))
+    top, left = padding[0] // 2, padding[1] // 2
+    return F.pad(x, (left, padding[1] - left, top, padding[0] - top))
 
 
 class _Conv(nn.Module):

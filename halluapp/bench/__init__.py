@@ -24,9 +24,9 @@ def run(settings: Settings, new_tokens: int = 60, rounds: int = 7, profiled: boo
 
     Returns ratio_five_panels_to_one and ratio_eleven_panels_to_one (medians of the rounds' ratios),
     ratio_sequential_to_five (the same five methods one after another, a forward for every row and token), medians of
-    seconds, peak_memory_ratio (of five panels to one `generate`: resident set of fresh processes on a CPU, allocated
-    memory on a GPU), the decode step and its reason (`decoding.replay.policy.replay_report`), and more; `profiled` adds
-    the operations with most time of their own in five panels.
+    seconds, peak_memory_ratio (of five panels to one `generate`: the resident set of fresh processes on a CPU,
+    allocated memory on a GPU), the decode step and its reason (`decoding.replay.policy.replay_report`), and more; with
+    `profiled`, the operations with most time of their own in five panels.
     """
     import torch
 

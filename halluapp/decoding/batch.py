@@ -1,8 +1,9 @@
-"""The rows of a running decode: one left-padded cache, and for every row its mask and positions."""
+"""The rows of a running decode: one left-padded cache, and a mask and positions for every row."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -15,32 +16,34 @@ from halluapp.decoding.views import Views
 from halluapp.lvlm.base import LVLM, EmbeddedPrompt
 from halluapp.methods.base import Intervention
 
+StepOutput = tuple[Tensor, EarlyStates]  # logits [R, V], and residual streams of early exits
+
 
 @dataclass
 class RowBatch:
     """cache: keys and values of all rows; mask [R, past]; positions [R]: the next token's, not counting padding.
 
-    spots [R, S]: where visual tokens stood in the prefill.
+    image_mask [R, S]: visual tokens of the prefill.
     """
 
-    cache: object
+    cache: Any
     mask: Tensor
     positions: Tensor
     interventions: list[Intervention | None]
     image_mask: Tensor | None = None
 
     def select(self, rows: list[int]) -> None:
-        """Keeps these rows, in this order, repetitions allowed."""
+        """Keeps these rows in this order; a row may be repeated."""
         index = torch.tensor(rows, device=self.mask.device)
         self.cache.batch_select_indices(index)
         self.mask, self.positions = self.mask[index], self.positions[index]
         self.image_mask = None if self.image_mask is None else self.image_mask[index]
         self.interventions = [self.interventions[row] for row in rows]
 
-    def step(self, lvlm: LVLM, tokens: Tensor, depths: dict[int, tuple[int, ...]]) -> tuple[Tensor, EarlyStates]:
-        """Feeds one token to every row [R] -> logits of the next one [R, V], and what `exits.recorded` kept of it.
+    def step(self, lvlm: LVLM, tokens: Tensor, depths: dict[int, tuple[int, ...]]) -> StepOutput:
+        """Feeds one token to every row [R] -> (logits of the next one [R, V], its early states).
 
-        depths: row -> where it is read early.
+        depths: row -> depths of its early exits.
         """
         self.mask = torch.cat([self.mask, self.mask.new_ones(len(tokens), 1)], dim=1)
         hooks = apply_interventions(lvlm, self.interventions, self.image_mask)
@@ -53,7 +56,7 @@ class RowBatch:
 def prefill(
     lvlm: LVLM, prefixes: tuple[Prefix, ...], prompts: list[str], views: list[Views]
 ) -> tuple[RowBatch, Tensor]:
-    """One forward over all distinct prefixes, left-padded -> (their rows, logits of the first token [P, V])."""
+    """One forward over all distinct prefixes, left-padded -> (one row a prefix, logits of the first token [P, V])."""
     from transformers import DynamicCache
 
     rows = [
@@ -61,35 +64,35 @@ def prefill(
         for prefix in prefixes
     ]
     embeds, mask, positions, image_mask = _padded(rows)
-    following = torch.stack([row.positions.max() + 1 for row in rows])
-    deepstack = tuple(torch.cat(level) for level in zip(*(row.deepstack for row in rows if row.deepstack), strict=True))
-    batch = RowBatch(DynamicCache(), mask, following, [prefix.intervention for prefix in prefixes], image_mask)
+    next_positions = torch.stack([row.positions.max() + 1 for row in rows])
+    levels = tuple(torch.cat(level) for level in zip(*(row.deepstack for row in rows if row.deepstack), strict=True))
+    batch = RowBatch(DynamicCache(), mask, next_positions, [prefix.intervention for prefix in prefixes], image_mask)
     with lvlm.lock, lvlm.dequantized.active(), apply_interventions(lvlm, batch.interventions, batch.image_mask):
         logits = lvlm.forward(
-            batch.cache, mask, positions, embeds=embeds, deepstack=(image_mask, deepstack) if deepstack else None
+            batch.cache, mask, positions, embeds=embeds, deepstack=(image_mask, levels) if levels else None
         )
     return batch, logits
 
 
 def _padded(rows: list[EmbeddedPrompt]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Rows of any length, left-padded -> embeds [P, S, D], mask [P, S], positions [P, S] or [3, P, S], spots [P, S]."""
+    """Rows of any length, left-padded -> embeds [P, S, D], mask [P, S], positions [.., P, S], image mask [P, S]."""
     longest = max(len(row.embeds) for row in rows)
     embeds = rows[0].embeds.new_zeros(len(rows), longest, rows[0].embeds.shape[-1])
     mask = torch.zeros(len(rows), longest, dtype=torch.long, device=embeds.device)
-    # Padding must not shift a row's own positions.
+    # Padding must not shift the positions of a row.
     positions = mask.new_zeros(*rows[0].positions.shape[:-1], len(rows), longest)
     image_mask = torch.zeros_like(mask, dtype=torch.bool)
     for index, row in enumerate(rows):
-        own = slice(longest - len(row.embeds), None)
-        embeds[index, own], mask[index, own], image_mask[index, own] = row.embeds, 1, row.image_mask
-        positions[..., index, own] = row.positions
+        columns = slice(longest - len(row.embeds), None)
+        embeds[index, columns], mask[index, columns], image_mask[index, columns] = row.embeds, 1, row.image_mask
+        positions[..., index, columns] = row.positions
     return embeds, mask, positions, image_mask
 
 
 def _embed(lvlm: LVLM, prefix: Prefix, prompt: str, views: Views) -> EmbeddedPrompt:
-    """One prefix as the decoder reads it, with the visual tokens that its intervention asks for."""
+    """The decoder's input for one prefix, with visual tokens under its intervention."""
     ids = lvlm.prompt_ids(prompt, prefix.view)
     if prefix.view != "photo":
         return lvlm.embed_prompt(ids)
-    visual = views.at(prefix.noise_step, tower_adapter(lvlm, prefix.intervention))
-    return lvlm.embed_prompt(ids, visual, visual_tokens(lvlm, visual, prompt, prefix.intervention))
+    image = views.at(prefix.noise_step, tower_adapter(lvlm, prefix.intervention))
+    return lvlm.embed_prompt(ids, image, visual_tokens(lvlm, image, prompt, prefix.intervention))

@@ -1,4 +1,4 @@
-"""From scores to a token: a repetition penalty, then greedy, or temperature, top-k and top-p with an own generator."""
+"""From scores to a token: a repetition penalty, then greedy, or temperature, top-k and top-p with a generator."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from halluapp.decoding.plan import Sampling
 
 
 def penalise(scores: Tensor, tokens: Iterable[int], penalty: float) -> Tensor:
-    """Makes tokens that were said already less probable: scores [V] -> [V], x / penalty if x > 0, else x * penalty.
+    """Lowers the scores of the answer's earlier tokens: scores [V] -> [V], x / penalty if x > 0, else x * penalty.
 
     The rule of transformers' `repetition_penalty`, for the answer's tokens only: an object that the question names is
     not made improbable. 1 changes nothing. Source: Keskar et al. 2019 (CTRL), section 4.1, as DoLa uses it.
     """
-    said = sorted(set(tokens))
-    if penalty == 1 or not said:
+    earlier = sorted(set(tokens))
+    if penalty == 1 or not earlier:
         return scores
-    index = torch.tensor(said, device=scores.device)
-    own = scores[index]
-    return scores.index_copy(0, index, torch.where(own > 0, own / penalty, own * penalty))
+    index = torch.tensor(earlier, device=scores.device)
+    values = scores[index]
+    return scores.index_copy(0, index, torch.where(values > 0, values / penalty, values * penalty))
 
 
 def choose(scores: Tensor, sampling: Sampling, generator: torch.Generator) -> int:
@@ -40,7 +40,7 @@ def choose(scores: Tensor, sampling: Sampling, generator: torch.Generator) -> in
         scores = scores.masked_fill(scores < least, -torch.inf)
     probabilities = scores.softmax(-1)
     if sampling.top_p < 1:
-        ordered, index = probabilities.sort(descending=True)
-        beyond = ordered.cumsum(0) - ordered >= sampling.top_p  # the token that crosses top_p is still in
+        descending, index = probabilities.sort(descending=True)
+        beyond = descending.cumsum(0) - descending >= sampling.top_p  # the token that crosses top_p is still in
         probabilities = probabilities.index_fill(0, index[beyond], 0.0)
     return int(torch.multinomial(probabilities.cpu(), 1, generator=generator))

@@ -1,4 +1,4 @@
-"""Decodes all methods of one or more jobs as rows of one batch: prefill once, step, combine, choose, stream."""
+"""Decodes all methods of one or more jobs as rows of one batch: prefill, step, combine, choose, stream events."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from torch import Tensor
 from halluapp.decoding import memory
 from halluapp.decoding.batch import RowBatch, prefill
 from halluapp.decoding.choose import choose, penalise
-from halluapp.decoding.events import Decoded, Event, Failed, Finished, Token
+from halluapp.decoding.events import Decoded, Event, Failed, Finished, MethodEvent, Token
 from halluapp.decoding.hooks.early_exits import EarlyStates, read_out, record_depths
 from halluapp.decoding.hooks.vision_adapter import tower_adapter
 from halluapp.decoding.plan import Sampling, plan
@@ -21,31 +21,32 @@ from halluapp.decoding.stops import cut
 from halluapp.decoding.views import Views
 from halluapp.errors import InputError, MissingWeights
 from halluapp.lvlm.base import LVLM, ImageFeatures
-from halluapp.methods.base import Method, Step
+from halluapp.methods.base import Combination, Method, Step
 
 ALTERNATIVES = 5
-SHORT = "There is not enough memory for this method alone; ask for fewer new tokens, or load a smaller model."
+OUT_OF_MEMORY = "There is not enough memory for this method alone; ask for fewer new tokens, or load a smaller model."
 
 
 @dataclass
 class Job:
-    """One photo and prompt to be answered by some methods. A bare Visual serves methods that want no other view."""
+    """One photo and prompt with the methods that answer it. Bare ImageFeatures serve methods of no other view."""
 
-    visual: ImageFeatures | Views
+    image: ImageFeatures | Views
     prompt: str
     methods: list[Method]
 
     @property
     def views(self) -> Views:
-        return self.visual if isinstance(self.visual, Views) else Views.from_features(self.visual)
+        return self.image if isinstance(self.image, Views) else Views.from_features(self.image)
 
 
 @dataclass
 class _Stream:
-    """One method of one job while it decodes. prefixes: what its rows begin with, main row first; rows: where they are
-    in the batch. Methods share a row for as long as they have said the same behind the same prefix.
+    """One method of one job while it decodes.
 
-    depths: where its main row is read early; exits: what was read there for the next token, [E, V].
+    prefixes: indices of its rows' prefixes, main row first; rows: its rows' indices in the batch. Methods share a row
+    for as long as their answers are equal behind the same prefix. depths: early exits of its main row; exits: their
+    logits for the next token, [E, V]. ids: the answer so far. passes: rows of forwards so far.
     """
 
     job: int
@@ -68,94 +69,103 @@ def decode(lvlm: LVLM, job: Job, sampling: Sampling, stop: Callable[[], bool] = 
 @torch.no_grad()
 def decode_many(
     lvlm: LVLM, jobs: list[Job], sampling: Sampling, stop: Callable[[], bool] = lambda: False
-) -> Iterator[tuple[int, Event]]:
+) -> Iterator[tuple[int, MethodEvent]]:
     """Decodes several jobs in one batch; yields (job index, event).
 
     A method whose weights are missing, or whose combination fails, ends with Failed; the others go on. Where memory
-    is short, smaller groups are decoded one after another (same tokens; `Finished.note` says so). `stop` is asked
+    is short, smaller groups are decoded one after another (same tokens; `Finished.note` says so). `stop` is called
     before every step; closing the generator has the same effect. `seconds` run from the call to the method's end.
     """
-    started = time.perf_counter()
+    start = time.perf_counter()
     views = [job.views for job in jobs]
-    runnable, failed = _prepared(lvlm, jobs, views)
-    yield from failed
-    waiting, told = [runnable], _Told()
-    while waiting:
-        group = waiting.pop(0)
-        note = "" if group is runnable else f"Memory was short: decoded in a group of {sum(map(len, group))}."
+    everything, failures = _prepare(lvlm, jobs, views)
+    yield from failures
+    queue, log = [everything], _EventLog()
+    while queue:
+        group = queue.pop(0)
+        note = "" if group is everything else f"Memory was short: decoded in a group of {sum(map(len, group))}."
         try:
-            for job, event in _decode_group(lvlm, jobs, views, group, sampling, stop, started):
-                if told.is_new(job, event):
+            for job, event in _decode_group(lvlm, jobs, views, group, sampling, stop, start):
+                if log.is_new(job, event):
                     yield job, replace(event, note=note) if isinstance(event, Finished) else event
         except (RuntimeError, MemoryError) as error:
             if not memory.is_short(error):
                 raise
-            left = told.unfinished(group)
-            smaller = memory.halves(left)
-            waiting = smaller + waiting if len(smaller) > 1 else waiting
+            unfinished = log.unfinished(group)
+            smaller = memory.halves(unfinished)
+            queue = smaller + queue if len(smaller) > 1 else queue
             if len(smaller) == 1:
-                job, method = next((job, methods[0]) for job, methods in enumerate(left) if methods)
-                yield job, Failed(method.name, SHORT)
-        if waiting:
+                job, method = next((job, methods[0]) for job, methods in enumerate(unfinished) if methods)
+                yield job, Failed(method.name, OUT_OF_MEMORY)
+        if queue:
             memory.release()
 
 
-class _Told:
-    """Which events a caller has had: a group that is decoded again in parts does not say them twice."""
+class _EventLog:
+    """The events that were yielded: a group that is decoded again in parts does not yield them twice."""
 
-    def __init__(self):
-        self._last: dict[tuple[int, str], int] = {}
+    def __init__(self) -> None:
+        self._last_index: dict[tuple[int, str], int] = {}
         self._ended: set[tuple[int, str]] = set()
 
-    def is_new(self, job: int, event: Event) -> bool:
-        place = (job, event.method)
+    def is_new(self, job: int, event: MethodEvent) -> bool:
+        key = (job, event.method)
         if not isinstance(event, Decoded):
-            self._ended.add(place)
+            self._ended.add(key)
             return True
-        new = event.index > self._last.get(place, -1)
-        self._last[place] = max(event.index, self._last.get(place, -1))
-        return new
+        last = self._last_index.get(key, -1)
+        self._last_index[key] = max(event.index, last)
+        return event.index > last
 
     def unfinished(self, group: memory.Group) -> memory.Group:
         return [[one for one in methods if (job, one.name) not in self._ended] for job, methods in enumerate(group)]
 
 
 def _decode_group(
-    lvlm, jobs: list[Job], views: list[Views], methods: memory.Group, sampling: Sampling, stop, started: float
-) -> Iterator[tuple[int, Event]]:
+    lvlm: LVLM,
+    jobs: list[Job],
+    views: list[Views],
+    group: memory.Group,
+    sampling: Sampling,
+    stop: Callable[[], bool],
+    start: float,
+) -> Iterator[tuple[int, MethodEvent]]:
     """Decodes some methods of the jobs as rows of one batch."""
-    if not any(methods):
+    if not any(group):
         return
-    prefilled, logits, live = _begin(lvlm, jobs, views, methods, sampling.seed)
+    prefilled, logits, live = _prefill(lvlm, jobs, views, group, sampling.seed)
     batch = policy.choose_batch(lvlm, prefilled, sampling.max_new_tokens)
     del prefilled  # a batch that has moved to other buffers must not hold its first ones
     for index in range(sampling.max_new_tokens):
         log_p = logits.log_softmax(-1)
-        going: list[_Stream] = []
+        ongoing: list[_Stream] = []
         last = index + 1 == sampling.max_new_tokens
         for stream in live:
-            event, goes_on = _advance(lvlm, stream, jobs[stream.job].prompt, index, logits, log_p, sampling, last)
+            event, continues = _advance(lvlm, stream, jobs[stream.job].prompt, index, logits, log_p, sampling, last)
             yield stream.job, event
-            if goes_on and not last:
-                going.append(stream)
+            if continues and not last:
+                ongoing.append(stream)
             elif not isinstance(event, Failed):
-                reason = "length" if goes_on else "end"
-                yield stream.job, Finished(stream.method.name, reason, time.perf_counter() - started, stream.passes)
-        if not going:
+                yield stream.job, _finish(stream, "length" if continues else "end", start)
+        if not ongoing:
             return
         if stop():
-            for stream in going:
-                yield stream.job, Finished(stream.method.name, "stopped", time.perf_counter() - started, stream.passes)
+            for stream in ongoing:
+                yield stream.job, _finish(stream, "stopped", start)
             return
-        live, fed = going, _regroup(batch, going)
-        logits, hidden = batch.step(lvlm, torch.tensor(fed, device=logits.device), _depths(live))
-        _hand_out(live, [stream.rows[0] for stream in live], read_out(lvlm, hidden))
+        live, tokens = ongoing, _regroup(batch, ongoing)
+        logits, hidden = batch.step(lvlm, torch.tensor(tokens, device=logits.device), _depths(live))
+        _set_exits(live, read_out(lvlm, hidden))
 
 
-def _prepared(lvlm: LVLM, jobs: list[Job], views: list[Views]) -> tuple[list[list[Method]], list[tuple[int, Failed]]]:
+def _finish(stream: _Stream, reason: str, start: float) -> Finished:
+    return Finished(stream.method.name, reason, time.perf_counter() - start, stream.passes)
+
+
+def _prepare(lvlm: LVLM, jobs: list[Job], views: list[Views]) -> tuple[memory.Group, list[tuple[int, Failed]]]:
     """The methods of every job that this model has the weights for, and an event for each other one."""
-    runnable: list[list[Method]] = []
-    failed = []
+    runnable: memory.Group = []
+    failures = []
     for index, job in enumerate(jobs):
         runnable.append([])
         for method in job.methods:
@@ -166,101 +176,109 @@ def _prepared(lvlm: LVLM, jobs: list[Job], views: list[Views]) -> tuple[list[lis
                         views[index].at(row.noise_step, tower_adapter(lvlm, row.intervention))
                 runnable[-1].append(method)
             except (MissingWeights, InputError) as error:
-                failed.append((index, Failed(method.name, str(error))))
-    return runnable, failed
+                failures.append((index, Failed(method.name, str(error))))
+    return runnable, failures
 
 
-def _begin(
-    lvlm, jobs: list[Job], views: list[Views], methods: list[list[Method]], seed: int
+def _prefill(
+    lvlm: LVLM, jobs: list[Job], views: list[Views], group: memory.Group, seed: int
 ) -> tuple[RowBatch, Tensor, list[_Stream]]:
-    """Prefills distinct prefixes once, expands them to rows -> (batch, logits [R, V], streams)."""
-    made = plan([(job.prompt, mine) for job, mine in zip(jobs, methods, strict=True)])
+    """Prefills each distinct prefix once -> (batch of one row a prefix, logits [R, V], streams)."""
+    rows = plan([(job.prompt, methods) for job, methods in zip(jobs, group, strict=True)])
     live = [
         _Stream(job, method, prefixes, list(prefixes), torch.Generator().manual_seed(seed), method.exits(lvlm))
-        for job, method, prefixes in made.streams
+        for job, method, prefixes in rows.streams
     ]
     with record_depths(lvlm, _depths(live)) as hidden:
-        batch, logits = prefill(lvlm, made.prefixes, [job.prompt for job in jobs], views)
-    _hand_out(live, [stream.rows[0] for stream in live], read_out(lvlm, hidden))
+        batch, logits = prefill(lvlm, rows.prefixes, [job.prompt for job in jobs], views)
+    _set_exits(live, read_out(lvlm, hidden))
     return batch, logits, live
 
 
 def _depths(live: list[_Stream]) -> dict[int, tuple[int, ...]]:
-    """Where main rows are read early, by row; rows that are not are left out."""
-    wanted: dict[int, tuple[int, ...]] = {}
+    """Depths of the early exits by main row; rows without any are left out."""
+    depths: dict[int, tuple[int, ...]] = {}
     for stream in (stream for stream in live if stream.depths):
-        wanted[stream.rows[0]] = tuple(sorted({*wanted.get(stream.rows[0], ()), *stream.depths}))
-    return wanted
+        depths[stream.rows[0]] = tuple(sorted({*depths.get(stream.rows[0], ()), *stream.depths}))
+    return depths
 
 
-def _hand_out(live: list[_Stream], rows: list[int], early: EarlyStates) -> None:
-    """Gives every stream the early logits of its main row, which is rows[i] of the forward that made them."""
-    for stream, row in zip(live, rows, strict=True):
+def _set_exits(live: list[_Stream], early: EarlyStates) -> None:
+    """Sets the early logits of every stream's main row."""
+    for stream in live:
+        row = stream.rows[0]
         stream.exits = torch.stack([early[row, depth] for depth in stream.depths]) if stream.depths else None
 
 
 def _advance(
-    lvlm, stream: _Stream, prompt, index, logits: Tensor, log_p: Tensor, sampling: Sampling, last: bool
-) -> tuple[Event, bool]:
-    """Chooses the stream's next token -> (event, whether it goes on)."""
-    name, mine = stream.method.name, torch.tensor(stream.rows, device=logits.device)
+    lvlm: LVLM,
+    stream: _Stream,
+    prompt: str,
+    index: int,
+    logits: Tensor,
+    log_p: Tensor,
+    sampling: Sampling,
+    last: bool,
+) -> tuple[Decoded | Failed, bool]:
+    """Chooses the stream's next token -> (event, whether the answer continues)."""
+    name, rows = stream.method.name, torch.tensor(stream.rows, device=logits.device)
     stream.passes += len(stream.rows)
     try:
         step = Step(index, prompt, tuple(stream.ids), stream.exits)
-        combined = stream.method.combine(logits[mine], step, lvlm)
-        penalty = sampling.repetition_penalty or combined.repetition
-        combined = replace(combined, scores=penalise(combined.scores, stream.ids, penalty))
-        chosen = choose(combined.scores, sampling, stream.generator)
+        combination = stream.method.combine(logits[rows], step, lvlm)
+        penalty = sampling.repetition_penalty or combination.repetition
+        combination = replace(combination, scores=penalise(combination.scores, stream.ids, penalty))
+        token_id = choose(combination.scores, sampling, stream.generator)
     except Exception as error:  # whatever goes wrong in one method, the others go on
         reason = " ".join(str(error).split()) or type(error).__name__
         return Failed(name, f"{stream.method.title} could not combine its rows: {reason}"), False
-    stream.ids.append(chosen)
-    token = _trace(lvlm, chosen, combined, log_p[mine], sampling)
-    whole, goes_on = lvlm.decode(stream.ids), sampling.ignore_end or chosen not in lvlm.end_tokens
+    stream.ids.append(token_id)
+    token = _trace(lvlm, token_id, combination, log_p[rows], sampling)
+    whole, continues = lvlm.decode(stream.ids), sampling.ignore_end or token_id not in lvlm.end_tokens
     text, stopped = cut(whole, sampling.stop)
-    if not stopped and (last or not goes_on):
+    if not stopped and (last or not continues):
         text = whole  # nothing follows that could complete a stop string
-    return Decoded(name, index, token, text), goes_on and not stopped
+    return Decoded(name, index, token, text), continues and not stopped
 
 
-def _trace(lvlm, chosen: int, combined, log_p: Tensor, sampling: Sampling) -> Token:
-    """What the chosen token was worth under the final distribution and under each row."""
-    final = combined.scores.softmax(-1)
+def _trace(lvlm: LVLM, token_id: int, combination: Combination, log_p: Tensor, sampling: Sampling) -> Token:
+    """The chosen token with its probability under the final distribution and under each row; log_p [R, V]."""
+    final = combination.scores.softmax(-1)
     best = final.topk(min(ALTERNATIVES, len(final)))
-    ranked = zip(best.indices.tolist(), best.values.tolist(), strict=True)
-    top = tuple((lvlm.piece(i), round(p, 5)) for i, p in ranked if p > 0)
+    ranking = zip(best.indices.tolist(), best.values.tolist(), strict=True)
+    top = tuple((lvlm.piece(i), round(p, 5)) for i, p in ranking if p > 0)
     main_choice = int(log_p[0].argmax())
-    changed = sampling.temperature <= 0 and main_choice != chosen
-    branches = [round(p, 5) for p in log_p[:, chosen].exp().tolist()]
+    differs = sampling.temperature <= 0 and main_choice != token_id
+    branches = [round(p, 5) for p in log_p[:, token_id].exp().tolist()]
     return Token(
-        id=chosen,
-        text=lvlm.piece(chosen),
-        p=round(float(final[chosen]), 5),
+        id=token_id,
+        text=lvlm.piece(token_id),
+        p=round(float(final[token_id]), 5),
         p_main=branches[0],
         p_reference=round(sum(branches[1:]) / (len(branches) - 1), 5) if len(branches) > 1 else None,
         top=top,
-        instead=lvlm.piece(main_choice) if changed else None,
-        notes=combined.notes,
+        instead=lvlm.piece(main_choice) if differs else None,
+        notes=combination.notes,
         branches=tuple(branches),
     )
 
 
-def _regroup(batch, going: list[_Stream]) -> list[int]:
-    """Leaves the batch with one row for each prefix and text so far -> the token that each row is fed next.
+def _regroup(batch: policy.Batch, ongoing: list[_Stream]) -> list[int]:
+    """Selects one row for each prefix and answer so far -> the next token to feed to each row.
 
-    batch: what `fast.chosen` gave. Rows of streams that have ended go; a row that several shared is copied where their
-    last tokens differ.
+    Rows of streams that have ended go; a row that several streams shared is copied where their last tokens differ.
     """
-    places: dict[tuple, int] = {}
-    sources, fed = [], []
-    for stream in going:
-        said = tuple(stream.ids)
+    indices: dict[tuple, int] = {}
+    sources: list[int] = []
+    tokens: list[int] = []
+    for stream in ongoing:
+        answer = tuple(stream.ids)
         for part, (prefix, row) in enumerate(zip(stream.prefixes, stream.rows, strict=True)):
-            place = places.setdefault((prefix, said), len(sources))
-            if place == len(sources):
+            index = indices.setdefault((prefix, answer), len(sources))
+            if index == len(sources):
                 sources.append(row)
-                fed.append(said[-1])
-            stream.rows[part] = place
+                tokens.append(answer[-1])
+            stream.rows[part] = index
     if sources != list(range(len(batch.interventions))):
         batch.select(sources)
-    return fed
+    return tokens

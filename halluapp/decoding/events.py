@@ -1,4 +1,4 @@
-"""What streams out of a comparison, in order, as plain data."""
+"""The events of a comparison, in order, as plain data."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Token:
-    """One decoded token of one method and what it was worth.
+    """One decoded token of one method with its probabilities.
 
     p: probability under the method's final distribution (temperature 1). p_main: under its main row. p_reference:
     under its reference rows (mean), None without one. top: the five most probable tokens of the final
-    distribution as (text, probability). branches: its probability under each row, main row first.
-    changed: the main row alone would have chosen another token, `instead`.
+    distribution as (text, probability). instead: the text of the token that the main row alone would have chosen, None
+    where it is this one (and when sampling). notes: the method's notes on this step (`Combination.notes`). branches:
+    its probability under each row, main row first.
     """
 
     id: int
@@ -36,7 +37,7 @@ class Started:
 
 @dataclass(frozen=True)
 class Status:
-    """What is happening now, or why one has to wait: one sentence."""
+    """The stage of the comparison, or the reason for waiting: one sentence."""
 
     text: str
 
@@ -52,7 +53,7 @@ class Detected:
 
 @dataclass(frozen=True)
 class Decoded:
-    """A method has one more token; `text` is its whole text so far (what the tokenizer makes of all its ids)."""
+    """A method has one more token; `text` is its whole text so far, decoded from all its ids."""
 
     method: str
     index: int
@@ -64,7 +65,7 @@ class Decoded:
 class Finished:
     """A method has ended. reason: "end" (end token or stop string), "length" or "stopped".
 
-    note: what was unusual about it, one sentence ("" if nothing).
+    note: an unusual circumstance, one sentence ("" if there is none).
     """
 
     method: str
@@ -84,9 +85,10 @@ class Failed:
 
 @dataclass(frozen=True)
 class Done:
-    """The end. report: the comparison as `report.py` writes it (schema 1)."""
+    """The end. report: the comparison as `halluapp.report.build` returns it (schema 1)."""
 
     report: dict[str, Any]
 
 
+MethodEvent = Decoded | Finished | Failed
 Event = Started | Status | Detected | Decoded | Finished | Failed | Done

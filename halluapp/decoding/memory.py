@@ -1,4 +1,4 @@
-"""What to do when memory is short: decode the methods in smaller groups, one group after another."""
+"""Short memory: the methods are decoded in smaller groups, one group after another."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def is_short(error: BaseException) -> bool:
 
 
 def release() -> None:
-    """Gives back what a failed attempt held."""
+    """Frees the memory of a failed attempt."""
     gc.collect()
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
@@ -27,7 +27,7 @@ def release() -> None:
 
 def halves(group: Group) -> list[Group]:
     """The methods of a group in two groups of about as many; one group of one method stays as it is."""
-    places = [(job, method) for job, methods in enumerate(group) for method in methods]
-    middle = (len(places) + 1) // 2
-    parts = [part for part in (places[:middle], places[middle:]) if part]
-    return [[[method for place, method in part if place == job] for job in range(len(group))] for part in parts]
+    pairs = [(job, method) for job, methods in enumerate(group) for method in methods]
+    middle = (len(pairs) + 1) // 2
+    halves = [half for half in (pairs[:middle], pairs[middle:]) if half]
+    return [[[method for index, method in half if index == job] for job in range(len(group))] for half in halves]

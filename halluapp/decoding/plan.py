@@ -28,7 +28,7 @@ class Sampling:
 
 @dataclass(frozen=True)
 class Prefix:
-    """What is prefilled once: one job's prompt in one view under one intervention. Fields as in `Row`."""
+    """A prompt of one job in one view under one intervention, prefilled once. Fields as in `Row`."""
 
     job: int
     view: str
@@ -38,7 +38,7 @@ class Prefix:
 
     @classmethod
     def of(cls, job: int, row: Row) -> Prefix:
-        """The prefix of a row: rows that compute the same have the same one."""
+        """The prefix of a row; rows with the same computation have the same prefix."""
         if row.view == "photo":
             return cls(job, row.view, row.intervention, row.noise_step, row.instruction)
         change = row.intervention.without_photo() if row.intervention else None
@@ -46,7 +46,7 @@ class Prefix:
 
 
 def full_prompt(prompt: str, instruction: str) -> str:
-    """The prompt of a row: its instruction, if it has one, before the person's prompt."""
+    """The prompt of a row: its instruction, if it has one, before the request's prompt."""
     return f"{instruction} {prompt}" if instruction else prompt
 
 

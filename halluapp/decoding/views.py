@@ -1,6 +1,6 @@
-"""A photo as the model sees it at every noise step that a method asks for: the vision tower runs once for each.
+"""Image features of one photo: the vision tower runs once for each noise step that a method needs.
 
-And once more for every adapter that changes the tower itself; all other methods share what the model's own tower says.
+It runs once more for every adapter with additions inside the tower; all other methods share the base model's features.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class Views:
         return self.at(0)
 
     def at(self, step: int, adapter: VisionAdapter | None = None) -> ImageFeatures:
-        """The photo at a noise step, 0 for none, as an adapter sees it. Raises InputError where there is no photo."""
+        """The photo at a noise step, 0 for none, under an adapter. Raises InputError where there is no photo."""
         if (step, adapter) not in self._features:
             if self._encode is None:
                 other = "a noised view of it" if step else "an adapter that sees it in its own way"

@@ -31,7 +31,9 @@ def load(lvlm: LVLM, folder: str | Path, name: str = "") -> Adapter:
     """
     folder = Path(folder)
     name = name or folder.name
-    deltas, vision_deltas, projector = {}, {}, None
+    deltas: dict[str, Delta] = {}
+    vision_deltas: dict[str, Delta] = {}
+    projector = None
     try:
         if (folder / WEIGHTS).exists():
             deltas, vision_deltas = _split_deltas(lvlm, _load_deltas(lvlm, folder))
@@ -55,8 +57,7 @@ def load_projector(lvlm: LVLM, path: Path) -> nn.Module:
 
     module = copy.deepcopy(lvlm.base_projector)
     dtype = lvlm.decoder.get_input_embeddings().weight.dtype
-    for name in quantize.quantized_linears(module, True):  # of a checkpoint that came with its projector quantized
-        layer = module.get_submodule(name)
+    for name, layer in quantize.quantized_linears(module, True).items():  # of a checkpoint with a quantized projector
         module.set_submodule(name, nn.Linear(layer.in_features, layer.out_features, layer.bias is not None))
     module.load_state_dict(load_file(path))
     return module.to(lvlm.device, dtype).eval().requires_grad_(False)

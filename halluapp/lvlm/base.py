@@ -100,6 +100,12 @@ class LVLM(PromptTokenizer, ABC):
         """The decoder layers."""
         return self.decoder.layers
 
+    @property
+    def attention_config(self) -> Any:
+        """transformers' configuration that the attention of all decoder layers reads."""
+        decoder_layer: Any = self.layers[0]
+        return decoder_layer.self_attn.config
+
     def encode_image(self, photo: Image.Image, noise_step: int = 0, seed: int = 0) -> ImageFeatures:
         """One forward of the vision tower; with noise_step > 0 on noised pixels (VCD), the same for the same seed."""
         inputs = self.pixels(photo)
@@ -248,7 +254,8 @@ class LVLM(PromptTokenizer, ABC):
 
     def output_projection(self, layer: int) -> Any:
         """The linear layer that writes a decoder layer's MLP output into the residual stream."""
-        return self.layers[layer].mlp.down_proj
+        decoder_layer: Any = self.layers[layer]
+        return decoder_layer.mlp.down_proj
 
     @property
     def folder(self) -> str:

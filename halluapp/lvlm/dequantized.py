@@ -1,35 +1,36 @@
-"""Small 4-bit models on the CPU: packed weights are decoded once a process instead of once a token.
+"""Small 4-bit models on the CPU: packed weights are dequantized once a process instead of once a token.
 
-bitsandbytes decodes a layer's weights in every forward. For a model of a few million parameters that, not the matrix
-product, is the cost of a token. The decoded weights are bit by bit those that the layer would compute itself, so the
-texts do not change; the packed weights stay in place and are what everything else (training, other threads) sees.
+bitsandbytes dequantizes a layer's weights in every forward. For a model of a few million parameters that, not the
+matrix product, is the cost of a token. The result is bit by bit that of the layer itself, so the texts do not change;
+the packed weights stay in place for everything else (training, other threads).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from halluapp.lvlm.quantize import quantized_linears
 
-MAX_BYTES = 192 * 2**20  # of decoded weights; larger models keep to the packed ones
+MAX_BYTES = 192 * 2**20  # of dequantized weights; larger models use the packed ones
 
 
 class DequantizedLayers:
-    """Decoded weights of the 4-bit layers of a model; empty where they do not fit or the model is not on the CPU."""
+    """Dequantized weights of a model's 4-bit layers; empty where they do not fit or the model is not on the CPU."""
 
-    def __init__(self, model: nn.Module, max_bytes: int = MAX_BYTES):
+    def __init__(self, model: Any, max_bytes: int = MAX_BYTES):
         layers = list(quantized_linears(model).values()) if model.device.type == "cpu" else []
         size = sum(layer.weight.quant_state.shape.numel() * _dtype(layer).itemsize for layer in layers)
-        self.layers = [(layer, _decoded(layer)) for layer in layers] if size <= max_bytes else []
+        self.layers = [(layer, _dequantize(layer)) for layer in layers] if size <= max_bytes else []
 
     @contextmanager
     def active(self) -> Iterator[None]:
-        """Within the context the layers compute with the decoded weights. The caller holds the model's lock."""
+        """Within the context the layers compute with the dequantized weights. The caller holds the model's lock."""
         for layer, weight in self.layers:
             layer.forward = _forward(layer, weight)
         try:
@@ -39,18 +40,18 @@ class DequantizedLayers:
                 del layer.forward  # the class's own forward shows again
 
 
-def _dtype(layer) -> torch.dtype:
+def _dtype(layer: Any) -> torch.dtype:
     return layer.compute_dtype or torch.float32
 
 
 @torch.no_grad()
-def _decoded(layer) -> Tensor:
+def _dequantize(layer: Any) -> Tensor:
     import bitsandbytes.functional as bnb
 
     return bnb.dequantize_4bit(layer.weight.data, layer.weight.quant_state).to(_dtype(layer))
 
 
-def _forward(layer, weight: Tensor):
+def _forward(layer: Any, weight: Tensor):
     def forward(x: Tensor) -> Tensor:
         bias = None if layer.bias is None else layer.bias.to(weight.dtype)
         return F.linear(x.to(weight.dtype), weight, bias).to(x.dtype)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from torch import nn
 
 CHOICES = ("nf4", "int8", "none")
@@ -62,7 +64,7 @@ def available() -> bool:
     return find_spec("bitsandbytes") is not None
 
 
-def quantized_linears(model: nn.Module, eight_bit: bool = False) -> dict[str, nn.Module]:
+def quantized_linears(model: nn.Module, eight_bit: bool = False) -> dict[str, Any]:
     """All 4-bit (with `eight_bit`, 8-bit too) linear layers by name; empty for a dense model."""
     if not available():
         return {}

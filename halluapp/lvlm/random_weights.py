@@ -44,7 +44,7 @@ def _llava(size: dict, image: int, vision: dict | None = None):
     }  # fmt: skip
     return transformers.LlavaConfig(
         vision_config=transformers.CLIPVisionConfig(**{**base, **(vision or {})}),
-        text_config=transformers.LlamaConfig(**size, tie_word_embeddings=False), image_token_id=image,
+        text_config=transformers.LlamaConfig(**size, tie_word_embeddings=False), image_token_index=image,
         vision_feature_layer=-2, vision_feature_select_strategy="default", tie_word_embeddings=False,
     )  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""What a training run has made, as panels: the same 4-bit weights with a low-rank addition or another projector."""
+"""Adapters of training runs as panels: the same 4-bit weights with low-rank additions or another projector."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from halluapp.methods.base import Intervention, Method, Row, parameter
 
 @dataclass(frozen=True)
 class AdapterMethod(Method):
-    """A loaded adapter: y + s * scale * B(A(x)) in the layers it was trained for, another projector, or both.
+    """A loaded adapter: y + s * scale * B(A(x)) in the layers of its training, another projector, or both.
 
     Added to this method's rows only, in prefill and decoding, so that the shared weights stay as they are.
     """
@@ -83,11 +83,11 @@ class NamedAdapter(AdapterMethod):
     adapter: str = parameter("chip", "Adapter", "The name of a loaded adapter.")
 
     @property
-    def name(self) -> str:
+    def name(self) -> str:  # type: ignore[override]  # a class variable of other methods
         return f"adapter:{self.adapter}"
 
     @property
-    def title(self) -> str:
+    def title(self) -> str:  # type: ignore[override]  # as `name`
         return f"Adapter {self.adapter}"
 
     @property

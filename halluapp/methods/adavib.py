@@ -12,7 +12,7 @@ from halluapp.methods.base import Intervention, Method, Row, parameter
 class AdaVIB(Method):
     """Bai et al., AAAI 2025: at inference the mean of the bottleneck, so no extra cost.
 
-    strength blends the visual tokens: (1 - s) * own projector + s * AdaVIB projector; 1 is the paper, 0 the baseline.
+    strength blends the visual tokens: (1 - s) * base projector + s * AdaVIB projector; 1 is the paper, 0 the baseline.
     """
 
     name: ClassVar[str] = "adavib"

@@ -1,4 +1,4 @@
-"""Parameters as people write them, METHOD.PARAMETER=VALUE or JSON, and the methods that are made with them."""
+"""Parameters as people write them, METHOD.PARAMETER=VALUE or JSON, and the methods with these parameters."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def parse(items: Sequence[str]) -> dict[str, dict[str, Any]]:
     parameters: dict[str, dict[str, Any]] = {}
     for item in items:
         target, _, value = item.partition("=")
-        name, _, key = target.replace(" ", "").partition(".")  # a stack's own names have dots: nullu+vdd.nullu.rank
+        name, _, key = target.replace(" ", "").partition(".")  # parameters of a stack have dots: nullu+vdd.nullu.rank
         if not (value and name and key):
             raise InputError(f"{item[:80]!r} is not METHOD.PARAMETER=VALUE.")
         try:
@@ -34,15 +34,15 @@ def parse(items: Sequence[str]) -> dict[str, dict[str, Any]]:
     return parameters
 
 
-def read(given: Any) -> dict[str, dict[str, Any]]:
-    """What a program sends, {"vdd": {"alpha": 0.5}} or what `parse` takes, nothing included. Raises InputError."""
-    if not given:
+def read(parameters: Any) -> dict[str, dict[str, Any]]:
+    """Parameters from a program: {"vdd": {"alpha": 0.5}}, a list as for `parse`, or nothing. Raises InputError."""
+    if not parameters:
         return {}
-    if isinstance(given, list) and all(isinstance(item, str) for item in given):
-        return parse(given)
-    if not isinstance(given, dict) or not all(isinstance(values, dict) for values in given.values()):
-        raise InputError(f"{FORM}, not {json.dumps(given, default=str)[:80]}.")
-    return given
+    if isinstance(parameters, list) and all(isinstance(item, str) for item in parameters):
+        return parse(parameters)
+    if not isinstance(parameters, dict) or not all(isinstance(values, dict) for values in parameters.values()):
+        raise InputError(f"{FORM}, not {json.dumps(parameters, default=str)[:80]}.")
+    return parameters
 
 
 def create_methods(names: Sequence[str], parameters: dict[str, dict[str, Any]]) -> list[Method]:

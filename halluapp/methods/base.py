@@ -1,4 +1,4 @@
-"""What a method is: its parameters (a frozen dataclass), its rows in the batch, and how their logits combine."""
+"""The base of methods: parameters (a frozen dataclass), rows in the batch, and the combination of their logits."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Intervention:
-    """A change to the computation of a row that belongs to this row alone; all its parts may act at once.
+    """A change to the computation of one row of the batch; all its parts may act at once.
 
     space: name of a HalluSpace whose directions are projected out of the MLP outputs; space_strength 1 removes them.
     rank: the number of its directions (0: all). projector: name of another projector; projector_strength: the weight of
@@ -42,7 +42,7 @@ class Intervention:
             return self
         tokens = (self.projector or self.adapter), (other.projector or other.adapter)
         kinds = ((self.space, other.space), tokens, (self.attention_strength, other.attention_strength))
-        if any(mine and others for mine, others in kinds):
+        if any(first and second for first, second in kinds):
             raise InputError("Two methods that make the same kind of change cannot be stacked.")
         space, rest = (self if self.space else other), (self if tokens[0] else other)
         return replace(
@@ -55,14 +55,14 @@ class Intervention:
         )
 
     def without_photo(self) -> Intervention | None:
-        """What is left of the change in a row without the photo: there is nothing to project or to attend to."""
-        left = replace(self, projector=None, projector_strength=1.0, attention_strength=0.0)
-        return left if self.space or self.adapter else None
+        """The part of the change that acts in a row without the photo: no projector, no attention to the image."""
+        rest = replace(self, projector=None, projector_strength=1.0, attention_strength=0.0)
+        return rest if self.space or self.adapter else None
 
 
 @dataclass(frozen=True)
 class Row:
-    """One row of the batch: what it sees and asks, and an optional intervention.
+    """One row of the batch: its view and instruction, and an optional intervention.
 
     view: "photo", "none" (image tokens deleted) or "unk" (one unknown token instead). noise_step: how far the photo is
     diffused, 0 (clean) to 999. instruction: a sentence put before the prompt.
@@ -74,7 +74,7 @@ class Row:
     instruction: str = ""
 
     def describe(self) -> str:
-        """What the row sees, in words beside a probability."""
+        """The row's view in words, for the label beside a probability."""
         if self.view != "photo":
             return {"none": "no image tokens", "unk": "one unknown token instead of the photo"}.get(
                 self.view, self.view
@@ -86,9 +86,9 @@ class Row:
 
 @dataclass(frozen=True)
 class Step:
-    """What a method may know when it combines: the step (0: first token), the prompt, the answer's tokens so far.
+    """The inputs of a combination beside the logits: step (0: first token), prompt, the answer's tokens so far.
 
-    exits: what the main row would say after fewer layers, [E, V] in float32, in the order of `Method.exits`.
+    exits: early logits of the main row, [E, V] in float32, in the order of `Method.exits`.
     """
 
     index: int

@@ -89,12 +89,12 @@ class Calibration(Method):
     def _label(self, logits: Tensor, names: tuple[str, ...], ids: list[list[int]]) -> Combination:
         before = label_scores(logits[0], ids)
         branches = [label_scores(row, ids) for row in logits[1:]]
-        prior = combine_priors(*branches) if len(branches) == 2 else branches[0]
+        prior = combine_priors(branches[0], branches[1]) if len(branches) == 2 else branches[0]
         after = calibrate(before, prior**self.label_strength, smoothing=self.smoothing)
         scores = torch.full_like(logits[0], -torch.inf)
         for tokens, q in zip(ids, after, strict=True):
             best = max(tokens, key=lambda token: float(logits[0, token]))  # the surface form the model prefers
             scores[best] = torch.log(q)
-        shown = {"before": before, "prior": prior, "after": after}
-        rounded = {name: [round(float(p), 5) for p in values] for name, values in shown.items()}
+        probabilities = {"before": before, "prior": prior, "after": after}
+        rounded = {name: [round(float(p), 5) for p in values] for name, values in probabilities.items()}
         return Combination(scores, {"labels": {"labels": list(names), **rounded}})

@@ -1,4 +1,4 @@
-"""DeCo: what upper middle layers know is added to what the last layer says."""
+"""DeCo: early logits of an upper middle layer are added to those of the last layer."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def depths(layers: int) -> tuple[int, ...]:
 
 
 def candidates(logits: Tensor, top_p: float, top_k: int) -> Tensor:
-    """Ids of the tokens that may be said, most probable first: top-p within the top-k. [V] -> [C]
+    """Ids of the candidate tokens, most probable first: top-p within the top-k. [V] -> [C]
 
     The token that crosses top_p is still in; the probabilities are those of the whole vocabulary.
     """
@@ -31,19 +31,19 @@ def candidates(logits: Tensor, top_p: float, top_k: int) -> Tensor:
 
 
 def deco(final: Tensor, early: Tensor, alpha: float, top_p: float, top_k: int) -> tuple[Tensor, int, float]:
-    """z + alpha * c * z_M on the candidates, -inf elsewhere -> (scores [V], place of M in `early`, confidence c).
+    """z + alpha * c * z_M on the candidates, -inf elsewhere -> (scores [V], index of M in `early`, confidence c).
 
     final [V] and early [E, V] logits; M is the early exit that gives a candidate the largest probability c.
     Source: DeCo, equations 4 to 6.
     """
-    said = candidates(final, top_p, top_k)
-    known = full_precision(early).softmax(-1)[:, said]  # [E, C]
-    place = int(known.amax(-1).argmax())
-    confidence = float(known[place].max())
+    ids = candidates(final, top_p, top_k)
+    early_probs = full_precision(early).softmax(-1)[:, ids]  # [E, C]
+    index = int(early_probs.amax(-1).argmax())
+    confidence = float(early_probs[index].max())
     z = full_precision(final)
-    z = z + alpha * confidence * full_precision(early[place])
-    excluded = torch.ones_like(z, dtype=torch.bool).index_fill(0, said, False)
-    return z.masked_fill(excluded, -math.inf), place, confidence
+    z = z + alpha * confidence * full_precision(early[index])
+    excluded = torch.ones_like(z, dtype=torch.bool).index_fill(0, ids, False)
+    return z.masked_fill(excluded, -math.inf), index, confidence
 
 
 @dataclass(frozen=True)
@@ -80,5 +80,5 @@ class DeCo(Method):
         return f"The surest of depths {first}–{last} of {len(lvlm.layers)} is added, α {self.alpha:g}."
 
     def _combine(self, logits, step, lvlm) -> Combination:
-        scores, place, sure = deco(logits[0], step.exits, self.alpha, self.top_p, self.top_k)
-        return Combination(scores, {"depth": self.exits(lvlm)[place], "confidence": round(sure, 5)})
+        scores, index, confidence = deco(logits[0], step.exits, self.alpha, self.top_p, self.top_k)
+        return Combination(scores, {"depth": self.exits(lvlm)[index], "confidence": round(confidence, 5)})

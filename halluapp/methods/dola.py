@@ -1,4 +1,4 @@
-"""DoLa: the last layer's answer, contrasted with an early layer's."""
+"""DoLa: logits of the last layer, contrasted with those of an early layer."""
 
 from __future__ import annotations
 
@@ -35,19 +35,19 @@ def divergence(final: Tensor, early: Tensor) -> Tensor:
     """
     p, q = full_precision(final).softmax(-1), full_precision(early).softmax(-1)
     middle = (p + q) / 2
-    halves = (torch.special.xlogy(one, one) - torch.special.xlogy(one, middle) for one in (p, q))
+    halves = (torch.special.xlogy(part, part) - torch.special.xlogy(part, middle) for part in (p, q))
     return sum(half.sum(-1) for half in halves) / 2
 
 
 def dola(final: Tensor, early: Tensor, strength: float = 1.0, beta: float = 0.1) -> tuple[Tensor, int]:
-    """log p_final - strength * log p_M where p_final >= beta max p_final -> (scores [V], place of M in `early`).
+    """log p_final - strength * log p_M where p_final >= beta max p_final -> (scores [V], index of M in `early`).
 
     final [V] and early [E, V] logits; M is the early exit that differs most from the final distribution.
     Source: DoLa, equations 2 to 5; strength is ours (1 in the paper).
     """
-    place = int(divergence(final, early).argmax())
-    last, premature = full_precision(final).log_softmax(-1), full_precision(early[place]).log_softmax(-1)
-    return (last - strength * premature).masked_fill(~plausible(final, beta), -math.inf), place
+    index = int(divergence(final, early).argmax())
+    last, premature = full_precision(final).log_softmax(-1), full_precision(early[index]).log_softmax(-1)
+    return (last - strength * premature).masked_fill(~plausible(final, beta), -math.inf), index
 
 
 @dataclass(frozen=True)
@@ -86,5 +86,5 @@ class DoLa(Method):
         return f"Contrast with one of the depths {', '.join(map(str, self.exits(lvlm)))} of {len(lvlm.layers)}."
 
     def _combine(self, logits, step, lvlm) -> Combination:
-        scores, place = dola(logits[0], step.exits, self.strength, self.beta)
-        return Combination(scores, {"depth": self.exits(lvlm)[place]}, self.repetition)
+        scores, index = dola(logits[0], step.exits, self.strength, self.beta)
+        return Combination(scores, {"depth": self.exits(lvlm)[index]}, self.repetition)

@@ -1,4 +1,4 @@
-"""Which methods there are, and how a method is made from its name and its parameters."""
+"""The methods by name, and a method from its name and its parameters."""
 
 from __future__ import annotations
 
@@ -36,9 +36,10 @@ def stacks() -> list[str]:
     """Names of the pairs that can be stacked: a method that edits the model, and one applied to the edited model."""
     edits = [name for name, method in METHODS.items() if method.edits]
     others = [name for name, method in METHODS.items() if not method.edits and method is not Baseline]
-    pairs = [(first, second) for place, first in enumerate(edits) for second in edits[place + 1 :]]
-    projecting = {name for name in edits if METHODS[name]().rows("")[0].intervention.space is None}
-    pairs = [pair for pair in pairs if not set(pair) <= projecting]  # two of them replace the same thing
+    pairs = [(first, second) for index, first in enumerate(edits) for second in edits[index + 1 :]]
+    changes = {name: METHODS[name]().rows("")[0].intervention for name in edits}
+    visual = {name for name, change in changes.items() if change is None or change.space is None}
+    pairs = [pair for pair in pairs if not set(pair) <= visual]  # two of them would change the same visual tokens
     return ["+".join(pair) for pair in [*((edit, other) for edit in edits for other in others), *pairs]]
 
 
@@ -55,27 +56,27 @@ def create(name: str, /, **parameters) -> Method:
     if name not in METHODS and name != "adapter":
         raise InputError(f"There is no method {name!r}; known are {', '.join(METHODS)}, and adapter:NAME.")
     method = METHODS.get(name, NamedAdapter)
-    known = {item.name: item for item in fields(method)}
+    items = {item.name: item for item in fields(method)}
     for key in parameters:
-        if key not in known:
-            raise InputError(f"{method.title} has no parameter {key!r}; it has {', '.join(known) or 'none'}.")
-    return method(**{key: check_parameter(method.title, known[key], value) for key, value in parameters.items()})
+        if key not in items:
+            raise InputError(f"{method.title} has no parameter {key!r}; it has {', '.join(items) or 'none'}.")
+    return method(**{key: check_parameter(method.title, items[key], value) for key, value in parameters.items()})
 
 
 def _stack(names: list[str], parameters: dict) -> Stacked:
     """The methods of a stack with their parameters sorted out."""
     if len(set(names)) < len(names):
         raise InputError("A stacked method names each part once.")
-    own: dict[str, dict] = {name: {} for name in names}
+    values: dict[str, dict] = {name: {} for name in names}
     for key, value in parameters.items():
         part, _, rest = key.rpartition(".")
         owners = [part] if part else [name for name in names if name in METHODS and _has(METHODS[name], key)]
         if len(owners) > 1:
             raise InputError(f"More than one part has {key!r}; write {' or '.join(f'{o}.{key}' for o in owners)}.")
-        if not owners or owners[0] not in own:
+        if not owners or owners[0] not in values:
             raise InputError(f"{'+'.join(names)} has no parameter {key!r}; write it as PART.PARAMETER.")
-        own[owners[0]][rest] = value
-    return Stacked(tuple(create(name, **own[name]) for name in names))
+        values[owners[0]][rest] = value
+    return Stacked(tuple(create(name, **values[name]) for name in names))
 
 
 def _has(method: type[Method], key: str) -> bool:

@@ -31,28 +31,17 @@ class Stacked(Method):
         last = type(self.parts[-1])
         if last._rows is Method._rows and last._combine is Method._combine:
             raise InputError(f"{last.title} does nothing of its own; leave it out.")
-        self.rows("Describe this image.")  # two edits of one kind are refused here, not in the middle of a run
-
-    @property
-    def name(self) -> str:
-        return "+".join(part.name for part in self.parts)
-
-    @property
-    def title(self) -> str:
-        return " + ".join(part.title for part in self.parts)
-
-    @property
-    def summary(self) -> str:
         edits = " and ".join(part.title for part in self.parts[:-1])
-        return f"{self.parts[-1].title} applied to the model that {edits} edited."
-
-    @property
-    def source(self) -> str:
-        return "; ".join(part.source for part in self.parts)
-
-    @property
-    def reference_description(self) -> str:
-        return self.parts[-1].reference_description
+        names = {
+            "name": "+".join(part.name for part in self.parts),
+            "title": " + ".join(part.title for part in self.parts),
+            "summary": f"{self.parts[-1].title} applied to the model that {edits} edited.",
+            "source": "; ".join(part.source for part in self.parts),
+            "reference_description": self.parts[-1].reference_description,
+        }
+        for attribute, text in names.items():  # in place of the class variables of a method of one part
+            object.__setattr__(self, attribute, text)
+        self.rows("Describe this image.")  # two edits of one kind are refused here, not in the middle of a run
 
     @property
     def idle(self) -> bool:
@@ -61,8 +50,8 @@ class Stacked(Method):
     def _edit(self, prompt: str) -> Intervention | None:
         edit = None
         for part in self.parts[:-1]:
-            own = part.rows(prompt)[0].intervention
-            edit = own.merge(edit) if own else edit
+            change = part.rows(prompt)[0].intervention
+            edit = change.merge(edit) if change else edit
         return edit
 
     def _rows(self, prompt: str) -> tuple[Row, ...]:

@@ -1,8 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from chromium import chromium_path, launch_chromium
-from served import app
+from served import app, chromium_path, launch_chromium
 
 
 @pytest.fixture(scope="session")

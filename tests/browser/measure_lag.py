@@ -17,9 +17,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "helpers")]
-from chromium import launch_chromium  # noqa: E402
 from page import Visit  # noqa: E402
-from served import app  # noqa: E402
+from served import app, launch_chromium  # noqa: E402
 
 from halluapp import comparison  # noqa: E402
 from halluapp.data import scenes  # noqa: E402

@@ -18,10 +18,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "helpers")]
-from chromium import launch_chromium  # noqa: E402
 from page import Visit  # noqa: E402
 from PIL import Image  # noqa: E402
-from served import app  # noqa: E402
+from served import app, launch_chromium  # noqa: E402
 from train_page import STATE, TrainTab, few_pairs, finished_run  # noqa: E402
 
 from halluapp.data import scenes  # noqa: E402

@@ -1,4 +1,4 @@
-"""More attention to the photo, for some rows of a batch: an addition to transformers' own attention for one forward."""
+"""Raised attention to the photo for some rows of a batch: an addition to transformers' attention for one forward."""
 
 from __future__ import annotations
 
@@ -14,36 +14,36 @@ from torch import Tensor
 from halluapp.lvlm.base import LVLM
 from halluapp.methods.base import Intervention
 
-FIRST_LAYER = 2 / 32  # share of the decoder that is left alone: the authors begin at layer 2 of 32
+FIRST_LAYER = 2 / 32  # share of the decoder below the first changed layer: the authors begin at layer 2 of 32
 
 
 @dataclass(frozen=True)
 class _Active:
-    """strengths: row -> how much more; spots [R, S]: where visual tokens stood in the prefill; first: layer."""
+    """strengths by row; image_mask [R, S]: visual tokens of the prefill; first_layer: where the addition begins."""
 
     strengths: dict[int, float]
     image_mask: Tensor
-    first: int
+    first_layer: int
 
 
 _active: ContextVar[_Active] = ContextVar("attention")
 
 
-def amplify_scores(scores: Tensor, photo: Tensor, strength: float) -> Tensor:
-    """s + strength * |s| on the photo's keys: masked scores [H, T] before the softmax, photo [T] bool -> [H, T].
+def amplify_scores(scores: Tensor, image_keys: Tensor, strength: float) -> Tensor:
+    """s + strength * |s| on the image's keys: masked scores [H, T] before the softmax, image_keys [T] bool -> [H, T].
 
     Source: PAI (Liu et al., ECCV 2024), equation 3.
     """
-    return torch.where(photo, scores + strength * scores.abs(), scores)
+    return torch.where(image_keys, scores + strength * scores.abs(), scores)
 
 
 @contextmanager
 def amplify_attention(lvlm: LVLM, rows: list[Intervention | None], image_mask: Tensor | None) -> Iterator[None]:
-    """Within the context, the last position of row r looks at the photo as rows[r].attention_strength says.
+    """Within the context, attention of row r's last position to the image is raised by rows[r].attention_strength.
 
-    spots [R, S], S the prefill's length. transformers' own attention runs first, with the mask that the model made for
-    it, for all rows; then the last position of these rows is computed again. Nothing else changes, and no row loses
-    its causal mask. The caller holds `lvlm.lock`, so that no other forward of this model sees the change.
+    image_mask [R, S], S the prefill's length. transformers' attention runs first, with the model's mask, for all rows;
+    then the last position of these rows is computed again. Nothing else changes, and no row loses its causal mask. The
+    caller holds `lvlm.lock`, so that no other forward of this model sees the change.
     """
     strengths = {
         row: change.attention_strength
@@ -53,19 +53,19 @@ def amplify_attention(lvlm: LVLM, rows: list[Intervention | None], image_mask: T
     if not strengths or image_mask is None:
         yield
         return
-    config = lvlm.layers[0].self_attn.config
+    config = lvlm.attention_config
     original = config._attn_implementation
     token = _active.set(_Active(strengths, image_mask, round(FIRST_LAYER * len(lvlm.layers))))
     try:
-        config._attn_implementation_internal = _registered(original)
+        config._attn_implementation_internal = _register_attention(original)
         yield
     finally:
         config._attn_implementation_internal = original
         _active.reset(token)
 
 
-def _registered(original: str) -> str:
-    """The name under which transformers finds `original` with our addition; both take the same mask."""
+def _register_attention(original: str) -> str:
+    """The name in transformers' registry of `original` with our addition; both take the same mask."""
     from transformers import AttentionInterface
     from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS
     from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
@@ -77,7 +77,7 @@ def _registered(original: str) -> str:
             plain = sys.modules[type(module).__module__].eager_attention_forward if original == "eager" else None
             run = ALL_ATTENTION_FUNCTIONS.get_interface(original, plain)
             output, weights = run(module, query, key, value, attention_mask, **options)
-            return _again(module, query, key, value, attention_mask, output, options["scaling"]), weights
+            return _recompute_last(module, query, key, value, attention_mask, output, options["scaling"]), weights
 
         if original in ALL_MASK_ATTENTION_FUNCTIONS:
             ALL_MASK_ATTENTION_FUNCTIONS.register(name, ALL_MASK_ATTENTION_FUNCTIONS[original])
@@ -85,34 +85,36 @@ def _registered(original: str) -> str:
     return name
 
 
-def _again(module, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, output: Tensor, scaling) -> Tensor:
+def _recompute_last(
+    module, query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, output: Tensor, scaling
+) -> Tensor:
     """output [R, S, H, d] with the last position of the active rows computed again; query [R, H, S, d]."""
     active = _active.get()
-    if module.layer_idx < active.first:
+    if module.layer_idx < active.first_layer:
         return output
     output = output.clone()
     for row, strength in active.strengths.items():
         allowed = None if mask is None else mask[row if len(mask) > 1 else 0, :, -1]  # [1 or H, T]
-        photo = torch.zeros(key.shape[2], dtype=torch.bool, device=key.device)
-        photo[: active.image_mask.shape[1]] = active.image_mask[row]
+        image_keys = torch.zeros(key.shape[2], dtype=torch.bool, device=key.device)
+        image_keys[: active.image_mask.shape[1]] = active.image_mask[row]
         output[row, -1] = last_position_output(
-            query[row, :, -1], key[row], value[row], allowed, photo, strength, scaling
+            query[row, :, -1], key[row], value[row], allowed, image_keys, strength, scaling
         )
     return output
 
 
 def last_position_output(
-    query, key, value, allowed: Tensor | None, photo: Tensor, strength: float, scaling: float
+    query, key, value, allowed: Tensor | None, image_keys: Tensor, strength: float, scaling: float
 ) -> Tensor:
-    """What the last position reads: query [H, d], key and value [H or fewer, T, d], photo [T] -> [H, d].
+    """Attention output of the last position: query [H, d], key, value [H or fewer, T, d], image_keys [T] -> [H, d].
 
-    allowed: mask [1 or H, T], True or 0 where a key may be seen; None: every key, which is so for the last position of
-    a row without padding. Softmax in float32.
+    allowed: mask [1 or H, T], True or 0 for visible keys; None: every key, as for the last position of a row without
+    padding. Softmax in float32.
     """
-    shared = len(query) // len(key)  # grouped queries share their keys
-    key, value = (part.repeat_interleave(shared, 0) for part in (key, value))
+    group = len(query) // len(key)  # queries of a group share their keys
+    key, value = (part.repeat_interleave(group, 0) for part in (key, value))
     scores = (key @ query[..., None])[..., 0].float() * scaling  # [H, T]
     if allowed is not None:
         scores = scores.masked_fill(~allowed, -torch.inf) if allowed.dtype == torch.bool else scores + allowed.float()
-    scores = amplify_scores(scores, photo, strength)
+    scores = amplify_scores(scores, image_keys, strength)
     return (scores.softmax(-1).to(value.dtype)[:, None] @ value)[:, 0]

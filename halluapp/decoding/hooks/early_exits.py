@@ -1,4 +1,4 @@
-"""Early exits: what some rows would say after fewer decoder layers, by hooks that live for one forward."""
+"""Early exits: logits of some rows after fewer decoder layers, by hooks that live for one forward."""
 
 from __future__ import annotations
 
@@ -10,48 +10,48 @@ from torch import Tensor
 
 from halluapp.lvlm.base import LVLM
 
-EarlyStates = dict[tuple[int, int], Tensor]  # (row, depth) -> [D] or [V]
+EarlyStates = dict[tuple[int, int], Tensor]  # (row, depth) -> residual stream [D] or logits [V]
 
 
 @contextmanager
-def record_depths(lvlm: LVLM, wanted: dict[int, tuple[int, ...]]) -> Iterator[EarlyStates]:
-    """Within the context, keeps the residual stream [D] of each row's last position at the depths wanted of that row.
+def record_depths(lvlm: LVLM, depths: dict[int, tuple[int, ...]]) -> Iterator[EarlyStates]:
+    """Within the context, records the residual stream [D] of each row's last position at that row's depths.
 
-    wanted: row -> depths; 0 is the embeddings, n the output of the nth decoder layer, before any final norm. The model
+    depths: row -> depths; 0 is the embeddings, n the output of the nth decoder layer, before any final norm. The model
     is locked meanwhile; the hooks are removed whatever happens. Raises ValueError for a depth that the model lacks.
     """
     by_depth: dict[int, list[int]] = {}
-    for row, depths in wanted.items():
-        for depth in depths:
+    for row, row_depths in depths.items():
+        for depth in row_depths:
             by_depth.setdefault(depth, []).append(row)
     if any(not 0 <= depth <= len(lvlm.layers) for depth in by_depth):
         raise ValueError(f"early exits lie between 0 and {len(lvlm.layers)}, not at {sorted(by_depth)}")
-    found: EarlyStates = {}
+    states: EarlyStates = {}
     with lvlm.lock:
-        handles = [_hook(lvlm, depth, rows, found) for depth, rows in by_depth.items()]
+        handles = [_hook(lvlm, depth, rows, states) for depth, rows in by_depth.items()]
         try:
-            yield found
+            yield states
         finally:
             for handle in handles:
                 handle.remove()
 
 
-def _hook(lvlm: LVLM, depth: int, rows: list[int], found: EarlyStates):
-    def keep(hidden: Tensor) -> None:  # [R, S, D]; rows are padded on the left, so the last position is everyone's last
-        found.update({(row, depth): hidden[row, -1] for row in rows})
+def _hook(lvlm: LVLM, depth: int, rows: list[int], states: EarlyStates):
+    def record(hidden: Tensor) -> None:  # [R, S, D], padded on the left: the last position is that of every row
+        states.update({(row, depth): hidden[row, -1] for row in rows})
 
     if depth == 0:
         first = lvlm.layers[0]
         return first.register_forward_pre_hook(
-            lambda _module, given, named: keep(given[0] if given else named["hidden_states"]), with_kwargs=True
+            lambda _module, inputs, named: record(inputs[0] if inputs else named["hidden_states"]), with_kwargs=True
         )
     return lvlm.layers[depth - 1].register_forward_hook(
-        lambda _module, _given, output: keep(output[0] if isinstance(output, tuple) else output)
+        lambda _module, _inputs, output: record(output[0] if isinstance(output, tuple) else output)
     )
 
 
 def read_out(lvlm: LVLM, hidden: EarlyStates) -> EarlyStates:
-    """Residual stream [D] at each place -> logits [V] in float32; one norm and one product with the LM head for all."""
+    """Residual streams [D] -> logits [V] in float32; one norm and one product with the LM head for all of them."""
     if not hidden:
         return {}
     return dict(zip(hidden, lvlm.read_out(torch.stack(list(hidden.values()))), strict=True))

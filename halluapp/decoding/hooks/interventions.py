@@ -19,22 +19,22 @@ from halluapp.methods.formulas.hallu_space import project_out
 def apply_interventions(
     lvlm: LVLM, rows: list[Intervention | None], image_mask: Tensor | None = None
 ) -> Iterator[list[Callable]]:
-    """Within the context, row r of every forward is changed as rows[r] says; other rows are left alone.
+    """Within the context, intervention rows[r] acts on row r of every forward; rows without one are unchanged.
 
-    spots [R, S]: where visual tokens stood in the prefill, for changes of attention. An adapter's additions come before
-    a projection of the same output. The caller holds `lvlm.lock`; the hooks are removed whatever happens.
-    Yields the hooks: they own every tensor of their own that a forward reads, which a recorded forward must keep alive.
+    image_mask [R, S]: visual tokens of the prefill, for changes of attention. An adapter's additions come before a
+    projection of the same output. The caller holds `lvlm.lock`; the hooks are removed whatever happens.
+    Yields the hooks: they own the tensors that they add to a forward, which a CUDA graph of it must keep alive.
     """
     by_layer: dict[int, list[tuple[list[int], Tensor, float]]] = {}
-    for change in dict.fromkeys(row for row in rows if row is not None and row.space):
-        mine = [index for index, row in enumerate(rows) if row == change]
-        for layer, directions in lvlm.space(change.space).layers.items():
-            kept = directions[:, : change.rank] if change.rank else directions
-            by_layer.setdefault(layer, []).append((mine, kept, change.space_strength))
-    hooks = _additions(lvlm, rows)
+    for change, space in {row: row.space for row in rows if row is not None and row.space}.items():
+        indices = [index for index, row in enumerate(rows) if row == change]
+        for layer, directions in lvlm.space(space).layers.items():
+            basis = directions[:, : change.rank] if change.rank else directions
+            by_layer.setdefault(layer, []).append((indices, basis, change.space_strength))
+    hooks = _adapter_hooks(lvlm, rows)
     for layer, changes in by_layer.items():
         module = lvlm.output_projection(layer)
-        hooks.append((module, _hook(changes, module.weight.device)))
+        hooks.append((module, _projection_hook(changes, module.weight.device)))
     handles = [module.register_forward_hook(hook) for module, hook in hooks]
     try:
         with amplify_attention(lvlm, rows, image_mask):
@@ -44,37 +44,39 @@ def apply_interventions(
             handle.remove()
 
 
-def _hook(changes: list[tuple[list[int], Tensor, float]], device: torch.device):
-    placed = [  # before the forward: none may wait for a copy from the CPU in the middle of one that is recorded
+def _projection_hook(changes: list[tuple[list[int], Tensor, float]], device: torch.device):
+    on_device = [  # before the forward: a CUDA graph cannot record a copy from the CPU
         (torch.tensor(rows, device=device), directions.to(device), strength) for rows, directions, strength in changes
     ]
 
     def project(_module, _inputs, output: Tensor) -> Tensor:
         result = output.clone()
-        for index, directions, strength in placed:
+        for index, directions, strength in on_device:
             result[index] = project_out(output[index], directions, strength)
         return result
 
     return project
 
 
-def _additions(lvlm: LVLM, rows: list[Intervention | None]) -> list:
-    """The linear layers that any row's adapter adds to, each with its hook."""
+def _adapter_hooks(lvlm: LVLM, rows: list[Intervention | None]) -> list:
+    """(linear layer, hook) for every layer to which the adapter of any row adds."""
     by_module: dict[str, list[tuple[list[int], Delta, float]]] = {}
-    for change in dict.fromkeys(row for row in rows if row is not None and row.adapter):
-        mine = [index for index, row in enumerate(rows) if row == change]
-        for name, delta in lvlm.adapter(change.adapter).deltas.items():
-            by_module.setdefault(name, []).append((mine, delta, change.adapter_strength))
+    for change, adapter in {row: row.adapter for row in rows if row is not None and row.adapter}.items():
+        indices = [index for index, row in enumerate(rows) if row == change]
+        for name, delta in lvlm.adapter(adapter).deltas.items():
+            by_module.setdefault(name, []).append((indices, delta, change.adapter_strength))
     modules = {name: lvlm.model.get_submodule(name) for name in by_module}
-    return [(modules[name], _addition(changes, modules[name].weight.device)) for name, changes in by_module.items()]
+    return [
+        (modules[name], _addition_hook(changes, modules[name].weight.device)) for name, changes in by_module.items()
+    ]
 
 
-def _addition(changes: list[tuple[list[int], Delta, float]], device: torch.device):
-    placed = [(torch.tensor(rows, device=device), delta, share) for rows, delta, share in changes]
+def _addition_hook(changes: list[tuple[list[int], Delta, float]], device: torch.device):
+    on_device = [(torch.tensor(rows, device=device), delta, share) for rows, delta, share in changes]
 
     def add(_module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
         result = output.clone()
-        for index, delta, share in placed:
+        for index, delta, share in on_device:
             result[index] += (share * delta(inputs[0][index])).to(output.dtype)
         return result
 

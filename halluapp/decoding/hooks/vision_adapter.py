@@ -1,4 +1,4 @@
-"""How one row sees the photo: additions of its adapter to the vision tower and the projector, and another projector.
+"""The visual tokens of one row: additions of its adapter to the vision tower and the projector, and another projector.
 
 As in `interventions`, hooks live for one pass and touch no weight; but a photo's pass belongs to one row, so that they
 need no row numbers.
@@ -26,7 +26,7 @@ class VisionAdapter:
 
 
 def vision_adapter(lvlm: LVLM, change: Intervention | None) -> VisionAdapter | None:
-    """The adapter under which a row with this intervention sees a photo; None: as the model itself does.
+    """The adapter of a row with this intervention for photos; None: the base model.
 
     Raises MissingWeights.
     """
@@ -53,11 +53,12 @@ def adapted_vision(lvlm: LVLM, vision: VisionAdapter | None) -> Iterator[None]:
 
     Holds `lvlm.lock`: nobody else's photo may pass meanwhile. The hooks are removed whatever happens.
     """
+    deltas, strength = (vision.adapter.vision_deltas, vision.strength) if vision else ({}, 0.0)
     handles = []
     with lvlm.lock:
         try:
-            for name, delta in vision.adapter.vision_deltas.items() if vision else ():
-                handles.append(lvlm.model.get_submodule(name).register_forward_hook(_addition(delta, vision.strength)))
+            for name, delta in deltas.items():
+                handles.append(lvlm.model.get_submodule(name).register_forward_hook(_addition(delta, strength)))
             yield
         finally:
             for handle in handles:
@@ -72,7 +73,7 @@ def _addition(delta: Delta, strength: float):
 
 
 def visual_tokens(lvlm: LVLM, visual: ImageFeatures, prompt: str, change: Intervention | None) -> Tensor:
-    """Visual tokens [n, D] of a photo, seen under this intervention, as the row with this intervention reads them."""
+    """Visual tokens [n, D] of a photo, for a row with this intervention."""
     with adapted_vision(lvlm, vision_adapter(lvlm, change)):
         tokens = lvlm.visual_tokens(visual, prompt)
         if change is None or (projector := _projector(lvlm, change)) is None:

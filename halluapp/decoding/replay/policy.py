@@ -1,7 +1,7 @@
-"""Which decode step is taken: with a growing cache, with a fixed one, or replayed from a CUDA graph, as measured.
+"""The choice of the decode step: with a growing cache, with a fixed one, or replayed from a CUDA graph, as measured.
 
-The one place of the rule. A replayed step is taken only after it has given the same as the step it stands for, and
-only where it was faster; whatever goes wrong with it, decoding goes on with the ordinary step and says so once.
+A replayed step is taken only after its output has equalled that of the ordinary step, and only where it was faster;
+whatever goes wrong with it, decoding goes on with the ordinary step, and a warning says so once.
 """
 
 from __future__ import annotations
@@ -15,22 +15,22 @@ import torch
 from torch import Tensor
 
 from halluapp.decoding import memory
-from halluapp.decoding.batch import RowBatch
-from halluapp.decoding.replay.fixed_cache import FixedRows, StepOutput
+from halluapp.decoding.batch import RowBatch, StepOutput
+from halluapp.decoding.replay.fixed_cache import FixedRows
 from halluapp.lvlm.base import LVLM
 
-PATIENCE = 4  # ordinary steps of the same rows before they are recorded: recording costs about four of them
-LEAST_LEFT = 16  # tokens still to come that make it worth while
+PATIENCE = 4  # ordinary steps of the same rows before a recording, which costs about four of them
+LEAST_REMAINING = 16  # tokens still to come that make a recording worth while
 ROUNDS = 3  # replays that are timed
-CHECKS = 3  # further steps, with other tokens and positions, that are taken both ways
-# Largest difference of two logits, as a share of the largest logit: kernels sum in other orders.
+CHECKS = 3  # further steps, with other tokens and positions, that are taken as ordinary ones too
+# Largest difference of two logits, as a part of the largest logit: kernels sum in other orders.
 ROUNDING = {torch.float32: 1e-4, torch.float16: 2**-8, torch.bfloat16: 2**-5}
 ANY = 0  # the key of a verdict on every number of rows
 
 
 @dataclass(frozen=True)
 class ReplayVerdict:
-    """Whether steps of so many rows are replayed, and why, in words. `LVLM.verdicts` holds them by number of rows."""
+    """Whether steps of a number of rows are replayed, and why, in words: a value of `LVLM.replay_verdicts`."""
 
     replay: bool
     why: str
@@ -39,9 +39,9 @@ class ReplayVerdict:
 def blocker(lvlm: LVLM) -> str:
     """Why this model's step cannot have a fixed size or be recorded, in words; "" if it can.
 
-    No method is an obstacle: interventions, early exits and PAI's attention act inside the step.
+    No method is a blocker: interventions, early exits and PAI's attention act inside the step.
     """
-    config = lvlm.layers[0].self_attn.config
+    config = lvlm.attention_config
     if config._attn_implementation != "sdpa":
         return f"its attention is {config._attn_implementation}, not sdpa, and wants another kind of mask"
     if getattr(config, "sliding_window", None) or set(getattr(config, "layer_types", None) or ()) - {"full_attention"}:
@@ -58,11 +58,11 @@ def blocker(lvlm: LVLM) -> str:
     return ""
 
 
-def choose_batch(lvlm: LVLM, batch: RowBatch, new_tokens: int) -> RowBatch | FixedRows | MeasuredRows:
-    """The rows of a prefilled batch as they are stepped; new_tokens: the most that will be fed.
+def choose_batch(lvlm: LVLM, batch: RowBatch, new_tokens: int) -> Batch:
+    """The batch with which a prefilled one goes on; new_tokens: the largest number of steps.
 
-    `LVLM.fast`: "off", the batch itself; "auto", on CUDA what was measured to be faster; "on", a fixed cache on any
-    device, replayed on CUDA without asking for speed.
+    `LVLM.replay_mode`: "off", the batch itself; "auto", on CUDA whichever step was measured to be faster; "on", a fixed
+    cache on any device, replayed on CUDA without asking for speed.
     """
     cuda = lvlm.device.type == "cuda"
     if lvlm.replay_mode == "off" or (lvlm.replay_mode == "auto" and not cuda) or blocker(lvlm):
@@ -76,68 +76,74 @@ def choose_batch(lvlm: LVLM, batch: RowBatch, new_tokens: int) -> RowBatch | Fix
 
 
 class MeasuredRows:
-    """Rows that begin with ordinary steps and are replayed once that has proved the same and faster.
+    """Rows that begin with ordinary steps; steps are replayed once they have proved equal and faster.
 
-    tools: `graphs`, or anything with its Recording and timed.
+    tools: the module `cuda_graph`, or an object with its Recording and time_run.
     """
 
     def __init__(self, lvlm: LVLM, batch: RowBatch, length: int, new_tokens: int, tools: Any):
         self.rows: RowBatch | FixedRows = batch
-        self._lvlm, self._length, self._left, self._tools = lvlm, length, new_tokens, tools
+        self._lvlm, self._length, self._remaining, self._tools = lvlm, length, new_tokens, tools
         self._depths: dict[int, tuple[int, ...]] = {}
-        self._forget()
+        self._discard()
 
     @property
     def interventions(self) -> list:
         return self.rows.interventions
 
-    def _forget(self) -> None:
-        """A recording belongs to the rows, changes and depths that it was made of."""
-        self._recording, self._ordinary, self._unchecked = None, [], 0
+    def _discard(self) -> None:
+        """Discards the recording, which is of these rows, interventions and depths, and the times of ordinary steps."""
+        self._recording: Any = None
+        self._ordinary_times: list[float] = []
+        self._checks = 0
 
     def select(self, rows: list[int]) -> None:
         """As `RowBatch.select`."""
-        self._forget()
+        self._discard()
         self.rows.select(rows)
 
     def step(self, lvlm: LVLM, tokens: Tensor, depths: dict[int, tuple[int, ...]]) -> StepOutput:
         """As `RowBatch.step`."""
-        self._left -= 1
+        self._remaining -= 1
         if depths != self._depths:
-            self._forget()
+            self._discard()
             self._depths = depths
         if self._recording is not None:
-            return self._replayed(tokens)
-        made, milliseconds = self._tools.time_run(lambda: self.rows.step(lvlm, tokens, depths))
-        self._ordinary.append(milliseconds)
-        if len(self._ordinary) == PATIENCE and self._left >= LEAST_LEFT and self._is_open(len(tokens)):
-            self._record(tokens, made)
-        return made
+            return self._replay(tokens)
+        output, milliseconds = self._tools.time_run(lambda: self.rows.step(lvlm, tokens, depths))
+        self._ordinary_times.append(milliseconds)
+        if (
+            len(self._ordinary_times) == PATIENCE
+            and self._remaining >= LEAST_REMAINING
+            and self._may_record(len(tokens))
+        ):
+            self._record(tokens, output)
+        return output
 
-    def _is_open(self, rows: int) -> bool:
+    def _may_record(self, rows: int) -> bool:
         verdicts = self._lvlm.replay_verdicts
         return all(key not in verdicts or verdicts[key].replay for key in (ANY, rows))
 
-    def _record(self, tokens: Tensor, made: StepOutput) -> None:
-        """Records the step that was just taken, and keeps the recording if it gives the same, faster."""
+    def _record(self, tokens: Tensor, output: StepOutput) -> None:
+        """Records the step that was just taken, for use if its output is equal and it is faster."""
         rows = len(tokens)
         try:
-            recording, again, milliseconds = self._tried(tokens)
+            recording, replay, milliseconds = self._try_recording(tokens)
         except Exception as error:  # whatever CUDA, a kernel or another version of PyTorch says: the answer goes on
             self._refuse(rows if memory.is_short(error) else ANY, _words(error))
             return
-        before = statistics.median(self._ordinary[1:])
-        times = f"an ordinary step takes {before:.2f} ms, a replayed one {milliseconds:.2f} ms"
-        if difference := step_difference(again, made, self._precision):
+        ordinary = statistics.median(self._ordinary_times[1:])
+        times = f"an ordinary step takes {ordinary:.2f} ms, a replayed one {milliseconds:.2f} ms"
+        if difference := step_difference(replay, output, self._precision):
             self._refuse(ANY, difference)
-        elif milliseconds >= before and self._lvlm.replay_mode != "on":
+        elif milliseconds >= ordinary and self._lvlm.replay_mode != "on":
             self._refuse(rows, times, warn=False)
         else:
-            self._recording, self._unchecked = recording, CHECKS
+            self._recording, self._checks = recording, CHECKS
             self._lvlm.replay_verdicts[rows] = ReplayVerdict(True, times)
 
-    def _tried(self, tokens: Tensor) -> tuple[Any, StepOutput, float]:
-        """Takes the last step again with a fixed cache -> its recording, what a replay gives, and milliseconds."""
+    def _try_recording(self, tokens: Tensor) -> tuple[Any, StepOutput, float]:
+        """Takes the last step again with a fixed cache -> (its recording, output of a replay, milliseconds)."""
         fixed = self.rows if isinstance(self.rows, FixedRows) else FixedRows.of(self.rows, self._length)
         fixed.advance(-1)
         try:
@@ -148,33 +154,39 @@ class MeasuredRows:
         finally:
             fixed.advance()
         self.rows = fixed
-        return recording, replays[-1][0], statistics.median(each for _, each in replays)
+        return recording, replays[-1][0], statistics.median(time for _, time in replays)
 
-    def _replayed(self, tokens: Tensor) -> StepOutput:
-        """The replayed step; a new recording is checked against ordinary steps, which then are the answer's."""
-        self.rows.feed(tokens)
-        wrong = made = None
+    def _replay(self, tokens: Tensor) -> StepOutput:
+        """The replayed step; a new recording is checked against ordinary steps, whose output then counts."""
+        rows = self._fixed_rows()
+        rows.feed(tokens)
+        fault, output = "", None
         try:
             with self._lvlm.lock:
-                made = self._recording.replay()
+                output = self._recording.replay()
         except Exception as error:  # as in `_record`
-            wrong = _words(error)
-        if wrong or self._unchecked:
-            replayed, made = made, self.rows.run(self._lvlm, self._depths)
-            self._unchecked -= 1
-            wrong = wrong or step_difference(replayed, made, self._precision)
-        self.rows.advance()
-        if wrong:
-            self._refuse(ANY, wrong)
-        return made
+            fault = _words(error)
+        if output is None or self._checks:
+            replay, output = output, rows.run(self._lvlm, self._depths)
+            self._checks -= 1
+            fault = fault or step_difference(replay, output, self._precision)
+        rows.advance()
+        if fault:
+            self._refuse(ANY, fault)
+        return output
+
+    def _fixed_rows(self) -> FixedRows:
+        """The rows while steps are replayed."""
+        assert isinstance(self.rows, FixedRows)
+        return self.rows
 
     @property
     def _precision(self) -> torch.dtype:
-        return self.rows.cache.keys[0].dtype
+        return self._fixed_rows().cache.keys[0].dtype
 
     def _refuse(self, key: int, why: str, warn: bool = True) -> None:
         """Goes on with ordinary steps, here and wherever the verdict holds."""
-        self._forget()
+        self._discard()
         if isinstance(self.rows, FixedRows):
             self.rows = self.rows.to_growing_batch()
         self._lvlm.replay_verdicts[key] = ReplayVerdict(False, why)
@@ -182,24 +194,28 @@ class MeasuredRows:
             getLogger(__name__).warning("Decoding goes on without replayed steps: %s.", why)
 
 
-def step_difference(replayed: StepOutput, ordinary: StepOutput, precision: torch.dtype) -> str:
-    """How two results of one step differ by more than rounding in the model's precision, in words; "" if they agree.
+def step_difference(replay: StepOutput | None, ordinary: StepOutput, precision: torch.dtype) -> str:
+    """The difference of two outputs of one step beyond rounding in the model's precision, in words; "" if they agree.
 
-    They agree if no logit and no early state differs by more than its share in ROUNDING, and every row has the same
+    They agree if no logit and no early state differs by more than its part in ROUNDING, and every row has the same
     best token (or two that rounding cannot tell apart).
     """
-    share = ROUNDING.get(precision, ROUNDING[torch.float32])
-    (logits, places), (expected, known) = replayed, ordinary
-    pairs = [(logits, expected), *((places[place], known[place]) for place in known)]
-    for mine, other in pairs:
-        allowed = share * max(1.0, float(other.abs().max()))
-        furthest = float((mine.float() - other.float()).abs().max())
+    if replay is None:
+        return "a replayed step has no output"
+    tolerance = ROUNDING.get(precision, ROUNDING[torch.float32])
+    (logits, early), (expected, expected_early) = replay, ordinary
+    for actual, reference in [(logits, expected), *((early[key], expected_early[key]) for key in expected_early)]:
+        allowed = tolerance * max(1.0, float(reference.abs().max()))
+        furthest = float((actual.float() - reference.float()).abs().max())
         if not furthest <= allowed:  # NaN is a difference
             return f"a replayed step differs from the ordinary one by {furthest:.3g}, more than {allowed:.3g}"
     behind = expected.max(-1).values - expected.gather(-1, logits.argmax(-1, keepdim=True))[:, 0]
-    if float(behind.max()) > share * max(1.0, float(expected.abs().max())):
+    if float(behind.max()) > tolerance * max(1.0, float(expected.abs().max())):
         return "a replayed step prefers another token than the ordinary one"
     return ""
+
+
+Batch = RowBatch | FixedRows | MeasuredRows
 
 
 def _words(error: Exception) -> str:

@@ -5,7 +5,7 @@ photo [B, 3, 256, 256] -> trunk (frozen, from a package) -> neck -> visual token
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -48,11 +48,13 @@ class Block(nn.TransformerEncoderLayer):
     path), and so past a hook or an adapter on them. Bit by bit the same where that path is not taken.
     """
 
-    def forward(self, x: Tensor) -> Tensor:
-        y, own = self.norm1(x), self.self_attn
-        mixed = functional.linear(y, own.in_proj_weight, own.in_proj_bias)
-        q, k, v = mixed.unflatten(-1, (3, own.num_heads, -1)).permute(2, 0, 3, 1, 4)  # [B, heads, T, D / heads] each
-        x = x + own.out_proj(functional.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2))
+    def forward(self, x: Tensor) -> Tensor:  # type: ignore[override]  # no masks: every token attends to every other
+        y, attention = self.norm1(x), self.self_attn
+        qkv = functional.linear(y, attention.in_proj_weight, attention.in_proj_bias)
+        q, k, v = qkv.unflatten(-1, (3, attention.num_heads, -1)).permute(
+            2, 0, 3, 1, 4
+        )  # [B, heads, T, D / heads] each
+        x = x + attention.out_proj(functional.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2))
         return x + self.linear2(self.activation(self.linear1(self.norm2(x))))
 
 
@@ -88,8 +90,9 @@ class PocketVisionModel(PreTrainedModel):
 
     config_class = PocketVisionConfig
     main_input_name = "pixel_values"
-    _keys_to_ignore_on_load_missing: ClassVar = [r"trunk\."]
-    _no_split_modules: ClassVar = ["Trunk", "Neck"]
+    # transformers declares both on instances and reads them from the class.
+    _keys_to_ignore_on_load_missing: ClassVar = [r"trunk\."]  # type: ignore[misc]
+    _no_split_modules: ClassVar = ["Trunk", "Neck"]  # type: ignore[misc]
 
     def __init__(self, config: PocketVisionConfig):
         super().__init__(config)
@@ -103,6 +106,8 @@ class PocketVisionModel(PreTrainedModel):
 
     def features(self, pixel_values: Tensor) -> tuple[Tensor, Tensor]:
         """Pixels [B, 3, H, W] in (-1, 1) -> the trunk's (fine, coarse) maps; shared with the detector."""
+        if self.trunk is None:
+            raise RuntimeError("This pocket vision tower was built without its trunk; it takes feature maps only.")
         with torch.no_grad():
             fine, coarse = self.trunk(pixel_values.to(self.trunk.stem.conv.weight.dtype))
         return fine, coarse
@@ -125,6 +130,7 @@ def register() -> None:
 def pocket_config(tokenizer, layers: int = 6, width: int = WIDTH, **vision) -> LlavaConfig:
     """The configuration of the pocket LVLM for a tokenizer (ids of <image>, <s>, </s>, <pad> are read from it)."""
     register()
+    padding: dict[str, Any] = {"pad_token_id": tokenizer.pad_token_id}
     text = LlamaConfig(
         vocab_size=len(tokenizer), hidden_size=width, intermediate_size=(width * 27 // 10) // 32 * 32,
         num_hidden_layers=layers, num_attention_heads=width // 64, max_position_embeddings=1024,
@@ -133,9 +139,9 @@ def pocket_config(tokenizer, layers: int = 6, width: int = WIDTH, **vision) -> L
     )  # fmt: skip
     return LlavaConfig(
         vision_config=PocketVisionConfig(hidden_size=width, heads=width // 64, **vision), text_config=text,
-        image_token_id=tokenizer.convert_tokens_to_ids("<image>"), vision_feature_layer=-1,
+        image_token_index=tokenizer.convert_tokens_to_ids("<image>"), vision_feature_layer=-1,
         vision_feature_select_strategy="full", image_seq_length=64, projector_hidden_act="gelu",
-        tie_word_embeddings=True, pad_token_id=tokenizer.pad_token_id,
+        tie_word_embeddings=True, **padding,
     )  # fmt: skip
 
 

@@ -129,6 +129,8 @@ def _check_rank(rank: int, singular: Tensor, shape: tuple[int, ...]) -> None:
     if not 0 <= rank <= len(singular):
         raise ValueError(f"rank {rank} is not between 0 and min(N, D) = {len(singular)}")
     noise = float(singular[0]) * max(shape) * torch.finfo(singular.dtype).eps
-    found = int((singular > noise).sum())
-    if rank > found:
-        raise ValueError(f"rank {rank} asked for, but the {shape[0]} pairs hold only {found} independent directions")
+    available = int((singular > noise).sum())
+    if rank > available:
+        raise ValueError(
+            f"rank {rank} asked for, but the {shape[0]} pairs hold only {available} independent directions"
+        )

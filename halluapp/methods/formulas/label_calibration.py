@@ -12,7 +12,7 @@ from torch import Tensor
 
 from halluapp.methods.formulas.contrast import full_precision, plausible
 
-# A prior of exactly 0 divides by this when no smoothing is asked for: large enough for float32 quotients.
+# A prior of exactly 0 divides by this without smoothing: large enough for float32 quotients.
 PRIOR_FLOOR = 1e-12
 # In identity mode p - prior is divided by its sum only above this; with a normalised prior the sum is rounding noise.
 SMALLEST_SUM = 1e-2
@@ -150,5 +150,5 @@ def _identity(p: Tensor, prior: Tensor, smoothing: float, authors: bool) -> Tens
 def _top_masses(probs: Tensor, label_token_ids: Sequence[Sequence[int]]) -> Tensor:
     """probs [..., V] -> [..., C]: per label the largest probability among the top tokens, else 0."""
     top = probs.topk(min(AUTHORS_TOP_TOKENS, probs.shape[-1]), dim=-1)
-    kept = torch.zeros_like(probs).scatter(-1, top.indices, top.values)
-    return torch.stack([kept[..., list(ids)].amax(dim=-1) for ids in label_token_ids], dim=-1)
+    top_probs = torch.zeros_like(probs).scatter(-1, top.indices, top.values)
+    return torch.stack([top_probs[..., list(ids)].amax(dim=-1) for ids in label_token_ids], dim=-1)

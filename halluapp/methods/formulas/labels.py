@@ -1,4 +1,4 @@
-"""Finds prompts that ask for one of a closed set of labels: yes/no and multiple choice."""
+"""Closed label sets that a prompt asks for: yes/no and multiple choice."""
 
 from __future__ import annotations
 

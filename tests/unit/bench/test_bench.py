@@ -15,6 +15,7 @@ from halluapp.session import _load, load_session
 from halluapp.settings import ASSETS, Settings
 
 
+@pytest.mark.slow
 def test_bench_of_a_random_model() -> None:
     result = bench.run(Settings(model="random:llava-tiny", device="cpu"), new_tokens=3, rounds=1, profiled=True)
     conforms("bench", result)

@@ -127,7 +127,7 @@ def test_a_label_that_the_tokenizer_splits_makes_the_prompt_open(monkeypatch) ->
     model, prompt = lvlm(), "Which one? A. cat B. dog C. cow D. pig"
     assert model.surface_ids(("A",))
     assert len(find_labels(prompt).names) == 4
-    monkeypatch.setitem(model._surfaces, ("D",), [])
+    monkeypatch.setitem(model._surface_ids, ("D",), [])
     made = run(model, visual("llava", "none"), prompt, [Calibration()], max_new_tokens=1)["calibration"]
     assert made.events[0].token.notes == {"labels_absent": True}
 

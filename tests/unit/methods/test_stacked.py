@@ -32,6 +32,7 @@ def _idle(*parts: str) -> dict:
     return {f"{part}.{key}": value for part in parts for key, value in IDLE[part].items()}
 
 
+@pytest.mark.slow
 @over_models
 @pytest.mark.parametrize("name", stacks())
 def test_a_stack_in_a_batch_equals_itself_alone(kind, quantization, name) -> None:
@@ -44,6 +45,7 @@ def test_a_stack_in_a_batch_equals_itself_alone(kind, quantization, name) -> Non
     assert worth[name] not in (worth["baseline"], worth[name.split("+")[1]])  # the edit acts on the main row
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "quantization"), [("llava", "nf4"), ("pocket", "none")])
 @pytest.mark.parametrize("name", stacks())
 @pytest.mark.parametrize("prompt", [OPEN, YES_NO])

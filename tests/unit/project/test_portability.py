@@ -5,8 +5,12 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import pytest
+
 PROGRAM = """
 import sys
+
+import pytest
 import psutil  # its own build for Linux imports resource
 for name in ("fcntl", "resource"):
     sys.modules[name] = None  # importing it raises ImportError
@@ -24,6 +28,7 @@ print(len(names), len(page.blocks))
 """
 
 
+@pytest.mark.slow
 def test_every_module_and_the_page_do_without_fcntl_and_resource():
     done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr[-2000:]

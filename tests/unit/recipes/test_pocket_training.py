@@ -52,6 +52,7 @@ def _quiet(*_args, **_kwargs) -> None:
     pass
 
 
+@pytest.mark.slow
 def test_a_resumed_run_equals_an_uninterrupted_one(world):
     whole = train(world / "features", world / "captions.txt", world / "whole", RECIPE, _quiet)
     parts = world / "parts"
