@@ -48,8 +48,8 @@ def make_request(
     stop: Sequence[str] = (),
 ) -> Request:
     """A checked request. photo: path, bytes or image. methods: names or Method objects (None: the
-    default panels); "nullu+vdd" stacks two. repetition_penalty: 1 to 2 for every method, 0 for each method's own. stop:
-    strings that end an answer. Raises InputError with one sentence.
+    default panels); "nullu+vdd" stacks two. repetition_penalty: 1 to 2 for the chosen methods alike, 0 for the value of
+    each. stop: strings that end an answer. Raises InputError with one sentence.
     """
     prompt, panels = _check_prompt(prompt), _check_methods(methods)
     check_number("Max new tokens", max_new_tokens, 1, MAX_NEW_TOKENS, whole=True)

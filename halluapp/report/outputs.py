@@ -83,7 +83,7 @@ class MethodResult(Record):
 
 
 class EvaluationResult(Record):
-    """Scores of all methods on annotated photos: what `halluapp evaluate --json` writes."""
+    """Scores of the chosen methods on annotated photos: what `halluapp evaluate --json` writes."""
 
     schema_number: Literal[1] = Field(alias="schema")
     data: str

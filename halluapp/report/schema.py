@@ -132,7 +132,7 @@ class ReportSampling(Record):
 
 
 class Report(Record):
-    """One photo, one prompt, the answers of all methods: what `halluapp compare --json` writes."""
+    """One photo, one prompt, the answers of the chosen methods: what `halluapp compare --json` writes."""
 
     schema_number: Literal[1] = Field(alias="schema")
     model: ReportModel

@@ -1,7 +1,16 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from served import app, chromium_path, launch_chromium
+
+
+def pytest_collection_modifyitems(items) -> None:
+    """Every test of this folder needs a browser, so `-m "not browser"` leaves all of them out."""
+    for item in items:
+        if item.path.is_relative_to(Path(__file__).parent):
+            item.add_marker(pytest.mark.browser)
 
 
 @pytest.fixture(scope="session")

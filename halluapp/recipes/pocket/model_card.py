@@ -80,7 +80,7 @@ def fill(path: Path, marks: tuple[str, str], text: str) -> None:
 
 
 def tables(results: dict) -> str:
-    """Markdown tables of `measure`'s result: CHAIR and yes/no of all methods with 95 % intervals, detector quality."""
+    """Markdown tables of `measure`'s result: CHAIR and yes/no of its methods with 95 % intervals, detector quality."""
     parts = []
     for name, result in results.items():
         scored, detector = result["methods"], result["detector"]
