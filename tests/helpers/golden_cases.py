@@ -52,9 +52,9 @@ def load(part: str) -> tuple[Case, ...]:
 
 def cases(part: str, prefix: str) -> list[Case]:
     """The cases of `part` whose id starts with `prefix`; never an empty list, so that no test runs on nothing."""
-    found = [case for case in load(part) if case.id.startswith(prefix)]
-    assert found, f"no golden case {part}/{prefix}"
-    return found
+    results = [case for case in load(part) if case.id.startswith(prefix)]
+    assert results, f"no golden case {part}/{prefix}"
+    return results
 
 
 def _value(entry: Any, arrays: dict[str, np.ndarray]) -> Any:

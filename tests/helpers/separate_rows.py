@@ -14,8 +14,8 @@ from halluapp.lvlm import catalog
 def from_scratch(model, prompt: str, view: str, answer: list[int], seed: int = 0) -> torch.Tensor:
     """Logits [T, V] that precede each of T answer tokens, by one forward of the whole text without a cache."""
     if view == "photo":
-        given = inputs(model, prompt, seed)
-        ids, pixels = given["input_ids"], {"pixel_values": given["pixel_values"]}
+        tensors = inputs(model, prompt, seed)
+        ids, pixels = tensors["input_ids"], {"pixel_values": tensors["pixel_values"]}
     else:
         ids, pixels = torch.tensor([model.prompt_ids(prompt, view)]), {}
     whole = torch.cat([ids, torch.tensor([answer[:-1]], dtype=torch.long)], dim=1)

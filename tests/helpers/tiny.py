@@ -105,22 +105,22 @@ def folder(kind: str) -> Path:
     """A checkpoint folder with a HalluSpace and an AdaVIB projector beside it, as `catalog.load` reads it."""
     from halluapp.lvlm.families import pocket as pocket_model
 
-    words, made = tokenizer(), Path(_home.name) / kind
+    words, checkpoint = tokenizer(), Path(_home.name) / kind
     torch.manual_seed(0)
     model = _llava() if kind == "llava" else pocket_model.build(words, layers=LAYERS, width=64)
     _roughen(model)
     for key in ("eos_token_id", "pad_token_id", "bos_token_id"):
         setattr(model.generation_config, key, getattr(words, key))
-    (_save_llava if kind == "llava" else _save_pocket)(model, made)
-    words.save_pretrained(made)
+    (_save_llava if kind == "llava" else _save_pocket)(model, checkpoint)
+    words.save_pretrained(checkpoint)
     width = model.config.text_config.hidden_size
     space = {layer: torch.linalg.qr(torch.randn(width, RANK))[0] for layer in range(LAYERS)}
-    catalog.save_space(HalluSpace(space, {"pairs": 0}), made / "hallu_space.safetensors")
-    own = model.model.multi_modal_projector.state_dict()
-    changed = {key: value + 0.3 * value.std() * torch.randn_like(value) for key, value in own.items()}
-    save_file(changed, made / "projector-adavib.safetensors")
-    _save_adapters(model, made / "adapters")
-    return made
+    catalog.save_space(HalluSpace(space, {"pairs": 0}), checkpoint / "hallu_space.safetensors")
+    state = model.model.multi_modal_projector.state_dict()
+    changed = {key: value + 0.3 * value.std() * torch.randn_like(value) for key, value in state.items()}
+    save_file(changed, checkpoint / "projector-adavib.safetensors")
+    _save_adapters(model, checkpoint / "adapters")
+    return checkpoint
 
 
 def _save_adapters(model, folder: Path) -> None:
@@ -135,8 +135,8 @@ def _save_adapters(model, folder: Path) -> None:
             tensors[key.format("B")] = 0.5 * torch.randn(module.out_features, 4)
     save_file(tensors, folder / "chip" / "adapter_model.safetensors")
     (folder / "chip" / "adapter_config.json").write_text('{"peft_type": "LORA", "r": 4, "lora_alpha": 4}')
-    own = model.model.multi_modal_projector.state_dict()
-    changed = {key: value + 0.3 * value.std() * torch.randn_like(value) for key, value in own.items()}
+    state = model.model.multi_modal_projector.state_dict()
+    changed = {key: value + 0.3 * value.std() * torch.randn_like(value) for key, value in state.items()}
     save_file(changed, folder / "hacl" / "projector.safetensors")
 
 

@@ -22,8 +22,8 @@ def from_scratch(kind: str, quantization: str, answer: list[int], strength: floa
     from transformers import AttentionInterface
     from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS
 
-    model, given = second_copy(kind, quantization), inputs(lvlm(kind, quantization), OPEN)
-    photo = (given["input_ids"] == model.config.image_token_id)[0]
+    model, tensors = second_copy(kind, quantization), inputs(lvlm(kind, quantization), OPEN)
+    photo = (tensors["input_ids"] == model.config.image_token_id)[0]
     start = len(photo) - 1
     photo = torch.cat([photo, torch.zeros(len(answer) - 1, dtype=torch.bool)])
 
@@ -41,8 +41,8 @@ def from_scratch(kind: str, quantization: str, answer: list[int], strength: floa
     config, before = model.config.text_config, model.config.text_config._attn_implementation
     config._attn_implementation_internal = "written_out"
     try:
-        whole = torch.cat([given["input_ids"], torch.tensor([answer[:-1]], dtype=torch.long)], dim=1)
-        return model(input_ids=whole, pixel_values=given["pixel_values"], use_cache=False).logits[0, start:].float()
+        whole = torch.cat([tensors["input_ids"], torch.tensor([answer[:-1]], dtype=torch.long)], dim=1)
+        return model(input_ids=whole, pixel_values=tensors["pixel_values"], use_cache=False).logits[0, start:].float()
     finally:
         config._attn_implementation_internal = before
 
@@ -64,10 +64,10 @@ def test_every_step_equals_attention_written_out(kind, quantization, strength) -
 
 @over_models
 def test_padding_does_not_matter(kind, quantization) -> None:
-    model, seen = lvlm(kind, quantization), views(kind, quantization)
+    model, image = lvlm(kind, quantization), views(kind, quantization)
     alone, beside = RecordingMethod(PAI(gamma=1.0)), RecordingMethod(PAI(gamma=1.0))
-    run(model, seen, OPEN, [alone], max_new_tokens=STEPS, ignore_end=True)  # no padding: no mask is made at all
-    run(model, seen, OPEN, [beside, ICD()], max_new_tokens=STEPS, ignore_end=True)
+    run(model, image, OPEN, [alone], max_new_tokens=STEPS, ignore_end=True)  # no padding: no mask is made at all
+    run(model, image, OPEN, [beside, ICD()], max_new_tokens=STEPS, ignore_end=True)
     for one, other in zip(alone.logits, beside.logits, strict=True):
         torch.testing.assert_close(one, other, atol=1e-4, rtol=1e-4)
 
@@ -97,9 +97,9 @@ def test_nothing_is_left_behind() -> None:
 
 def test_the_first_layers_are_left_alone(monkeypatch) -> None:
     """As the authors begin at layer 2 of 32, so here in proportion; with all layers left alone nothing changes."""
-    model, seen = lvlm(), views("llava", "none")
+    model, image = lvlm(), views("llava", "none")
     plain, off = RecordingMethod(Baseline()), RecordingMethod(PAI(alpha=1.0, gamma=1.0))
     monkeypatch.setattr(attention, "FIRST_LAYER", 1.0)
-    run(model, seen, OPEN, [plain, off], max_new_tokens=2)
+    run(model, image, OPEN, [plain, off], max_new_tokens=2)
     torch.testing.assert_close(plain.logits[0], off.logits[0])
     assert [round(2 / 32 * layers) for layers in (LAYERS, 32, 80)] == [0, 2, 5]

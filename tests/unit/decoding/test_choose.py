@@ -50,10 +50,10 @@ def test_top_k_and_top_p_exclude(scores: torch.Tensor, seed: int, top_p: float, 
 @settings(deadline=None)
 @given(scores_strategy, st.data())
 def test_excluded_tokens_are_never_chosen(scores: torch.Tensor, data: st.DataObject) -> None:
-    kept = data.draw(st.sets(st.integers(0, len(scores) - 1), min_size=1))
-    scores = scores.masked_fill(torch.tensor([i not in kept for i in range(len(scores))]), -math.inf)
+    remaining = data.draw(st.sets(st.integers(0, len(scores) - 1), min_size=1))
+    scores = scores.masked_fill(torch.tensor([i not in remaining for i in range(len(scores))]), -math.inf)
     for options in ({}, {"temperature": 1.5}, {"temperature": 0.7, "top_p": 0.9, "top_k": 20}):
-        assert _choose(scores, data.draw(st.integers(0, 99)), **options) in kept
+        assert _choose(scores, data.draw(st.integers(0, 99)), **options) in remaining
 
 
 def test_frequencies_are_the_probabilities() -> None:

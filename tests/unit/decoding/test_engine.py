@@ -48,21 +48,21 @@ def _all() -> list:
 @pytest.mark.parametrize(("seed", "length"), [(0, 1), (1, 9), (2, 24)])
 def test_the_baseline_is_what_transformers_generates(kind, quantization, prompt, seed, length) -> None:
     model = lvlm(kind, quantization)
-    given = inputs(model, prompt, seed)
-    made = model.model.generate(**given, do_sample=False, max_new_tokens=length)
+    tensors = inputs(model, prompt, seed)
+    output = model.model.generate(**tensors, do_sample=False, max_new_tokens=length)
     answer = run(model, views(kind, quantization, seed), prompt, [Baseline()], max_new_tokens=length)["baseline"]
-    assert answer.ids == made[0, given["input_ids"].shape[1] :].tolist()
+    assert answer.ids == output[0, tensors["input_ids"].shape[1] :].tolist()
     assert answer.text == model.tokenizer.decode(answer.ids, skip_special_tokens=True).lstrip()
 
 
 @over_models
 def test_end_tokens_end_as_in_transformers(kind, quantization, monkeypatch) -> None:
-    model, given = lvlm(kind, quantization), inputs(lvlm(kind, quantization), OPEN)
+    model, tensors = lvlm(kind, quantization), inputs(lvlm(kind, quantization), OPEN)
     free = run(model, views(kind, quantization), OPEN, [Baseline()], max_new_tokens=16)["baseline"].ids
     monkeypatch.setattr(model.model.generation_config, "eos_token_id", [free[5], model.tokenizer.eos_token_id])
-    made = model.model.generate(**given, do_sample=False, max_new_tokens=16)
+    output = model.model.generate(**tensors, do_sample=False, max_new_tokens=16)
     answer = run(model, views(kind, quantization), OPEN, [Baseline()], max_new_tokens=16)["baseline"]
-    assert answer.ids == made[0, given["input_ids"].shape[1] :].tolist()
+    assert answer.ids == output[0, tensors["input_ids"].shape[1] :].tolist()
     assert len(answer.ids) <= 6
     assert answer.end.reason == "end"
     speed = run(model, views(kind, quantization), OPEN, [Baseline()], max_new_tokens=16, ignore_end=True)["baseline"]
@@ -73,26 +73,26 @@ def test_end_tokens_end_as_in_transformers(kind, quantization, monkeypatch) -> N
 
 @over_models
 def test_one_seed_one_text(kind, quantization) -> None:
-    model, seen = lvlm(kind, quantization), views(kind, quantization)
-    texts = [run(model, seen, OPEN, _all(), max_new_tokens=12, seed=seed, **WARM) for seed in (3, 3, 4, 5)]
+    model, image = lvlm(kind, quantization), views(kind, quantization)
+    texts = [run(model, image, OPEN, _all(), max_new_tokens=12, seed=seed, **WARM) for seed in (3, 3, 4, 5)]
     for name in METHODS:
-        same, again, other, another = (made[name].ids for made in texts)
+        same, again, other, another = (results[name].ids for results in texts)
         assert same == again, name
         assert same != other or same != another, name
-    assert texts[0]["baseline"].ids != run(model, seen, OPEN, [Baseline()], max_new_tokens=12)["baseline"].ids
+    assert texts[0]["baseline"].ids != run(model, image, OPEN, [Baseline()], max_new_tokens=12)["baseline"].ids
 
 
 @over_models
 @pytest.mark.parametrize("sampling", [{}, WARM])
-@pytest.mark.parametrize("method", IDLE, ids=str)
-def test_strength_zero_is_the_baseline(kind, quantization, sampling, method) -> None:
+def test_strength_zero_is_the_baseline(kind, quantization, sampling) -> None:
     model = lvlm(kind, quantization)
-    for seed, prompt in ((0, OPEN), (1, YES_NO)):
-        seen, methods = views(kind, quantization, seed), [Baseline(), method]
-        made = run(model, seen, prompt, methods, seed=11, max_new_tokens=14, **sampling)
-        assert made[method.name].ids == made["baseline"].ids
-        mine, plain = ([event.token.p for event in made[name].events] for name in (method.name, "baseline"))
-        assert mine == pytest.approx(plain, abs=1e-4)
+    for method in IDLE:
+        for seed, prompt in ((0, OPEN), (1, YES_NO)):
+            image, methods = views(kind, quantization, seed), [Baseline(), method]
+            answers = run(model, image, prompt, methods, seed=11, max_new_tokens=14, **sampling)
+            assert answers[method.name].ids == answers["baseline"].ids, method
+            idle, plain = ([event.token.p for event in answers[name].events] for name in (method.name, "baseline"))
+            assert idle == pytest.approx(plain, abs=1e-4), method
 
 
 def _same(together: RecordingMethod, alone: RecordingMethod) -> None:
@@ -113,8 +113,8 @@ def test_one_batch_equals_each_method_alone(kind, quantization, sampling) -> Non
     for index, (seed, prompt) in enumerate(cases):
         for method in recorded[index]:
             single = RecordingMethod(method.inner)
-            seen = views(kind, quantization, seed)
-            alone = run(model, seen, prompt, [single], max_new_tokens=10, seed=5, **sampling)
+            image = views(kind, quantization, seed)
+            alone = run(model, image, prompt, [single], max_new_tokens=10, seed=5, **sampling)
             mine = together[index, method.name]
             assert mine.ids == alone[method.name].ids, method.name
             _same(method, single)
@@ -144,10 +144,10 @@ def test_methods_may_finish_at_different_times(kind, quantization, monkeypatch) 
 
 
 def test_equal_prefixes_are_shared() -> None:
-    made = plan([(OPEN, _all()), (OPEN, [Baseline()])])
+    plan_rows = plan([(OPEN, _all()), (OPEN, [Baseline()])])
     # photo, nullu, adavib, chip, hacl, unk, none, noised, disturbed, attending; photo of the other job
-    assert len(set(made.prefixes)) == len(made.prefixes) == 11
-    rows = {(job, method.name): prefixes for job, method, prefixes in made.streams}
+    assert len(set(plan_rows.prefixes)) == len(plan_rows.prefixes) == 11
+    rows = {(job, method.name): prefixes for job, method, prefixes in plan_rows.streams}
     assert rows[0, "baseline"][0] == rows[0, "vdd"][0] == rows[0, "calibration"][0] != rows[1, "baseline"][0]
     assert rows[0, "vdd"][1] in rows[0, "calibration"]
     assert rows[0, "m3id"] == (rows[0, "baseline"][0], rows[0, "calibration"][1])
@@ -157,14 +157,14 @@ def test_equal_prefixes_are_shared() -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_what_a_token_was_worth(kind) -> None:
     model, methods = lvlm(kind), [RecordingMethod(method) for method in _all()]
-    made = run(model, views(kind, "none"), OPEN, list(methods), max_new_tokens=6)
+    answers = run(model, views(kind, "none"), OPEN, list(methods), max_new_tokens=6)
     for method in methods:
-        answer = made[method.name]
+        answer = answers[method.name]
         assert answer.end.forward_passes == len(method.rows(OPEN)) * 6
         assert answer.end.seconds > 0
         for event, raw, combined in zip(answer.events, method.logits, method.combined, strict=True):
-            said = answer.ids[: event.index]
-            token, final = event.token, penalise(combined.scores, said, combined.repetition).softmax(-1)
+            text = answer.ids[: event.index]
+            token, final = event.token, penalise(combined.scores, text, combined.repetition).softmax(-1)
             assert token.id == int(final.argmax())
             assert token.p == token.top[0][1] == round(float(final.max()), 5)
             assert token.p_main == pytest.approx(float(raw[0].softmax(-1)[token.id]), abs=1e-5)
@@ -200,33 +200,33 @@ def _broken(error) -> Baseline:
     "error", [RuntimeError("two\nlines"), ValueError(""), KeyError("x"), IndexError(), TypeError("no"), None], ids=repr
 )
 def test_a_failing_method_fails_alone(error) -> None:
-    model, seen = lvlm("llava", "nf4"), views("llava", "nf4")
-    alone = run(model, seen, OPEN, _all(), max_new_tokens=8)
-    made = run(model, seen, OPEN, [*_all()[:2], _broken(error), *_all()[2:]], max_new_tokens=8)
-    failed = made.pop("broken")
+    model, image = lvlm("llava", "nf4"), views("llava", "nf4")
+    alone = run(model, image, OPEN, _all(), max_new_tokens=8)
+    answers = run(model, image, OPEN, [*_all()[:2], _broken(error), *_all()[2:]], max_new_tokens=8)
+    failed = answers.pop("broken")
     assert isinstance(failed.end, Failed)
     assert len(failed.ids) == 2
     assert "Broken" in failed.end.error
     assert "\n" not in failed.end.error
-    assert {name: answer.ids for name, answer in made.items()} == {name: a.ids for name, a in alone.items()}
+    assert {name: answer.ids for name, answer in answers.items()} == {name: a.ids for name, a in alone.items()}
 
 
 @over_models
 def test_missing_weights_are_said_and_the_others_go_on(kind, quantization, monkeypatch) -> None:
-    model, seen = lvlm(kind, quantization), views(kind, quantization)
+    model, image = lvlm(kind, quantization), views(kind, quantization)
     others = [method for method in _all() if method.name not in ("nullu", "adavib")]
-    alone = run(model, seen, OPEN, others, max_new_tokens=8)
+    alone = run(model, image, OPEN, others, max_new_tokens=8)
     monkeypatch.delitem(model.projectors, "adavib")
     monkeypatch.delitem(model.spaces, "default")
-    made = run(model, seen, OPEN, _all(), max_new_tokens=8)
+    answers = run(model, image, OPEN, _all(), max_new_tokens=8)
     for name, word in (("nullu", "HalluSpace"), ("adavib", "projector")):
-        failed = made.pop(name)
+        failed = answers.pop(name)
         assert isinstance(failed.end, Failed)
         assert word in failed.end.error
         assert not failed.ids
         assert "\n" not in failed.end.error
-    assert {name: answer.ids for name, answer in made.items()} == {name: a.ids for name, a in alone.items()}
-    only = run(model, seen, OPEN, [Nullu(), AdaVIB()], max_new_tokens=8)
+    assert {name: answer.ids for name, answer in answers.items()} == {name: a.ids for name, a in alone.items()}
+    only = run(model, image, OPEN, [Nullu(), AdaVIB()], max_new_tokens=8)
     assert all(isinstance(answer.end, Failed) for answer in only.values())
 
 
@@ -246,8 +246,8 @@ def test_stop_stops_within_a_token(kind, after) -> None:
 def test_a_sampled_prior_and_main_row_see_the_same_tokens() -> None:
     """Reference rows must be fed what the method chose, not what they would have chosen."""
     model, method = lvlm("llava"), RecordingMethod(VDD(reference="none"))
-    made = run(model, views("llava", "none"), OPEN, [method], max_new_tokens=6, seed=2, **WARM)
-    ids = model.prompt_ids(OPEN, "none") + made["vdd"].ids[:-1]
+    answers = run(model, views("llava", "none"), OPEN, [method], max_new_tokens=6, seed=2, **WARM)
+    ids = model.prompt_ids(OPEN, "none") + answers["vdd"].ids[:-1]
     with torch.no_grad():
         logits = model.model(input_ids=torch.tensor([ids])).logits[0, -1]
     torch.testing.assert_close(method.logits[-1][1], logits, atol=1e-4, rtol=1e-4)
@@ -255,19 +255,19 @@ def test_a_sampled_prior_and_main_row_see_the_same_tokens() -> None:
 
 @over_models
 def test_methods_share_a_row_while_they_say_the_same(kind, quantization) -> None:
-    model, seen = lvlm(kind, quantization), []
+    model, calls = lvlm(kind, quantization), []
     probe = model.layers[0].register_forward_pre_hook(
-        lambda _m, given, named: seen.append(len(given[0] if given else named["hidden_states"])), with_kwargs=True
+        lambda _m, given, named: calls.append(len(given[0] if given else named["hidden_states"])), with_kwargs=True
     )
     same = [Baseline(), Calibration(strength=1e-9, beta=0.0)]  # photo, no image, unknown token
-    made = run(model, views(kind, quantization), OPEN, same, max_new_tokens=7, ignore_end=True)
-    assert made["baseline"].ids == made["calibration"].ids
-    assert seen == [3] * 7
-    assert made["calibration"].end.forward_passes == 21  # what it would have cost alone
-    seen.clear()
+    answers = run(model, views(kind, quantization), OPEN, same, max_new_tokens=7, ignore_end=True)
+    assert answers["baseline"].ids == answers["calibration"].ids
+    assert calls == [3] * 7
+    assert answers["calibration"].end.forward_passes == 21  # what it would have cost alone
+    calls.clear()
     apart = [Baseline(), VDD(alpha=3.0)]
-    made = run(model, views(kind, quantization), OPEN, apart, max_new_tokens=12, ignore_end=True)
-    both = zip(made["baseline"].ids, made["vdd"].ids, strict=True)
-    first = next(place for place, (one, other) in enumerate(both) if one != other)
-    assert seen == [2] * (first + 1) + [3] * (11 - first)
+    answers = run(model, views(kind, quantization), OPEN, apart, max_new_tokens=12, ignore_end=True)
+    both = zip(answers["baseline"].ids, answers["vdd"].ids, strict=True)
+    first = next(index for index, (one, other) in enumerate(both) if one != other)
+    assert calls == [2] * (first + 1) + [3] * (11 - first)
     probe.remove()

@@ -34,6 +34,7 @@ from halluapp.methods.registry import METHODS, create, defaults
 over_models = pytest.mark.parametrize(("kind", "quantization"), MODELS)
 
 
+@pytest.mark.slow
 @over_models
 def test_a_fixed_cache_gives_the_same_answers(kind, quantization, monkeypatch) -> None:
     """Every method, rows that part, end at different times and are read early, greedy and sampled."""
@@ -59,6 +60,7 @@ def test_adapters_act_in_a_fixed_cache(quantization) -> None:
     assert_same(answers(model, "on", names), answers(model, "off", names))
 
 
+@pytest.mark.slow
 @torch.no_grad()
 @pytest.mark.parametrize("kind", [*tiny_families.KINDS, "llava"])
 def test_a_step_never_waits_for_a_value(kind) -> None:
@@ -108,10 +110,10 @@ def test_a_step_can_be_taken_again_and_rows_can_go_back(kind) -> None:
     order = [count - 1, 0, 0, 1]
     for rows in (fixed, expected):
         rows.select(order)
-    made = feed(9, fixed, expected)
-    assert_equal(*made)
+    results = feed(9, fixed, expected)
+    assert_equal(*results)
     fixed.advance(-1)
-    assert torch.equal(fixed.run(model, {0: (1,)})[0], made[0][0])
+    assert torch.equal(fixed.run(model, {0: (1,)})[0], results[0][0])
     fixed.advance()
     grown = fixed.to_growing_batch()
     assert torch.equal(grown.mask, expected.mask)
@@ -120,6 +122,7 @@ def test_a_step_can_be_taken_again_and_rows_can_go_back(kind) -> None:
     assert_equal(*feed(12, batch, begin_batch(model, names)))  # the batch that was taken over stayed usable
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("after", [0, 1, 7])
 @pytest.mark.parametrize("closed", [False, True])
 def test_nothing_is_left_behind_when_stopped(after, closed) -> None:
@@ -146,7 +149,7 @@ def test_two_interleaved_requests_do_not_mix() -> None:
                           Sampling(LENGTH))
             for seed, prompt in ((0, OPEN), (1, YES_NO))
         ]  # fmt: skip
-        made = [{name: tiny.Answer() for name in names} for _ in running]
+        results = [{name: tiny.Answer() for name in names} for _ in running]
         unfinished = {0, 1}
         while unfinished:
             for index in sorted(unfinished):
@@ -154,21 +157,22 @@ def test_two_interleaved_requests_do_not_mix() -> None:
                 if event is None:
                     unfinished.discard(index)
                 else:
-                    made[index][event.method].add(event)
-    for mine, expected in zip(made, alone, strict=True):
+                    results[index][event.method].add(event)
+    for mine, expected in zip(results, alone, strict=True):
         assert_same(mine, expected)
 
 
 def test_two_jobs_in_one_batch() -> None:
-    model, made = model_of("qwen3_vl", "none"), {}
+    model, results = model_of("qwen3_vl", "none"), {}
     for mode in ("off", "on"):
         jobs = [engine.Job(Views(model, photo(seed)), prompt, list(map(create, defaults())))
                 for seed, prompt in ((0, OPEN), (1, YES_NO))]  # fmt: skip
         with replay_mode(model, mode):
-            made[mode] = run_many(model, jobs, max_new_tokens=LENGTH)
-    assert_same(made["on"], made["off"])
+            results[mode] = run_many(model, jobs, max_new_tokens=LENGTH)
+    assert_same(results["on"], results["off"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("rows", "after"), [(4, 0), (3, 4)])
 def test_smaller_groups_when_memory_is_short(rows, after) -> None:
     model = model_of("llava", "nf4")

@@ -76,8 +76,8 @@ def test_the_formula_of_the_icd_paper() -> None:
         ours = icd.subtract(z, z_ref, strength, beta)
         assert torch.equal(ours.isfinite(), plausible(z, beta))
         assert torch.equal(ours[ours.isfinite()], (z - strength * z_ref)[ours.isfinite()])
-    kept = icd.subtract(z, z, 1.0, 0.1)
-    assert (kept[kept.isfinite()] == 0).all()  # why the code's formula, not the paper's, is the default
+    remaining = icd.subtract(z, z, 1.0, 0.1)
+    assert (remaining[remaining.isfinite()] == 0).all()  # why the code's formula, not the paper's, is the default
     assert torch.equal(icd.subtract(z, z_ref, 0.0, 0.0), z)
 
 
@@ -135,15 +135,15 @@ def test_golden_pai_attention(case: Case) -> None:
 @pytest.mark.parametrize("case", cases("decoding", "deco/"), ids=repr)
 def test_golden_deco(case: Case) -> None:
     final, early, about = tensor(case, "logits")[0], tensor(case, "early_logits"), case.parameters
-    said = deco_file.candidates(final, about["top_p"], about["top_k"])
-    assert said.tolist() == case.outputs["candidates"].tolist()
-    scores, place, sure = deco_file.deco(final, early, about["alpha"], about["top_p"], about["top_k"])
-    assert about["layers"][place] == case.outputs["layer"]
+    text = deco_file.candidates(final, about["top_p"], about["top_k"])
+    assert text.tolist() == case.outputs["candidates"].tolist()
+    scores, index, sure = deco_file.deco(final, early, about["alpha"], about["top_p"], about["top_k"])
+    assert about["layers"][index] == case.outputs["layer"]
     assert sure == pytest.approx(case.outputs["strength"], rel=1e-6)
     theirs = case.outputs["result"][0]
     assert np.array_equal(np.isfinite(theirs), scores.isfinite().numpy())
-    assert int(scores.isfinite().sum()) == len(said)
-    close(scores[said], theirs[said.numpy()])
+    assert int(scores.isfinite().sum()) == len(text)
+    close(scores[text], theirs[text.numpy()])
     assert int(scores.argmax()) == case.outputs.get("token", int(scores.argmax()))
 
 
@@ -163,19 +163,19 @@ def test_dola_takes_the_exit_that_differs_most() -> None:
     middle = (p + q) / 2
     by_hand = (((p * (p / middle).log()).sum(-1) + (q * (q / middle).log()).sum(-1)) / 2).tolist()
     assert dola_file.divergence(final, early).tolist() == pytest.approx(by_hand, rel=1e-9)
-    scores, place = dola_file.dola(final, early)
-    assert place == int(np.argmax(by_hand))
+    scores, index = dola_file.dola(final, early)
+    assert index == int(np.argmax(by_hand))
     keep = scores.isfinite()
     assert torch.equal(keep, p >= 0.1 * p.max())
-    torch.testing.assert_close(scores[keep], (final.log_softmax(-1) - early[place].log_softmax(-1))[keep])
+    torch.testing.assert_close(scores[keep], (final.log_softmax(-1) - early[index].log_softmax(-1))[keep])
     same, _ = dola_file.dola(final, final[None])  # why the last layer is never a candidate
     assert (same[same.isfinite()].abs() < 1e-12).all()
 
 
 def test_dola_divergence_of_certain_distributions_is_finite() -> None:
     sure = torch.tensor([200.0, 0.0, -200.0])
-    found = dola_file.divergence(sure, torch.stack([sure, sure.flip(0)]))
-    assert found.tolist() == pytest.approx([0.0, math.log(2)], abs=1e-6)
+    results = dola_file.divergence(sure, torch.stack([sure, sure.flip(0)]))
+    assert results.tolist() == pytest.approx([0.0, math.log(2)], abs=1e-6)
 
 
 def test_dola_buckets() -> None:

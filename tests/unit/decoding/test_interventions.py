@@ -38,15 +38,15 @@ def _dense(layer) -> torch.Tensor:
 @contextmanager
 def _watched(model, layer: int) -> Iterator[list]:
     """Collects (input of the output projection, its raw output, what the residual stream gets) of every forward."""
-    raw, seen = {}, []
+    raw, calls = {}, []
     block = model.layers[layer].mlp
     handles = [
         # Registered before the engine's own hook, hence called before it.
         block.down_proj.register_forward_hook(lambda _m, given, out: raw.update(x=given[0].clone(), y=out.clone())),
-        block.register_forward_hook(lambda _m, _given, out: seen.append((raw["x"], raw["y"], out.clone()))),
+        block.register_forward_hook(lambda _m, _given, out: calls.append((raw["x"], raw["y"], out.clone()))),
     ]
     try:
-        yield seen
+        yield calls
     finally:
         for handle in handles:
             handle.remove()
@@ -82,7 +82,7 @@ def test_nullu_projects_its_row_and_no_other(kind, quantization, strength, rank)
 def test_nullu_is_the_edited_model(kind, quantization) -> None:
     """Its row's logits are those of a dense copy whose weights were multiplied by I - V V^T."""
     model, method = lvlm(kind, quantization), RecordingMethod(Nullu(rank=4))
-    given = inputs(model, OPEN)
+    tensors = inputs(model, OPEN)
     run(model, views(kind, quantization), OPEN, [method], max_new_tokens=1)
     edited = []
     for layer, space in model.space("default").layers.items():
@@ -92,7 +92,7 @@ def test_nullu_is_the_edited_model(kind, quantization) -> None:
         edited.append(model.output_projection(layer).register_forward_hook(swap))
     try:
         with torch.no_grad():
-            logits = model.model(**given).logits[0, -1]
+            logits = model.model(**tensors).logits[0, -1]
     finally:
         for handle in edited:
             handle.remove()
@@ -157,11 +157,11 @@ def _texts(events) -> dict[str, list[int]]:
 
 @over_models
 def test_different_strengths_in_one_batch(kind, quantization) -> None:
-    model, seen = lvlm(kind, quantization), views(kind, quantization)
+    model, image = lvlm(kind, quantization), views(kind, quantization)
     methods = [Nullu(), Nullu(strength=0.5), Nullu(rank=1), AdaVIB(), AdaVIB(strength=0.5)]
-    together = run_many(model, [Job(seen, OPEN, [method]) for method in methods], max_new_tokens=8)
+    together = run_many(model, [Job(image, OPEN, [method]) for method in methods], max_new_tokens=8)
     for index, method in enumerate(methods):
-        alone = run(model, seen, OPEN, [method], max_new_tokens=8)[method.name]
+        alone = run(model, image, OPEN, [method], max_new_tokens=8)[method.name]
         assert together[index, method.name].ids == alone.ids, method
     assert len({answer.events[0].token.p for answer in together.values()}) == len(methods)
 
@@ -181,7 +181,7 @@ def test_interleaved_decodes_do_not_mix(kind, quantization) -> None:
                 waiting.remove(index)
             else:
                 events[index].append(event)
-    assert [_texts(found) for found in events] == alone
+    assert [_texts(results) for results in events] == alone
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -189,57 +189,57 @@ def test_two_threads_on_one_model_do_not_mix(kind) -> None:
     model, sampling = lvlm(kind, "nf4"), Sampling(max_new_tokens=12)
     jobs = [Job(views(kind, "nf4", 0), OPEN, [Nullu(), AdaVIB()]), Job(views(kind, "nf4", 1), YES_NO, _all())]
     alone = [_texts(engine.decode(model, job, sampling)) for job in jobs]
-    found: dict[int, dict] = {}
+    results: dict[int, dict] = {}
     threads = [
-        threading.Thread(target=lambda i=i: found.update({i: _texts(engine.decode(model, jobs[i], sampling))}))
+        threading.Thread(target=lambda i=i: results.update({i: _texts(engine.decode(model, jobs[i], sampling))}))
         for i in range(2)
     ]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join(60)
-    assert [found[0], found[1]] == alone
+    assert [results[0], results[1]] == alone
     assert hooks(model) == 0
 
 
 @over_models
 def test_adavib_with_the_own_projector_is_the_baseline(kind, quantization, monkeypatch) -> None:
-    model, seen = lvlm(kind, quantization), views(kind, quantization)
+    model, image = lvlm(kind, quantization), views(kind, quantization)
     trained = model.projectors["adavib"]
-    own = copy.deepcopy(model.model.model.multi_modal_projector)
+    base = copy.deepcopy(model.model.model.multi_modal_projector)
     for strength in (1.0, 0.35):
-        monkeypatch.setitem(model.projectors, "adavib", own)
+        monkeypatch.setitem(model.projectors, "adavib", base)
         methods = [RecordingMethod(Baseline()), RecordingMethod(AdaVIB(strength=strength))]
-        made = run(model, seen, OPEN, list(methods), max_new_tokens=10)
-        assert made["adavib"].ids == made["baseline"].ids
+        answers = run(model, image, OPEN, list(methods), max_new_tokens=10)
+        assert answers["adavib"].ids == answers["baseline"].ids
         torch.testing.assert_close(torch.stack(methods[0].logits), torch.stack(methods[1].logits), atol=1e-4, rtol=1e-4)
         monkeypatch.setitem(model.projectors, "adavib", trained)
-        other = run(model, seen, OPEN, [Baseline(), AdaVIB(strength=strength)], max_new_tokens=10)
-        assert other["adavib"].ids != other["baseline"].ids == made["baseline"].ids
+        other = run(model, image, OPEN, [Baseline(), AdaVIB(strength=strength)], max_new_tokens=10)
+        assert other["adavib"].ids != other["baseline"].ids == answers["baseline"].ids
 
 
 @over_models
 @pytest.mark.parametrize("strength", [1.0, 0.5])
 def test_adavib_blends_visual_tokens(kind, quantization, strength) -> None:
-    model, seen, method = (
+    model, image, method = (
         lvlm(kind, quantization),
         views(kind, quantization),
         RecordingMethod(AdaVIB(strength=strength)),
     )
-    run(model, seen, YES_NO, [Baseline(), method], max_new_tokens=1)
+    run(model, image, YES_NO, [Baseline(), method], max_new_tokens=1)
     with torch.no_grad():
-        own = model.model.model.multi_modal_projector(seen.clean.features[None])[0]
-        trained = model.projectors["adavib"](seen.clean.features[None])[0]
-        given = inputs(model, YES_NO)["input_ids"]
-        embeds = model.model.get_input_embeddings()(given)
-        embeds[given == model.image_token] = (1 - strength) * own + strength * trained
+        base = model.model.model.multi_modal_projector(image.clean.features[None])[0]
+        trained = model.projectors["adavib"](image.clean.features[None])[0]
+        tensors = inputs(model, YES_NO)["input_ids"]
+        embeds = model.model.get_input_embeddings()(tensors)
+        embeds[tensors == model.image_token] = (1 - strength) * base + strength * trained
         logits = model.model(inputs_embeds=embeds).logits[0, -1]
     torch.testing.assert_close(method.logits[0][0], logits, atol=1e-4, rtol=1e-4)
 
 
 def test_a_space_of_another_model_is_missing_weights(monkeypatch) -> None:
-    model, seen = lvlm("llava", "none"), views("llava", "none")
-    plain = run(model, seen, OPEN, [Baseline()], max_new_tokens=4)["baseline"].ids
+    model, image = lvlm("llava", "none"), views("llava", "none")
+    plain = run(model, image, OPEN, [Baseline()], max_new_tokens=4)["baseline"].ids
     right = model.space("default")
     wrong = {
         "too wide": {0: torch.eye(80)[:, :4]},
@@ -248,19 +248,19 @@ def test_a_space_of_another_model_is_missing_weights(monkeypatch) -> None:
     }
     for layers in wrong.values():
         monkeypatch.setitem(model.spaces, "default", replace(right, layers=layers))
-        made = run(model, seen, OPEN, [Baseline(), Nullu(rank=4)], max_new_tokens=4)
-        assert isinstance(made["nullu"].end, Failed)
-        assert "HalluSpace" in made["nullu"].end.error
-        assert made["baseline"].ids == plain
-        assert isinstance(made["baseline"].end, Finished)
+        answers = run(model, image, OPEN, [Baseline(), Nullu(rank=4)], max_new_tokens=4)
+        assert isinstance(answers["nullu"].end, Failed)
+        assert "HalluSpace" in answers["nullu"].end.error
+        assert answers["baseline"].ids == plain
+        assert isinstance(answers["baseline"].end, Finished)
 
 
 def test_a_space_of_some_layers_leaves_the_others(monkeypatch) -> None:
-    model, seen = lvlm("llava", "nf4"), views("llava", "nf4")
+    model, image = lvlm("llava", "nf4"), views("llava", "nf4")
     right = model.space("default").layers
     monkeypatch.setitem(model.spaces, "default", HalluSpace({1: right[1]}))
     with _watched(model, 0) as first, _watched(model, 1) as second:
-        events = list(engine.decode(model, Job(seen, OPEN, [Nullu()]), Sampling(max_new_tokens=2)))
+        events = list(engine.decode(model, Job(image, OPEN, [Nullu()]), Sampling(max_new_tokens=2)))
     assert all(torch.equal(raw, out) for _, raw, out in first)
     assert not any(torch.equal(raw, out) for _, raw, out in second)
     assert sum(isinstance(event, Decoded) for event in events) == 2

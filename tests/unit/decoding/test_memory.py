@@ -21,11 +21,11 @@ def _events(kind, quantization, methods, **sampling):
 
 
 def _tokens(events) -> dict:
-    made: dict[str, list] = {}
+    results: dict[str, list] = {}
     for event in events:
         if isinstance(event, Decoded):
-            made.setdefault(event.method, []).append((event.index, event.token.id))
-    return made
+            results.setdefault(event.method, []).append((event.index, event.token.id))
+    return results
 
 
 @pytest.mark.slow
@@ -53,9 +53,9 @@ def test_a_method_that_never_fits_fails_alone() -> None:
     assert {event.method for event in short if isinstance(event, Failed)} == {"vdd", "calibration"}
     assert all(event.error == engine.OUT_OF_MEMORY for event in short if isinstance(event, Failed))
     whole = _tokens(_events("llava", "nf4", methods))
-    made = _tokens(short)
-    assert made["baseline"] == whole["baseline"]
-    assert made["nullu"] == whole["nullu"]
+    results = _tokens(short)
+    assert results["baseline"] == whole["baseline"]
+    assert results["nullu"] == whole["nullu"]
 
 
 def test_other_errors_are_not_taken_for_short_memory() -> None:

@@ -20,13 +20,13 @@ STEPS = 5
 @pytest.mark.parametrize(("kind", "quantization"), MODELS)
 def test_in_a_batch_as_if_alone(kind, quantization) -> None:
     model = lvlm(kind, quantization)
-    seen = Views(model, photo(0))
+    image = Views(model, photo(0))
     methods = [RecordingMethod(create(name)) for name in ("baseline", "nullu", *REFERENCES)]
-    together = run(model, seen, OPEN, list(methods), max_new_tokens=STEPS, ignore_end=True)
+    together = run(model, image, OPEN, list(methods), max_new_tokens=STEPS, ignore_end=True)
     for method in methods:
         assert together[method.name].ids, together[method.name].end
         alone = RecordingMethod(method.inner)
-        run(model, seen, OPEN, [alone], max_new_tokens=STEPS, ignore_end=True)
+        run(model, image, OPEN, [alone], max_new_tokens=STEPS, ignore_end=True)
         for one, other in zip(method.logits, alone.logits, strict=True):
             torch.testing.assert_close(one, other, atol=2e-4, rtol=2e-4, msg=method.name)
     assert hooks(model) == 0
@@ -46,8 +46,8 @@ class _Whole(DoLa):
 @pytest.mark.parametrize("kind", KINDS)
 def test_an_exit_at_the_last_layer_is_the_models_answer(kind) -> None:
     model = lvlm(kind)
-    made = run(model, Views(model, photo(1)), OPEN, [Baseline(), _Whole()], max_new_tokens=STEPS)
-    assert made["dola"].ids == made["baseline"].ids, made["dola"].end
+    answers = run(model, Views(model, photo(1)), OPEN, [Baseline(), _Whole()], max_new_tokens=STEPS)
+    assert answers["dola"].ids == answers["baseline"].ids, answers["dola"].end
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -73,18 +73,18 @@ def test_near_ties_are_no_difference() -> None:
 def test_bench_says_which_step_was_taken() -> None:
     with replay_mode(model_of("llava", "none"), "auto") as model:
         model.replay_verdicts = {8: ReplayVerdict(True, "a"), policy.ANY: ReplayVerdict(False, "b")}
-        made = policy.replay_report(model)
-    assert made["fast"] == "auto"
-    assert "CUDA" in made["fast_obstacle"]
-    assert made["fast_by_rows"] == {"8": "replayed: a", "any": "ordinary: b"}
+        report = policy.replay_report(model)
+    assert report["fast"] == "auto"
+    assert "CUDA" in report["fast_obstacle"]
+    assert report["fast_by_rows"] == {"8": "replayed: a", "any": "ordinary: b"}
 
 
 def test_the_setting_reaches_the_model() -> None:
     tiny_one = Settings(model="random:llava-tiny", device="cpu")
     with pytest.raises(InputError, match="HALLUAPP_FAST is 'quick'"):
         load_session(replace(tiny_one, fast="quick"))
-    for given, zero, expected in (("auto", False, "auto"), ("on", False, "on"), ("auto", True, "off")):
-        session = load_session(replace(tiny_one, fast=given, zero_gpu=zero))
+    for values, zero, expected in (("auto", False, "auto"), ("on", False, "on"), ("auto", True, "off")):
+        session = load_session(replace(tiny_one, fast=values, zero_gpu=zero))
         assert session.lvlm.replay_mode == expected
     work.panels(session, 3, defaults())()
     _load.cache_clear()

@@ -50,19 +50,20 @@ def measured(monkeypatch):
         with monkeypatch.context() as patch, replay_mode(model, mode):
             patch.setattr(policy, "choose_batch", measure)
             sampling = {"max_new_tokens": tokens, "ignore_end": True, **sampling}
-            made = run(model, Views(model, photo(0)), OPEN, list(map(create, names)), **sampling)
-            return made, dict(model.replay_verdicts)
+            results = run(model, Views(model, photo(0)), OPEN, list(map(create, names)), **sampling)
+            return results, dict(model.replay_verdicts)
 
     return decode
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("kind", "quantization"), [("llava", "nf4"), ("qwen2_5_vl", "none"), ("instructblip", "nf4")])
 def test_replayed_steps_give_the_same_answers(kind, quantization, measured, monkeypatch) -> None:
     """Recorded anew when rows part or end; once they are left alone, most steps are replayed."""
     model, names = model_of(kind, quantization), [*defaults(), "pai", "dola", "nullu+vdd"]
     free = answers(model, "off", names, max_new_tokens=40, ignore_end=True)
-    made, verdicts = measured(model, tools := StepAgain(), names)
-    assert_same(made, free)
+    results, verdicts = measured(model, tools := StepAgain(), names)
+    assert_same(results, free)
     assert tools.recordings
     assert tools.replays > policy.ROUNDS + policy.CHECKS
     assert verdicts
@@ -78,6 +79,7 @@ def test_replayed_steps_give_the_same_answers(kind, quantization, measured, monk
     assert count_fixed_caches() == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("tools", "everywhere", "words"),
     [
@@ -92,8 +94,8 @@ def test_replayed_steps_give_the_same_answers(kind, quantization, measured, monk
 def test_a_recording_that_fails_breaks_no_answer(tools, everywhere, words, measured, caplog) -> None:
     model = model_of("llava", "none")
     plain = answers(model, "off", defaults(), max_new_tokens=40, ignore_end=True)
-    made, verdicts = measured(model, tools(), defaults())
-    assert_same(made, plain)
+    results, verdicts = measured(model, tools(), defaults())
+    assert_same(results, plain)
     refused = {rows: verdict for rows, verdict in verdicts.items() if not verdict.replay}
     assert set(refused) == {policy.ANY} if everywhere else policy.ANY not in refused
     assert all(words in verdict.why and "\n" not in verdict.why for verdict in refused.values())
@@ -105,8 +107,8 @@ def test_a_recording_that_fails_breaks_no_answer(tools, everywhere, words, measu
 
 def test_a_slow_recording_is_not_used(measured, caplog) -> None:
     model, tools = model_of("llava", "none"), SlowReplay()
-    made, verdicts = measured(model, tools, ["baseline", "nullu"])
-    assert_same(made, answers(model, "off", ["baseline", "nullu"], max_new_tokens=40, ignore_end=True))
+    results, verdicts = measured(model, tools, ["baseline", "nullu"])
+    assert_same(results, answers(model, "off", ["baseline", "nullu"], max_new_tokens=40, ignore_end=True))
     assert verdicts == {2: ReplayVerdict(False, "an ordinary step takes 2.00 ms, a replayed one 3.00 ms")}
     assert tools.recordings == 1
     assert not caplog.records
@@ -155,11 +157,11 @@ def test_replayed_steps_on_a_gpu(kind, quantization, tmp_path, monkeypatch) -> N
     names = [*defaults(), "pai", "dola", "nullu+vdd"]
     plain = answers(model, "off", names, max_new_tokens=40, ignore_end=True)
     with replay_mode(model, "on"):
-        made = run(model, Views(model, photo(0)), OPEN, list(map(create, names)), max_new_tokens=40, ignore_end=True)
+        results = run(model, Views(model, photo(0)), OPEN, list(map(create, names)), max_new_tokens=40, ignore_end=True)
         verdicts = dict(model.replay_verdicts)
     assert verdicts, verdicts
     assert all(verdict.replay for verdict in verdicts.values()), verdicts
-    assert {name: answer.ids for name, answer in made.items()} == {name: a.ids for name, a in plain.items()}
-    assert not any(isinstance(answer.end, Failed) for answer in made.values())
-    assert all(isinstance(answer.end, Finished) for answer in made.values())
+    assert {name: answer.ids for name, answer in results.items()} == {name: a.ids for name, a in plain.items()}
+    assert not any(isinstance(answer.end, Failed) for answer in results.values())
+    assert all(isinstance(answer.end, Finished) for answer in results.values())
     assert count_fixed_caches() == 0

@@ -26,11 +26,11 @@ def test_the_penalty_is_the_rule_of_transformers(penalty) -> None:
     from transformers import RepetitionPenaltyLogitsProcessor
 
     torch.manual_seed(0)
-    scores, said = torch.randn(40) * 5, [3, 3, 17, 39]
+    scores, text = torch.randn(40) * 5, [3, 3, 17, 39]
     scores[17] = -torch.inf
     before = scores.clone()
-    theirs = RepetitionPenaltyLogitsProcessor(penalty)(torch.tensor([said]), scores[None].clone())[0]
-    torch.testing.assert_close(penalise(scores, said, penalty), theirs)
+    theirs = RepetitionPenaltyLogitsProcessor(penalty)(torch.tensor([text]), scores[None].clone())[0]
+    torch.testing.assert_close(penalise(scores, text, penalty), theirs)
     assert torch.equal(scores, before)
     assert penalise(scores, [], penalty) is scores
 
@@ -46,10 +46,10 @@ def test_a_penalised_baseline_is_what_transformers_generates(kind, quantization)
             inputs_embeds=embeds, attention_mask=prompt["attention_mask"], do_sample=False, max_new_tokens=20,
             repetition_penalty=1.6,
         )  # fmt: skip
-    seen = views(kind, quantization)
-    ours = run(model, seen, OPEN, [Baseline(), VDD()], max_new_tokens=20, repetition_penalty=1.6)["baseline"].ids
+    image = views(kind, quantization)
+    ours = run(model, image, OPEN, [Baseline(), VDD()], max_new_tokens=20, repetition_penalty=1.6)["baseline"].ids
     assert ours == theirs[0].tolist()
-    assert ours != run(model, seen, OPEN, [Baseline()], max_new_tokens=20)["baseline"].ids
+    assert ours != run(model, image, OPEN, [Baseline()], max_new_tokens=20)["baseline"].ids
 
 
 def test_the_penalty_comes_after_the_contrast() -> None:
@@ -63,11 +63,11 @@ def test_the_penalty_comes_after_the_contrast() -> None:
 
 
 def test_a_request_overrides_the_methods_own_penalty() -> None:
-    model, seen = lvlm(), views("llava", "none")
-    own, forced = (run(model, seen, OPEN, [DoLa()], max_new_tokens=16, repetition_penalty=p) for p in (0.0, 1.2))
-    assert own["dola"].ids == forced["dola"].ids
-    assert run(model, seen, OPEN, [DoLa(strength=0.0), Baseline()], max_new_tokens=16)["dola"].ids == (
-        run(model, seen, OPEN, [Baseline()], max_new_tokens=16)["baseline"].ids
+    model, image = lvlm(), views("llava", "none")
+    base, forced = (run(model, image, OPEN, [DoLa()], max_new_tokens=16, repetition_penalty=p) for p in (0.0, 1.2))
+    assert base["dola"].ids == forced["dola"].ids
+    assert run(model, image, OPEN, [DoLa(strength=0.0), Baseline()], max_new_tokens=16)["dola"].ids == (
+        run(model, image, OPEN, [Baseline()], max_new_tokens=16)["baseline"].ids
     )
 
 
@@ -78,27 +78,27 @@ texts = st.text("ab#\n", max_size=12)
 def test_cut_never_shows_a_stop_string_and_never_takes_back(text: str, stops: list[str]) -> None:
     shown_before = ""
     for end in range(len(text) + 1):
-        shown, ended = cut(text[:end], tuple(stops))
-        assert text.startswith(shown)
-        assert shown.startswith(shown_before)
-        assert not any(stop in shown for stop in stops)
+        display, ended = cut(text[:end], tuple(stops))
+        assert text.startswith(display)
+        assert display.startswith(shown_before)
+        assert not any(stop in display for stop in stops)
         assert ended == any(stop in text[:end] for stop in stops)
         if ended:
             break
-        shown_before = shown
+        shown_before = display
     else:
-        assert len(text) - len(shown) < max((len(stop) for stop in stops), default=1)  # only a beginning is held back
+        assert len(text) - len(display) < max((len(stop) for stop in stops), default=1)  # only a beginning is held back
 
 
 @over_models
 def test_a_stop_string_ends_the_answer_and_is_not_shown(kind, quantization) -> None:
-    model, seen = lvlm(kind, quantization), views(kind, quantization)
-    free = run(model, seen, OPEN, _all(), max_new_tokens=14)
+    model, image = lvlm(kind, quantization), views(kind, quantization)
+    free = run(model, image, OPEN, _all(), max_new_tokens=14)
     whole = free["baseline"].text
     parts = [whole[i : i + 2] for i in range(4, len(whole) - 1)]
     stop = next(part for part in parts if part.isascii() and part.strip())
-    made = run(model, seen, OPEN, _all(), max_new_tokens=14, stop=(stop,))
-    for name, answer in made.items():
+    answers = run(model, image, OPEN, _all(), max_new_tokens=14, stop=(stop,))
+    for name, answer in answers.items():
         expected = free[name].text
         if stop in expected:
             assert answer.text == expected[: expected.index(stop)]
@@ -108,22 +108,22 @@ def test_a_stop_string_ends_the_answer_and_is_not_shown(kind, quantization) -> N
         else:
             assert answer.ids == free[name].ids
             assert answer.text == expected
-        shown = [event.text for event in answer.events]
-        assert all(stop not in text for text in shown)
+        display = [event.text for event in answer.events]
+        assert all(stop not in text for text in display)
     assert stop in whole
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_several_end_tokens(kind, monkeypatch) -> None:
-    model, seen = lvlm(kind), views(kind, "none")
-    free = run(model, seen, OPEN, [Baseline()], max_new_tokens=12)["baseline"].ids
+    model, image = lvlm(kind), views(kind, "none")
+    free = run(model, image, OPEN, [Baseline()], max_new_tokens=12)["baseline"].ids
     for ends in ([free[7], free[3]], [free[7]], free[7]):
         monkeypatch.setattr(model.model.generation_config, "eos_token_id", ends)
-        made = run(model, seen, OPEN, [Baseline()], max_new_tokens=12)["baseline"]
-        wanted = {*(ends if isinstance(ends, list) else [ends]), model.tokenizer.eos_token_id}
-        stop = next(i for i, token in enumerate(free) if token in wanted)
-        assert made.ids == free[: stop + 1]
-        assert made.end.reason == "end"
+        answers = run(model, image, OPEN, [Baseline()], max_new_tokens=12)["baseline"]
+        expected = {*(ends if isinstance(ends, list) else [ends]), model.tokenizer.eos_token_id}
+        stop = next(i for i, token in enumerate(free) if token in expected)
+        assert answers.ids == free[: stop + 1]
+        assert answers.end.reason == "end"
 
 
 @pytest.mark.parametrize(

@@ -51,11 +51,11 @@ def test_rows_of_one_batch_do_not_disturb_each_other(tmp_path) -> None:
         model.adapters[name] = adapters.load(model, tmp_path / name)
     methods = [Baseline(), create("chip"), create("hacl"), create("chip", strength=0.0), Nullu()]
     methods[3:4] = [create("adapter:chip", strength=0.5)]
-    seen = visual("llava", "nf4")
+    image = visual("llava", "nf4")
     before = {name: weight.clone() for name, weight in model.model.named_parameters()}
-    together = run(model, seen, OPEN, methods, max_new_tokens=8)
+    together = run(model, image, OPEN, methods, max_new_tokens=8)
     for method in methods:
-        alone: Answer = run(model, seen, OPEN, [method], max_new_tokens=8)[method.name]
+        alone: Answer = run(model, image, OPEN, [method], max_new_tokens=8)[method.name]
         assert together[method.name].ids == alone.ids
     assert len({tuple(answer.ids) for answer in together.values()}) >= 4
     assert hooks(model) == 0
@@ -66,8 +66,8 @@ def test_strength_0_is_the_baseline(tmp_path) -> None:
     model = lvlm("llava", "none")
     trained_adapter("llava", "none", tmp_path / "chip")
     model.adapters["chip"] = adapters.load(model, tmp_path / "chip")
-    found = run(model, visual("llava", "none"), OPEN, [Baseline(), create("chip", strength=0)], max_new_tokens=6)
-    assert found["chip"].ids == found["baseline"].ids
+    answers = run(model, visual("llava", "none"), OPEN, [Baseline(), create("chip", strength=0)], max_new_tokens=6)
+    assert answers["chip"].ids == answers["baseline"].ids
 
 
 def test_an_adapter_may_be_a_projector(tmp_path) -> None:
@@ -115,9 +115,9 @@ def test_pickles_and_other_kinds_are_refused_in_one_sentence(tmp_path) -> None:
 
 def test_a_missing_adapter_is_said_and_others_go_on() -> None:
     model = fresh_lvlm("llava", "none")
-    found = run(model, model.encode_image(photo()), OPEN, [Baseline(), create("adapter:gone")], max_new_tokens=2)
-    assert "No adapter gone is loaded" in found["adapter:gone"].end.error
-    assert found["baseline"].ids
+    answers = run(model, model.encode_image(photo()), OPEN, [Baseline(), create("adapter:gone")], max_new_tokens=2)
+    assert "No adapter gone is loaded" in answers["adapter:gone"].end.error
+    assert answers["baseline"].ids
     with pytest.raises(MissingWeights):
         model.adapter("gone")
     with pytest.raises(InputError, match="must be a name"):

@@ -38,9 +38,9 @@ def test_every_known_model_is_of_a_family_that_can_be_loaded() -> None:
 
 def test_estimates_are_the_weights_and_room_to_work() -> None:
     """LLaVA-1.5-7B: 6.476 billion weights in 4 bits, 0.587 billion in 16 bits."""
-    known = {model.id: model for model in catalog.CATALOG}["llava-hf/llava-1.5-7b-hf"]
-    assert known.bytes("nf4") - catalog.WORKING_BYTES == pytest.approx(4.52e9, rel=0.01)
-    assert known.bytes("none") - catalog.WORKING_BYTES == pytest.approx(14.13e9, rel=0.01)
+    entry = {model.id: model for model in catalog.CATALOG}["llava-hf/llava-1.5-7b-hf"]
+    assert entry.bytes("nf4") - catalog.WORKING_BYTES == pytest.approx(4.52e9, rel=0.01)
+    assert entry.bytes("none") - catalog.WORKING_BYTES == pytest.approx(14.13e9, rel=0.01)
 
 
 @pytest.mark.parametrize(
@@ -86,17 +86,17 @@ def test_an_encoder_decoder_is_refused(tmp_path: Path) -> None:
 
 def test_a_checkpoint_without_a_chat_template_is_refused_or_speaks_as_its_family(tmp_path: Path) -> None:
     for kind in ("llava_next", "smolvlm"):
-        made = Path(shutil.copytree(folder(kind), tmp_path / kind))
-        (made / "chat_template.jinja").unlink()
-        assert "no chat template" in _error(str(made))
-    made = Path(shutil.copytree(tiny.folder("llava"), tmp_path / "llava"))
-    (made / "chat_template.jinja").unlink()
-    model = catalog.load(str(made), "none", "cpu", tmp_path)[0]
+        checkpoint = Path(shutil.copytree(folder(kind), tmp_path / kind))
+        (checkpoint / "chat_template.jinja").unlink()
+        assert "no chat template" in _error(str(checkpoint))
+    checkpoint = Path(shutil.copytree(tiny.folder("llava"), tmp_path / "llava"))
+    (checkpoint / "chat_template.jinja").unlink()
+    model = catalog.load(str(checkpoint), "none", "cpu", tmp_path)[0]
     assert model.chat("Is it?") == "USER: <image>\nIs it? ASSISTANT:"
-    (made / "chat_template.json").write_text(json.dumps({"chat_template": "{{ messages[0].content.strip() }}"}))
-    assert "no place for a photo" in _error(str(made))
-    (made / "chat_template.json").write_text(json.dumps({"chat_template": "<image> {{ messages[0].role }}"}))
-    assert catalog.load(str(made), "none", "cpu", tmp_path)[0].chat("x") == "<image> user"
+    (checkpoint / "chat_template.json").write_text(json.dumps({"chat_template": "{{ messages[0].content.strip() }}"}))
+    assert "no place for a photo" in _error(str(checkpoint))
+    (checkpoint / "chat_template.json").write_text(json.dumps({"chat_template": "<image> {{ messages[0].role }}"}))
+    assert catalog.load(str(checkpoint), "none", "cpu", tmp_path)[0].chat("x") == "<image> user"
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -105,12 +105,12 @@ def test_a_checkpoint_that_is_quantized_already_stays_as_it_is(kind, quantizatio
     model, notice = catalog.load(str(folder(kind)), quantization, "cpu", tmp_path)
     assert model.quantization == quantization
     assert notice == ""
-    made = Path(shutil.copytree(folder(kind), tmp_path / "made"))
-    (made / "model.safetensors").unlink()
-    model.model.save_pretrained(made)
-    again, said = catalog.load(str(made), "nf4", "cpu", tmp_path)
+    checkpoint = Path(shutil.copytree(folder(kind), tmp_path / "made"))
+    (checkpoint / "model.safetensors").unlink()
+    model.model.save_pretrained(checkpoint)
+    again, notice = catalog.load(str(checkpoint), "nf4", "cpu", tmp_path)
     assert again.quantization == quantization
-    assert ("quantized already (int8)" in said) == (quantization == "int8")
+    assert ("quantized already (int8)" in notice) == (quantization == "int8")
     answers = [
         run(m, m.encode_image(photo()), OPEN, [Baseline()], max_new_tokens=6)["baseline"].ids for m in (model, again)
     ]
@@ -124,21 +124,21 @@ def test_a_checkpoint_with_a_coarse_tower_says_so(tmp_path: Path, monkeypatch) -
         patch.setattr(type(lvlm(kind)), "dense_modules", ("lm_head",))
         model, _ = catalog.load(str(folder(kind)), "nf4", "cpu", tmp_path)
         assert any("vision_tower" in name for name in quantize.quantized_linears(model.model))
-    made = Path(shutil.copytree(folder(kind), tmp_path / "made"))
-    (made / "model.safetensors").unlink()
-    model.model.save_pretrained(made)
-    coarse, notice = catalog.load(str(made), "nf4", "cpu", tmp_path)
+    checkpoint = Path(shutil.copytree(folder(kind), tmp_path / "made"))
+    (checkpoint / "model.safetensors").unlink()
+    model.model.save_pretrained(checkpoint)
+    coarse, notice = catalog.load(str(checkpoint), "nf4", "cpu", tmp_path)
     assert "quantized layers outside the decoder" in notice
     dense = lvlm(kind).projector("adavib").state_dict()  # another projector stays dense beside a quantized one
     assert all(torch.equal(value, dense[key]) for key, value in coarse.projector("adavib").state_dict().items())
 
 
 def test_spaces_of_hub_models_lie_in_assets(tmp_path: Path) -> None:
-    made = Path(shutil.copytree(tiny.folder("llava"), tmp_path / "model"))
-    assets = tmp_path / "assets" / str(made).replace("/", "--")
+    checkpoint = Path(shutil.copytree(tiny.folder("llava"), tmp_path / "model"))
+    assets = tmp_path / "assets" / str(checkpoint).replace("/", "--")
     assets.mkdir(parents=True)
-    shutil.move(made / "hallu_space.safetensors", assets)
-    shutil.move(made / "projector-adavib.safetensors", assets)
-    model = catalog.load(str(made), "none", "cpu", tmp_path / "assets")[0]
+    shutil.move(checkpoint / "hallu_space.safetensors", assets)
+    shutil.move(checkpoint / "projector-adavib.safetensors", assets)
+    model = catalog.load(str(checkpoint), "none", "cpu", tmp_path / "assets")[0]
     assert list(model.spaces) == ["default"]
     assert list(model.projectors) == ["adavib"]

@@ -29,22 +29,22 @@ def _special(model, ids: list[int]) -> list[int]:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("prompt", [*PROMPTS, "été – 日本 🐕", "two\nlines", "{{ braces }} {% if %}"])
-def test_the_photo_view_is_what_transformers_makes(kind, prompt) -> None:
-    model, expected = lvlm(kind), inputs(lvlm(kind), prompt)["input_ids"][0].tolist()
-    ids = model.prompt_ids(prompt, "photo")
-    spot, length = ids.index(model.image_token), len(visual(kind, "none").features)
-    assert ids[:spot] + [model.image_token] * length + ids[spot + 1 :] == expected
-    assert ids[0] == model.tokenizer.bos_token_id
-    assert ids.count(model.image_token) == 1
+def test_the_photo_view_is_what_transformers_makes(kind) -> None:
+    model, length = lvlm(kind), len(visual(kind, "none").features)
+    for prompt in (*PROMPTS, "été – 日本 🐕", "two\nlines", "{{ braces }} {% if %}"):
+        ids, expected = model.prompt_ids(prompt, "photo"), inputs(model, prompt)["input_ids"][0].tolist()
+        index = ids.index(model.image_token)
+        assert ids[:index] + [model.image_token] * length + ids[index + 1 :] == expected, prompt
+        assert ids[0] == model.tokenizer.bos_token_id, prompt
+        assert ids.count(model.image_token) == 1, prompt
 
 
 def _check_views(model, prompt: str) -> None:
     photo, none, unk = (model.prompt_ids(prompt, view) for view in ("photo", "none", "unk"))
-    spot = photo.index(model.image_token)
-    before, after = photo[:spot], photo[spot + 1 :]
+    index = photo.index(model.image_token)
+    before, after = photo[:index], photo[index + 1 :]
     bos, image, unknown = model.tokenizer.bos_token_id, model.image_token, model.tokenizer.unk_token_id
-    assert none == before + after
+    assert none == before + after, prompt
     assert unk == [*before, unknown, *after]
     assert _special(model, photo) == [bos, image]
     assert _special(model, none) == [bos]
@@ -52,9 +52,9 @@ def _check_views(model, prompt: str) -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("prompt", [*PROMPTS, *SMUGGLED])
-def test_views_differ_at_the_image_only_and_prompts_smuggle_nothing_in(kind, prompt) -> None:
-    _check_views(lvlm(kind), prompt)
+def test_views_differ_at_the_image_only_and_prompts_smuggle_nothing_in(kind) -> None:
+    for prompt in (*PROMPTS, *SMUGGLED):
+        _check_views(lvlm(kind), prompt)
 
 
 @settings(max_examples=60, deadline=None)
@@ -96,8 +96,8 @@ def test_photos_of_any_shape_can_be_seen(kind) -> None:
 
 def test_the_pocket_tower_shares_its_maps_and_has_its_trunk() -> None:
     for quantization in ("none", "nf4"):
-        seen, tower = visual("pocket", quantization), lvlm("pocket", quantization).model.model.vision_tower
-        assert [tuple(part.shape) for part in seen.maps] == [(1, 120, 16, 16), (1, 352, 8, 8)]
+        image, tower = visual("pocket", quantization), lvlm("pocket", quantization).model.model.vision_tower
+        assert [tuple(part.shape) for part in image.maps] == [(1, 120, 16, 16), (1, 352, 8, 8)]
         assert float(tower.trunk.loaded) == 1
     assert visual("llava", "none").maps == ()
 
@@ -179,25 +179,27 @@ def test_what_cannot_be_loaded_is_said_in_one_sentence(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("broken", ["model.safetensors", "hallu_space.safetensors", "projector-adavib.safetensors"])
 def test_damaged_weights_are_said_in_one_sentence(tmp_path: Path, broken: str) -> None:
-    made = Path(shutil.copytree(folder("llava"), tmp_path / "copy"))
-    (made / broken).write_bytes((made / broken).read_bytes()[:100])
-    assert broken in _load_error(made) or "could not be loaded" in _load_error(made)
+    checkpoint = Path(shutil.copytree(folder("llava"), tmp_path / "copy"))
+    (checkpoint / broken).write_bytes((checkpoint / broken).read_bytes()[:100])
+    assert broken in _load_error(checkpoint) or "could not be loaded" in _load_error(checkpoint)
 
 
 def test_weights_of_another_model_are_said_in_one_sentence(tmp_path: Path) -> None:
-    made = Path(shutil.copytree(folder("llava"), tmp_path / "copy"))
-    save_file({"linear_1.weight": torch.zeros(3, 3)}, made / "projector-adavib.safetensors")
-    assert "projector-adavib" in _load_error(made)
-    shutil.copy(folder("llava") / "projector-adavib.safetensors", made)
-    save_file({"something": torch.zeros(3)}, made / "hallu_space.safetensors")
-    assert "hallu_space" in _load_error(made)
-    save_file({}, made / "hallu_space.safetensors")
-    assert "hallu_space" in _load_error(made)
+    checkpoint = Path(shutil.copytree(folder("llava"), tmp_path / "copy"))
+    save_file({"linear_1.weight": torch.zeros(3, 3)}, checkpoint / "projector-adavib.safetensors")
+    assert "projector-adavib" in _load_error(checkpoint)
+    shutil.copy(folder("llava") / "projector-adavib.safetensors", checkpoint)
+    save_file({"something": torch.zeros(3)}, checkpoint / "hallu_space.safetensors")
+    assert "hallu_space" in _load_error(checkpoint)
+    save_file({}, checkpoint / "hallu_space.safetensors")
+    assert "hallu_space" in _load_error(checkpoint)
 
 
 def test_an_incomplete_checkpoint_is_not_filled_with_random_weights(tmp_path: Path) -> None:
-    made = Path(shutil.copytree(folder("llava"), tmp_path / "copy"))
-    weights = load_file(made / "model.safetensors")
+    checkpoint = Path(shutil.copytree(folder("llava"), tmp_path / "copy"))
+    weights = load_file(checkpoint / "model.safetensors")
     name = next(key for key in weights if "down_proj" in key)
-    save_file({k: v for k, v in weights.items() if k != name}, made / "model.safetensors", metadata={"format": "pt"})
-    assert "down_proj" in _load_error(made)
+    save_file(
+        {k: v for k, v in weights.items() if k != name}, checkpoint / "model.safetensors", metadata={"format": "pt"}
+    )
+    assert "down_proj" in _load_error(checkpoint)

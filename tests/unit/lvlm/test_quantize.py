@@ -64,12 +64,12 @@ def test_every_quantized_layer_is_near_the_dense_one(kind) -> None:
 
 def _gradient(model) -> torch.Tensor:
     """Gradient of a loss to the input embeddings, through every quantized layer."""
-    given = inputs(model, OPEN)
+    tensors = inputs(model, OPEN)
     with torch.no_grad():
         embeds = model.embed(model.prompt_ids(OPEN, "none"), None)[None]
     embeds = embeds.detach().requires_grad_(True)
     logits = model.model(inputs_embeds=embeds).logits
-    torch.nn.functional.cross_entropy(logits[0, -4:], given["input_ids"][0, :4]).backward()
+    torch.nn.functional.cross_entropy(logits[0, -4:], tensors["input_ids"][0, :4]).backward()
     assert embeds.grad is not None
     return embeds.grad
 

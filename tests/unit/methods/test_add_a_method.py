@@ -43,12 +43,12 @@ def test_python(blindfold) -> None:
         create("blindfold", alpha=99)
     request = make_request(photo(), OPEN, ["baseline", "blindfold", "nullu+blindfold"])
     methods = [*request.methods, create("vcd")]
-    made = run(lvlm(), views("llava", "none"), OPEN, methods, max_new_tokens=6)
-    assert made["blindfold"].end.forward_passes == 12
-    assert made["blindfold"].events[0].token.p_reference is not None
-    assert len({tuple(made[name].ids) for name in ("baseline", "blindfold", "nullu+blindfold")}) == 3
+    answers = run(lvlm(), views("llava", "none"), OPEN, methods, max_new_tokens=6)
+    assert answers["blindfold"].end.forward_passes == 12
+    assert answers["blindfold"].events[0].token.p_reference is not None
+    assert len({tuple(answers[name].ids) for name in ("baseline", "blindfold", "nullu+blindfold")}) == 3
     idle = run(lvlm(), views("llava", "none"), OPEN, [blindfold(alpha=0.0)], max_new_tokens=6)
-    assert idle["blindfold"].ids == made["baseline"].ids
+    assert idle["blindfold"].ids == answers["baseline"].ids
 
 
 def test_command_line(blindfold, tmp_path, capsys) -> None:

@@ -48,21 +48,21 @@ def _masses(model, logits: torch.Tensor, prompt: str) -> torch.Tensor:
 @pytest.mark.usefixtures("labels_present")
 def test_label_probabilities_follow_the_formula(kind, quantization, prompt, prior, strength) -> None:
     model, method = lvlm(kind, quantization), RecordingMethod(Calibration(prior=prior, label_strength=strength))
-    made = run(model, visual(kind, quantization, 1), prompt, [Baseline(), method], max_new_tokens=4)["calibration"]
+    answers = run(model, visual(kind, quantization, 1), prompt, [Baseline(), method], max_new_tokens=4)["calibration"]
     views = ("none", "unk") if prior == "both" else (prior,)
     p = _masses(model, _first(model, prompt, "photo", seed=1), prompt)
     without = torch.stack([_masses(model, _first(model, prompt, view), prompt) for view in views]).mean(0)
     powered = without**strength / (without**strength).sum()
     q = p / (powered + 1e-4)
     q = q / q.sum()
-    notes = made.events[0].token.notes["labels"]
+    notes = answers.events[0].token.notes["labels"]
     assert notes["labels"] == list(TASKS[prompt])
     for key, expected in (("before", p), ("prior", without), ("after", q)):
         assert notes[key] == pytest.approx(expected.tolist(), abs=2e-4), key
     forms = find_labels(prompt).forms[int(q.argmax())]
-    assert made.events[0].token.text.strip() in forms
-    assert made.ids[0] in model.surface_ids(forms)
-    assert made.events[0].token.p == pytest.approx(float(q.max()), abs=2e-4)
+    assert answers.events[0].token.text.strip() in forms
+    assert answers.ids[0] in model.surface_ids(forms)
+    assert answers.events[0].token.p == pytest.approx(float(q.max()), abs=2e-4)
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -72,9 +72,9 @@ def test_after_the_label_the_model_goes_on_by_itself(kind, prompt) -> None:
     model, method = lvlm(kind), RecordingMethod(Calibration())
     run(model, visual(kind, "none"), prompt, [method], max_new_tokens=5, ignore_end=True)
     allowed = {token for forms in find_labels(prompt).forms for token in model.surface_ids(forms)}
-    kept = method.combined[0].scores.isfinite().nonzero()[:, 0].tolist()
-    assert set(kept) <= allowed
-    assert len(kept) == len(TASKS[prompt])
+    remaining = method.combined[0].scores.isfinite().nonzero()[:, 0].tolist()
+    assert set(remaining) <= allowed
+    assert len(remaining) == len(TASKS[prompt])
     for raw, combined in list(zip(method.logits, method.combined, strict=True))[1:]:
         assert torch.equal(combined.scores, raw[0])
         assert not combined.notes
@@ -86,8 +86,8 @@ def test_the_prior_does_not_depend_on_the_photo(kind, quantization) -> None:
     model, notes, rows = lvlm(kind, quantization), [], []
     for seed in (0, 1, 2):
         method = RecordingMethod(Calibration())
-        made = run(model, visual(kind, quantization, seed), YES_NO, [method], max_new_tokens=1)["calibration"]
-        notes.append(made.events[0].token.notes["labels"])
+        answers = run(model, visual(kind, quantization, seed), YES_NO, [method], max_new_tokens=1)["calibration"]
+        notes.append(answers.events[0].token.notes["labels"])
         rows.append(method.logits[0])
     assert notes[0]["prior"] == notes[1]["prior"] == notes[2]["prior"]
     assert notes[0]["before"] != notes[1]["before"]
@@ -99,8 +99,8 @@ def test_the_prior_does_not_depend_on_the_photo(kind, quantization) -> None:
 @pytest.mark.parametrize(("strength", "beta"), [(0.5, 0.1), (1.5, 0.3), (1.0, 0.01)])
 def test_open_prompts_stay_in_the_plausible_set(kind, quantization, strength, beta) -> None:
     model, method = lvlm(kind, quantization), RecordingMethod(Calibration(strength=strength, beta=beta))
-    made = run(model, visual(kind, quantization), OPEN, [Baseline(), method], max_new_tokens=8)
-    for token, raw, combined in zip(made["calibration"].ids, method.logits, method.combined, strict=True):
+    answers = run(model, visual(kind, quantization), OPEN, [Baseline(), method], max_new_tokens=8)
+    for token, raw, combined in zip(answers["calibration"].ids, method.logits, method.combined, strict=True):
         keep = plausible(raw[0], beta)
         assert torch.equal(combined.scores.isfinite(), keep)
         assert bool(keep[token])
@@ -114,10 +114,10 @@ def test_open_prompts_stay_in_the_plausible_set(kind, quantization, strength, be
 @pytest.mark.usefixtures("labels_absent")
 def test_without_labels_in_the_answer_the_prompt_is_open_and_it_is_noted(kind) -> None:
     model, method = lvlm(kind, "nf4"), RecordingMethod(Calibration())
-    made = run(model, visual(kind, "nf4"), YES_NO, [method], max_new_tokens=5)["calibration"]
-    assert made.events[0].token.notes == {"labels_absent": True}
+    answers = run(model, visual(kind, "nf4"), YES_NO, [method], max_new_tokens=5)["calibration"]
+    assert answers.events[0].token.notes == {"labels_absent": True}
     labels = {token for forms in find_labels(YES_NO).forms for token in model.surface_ids(forms)}
-    assert made.ids[0] not in labels
+    assert answers.ids[0] not in labels
     for raw, combined in zip(method.logits, method.combined, strict=True):
         assert torch.equal(combined.scores.isfinite(), plausible(raw[0], 0.1))
 
@@ -128,8 +128,8 @@ def test_a_label_that_the_tokenizer_splits_makes_the_prompt_open(monkeypatch) ->
     assert model.surface_ids(("A",))
     assert len(find_labels(prompt).names) == 4
     monkeypatch.setitem(model._surface_ids, ("D",), [])
-    made = run(model, visual("llava", "none"), prompt, [Calibration()], max_new_tokens=1)["calibration"]
-    assert made.events[0].token.notes == {"labels_absent": True}
+    answers = run(model, visual("llava", "none"), prompt, [Calibration()], max_new_tokens=1)["calibration"]
+    assert answers.events[0].token.notes == {"labels_absent": True}
 
 
 def test_the_explanation_names_what_is_done() -> None:

@@ -65,9 +65,9 @@ def test_golden_token_that_the_reference_excludes() -> None:
     theirs = torch.from_numpy(case.outputs["result"])
     assert case.authors_only == ("result",)
     assert theirs.isposinf().any()
-    kept = plausible(z, beta)
-    assert result[kept].isfinite().all()
-    assert result[~kept].isneginf().all()
+    remaining = plausible(z, beta)
+    assert result[remaining].isfinite().all()
+    assert result[~remaining].isneginf().all()
     finite = theirs.isfinite()
     torch.testing.assert_close(result[finite], theirs[finite])
 

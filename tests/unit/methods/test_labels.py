@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -37,21 +36,22 @@ CHOICES = {
 }
 
 
-@pytest.mark.parametrize("prompt", YES_NO_PROMPTS)
-def test_yes_no(prompt: str) -> None:
-    assert find_labels(prompt) is YES_NO
+def test_yes_no() -> None:
+    for prompt in YES_NO_PROMPTS:
+        assert find_labels(prompt) is YES_NO, prompt
 
 
-@pytest.mark.parametrize("prompt", OPEN_PROMPTS)
-def test_open(prompt: str) -> None:
-    assert find_labels(prompt) is None
+def test_open() -> None:
+    for prompt in OPEN_PROMPTS:
+        assert find_labels(prompt) is None, prompt
 
 
-@pytest.mark.parametrize(("prompt", "names"), CHOICES.items())
-def test_multiple_choice(prompt: str, names: str) -> None:
-    labels = find_labels(prompt)
-    assert labels.names == tuple(names)
-    assert labels.forms == tuple((name,) for name in names)
+def test_multiple_choice() -> None:
+    for prompt, names in CHOICES.items():
+        labels = find_labels(prompt)
+        assert labels is not None, prompt
+        assert labels.names == tuple(names), prompt
+        assert labels.forms == tuple((name,) for name in names), prompt
 
 
 def test_every_label_has_its_forms() -> None:

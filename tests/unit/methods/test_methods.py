@@ -146,5 +146,5 @@ def test_unknown_methods_are_named() -> None:
     for name in ("", "Baseline", "opera", "base line\n"):
         with pytest.raises(InputError) as caught:
             create(name)
-        assert all(known in str(caught.value) for known in METHODS)
+        assert all(expected in str(caught.value) for expected in METHODS)
         assert "\n" not in str(caught.value)

@@ -34,28 +34,29 @@ def _idle(*parts: str) -> dict:
 
 @pytest.mark.slow
 @over_models
-@pytest.mark.parametrize("name", stacks())
-def test_a_stack_in_a_batch_equals_itself_alone(kind, quantization, name) -> None:
-    model, seen = lvlm(kind, quantization), views(kind, quantization)
-    together = run(model, seen, OPEN, [method() for method in METHODS.values()] + [create(name)], max_new_tokens=8)
-    alone = run(model, seen, OPEN, [create(name)], max_new_tokens=8)
-    assert together[name].ids == alone[name].ids
-    assert together[name].ids
-    worth = {one: together[one].events[0].token.p_main for one in (name, "baseline", name.split("+")[1])}
-    assert worth[name] not in (worth["baseline"], worth[name.split("+")[1]])  # the edit acts on the main row
+def test_a_stack_in_a_batch_equals_itself_alone(kind, quantization) -> None:
+    model, image = lvlm(kind, quantization), views(kind, quantization)
+    for name in stacks():
+        together = run(model, image, OPEN, [*(method() for method in METHODS.values()), create(name)], max_new_tokens=8)
+        alone = run(model, image, OPEN, [create(name)], max_new_tokens=8)
+        assert together[name].ids == alone[name].ids, name
+        assert together[name].ids, name
+        p_main = {one: together[one].events[0].token.p_main for one in (name, "baseline", name.split("+")[1])}
+        others = (p_main["baseline"], p_main[name.split("+")[1]])
+        assert p_main[name] not in others, name  # the edit acts on the main row
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("kind", "quantization"), [("llava", "nf4"), ("pocket", "none")])
-@pytest.mark.parametrize("name", stacks())
 @pytest.mark.parametrize("prompt", [OPEN, YES_NO])
-def test_an_idle_part_leaves_the_other_and_two_leave_the_baseline(kind, quantization, name, prompt) -> None:
-    model, seen = lvlm(kind, quantization), views(kind, quantization)
-    first, second = name.split("+")
-    plain = run(model, seen, prompt, [create("baseline"), create(first), create(second)], max_new_tokens=8)
-    for idle, same in (((first,), second), ((second,), first), ((first, second), "baseline")):
-        made = run(model, seen, prompt, [create(name, **_idle(*idle))], max_new_tokens=8)[name]
-        assert made.ids == plain[same].ids, idle
+def test_an_idle_part_leaves_the_other_and_two_leave_the_baseline(kind, quantization, prompt) -> None:
+    model, image = lvlm(kind, quantization), views(kind, quantization)
+    for name in stacks():
+        first, second = name.split("+")
+        plain = run(model, image, prompt, [create("baseline"), create(first), create(second)], max_new_tokens=8)
+        for idle, same in (((first,), second), ((second,), first), ((first, second), "baseline")):
+            stack = run(model, image, prompt, [create(name, **_idle(*idle))], max_new_tokens=8)[name]
+            assert stack.ids == plain[same].ids, (name, idle)
 
 
 @over_models
@@ -76,15 +77,15 @@ def test_the_references_are_the_edited_models_too(kind, quantization) -> None:
     finally:
         for handle in edited:
             handle.remove()
-    main, own = method.logits[0]
-    torch.testing.assert_close(own, reference, atol=1e-4, rtol=1e-4)
-    torch.testing.assert_close(method.combined[0].scores, contrast(main, own, 1.0, 0.1))
+    main, base = method.logits[0]
+    torch.testing.assert_close(base, reference, atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(method.combined[0].scores, contrast(main, base, 1.0, 0.1))
 
 
 def test_rows_that_compute_the_same_are_prefilled_once() -> None:
     """A projector changes nothing in a row without the photo."""
-    made = plan([(OPEN, [create("vdd"), create("adavib+vdd"), create("nullu+vdd"), create("nullu+adavib+vdd")])])
-    rows = {method.name: prefixes for _, method, prefixes in made.streams}
+    stack = plan([(OPEN, [create("vdd"), create("adavib+vdd"), create("nullu+vdd"), create("nullu+adavib+vdd")])])
+    rows = {method.name: prefixes for _, method, prefixes in stack.streams}
     assert rows["vdd"][1] == rows["adavib+vdd"][1] != rows["nullu+vdd"][1] == rows["nullu+adavib+vdd"][1]
     assert len({prefixes[0] for prefixes in rows.values()}) == 4
     both = create("adavib+nullu").rows(OPEN)[0].intervention
@@ -106,14 +107,14 @@ def test_interventions_combine_unless_they_are_of_one_kind() -> None:
 
 
 def test_parameters_of_parts() -> None:
-    made = create("nullu + vdd", alpha=0.5, **{"nullu.rank": 2, "vdd.beta": 0.2})
-    assert made.name == "nullu+vdd"
-    assert made.title == "Nullu + VDD"
-    assert made.parts == (Nullu(rank=2), VDD(alpha=0.5, beta=0.2))
-    assert made.parameters() == {
+    method = create("nullu + vdd", alpha=0.5, **{"nullu.rank": 2, "vdd.beta": 0.2})
+    assert method.name == "nullu+vdd"
+    assert method.title == "Nullu + VDD"
+    assert method.parts == (Nullu(rank=2), VDD(alpha=0.5, beta=0.2))
+    assert method.parameters() == {
         "nullu.strength": 1.0, "nullu.rank": 2, "vdd.alpha": 0.5, "vdd.beta": 0.2, "vdd.reference": "unk",
     }  # fmt: skip
-    assert hash(made) == hash(create("nullu+vdd", **made.parameters()))
+    assert hash(method) == hash(create("nullu+vdd", **method.parameters()))
     assert create("nullu+adavib", **{"adavib.strength": 0.5}).parts[1] == AdaVIB(strength=0.5)
 
 
@@ -156,9 +157,9 @@ def test_a_stack_is_a_panel_of_the_report() -> None:
 def test_missing_weights_of_a_part_are_the_panels_error(monkeypatch) -> None:
     model = lvlm("llava", "nf4")
     monkeypatch.delitem(model.spaces, "default")
-    made = run(model, views("llava", "nf4"), OPEN, [create("nullu+vdd"), create("baseline")], max_new_tokens=2)
-    assert "HalluSpace" in made["nullu+vdd"].end.error
-    assert made["baseline"].ids
+    answers = run(model, views("llava", "nf4"), OPEN, [create("nullu+vdd"), create("baseline")], max_new_tokens=2)
+    assert "HalluSpace" in answers["nullu+vdd"].end.error
+    assert answers["baseline"].ids
 
 
 def test_stacks_on_the_command_line() -> None:
@@ -188,10 +189,10 @@ def test_stacks_from_the_sidebar_take_the_parts_settings() -> None:
     assert all(create(name).name == name for name in names)
     values = {("nullu", "rank"): 2, ("nullu", "strength"): 1.0, ("vdd", "alpha"): 0.5, ("vdd", "beta"): 0.1,
               ("vdd", "reference"): "none"}  # fmt: skip
-    made = sidebar.methods_from(["nullu+vdd", "vdd", "baseline"], values)
-    assert [method.name for method in made] == ["baseline", "vdd", "nullu+vdd"]
-    assert made[2].parts == (Nullu(rank=2), VDD(alpha=0.5, reference="none"))
-    assert made[1] == made[2].parts[1]
+    results = sidebar.methods_from(["nullu+vdd", "vdd", "baseline"], values)
+    assert [method.name for method in results] == ["baseline", "vdd", "nullu+vdd"]
+    assert results[2].parts == (Nullu(rank=2), VDD(alpha=0.5, reference="none"))
+    assert results[1] == results[2].parts[1]
 
 
 def test_twelve_panels_and_no_more() -> None:

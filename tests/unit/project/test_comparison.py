@@ -80,7 +80,7 @@ def test_events_come_in_the_documented_order(kind) -> None:
     assert [type(event) for event in events[:3]] == [Status, Detected, Started]
     assert isinstance(events[-1], Done)
     assert not any(isinstance(event, Status | Detected | Started | Done) for event in events[3:-1])
-    detected, started, made = events[1], events[2], events[-1].report
+    detected, started, results = events[1], events[2], events[-1].report
     assert detected.labels == DogDetector.labels
     assert detected.detector == "finder"
     assert len(session.detector.photos) == 1
@@ -91,7 +91,7 @@ def test_events_come_in_the_documented_order(kind) -> None:
         assert [event.index for event in mine[:-1]] == list(range(len(mine) - 1))
         assert isinstance(mine[-1], Finished)
         assert all(isinstance(event, Decoded) for event in mine[:-1])
-        panel = next(panel for panel in made["panels"] if panel["method"] == name)
+        panel = next(panel for panel in results["panels"] if panel["method"] == name)
         assert panel["text"] == mine[-2].text
         assert panel["error"] is None
         assert [token["id"] for token in panel["tokens"]] == [event.token.id for event in mine[:-1]]
@@ -102,25 +102,25 @@ def test_events_come_in_the_documented_order(kind) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_report_is_strict_json_and_reads_back(kind) -> None:
     request = make_request(photo(), OPEN, max_new_tokens=5, temperature=0.8, seed=9)
-    made = list(stream(request, tiny_session(kind)))[-1].report
-    conforms("compare", made)
-    again = report.loads(json.dumps(made, allow_nan=False))
-    assert again == json.loads(report.dumps(made)) == made
-    assert made["schema"] == 1
-    assert made["prompt"] == OPEN
-    assert made["seed"] == 9
-    assert (made["photo"]["width"], made["photo"]["height"]) == photo().size
-    assert made["labels"] == list(DogDetector.labels)
-    assert made["detections"][0]["label"] == "dog"
-    assert [panel["method"] for panel in made["panels"]] == defaults()
-    assert all(panel["parameters"] == create(panel["method"]).parameters() for panel in made["panels"])
+    results = list(stream(request, tiny_session(kind)))[-1].report
+    conforms("compare", results)
+    again = report.loads(json.dumps(results, allow_nan=False))
+    assert again == json.loads(report.dumps(results)) == results
+    assert results["schema"] == 1
+    assert results["prompt"] == OPEN
+    assert results["seed"] == 9
+    assert (results["photo"]["width"], results["photo"]["height"]) == photo().size
+    assert results["labels"] == list(DogDetector.labels)
+    assert results["detections"][0]["label"] == "dog"
+    assert [panel["method"] for panel in results["panels"]] == defaults()
+    assert all(panel["parameters"] == create(panel["method"]).parameters() for panel in results["panels"])
 
 
 def test_the_report_is_what_the_engine_decodes() -> None:
     request = make_request(photo(1), OPEN, max_new_tokens=8)
-    made = list(stream(request, tiny_session()))[-1].report
+    results = list(stream(request, tiny_session()))[-1].report
     alone = run(lvlm("llava", "nf4"), visual("llava", "nf4", 1), OPEN, list(request.methods), max_new_tokens=8)
-    for panel in made["panels"]:
+    for panel in results["panels"]:
         assert [token["id"] for token in panel["tokens"]] == alone[panel["method"]].ids
 
 
@@ -172,9 +172,9 @@ def test_texts_of_several_requests_equal_each_alone() -> None:
     together = texts_of(requests, session)
     assert together == [texts_of([request], session)[0] for request in requests]
     assert not session.detector.photos
-    for request, made in zip(requests, together, strict=True):
+    for request, results in zip(requests, together, strict=True):
         panels = list(stream(request, session))[-1].report["panels"]
-        assert made == {panel["method"]: panel["text"] for panel in panels}
+        assert results == {panel["method"]: panel["text"] for panel in panels}
     assert texts_of([], session) == []
     with pytest.raises(ValueError, match="sampling"):
         texts_of([requests[0], make_request(photo(), OPEN, max_new_tokens=7)], session)
@@ -187,24 +187,24 @@ def assets(tmp_path_factory) -> Path:
     from halluapp.lvlm.families import pocket as pocket_model
     from halluapp.recipes.pocket import export
 
-    made = tmp_path_factory.mktemp("assets")
+    results = tmp_path_factory.mktemp("assets")
     torch.manual_seed(0)
     model = pocket_model.build(tokenizer(), layers=1)
     model.generation_config.eos_token_id = tokenizer().eos_token_id
-    pocket_model.save(model, made / "pocket")
-    tokenizer().save_pretrained(made / "pocket")
-    export.image_processor().save_pretrained(made / "pocket")
+    pocket_model.save(model, results / "pocket")
+    tokenizer().save_pretrained(results / "pocket")
+    export.image_processor().save_pretrained(results / "pocket")
     head = detector.DetectionHead(["dog", "cat"])
-    detector.save(head, made / "pocket", dict.fromkeys(head.labels, 0.5), {})
-    return made
+    detector.save(head, results / "pocket", dict.fromkeys(head.labels, 0.5), {})
+    return results
 
 
 def test_compare_loads_everything_and_returns_the_report(assets) -> None:
     settings = Settings(assets=assets, device="cpu")
-    made = comparison.compare(photo(), OPEN, settings, max_new_tokens=3)
-    assert report.validate(made)
-    assert made["model"]["quantization"] == "nf4"
-    errors = {panel["method"]: panel["error"] for panel in made["panels"]}
+    document = comparison.compare(photo(), OPEN, settings, max_new_tokens=3)
+    assert report.validate(document)
+    assert document["model"]["quantization"] == "nf4"
+    errors = {panel["method"]: panel["error"] for panel in document["panels"]}
     assert {name for name, error in errors.items() if error} == {"nullu", "adavib"}  # nothing lies beside this model
     assert load_session(settings) is load_session(Settings(assets=assets, device="cpu"))  # once a process
 
@@ -221,13 +221,15 @@ def test_one_pass_of_the_trunk_serves_both(assets) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_another_model_gets_the_detectors_own_tower(assets, kind, tmp_path) -> None:
     """Also a model of the pocket class: its neck is not the one that the detector was trained with."""
-    made = shutil.copytree(folder(kind), tmp_path / "model")
-    session = load_session(Settings(model=str(made), assets=assets, device="cpu", quantization="none"))
-    own = load_session(Settings(assets=assets, device="cpu"))
-    seen = [list(stream(make_request(photo(), OPEN, ["baseline"], max_new_tokens=1), one))[1] for one in (session, own)]
-    assert seen[0].detector == "pocket detector"
-    assert len(seen[0].detections) == len(seen[1].detections)
-    for a, b in zip(seen[0].detections, seen[1].detections, strict=True):
+    checkpoint = shutil.copytree(folder(kind), tmp_path / "model")
+    session = load_session(Settings(model=str(checkpoint), assets=assets, device="cpu", quantization="none"))
+    embedded = load_session(Settings(assets=assets, device="cpu"))
+    events = [
+        list(stream(make_request(photo(), OPEN, ["baseline"], max_new_tokens=1), one))[1] for one in (session, embedded)
+    ]
+    assert events[0].detector == "pocket detector"
+    assert len(events[0].detections) == len(events[1].detections)
+    for a, b in zip(events[0].detections, events[1].detections, strict=True):
         assert a["label"] == b["label"]
         assert a["score"] == pytest.approx(b["score"], abs=0.02)
 
@@ -236,7 +238,7 @@ def test_another_model_gets_the_detectors_own_tower(assets, kind, tmp_path) -> N
 def test_what_the_model_cannot_read_is_one_sentence(kind) -> None:
     session = tiny_session(kind)
     most = session.lvlm.context_length
-    wanted = make_request(photo(), "wild words " * 150, ["baseline"], max_new_tokens=512)
-    assert len(session.lvlm.prompt_ids(wanted.prompt, "photo")) + 512 > most
+    expected = make_request(photo(), "wild words " * 150, ["baseline"], max_new_tokens=512)
+    assert len(session.lvlm.prompt_ids(expected.prompt, "photo")) + 512 > most
     with pytest.raises(InputError, match=f"reads {most:,}; shorten the prompt or the answer"):
-        list(stream(wanted, session))
+        list(stream(expected, session))

@@ -12,31 +12,12 @@ WORST = frozenset(
 )
 EXEMPT: frozenset[str] = frozenset(
     {
-        "halluapp/decoding/batch.py",
-        "halluapp/decoding/choose.py",
-        "halluapp/decoding/engine.py",
-        "halluapp/decoding/hooks/early_exits.py",
-        "halluapp/decoding/hooks/interventions.py",
-        "halluapp/decoding/memory.py",
-        "halluapp/decoding/replay/cuda_graph.py",
-        "halluapp/decoding/replay/fixed_cache.py",
-        "halluapp/decoding/replay/policy.py",
-        "halluapp/decoding/stops.py",
         "halluapp/grounding/detectors/pocket.py",
         "halluapp/grounding/detectors/pocket_head.py",
         "halluapp/grounding/detectors/transformers.py",
         "halluapp/grounding/verdicts.py",
         "halluapp/grounding/words/mentions.py",
         "halluapp/grounding/words/vocabulary.py",
-        "halluapp/lvlm/families/pocket.py",
-        "halluapp/methods/assignments.py",
-        "halluapp/methods/calibration.py",
-        "halluapp/methods/deco.py",
-        "halluapp/methods/dola.py",
-        "halluapp/methods/formulas/hallu_space.py",
-        "halluapp/methods/formulas/label_calibration.py",
-        "halluapp/methods/registry.py",
-        "halluapp/methods/stacked.py",
     }
 )
 
