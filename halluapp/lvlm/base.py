@@ -32,10 +32,12 @@ class LVLM(PromptTokenizer, ABC):
     number of rows (both belong to `decoding.replay.policy`).
     dense_modules: full names of the modules that are never quantized.
     has_image_marks: whether a start and an end token enclose the image placeholder.
+    processor_parts: further arguments of the constructor, which are attributes of transformers' processor.
     """
 
     dense_modules: ClassVar[tuple[str, ...]] = ("model.vision_tower", "model.multi_modal_projector", "lm_head")
     has_image_marks: ClassVar[bool] = False
+    processor_parts: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, model: Any, tokenizer: Any, image_processor: Any, name: str, quantization: str = "none"):
         super().__init__(tokenizer)

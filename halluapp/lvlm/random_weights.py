@@ -10,6 +10,7 @@ import copy
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -136,22 +137,15 @@ def build(name: str, quantization: str, device: str, assets: Path) -> LVLM:
     blueprint = BLUEPRINTS[name]
     family = FAMILIES[blueprint.family]
     lvlm_class, architecture = family.lvlm_class(), family.architecture_class()
-    tokenizer = AutoTokenizer.from_pretrained(assets / "pocket")
+    tokenizer = AutoTokenizer.from_pretrained(assets / "pocket", trust_remote_code=False)
     if blueprint.special_tokens:
         tokenizer.add_special_tokens({"additional_special_tokens": list(blueprint.special_tokens)})
         tokenizer.chat_template = QWEN_TEMPLATE
     config = blueprint.config(tokenizer.convert_tokens_to_ids(blueprint.image_token))
     dtype = torch.float32 if device == "cpu" else torch.bfloat16
     torch.manual_seed(0)
-    with torch.device(device):
-        model = architecture._from_config(config, dtype=dtype)
-    if quantization != "none":
-        state = {key: value.cpu() for key, value in model.state_dict().items()}
-        del model
-        options = quantize.config(quantization, dtype, config.text_config, lvlm_class.dense_modules)
-        model = architecture.from_pretrained(
-            None, config=config, state_dict=state, quantization_config=options, dtype=dtype, device_map=device
-        )
+    options = quantize.config(quantization, dtype, config.text_config, lvlm_class.dense_modules)
+    model = _model(architecture, config, options, dtype, device)
     for key in ("eos_token_id", "pad_token_id", "bos_token_id"):
         setattr(model.generation_config, key, getattr(tokenizer, key))
     if device == "cpu":
@@ -159,6 +153,42 @@ def build(name: str, quantization: str, device: str, assets: Path) -> LVLM:
     lvlm = lvlm_class(model, tokenizer, blueprint.processor(), PREFIX + name, quantization)
     _attach_random_weights(lvlm)
     return lvlm
+
+
+def _model(architecture: Any, config: Any, options: Any, dtype: torch.dtype, device: str) -> Any:
+    """A model of random weights; of the layers that are quantized only one at a time is in memory as a whole."""
+    from accelerate import init_empty_weights
+    from transformers.quantizers import AutoHfQuantizer
+
+    with init_empty_weights(include_buffers=False):
+        model = architecture._from_config(config, dtype=dtype)
+    if options is not None:
+        quantizer = AutoHfQuantizer.from_config(options, pre_quantized=False)
+        quantizer.preprocess_model(model, device_map={"": device})
+    for module in model.modules():
+        _fill(module, config.get_text_config().initializer_range, dtype, device)
+    model.tie_weights()
+    if options is not None:
+        model.hf_quantizer = quantizer
+        quantizer.postprocess_model(model)
+    return model.to(device) if options is None else model
+
+
+def _fill(module: torch.nn.Module, deviation: float, dtype: torch.dtype, device: str) -> None:
+    """Random weights, by transformers' usual rule, in place of a module's own empty ones; quantized at once."""
+    for key, empty in list(module.named_parameters(recurse=False)):
+        weight = torch.empty(empty.shape, dtype=dtype, device=device)
+        if weight.dim() > 1 or key == "class_embedding":
+            weight.normal_(0, deviation)
+        else:
+            weight.fill_(float(key == "weight"))  # norms and biases
+        if type(empty) is torch.nn.Parameter:
+            module.register_parameter(key, torch.nn.Parameter(weight, empty.requires_grad))
+        else:  # of bitsandbytes, which quantizes on its way to a device
+            values = {name: value for name, value in vars(empty).items() if name != "SCB"}
+            setattr(module, key, type(empty)(weight.cpu(), requires_grad=False, **values).to(device))
+    for key, buffer in list(module.named_buffers(recurse=False)):
+        module.register_buffer(key, buffer.to(device), key not in module._non_persistent_buffers_set)
 
 
 def _attach_random_weights(lvlm: LVLM) -> None:

@@ -24,8 +24,8 @@ class TransformersDetector:
 
         self.name, self.threshold = Path(source).name if Path(source).is_dir() else str(source), threshold
         try:
-            self._processor = AutoImageProcessor.from_pretrained(source)
-            self._model = AutoModelForObjectDetection.from_pretrained(source).eval().to(device)
+            self._processor = AutoImageProcessor.from_pretrained(source, trust_remote_code=False)
+            self._model = AutoModelForObjectDetection.from_pretrained(source, trust_remote_code=False).eval().to(device)
         except (OSError, ValueError, KeyError, ImportError) as error:
             raise InputError(
                 f"The detector {source} cannot be loaded; give the folder of an object detector of transformers, or "

@@ -58,12 +58,12 @@ def _check_config(config: dict, name: str) -> None:
     if (start.lower() if isinstance(start, str) else start) not in UNCHANGED_BASE:
         raise InputError(
             f"The adapter {name} starts from {start}, which changed the model's own weights, and they are not in its "
-            "folder; convert it to a plain LoRA with peft (save_pretrained with path_initial_model_for_weight_conversion)."
+            "folder; convert it to a plain LoRA (peft's save_pretrained with path_initial_model_for_weight_conversion)."
         )
 
 
 def _pairs(lvlm: LVLM, tensors: dict[str, Tensor], name: str) -> dict[str, tuple[Tensor, Tensor]]:
-    """(A [r, in], B [out, r]) by the adapter's own module names; every other tensor must be an unchanged base weight."""
+    """(A [r, in], B [out, r]) by the adapter's own names; every other tensor must be an unchanged base weight."""
     halves: dict[str, dict[str, Tensor]] = {}
     for key, tensor in tensors.items():
         if match := _KEY.fullmatch(key):
@@ -79,7 +79,7 @@ def _pairs(lvlm: LVLM, tensors: dict[str, Tensor], name: str) -> dict[str, tuple
 
 
 def _check_base_copy(lvlm: LVLM, key: str, tensor: Tensor, name: str) -> None:
-    """peft saves embeddings and head beside a LoRA on them. Raises InputError unless they are the loaded model's own."""
+    """peft saves embeddings and head beside a LoRA on them. Raises InputError unless they are the model's own."""
     match = re.fullmatch(r"base_model\.model\.(.+?)(?:\.base_layer)?\.(weight|bias)", key)
     if not match or "lora_" in key or not tensor.is_floating_point():
         raise InputError(f"The adapter {name} holds {key}, which is no LoRA weight of a linear layer.")
@@ -90,7 +90,8 @@ def _check_base_copy(lvlm: LVLM, key: str, tensor: Tensor, name: str) -> None:
         raise InputError(f"The adapter {name} holds {key}, which is no LoRA weight and no weight of {lvlm.name}.")
     if not own.is_floating_point():
         raise InputError(
-            f"The adapter {name} holds a copy of {match[1]}, which cannot be compared with quantized weights; remove it."
+            f"The adapter {name} holds a copy of {match[1]}, which cannot be compared with quantized weights; "
+            "remove it from the file."
         )
     if not _same(own.detach().cpu(), tensor):
         raise InputError(

@@ -1,4 +1,4 @@
-"""Module names of an adapter -> those of the loaded model: transformers 4.52 moved the parts of its multimodal models."""
+"""Module names of an adapter -> those of the loaded model: transformers 4.52 moved the parts of such models."""
 
 from __future__ import annotations
 

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
+from halluapp.errors import InputError
 from halluapp.lvlm.base import LVLM, ImageFeatures
 
 
@@ -19,11 +20,14 @@ class InstructBlip(LVLM):
         "language_projection",
         "language_model.lm_head",
     )
+    processor_parts: ClassVar[tuple[str, ...]] = ("qformer_tokenizer",)
     template: ClassVar[str] = "{{ messages[0]['content'][1]['text'] }}"
 
     def __init__(
         self, model, tokenizer, image_processor, name: str, quantization: str = "none", qformer_tokenizer: Any = None
     ):
+        if model.config.image_token_index is None:  # configurations of 2023: the photo stood before the text, unmarked
+            model.config.image_token_index = _placeholder(model, tokenizer)
         super().__init__(model, tokenizer, image_processor, name, quantization)
         self.qformer_tokenizer = qformer_tokenizer
 
@@ -31,13 +35,22 @@ class InstructBlip(LVLM):
     def constructor_options(cls, source: Any) -> dict[str, Any]:
         from transformers import AutoTokenizer
 
-        return {"qformer_tokenizer": AutoTokenizer.from_pretrained(source, subfolder="qformer_tokenizer")}
+        return {
+            "qformer_tokenizer": AutoTokenizer.from_pretrained(
+                source, subfolder="qformer_tokenizer", trust_remote_code=False
+            )
+        }
 
     @property
     def end_tokens(self) -> frozenset[int]:
         configured = self.model.language_model.generation_config.eos_token_id
         ids = configured if isinstance(configured, list) else [configured]
         return super().end_tokens | {i for i in ids if i is not None}
+
+    @property
+    def unknown_token(self) -> int:
+        """<unk>, which the vocabulary of Vicuna has though these tokenizers name </s> in its place."""
+        return self.tokenizer.get_vocab().get("<unk>", super().unknown_token)
 
     @property
     def tower(self) -> nn.Module:
@@ -89,3 +102,14 @@ class InstructBlip(LVLM):
         """The photo stands before the start token; see the base class for the views."""
         first = {"photo": [self.image_token], "none": [], "unk": [self.unknown_token]}[view]
         return first + self.tokenizer(self.escape_special_tokens(prompt))["input_ids"]
+
+
+def _placeholder(model: Any, tokenizer: Any) -> int:
+    """An id of the embedding table that no prompt and no answer contains. Raises InputError where there is none."""
+    rows = model.get_input_embeddings().num_embeddings
+    ids = (tokenizer.get_vocab().get("<image>"), tokenizer.pad_token_id, tokenizer.get_vocab().get("<unk>"))
+    taken = (None, tokenizer.eos_token_id, tokenizer.bos_token_id)
+    for index in ids:
+        if index not in taken and index < rows:
+            return index
+    raise InputError("The tokenizer has no token that could stand for the photo; use a newer copy of the checkpoint.")

@@ -17,7 +17,7 @@ def load_run(run: Path, recipe: PocketRecipe) -> tuple[Pocket, object]:
     """The last checkpoint of a training folder -> (Pocket in evaluation mode, tokenizer)."""
     from transformers import AutoTokenizer
 
-    words = AutoTokenizer.from_pretrained(run / "tokenizer")
+    words = AutoTokenizer.from_pretrained(run / "tokenizer", trust_remote_code=False)
     state = torch.load(run / "checkpoint.pt", weights_only=True, map_location="cpu")
     labels = (run / "labels.txt").read_text().splitlines()
     pocket = Pocket(pocket_model.build(words, layers=recipe.layers), pocket_head.DetectionHead(labels))

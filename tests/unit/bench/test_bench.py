@@ -72,3 +72,26 @@ def test_panels_that_fail_are_no_measurement() -> None:
     with pytest.raises(RuntimeError, match="HalluSpace"):
         work.panels(session, 2, ["nullu"])()
     _load.cache_clear()
+
+
+@pytest.mark.slow
+def test_a_large_random_model_is_never_in_memory_as_a_whole() -> None:
+    """Kind: 26 GiB in float32 before a model of 4 GB is quantized."""
+    import subprocess
+    import sys
+
+    code = (
+        "from halluapp.lvlm import random_weights as r\n"
+        "from halluapp.settings import ASSETS\n"
+        "from halluapp.training.process_memory import peak_resident\n"
+        "r.build('llava-tiny', 'nf4', 'cpu', ASSETS)\n"
+        "wide = {**r.TINY, 'hidden_size': 1024, 'intermediate_size': 4096, 'num_hidden_layers': 8}\n"
+        "processor = lambda: r._clip_processor(56)\n"
+        "plan = r.Blueprint('llava', lambda image: r._llava(wide, image, r.TINY_VISION), processor)\n"
+        "r.BLUEPRINTS['wide'], before = plan, peak_resident()\n"
+        "r.build('wide', 'nf4', 'cpu', ASSETS)\n"
+        "print(peak_resident() - before)\n"
+    )
+    output = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout
+    dense_megabytes = 8 * (4 * 1024 * 1024 + 3 * 1024 * 4096) * 4 / 2**20
+    assert float(output.split()[-1]) < 0.5 * dense_megabytes

@@ -11,7 +11,6 @@ import tiny
 import tiny_families
 import torch
 from safetensors.torch import load_file, save_file
-from tiny import OPEN
 from tiny_adapters import fresh_lvlm, logits
 
 from halluapp.errors import InputError

@@ -1,0 +1,48 @@
+"""Checkpoints in formats that are never loaded, and the id of a checkpoint that can be used in their place."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+from halluapp.errors import InputError
+
+ORIGINAL_LLAVA = "the format of the original LLaVA code"
+OWN_CODE = "whose code lies in its own repository and is never run here"
+ANY = "Qwen/Qwen3-VL-4B-Instruct"
+# By the class in config.json: what it is, and what to load in its place.
+FOREIGN = {
+    "LlavaLlamaForCausalLM": (ORIGINAL_LLAVA, "llava-hf/llava-1.5-7b-hf"),
+    "LlavaMistralForCausalLM": (ORIGINAL_LLAVA, "llava-hf/llava-v1.6-mistral-7b-hf"),
+    "LlavaMptForCausalLM": (ORIGINAL_LLAVA, "llava-hf/llava-1.5-7b-hf"),
+    "LlavaMPTForCausalLM": (ORIGINAL_LLAVA, "llava-hf/llava-1.5-7b-hf"),
+    "LlavaQwenForCausalLM": (ORIGINAL_LLAVA, "llava-hf/llava-1.5-7b-hf"),
+    "QWenLMHeadModel": (OWN_CODE, "Qwen/Qwen2.5-VL-7B-Instruct"),
+    "MiniCPMV": (OWN_CODE, "Qwen/Qwen3-VL-8B-Instruct"),
+    "MiniCPMO": (OWN_CODE, "Qwen/Qwen3-VL-8B-Instruct"),
+    "InternVLChatModel": (OWN_CODE, "Qwen/Qwen3-VL-8B-Instruct"),
+}
+# The same by model_type, for a config.json that names no class.
+CLASSES = {
+    "llava_llama": "LlavaLlamaForCausalLM", "llava_mistral": "LlavaMistralForCausalLM",
+    "llava_mpt": "LlavaMptForCausalLM", "llava_qwen": "LlavaQwenForCausalLM", "qwen": "QWenLMHeadModel",
+    "minicpmv": "MiniCPMV", "minicpmo": "MiniCPMO", "internvl_chat": "InternVLChatModel",
+}  # fmt: skip
+
+
+def check(raw: dict[str, Any], name: str, families: Collection[str]) -> None:
+    """Raises InputError with one sentence for a config.json that cannot be loaded; needs no weights and runs no code.
+
+    raw: the values of config.json; families: the values of model_type that can be loaded.
+    """
+    kind = str(raw.get("model_type"))
+    architecture = str((raw.get("architectures") or [CLASSES.get(kind)])[0])
+    if architecture not in FOREIGN and "mm_vision_tower" in raw:  # a fine-tune of the original code, under its own name
+        architecture = CLASSES.get(kind, "LlavaLlamaForCausalLM")
+    if architecture in FOREIGN:
+        what, other = FOREIGN[architecture]
+        raise InputError(f"{name} is a {architecture}, {what}; use {other}.")
+    if kind not in families and raw.get("auto_map"):
+        raise InputError(f"{name} is a {architecture}, {OWN_CODE}; use for example {ANY}.")
+    if kind in families and not raw.keys() & {"vision_config", "text_config"}:  # a default of 7B would be filled in
+        raise InputError(f"The config.json of {name} describes neither tower nor decoder; use for example {ANY}.")

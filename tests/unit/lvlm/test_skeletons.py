@@ -1,0 +1,37 @@
+"""Published checkpoints by their real small files: prompt ids, pixels and greedy tokens are transformers' own."""
+
+from __future__ import annotations
+
+import pytest
+import skeletons
+import torch
+from tiny import run
+
+from halluapp.methods import registry
+from halluapp.methods.registry import Baseline
+
+PROMPT, TOKENS = "Describe this image in detail.", 6
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("quantization", ["none", "nf4"])
+@pytest.mark.parametrize("name", skeletons.VISION_LANGUAGE)
+def test_ids_pixels_and_greedy_tokens_are_transformers_own(name: str, quantization: str) -> None:
+    lvlm, theirs = skeletons.lvlm(name, quantization), skeletons.inputs(name, PROMPT)
+    photo = skeletons.photo()
+    image, pixels = lvlm.encode_image(photo), lvlm.pixels(photo)
+    ids = lvlm.expand_image_token(lvlm.prompt_ids(PROMPT, "photo"), image, len(lvlm.visual_tokens(image, PROMPT)))
+    assert ids == theirs["input_ids"][0].tolist()
+    for key, value in theirs.items():
+        if key.startswith("pixel"):
+            assert torch.equal(pixels[key].to(value.dtype), value), key
+    config = lvlm.model.generation_config
+    config.repetition_penalty, config.do_sample = 1.0, False
+    generated = lvlm.model.generate(
+        **{key: value.to(lvlm.model.dtype) if value.is_floating_point() else value for key, value in theirs.items()},
+        max_new_tokens=TOKENS, min_new_tokens=TOKENS,
+    )[0, len(ids) :].tolist()  # fmt: skip
+    answers = run(lvlm, image, PROMPT, [Baseline()], max_new_tokens=TOKENS, ignore_end=True)
+    assert answers["baseline"].ids == generated
+    answers = run(lvlm, image, PROMPT, [registry.create(method) for method in registry.defaults()], max_new_tokens=3)
+    assert all(answer.ids for answer in answers.values())
