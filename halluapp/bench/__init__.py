@@ -25,7 +25,8 @@ def run(settings: Settings, new_tokens: int = 60, rounds: int = 7, profiled: boo
     Returns ratio_five_panels_to_one and ratio_eleven_panels_to_one (medians of the rounds' ratios),
     ratio_sequential_to_five (the same five methods one after another, a forward for every row and token), medians of
     seconds, peak_memory_ratio (of five panels to one `generate`: the resident set of fresh processes on a CPU,
-    allocated memory on a GPU), the decode step and its reason (`decoding.replay.policy.replay_report`), and more; with
+    allocated memory on a GPU), left_out (panels whose weights the model lacks, and what they lack: all figures are then
+    of the others), the decode step and its reason (`decoding.replay.policy.replay_report`), and more; with
     `profiled`, the operations with most time of their own in five panels.
     """
     import torch
@@ -36,11 +37,13 @@ def run(settings: Settings, new_tokens: int = 60, rounds: int = 7, profiled: boo
     from halluapp.methods.registry import create, defaults
 
     session = load_session(settings)
+    five, lacking_five = work.usable(session.lvlm, defaults())
+    eleven, lacking = work.usable(session.lvlm, reference_panels())
     works = {
         "one": work.generate(session, new_tokens),
-        "five": work.panels(session, new_tokens, defaults()),
-        "eleven": work.panels(session, new_tokens, reference_panels()),
-        "sequential": work.one_after_another(session, new_tokens),
+        "five": work.panels(session, new_tokens, five),
+        "eleven": work.panels(session, new_tokens, eleven),
+        "sequential": work.one_after_another(session, new_tokens, five),
     }
     for name in ("one", "five", "eleven"):
         works[name]()  # warm up
@@ -66,9 +69,10 @@ def run(settings: Settings, new_tokens: int = 60, rounds: int = 7, profiled: boo
         "ratio_sequential_to_five": _ratio(seconds, "sequential", "five"),
         **{f"seconds_{name}": value for name, value in median.items()},
         "seconds_to_first_token_five": round(statistics.median(works["five"]() for _ in range(3)), 3),
-        "tokens_per_second_five": round(5 * new_tokens / median["five"], 1),
-        "rows_five": sum(len(create(name).rows(work.PROMPT)) for name in defaults()),
-        "rows_eleven": sum(len(create(name).rows(work.PROMPT)) for name in reference_panels()),
+        "tokens_per_second_five": round(len(five) * new_tokens / median["five"], 1),
+        "rows_five": sum(len(create(name).rows(work.PROMPT)) for name in five),
+        "rows_eleven": sum(len(create(name).rows(work.PROMPT)) for name in eleven),
+        "left_out": lacking_five | lacking,
         **memory.peaks(settings, session, works, new_tokens),
         **({"operations_five": profile(works["five"])} if profiled else {}),
     }

@@ -70,6 +70,7 @@ def print_peak(values: str, part: str, new_tokens: str) -> None:
         for key, value in json.loads(values).items()
     }
     session, count = load_session(Settings(**fields)), int(new_tokens)
-    work_once = work.generate(session, count) if part == "one" else work.panels(session, count, defaults())
+    names, _ = work.usable(session.lvlm, defaults())
+    work_once = work.generate(session, count) if part == "one" else work.panels(session, count, names)
     work_once(), work_once()
     print(peak_resident())

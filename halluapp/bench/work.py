@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from halluapp.decoding.events import Failed
+from halluapp.errors import InputError, MissingWeights
 
 PROMPT = "Describe this image in detail."
 Work = Callable[[], float | None]  # one run; panels return the seconds to the first token
@@ -36,6 +37,20 @@ def generate(session, new_tokens: int) -> Work:
     return work
 
 
+def usable(lvlm, names: Sequence[str]) -> tuple[list[str], dict[str, str]]:
+    """-> (the methods whose weights the model has, and for every other one the sentence that says what it lacks)."""
+    from halluapp.methods.registry import create
+
+    names_usable, lacking = [], {}
+    for name in names:
+        try:
+            create(name).prepare(lvlm)
+            names_usable.append(name)
+        except (MissingWeights, InputError) as error:
+            lacking[name] = str(error)
+    return names_usable, lacking
+
+
 def panels(session, new_tokens: int, names: Sequence[str]) -> Work:
     """Methods by name, with their defaults, through the engine, traces included."""
     from halluapp.decoding import engine
@@ -55,7 +70,7 @@ def panels(session, new_tokens: int, names: Sequence[str]) -> Work:
     return work
 
 
-def one_after_another(session, new_tokens: int) -> Work:
+def one_after_another(session, new_tokens: int, names: Sequence[str] | None = None) -> Work:
     """The same methods as separate runs: a photo pass each, a prefill and a forward a token for every row.
 
     This is how published implementations decode: `generate` with a second model call a token for the reference.
@@ -73,7 +88,7 @@ def one_after_another(session, new_tokens: int) -> Work:
 
     @torch.no_grad()
     def work() -> None:
-        for method in map(create, defaults()):
+        for method in map(create, defaults() if names is None else names):
             views, ids = Views(lvlm, synthetic_image()), []
             prefixes = [Prefix.of(0, row) for row in method.rows(PROMPT)]
             rows = [prefill(lvlm, (prefix,), [PROMPT], [views]) for prefix in prefixes]

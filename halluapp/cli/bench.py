@@ -19,6 +19,9 @@ def run(options) -> int:
 
     result = bench.run(common.settings_of(options), options.new_tokens, options.rounds, options.profile)
     for key, value in result.items():
-        print(f"{key}: {value}")
+        if key != "left_out":
+            print(f"{key}: {value}")
+    for name, sentence in result["left_out"].items():
+        print(f"left out: {name} ({sentence})")
     common.write_json(result, options.out_json)
     return 0

@@ -186,6 +186,8 @@ class BenchResult(Record):
     tokens_per_second_five: float
     rows_five: int
     rows_eleven: int
+    left_out: dict[str, str] = Field(default_factory=dict)
+    """Panels whose weights the model lacks, and what they lack; all figures are of the others."""
     peak_memory_one_mb: float
     peak_memory_five_mb: float
     peak_memory_ratio: float

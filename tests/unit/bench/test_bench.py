@@ -65,6 +65,20 @@ def test_the_large_blueprints_have_the_sizes_of_the_real_models(name) -> None:
     assert abs(sum(weight.numel() for weight in model.parameters()) - sizes) < 0.01e9
 
 
+def test_a_checkpoint_without_a_hallu_space_is_measured_without_nullu() -> None:
+    """Kind: a traceback on every real checkpoint."""
+    from halluapp.methods.registry import defaults
+
+    session = load_session(Settings(model="random:llava-tiny", device="cpu"))
+    session.lvlm.spaces.clear()
+    names, lacking = work.usable(session.lvlm, defaults())
+    assert names == [name for name in defaults() if name != "nullu"]
+    assert "halluspace" in lacking["nullu"]
+    for each in (work.panels(session, 2, names), work.one_after_another(session, 2, names)):
+        each()
+    _load.cache_clear()
+
+
 def test_panels_that_fail_are_no_measurement() -> None:
 
     session = load_session(Settings(model="random:llava-tiny", device="cpu"))
