@@ -34,10 +34,14 @@ def load_session(settings: Settings) -> Session:
 
 @lru_cache(maxsize=2)
 def _load(settings: Settings) -> Session:
+    lvlm, notice = lvlm_of(settings)
+    return Session(lvlm, detector_of(settings, lvlm), notice)
+
+
+def lvlm_of(settings: Settings) -> tuple[LVLM, str]:
+    """Loads the LVLM that the settings name -> (LVLM, notice). Raises InputError."""
     import torch
 
-    from halluapp.grounding.detectors.pocket import PocketDetector
-    from halluapp.grounding.detectors.transformers import TransformersDetector
     from halluapp.lvlm import catalog
 
     if settings.fast not in FAST_MODES:
@@ -47,10 +51,19 @@ def _load(settings: Settings) -> Session:
     lvlm, notice = catalog.load(settings.model, settings.quantization, settings.device, settings.assets)
     # A worker on ZeroGPU lives for one answer: whatever it measured would be measured again by the next one.
     lvlm.replay_mode = "off" if settings.zero_gpu and settings.fast == "auto" else settings.fast
+    return lvlm, notice
+
+
+def detector_of(settings: Settings, lvlm: LVLM) -> Any:
+    """Loads the detector that the settings name. Raises InputError."""
+    from halluapp.grounding.detectors.pocket import PocketDetector
+    from halluapp.grounding.detectors.transformers import TransformersDetector
+    from halluapp.lvlm import catalog
+
     if settings.detector != "pocket":
-        return Session(lvlm, TransformersDetector(settings.detector), notice)
+        return TransformersDetector(settings.detector)
     tower = lvlm.tower
     if settings.model != "pocket":  # the pocket detector brings its own copy of the tower that it was trained with
         device = settings.device if hasattr(tower, "features") else "cpu"  # where shared maps of the trunk would be
         tower = catalog.load("pocket", "none", device, settings.assets)[0].tower
-    return Session(lvlm, PocketDetector(settings.assets / "pocket", tower), notice)
+    return PocketDetector(settings.assets / "pocket", tower)

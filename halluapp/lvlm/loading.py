@@ -88,7 +88,7 @@ def _quieten_libraries() -> None:
 
 def _load(source: str | Path, name: str, quantization: str, device: str) -> tuple[LVLM, str]:
     config = _config(source, name)
-    family = _family(config, name)
+    family = family_of(config, name)
     lvlm_class = family.lvlm_class()
     quantization, notice = _choose_quantization(config, quantization)
     model = _load_model(source, name, family, config, quantization, device)
@@ -150,7 +150,7 @@ def _template_has_photo(lvlm: LVLM) -> bool:
     return True
 
 
-def _family(config: Any, name: str) -> Family:
+def family_of(config: Any, name: str) -> Family:
     """The family of a configuration. Raises InputError where it cannot be loaded."""
     if config.model_type not in FAMILIES:
         families = ", ".join(FAMILIES)
