@@ -9,7 +9,7 @@ from safetensors import SafetensorError
 
 from halluapp.data.files import atomic_write
 from halluapp.errors import InputError
-from halluapp.lvlm.adapters import load as load_adapter
+from halluapp.lvlm import adapters
 from halluapp.lvlm.adapters import load_projector
 from halluapp.lvlm.base import LVLM, HalluSpace
 
@@ -19,7 +19,7 @@ __all__ = ["attach", "load_projector", "load_space", "save_space"]
 def attach(lvlm: LVLM, *folders: Path) -> None:
     """Loads hallu_space.safetensors, projector-NAME.safetensors and adapters/NAME/; InputError for a damaged file."""
     for path in (path for folder in folders for path in sorted(folder.glob("adapters/*/"))):
-        lvlm.adapters[path.name] = load_adapter(lvlm, path)
+        lvlm.adapters[path.name] = adapters.load(lvlm, path)
     for path in (path for folder in folders for path in sorted(folder.glob("*.safetensors"))):
         try:
             if path.stem == "hallu_space":

@@ -93,21 +93,21 @@ def _save_llava(model, folder: Path) -> None:
 
 
 def _save_pocket(model, folder: Path) -> None:
-    from halluapp.lvlm.families import pocket as pocket_model
+    from halluapp.lvlm.families import pocket
     from halluapp.recipes.pocket import export
 
-    pocket_model.save(model, folder)
+    pocket.save(model, folder)
     export.image_processor().save_pretrained(folder)
 
 
 @cache
 def folder(kind: str) -> Path:
     """A checkpoint folder with a HalluSpace and an AdaVIB projector beside it, as `catalog.load` reads it."""
-    from halluapp.lvlm.families import pocket as pocket_model
+    from halluapp.lvlm.families import pocket
 
     words, checkpoint = tokenizer(), Path(_home.name) / kind
     torch.manual_seed(0)
-    model = _llava() if kind == "llava" else pocket_model.build(words, layers=LAYERS, width=64)
+    model = _llava() if kind == "llava" else pocket.build(words, layers=LAYERS, width=64)
     _roughen(model)
     for key in ("eos_token_id", "pad_token_id", "bos_token_id"):
         setattr(model.generation_config, key, getattr(words, key))

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import gradio as gr
 
+from halluapp.serving.uploads import only_uploads
+
 
 def photo_input(**options) -> gr.Image:
     """A gr.Image that hands over the uploaded file as it is: a broken one gets our sentence, not a generic failure."""
     image = gr.Image(type="filepath", image_mode=None, **options)
     preprocess = image.preprocess
     image.preprocess = lambda payload: payload.path if payload is not None and payload.path else preprocess(payload)
-    return image
+    return only_uploads(image)

@@ -13,6 +13,7 @@ import gradio as gr
 from gradio.components import Component
 
 from halluapp.errors import InputError
+from halluapp.serving.uploads import only_uploads
 from halluapp.settings import Settings
 from halluapp.training import library, recipes
 from halluapp.training.runs import Config, relative_path
@@ -61,7 +62,9 @@ def build(settings: Settings, photo_input: Callable[..., gr.Image]) -> Form:
         info=texts.SOURCE[1], elem_id="train-source",
     )  # fmt: skip
     path = gr.Textbox("", label=texts.PATH[0], info=texts.PATH[1], visible=False, elem_id="train-path")
-    upload = gr.File(label=texts.UPLOAD, file_count="multiple", visible=False, elem_id="train-upload", height=150)
+    upload = only_uploads(
+        gr.File(label=texts.UPLOAD, file_count="multiple", visible=False, elem_id="train-upload", height=150)
+    )
     check = gr.Button(texts.CHECK, size="sm", elem_id="train-check")
     upload_path, widgets, groups, presets = gr.State(None), {}, {}, {}
     for recipe_kind, recipe in recipes.RECIPES.items():

@@ -9,6 +9,7 @@ from functools import partial
 import gradio as gr
 
 from halluapp.serving.models import Models
+from halluapp.serving.uploads import only_uploads
 from halluapp.settings import Settings
 from halluapp.ui.event_options import INSTANT, MODEL, QUEUED
 from halluapp.ui.train import form, live, run_actions, state, texts
@@ -79,7 +80,9 @@ def build() -> RunButtons:
 def build_import(settings: Settings) -> AdapterImport:
     """Builds the form for adapters from elsewhere, in the place where it is called."""
     with gr.Accordion(texts.IMPORT, open=False, elem_id="train-import"):
-        files = gr.File(label=texts.IMPORT_FILES, file_count="multiple", elem_id="train-import-files", height=150)
+        files = only_uploads(
+            gr.File(label=texts.IMPORT_FILES, file_count="multiple", elem_id="train-import-files", height=150)
+        )
         folder = gr.Textbox(
             "", label=texts.IMPORT_PATH[0], info=texts.IMPORT_PATH[1], max_lines=1, visible=not settings.space,
             elem_id="train-import-folder",

@@ -11,6 +11,7 @@ import gradio as gr
 from gradio.components import Component
 
 from halluapp.errors import InputError
+from halluapp.serving.uploads import only_uploads
 from halluapp.settings import Settings
 from halluapp.training import library, recipes, runs
 from halluapp.ui.event_options import INSTANT, QUEUED
@@ -50,7 +51,9 @@ def build() -> StartControls:
     )  # fmt: skip
     with gr.Row():
         save = gr.Button(texts.SAVE, size="sm", elem_id="train-save", min_width=100)
-        load = gr.UploadButton(texts.LOAD, size="sm", file_types=[".json"], elem_id="train-load", min_width=100)
+        load = only_uploads(
+            gr.UploadButton(texts.LOAD, size="sm", file_types=[".json"], elem_id="train-load", min_width=100)
+        )
     return StartControls(start_button, stop_button, command, save, load, gr.Textbox("", visible=False))
 
 

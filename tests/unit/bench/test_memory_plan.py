@@ -44,6 +44,7 @@ def test_seven_billion_parameters_in_sixteen_gigabytes():
     assert memory_plan.plan_memory(config, ChipRecipe(), quantization="none").weights > 3 * plain.weights
 
 
+@pytest.mark.slow
 def test_a_trained_tower_is_planned_for():
     config = configuration("llava-tiny")
     meta, real = (memory_plan._tower_bytes(config, ChipRecipe(), device) for device in ("meta", "cpu"))

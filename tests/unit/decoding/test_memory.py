@@ -46,6 +46,7 @@ def test_smaller_groups_say_the_same_once(kind, quantization, rows, after, tempe
     assert not any(event.note for event in plenty if isinstance(event, Finished))
 
 
+@pytest.mark.slow
 def test_a_method_that_never_fits_fails_alone() -> None:
     methods = [Baseline(), VDD(reference="both"), Nullu(), Calibration()]
     with memory_limit(lvlm("llava", "nf4"), 2):

@@ -95,6 +95,7 @@ def parquet_of(path: Path, count: int) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_parquet_is_read_a_few_photos_at_a_time(tmp_path):
     path = parquet_of(tmp_path / "set.parquet", 40)
     pairs_read = read_pairs(path)

@@ -49,6 +49,7 @@ def test_a_run_leaves_a_curve_samples_and_a_panel(tmp_path, kind):
     assert effect["before"] != effect["after"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind, more", [
     ("chip", {"dropout": 0.3}), ("hacl", {"queue": 3, "train": "both"}), ("adavib", {}),
 ])  # fmt: skip
