@@ -29,12 +29,18 @@ def add(commands) -> None:
     _add_bench(subcommands)
 
 
+_DEFAULT_OUT = (
+    "a new one in the folder of runs",
+    "a new one in the folder of runs, and its projector where the model looks for it",
+)
+
+
 def _add_run(subcommands, kind: str, recipe: type[recipes.Recipe]) -> None:
     about = recipe.__doc__ or ""
     run = subcommands.add_parser(kind, help=about.splitlines()[0], description=about)
     run.set_defaults(train=_run)
     run.add_argument("--data", default="", help="folder with pairs.jsonl, a JSONL or parquet file, or a hub id")
-    run.add_argument("--out", type=Path, required=True, help="folder of the run")
+    run.add_argument("--out", type=Path, help=f"folder of the run (default: {_DEFAULT_OUT[kind == 'adavib']})")
     run.add_argument("--resume", action="store_true", help="go on with the run in OUT")
     run.add_argument("--wait", action="store_true", help="wait while another run trains")
     run.add_argument("--launched", action="store_true", help=argparse.SUPPRESS)  # by `runs.launch`, which made OUT
@@ -138,10 +144,15 @@ def _chosen(options) -> dict:
 
 def _run(options) -> int:
     from halluapp.data.pairs import read_pairs
-    from halluapp.training import runs
+    from halluapp.training import installation, library, runs
 
     settings = common.settings_of(options)
     recipe = recipes.create(options.what, **_chosen(options))
+    installed = options.out is None and options.what == installation.KIND
+    if options.out is None:
+        if options.resume:
+            raise InputError("Say with --out which run to go on with; `halluapp train list runs` names them.")
+        options.out = settings.runs / library.free_name(settings.runs, options.what)
     if options.resume:
         config = runs.Run(options.out).config()  # everything but the kind comes from the folder
         settings = Settings.from_environment()
@@ -164,7 +175,10 @@ def _run(options) -> int:
         with loop.failure_in_status(run):
             run.write_status("preparing", run.status()["step"])
             lvlm = _load(settings)
+            projector = installation.projector_file(lvlm, settings.assets) if installed else None
         loop.train(run, lvlm)
+    if projector and installation.install(run, projector):
+        print(f"wrote {projector}; the panel AdaVIB uses it from now on with this model")
     status = run.status()
     print(f"{status['state']} at step {status['step']} of {status['steps']}; result: {run.adapter}")
     return 0

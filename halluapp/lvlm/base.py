@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import threading
 from abc import ABC, abstractmethod
 from functools import cached_property
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
 
+EMBEDDED = "halluapp-pocket"  # the name of the embedded model
 __all__ = ["LVLM", "EmbeddedPrompt", "HalluSpace", "ImageFeatures"]
 
 
@@ -264,22 +266,27 @@ class LVLM(PromptTokenizer, ABC):
         """The folder in assets that holds HalluSpaces and projectors of a checkpoint from the hub."""
         return f"assets/{self.name.replace('/', '--')}"
 
+    @property
+    def flag(self) -> str:
+        """The value of `--model` that loads this model again."""
+        return "pocket" if self.name == EMBEDDED else shlex.quote(self.name)
+
     def space(self, name: str) -> HalluSpace:
         """A HalluSpace by name; raises MissingWeights."""
         if name not in self.spaces:
             raise MissingWeights(
-                f"No HalluSpace is loaded for {self.name}; compute one with: "
-                f"python -m halluapp halluspace PAIRS --out FILE --model {self.name}"
+                f"No HalluSpace is loaded for {self.name}; this puts one where it is looked up: "
+                f"halluapp halluspace PAIRS --model {self.flag}"
             )
         return self.spaces[name]
 
     def projector(self, name: str) -> nn.Module:
         """Another projector by name; raises MissingWeights."""
         if name not in self.projectors:
-            raise MissingWeights(
-                f"No {name} projector is loaded for {self.name}; "
-                f"put projector-{name}.safetensors beside its checkpoint or into {self.folder}."
-            )
+            way = f"put projector-{name}.safetensors beside its checkpoint or into {self.folder}."
+            if name == "adavib":
+                way = f"this puts one where it is looked up: halluapp train adavib --data PAIRS --model {self.flag}"
+            raise MissingWeights(f"No {name} projector is loaded for {self.name}; {way}")
         return self.projectors[name]
 
     def adapter(self, name: str) -> Adapter:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from halluapp.errors import InputError
 from halluapp.lvlm import quantize, random_weights
-from halluapp.lvlm.base import LVLM
+from halluapp.lvlm.base import EMBEDDED, LVLM
 from halluapp.lvlm.loading import load_checkpoint
 from halluapp.lvlm.sidecar_files import attach, load_projector, load_space, save_space
 
@@ -91,6 +91,6 @@ def load(model: str, quantization: str, device: str, assets: Path) -> tuple[LVLM
         raise InputError("The embedded model is missing from assets/pocket; get the project with its assets folder.")
     pocket.register()
     source = str(assets / "pocket") if embedded else model
-    lvlm, notice = load_checkpoint(source, "halluapp-pocket" if embedded else model, quantization, device)
+    lvlm, notice = load_checkpoint(source, EMBEDDED if embedded else model, quantization, device)
     attach(lvlm, Path(source), assets / Path(lvlm.folder).name)
     return lvlm, notice

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from pathlib import Path
 
 from safetensors import SafetensorError
@@ -13,7 +14,33 @@ from halluapp.lvlm import adapters
 from halluapp.lvlm.adapters import load_projector
 from halluapp.lvlm.base import LVLM, HalluSpace
 
-__all__ = ["attach", "load_projector", "load_space", "save_space"]
+__all__ = ["attach", "folders", "load_projector", "load_space", "save_space", "writable_folder"]
+
+
+SPACE = "hallu_space.safetensors"
+
+
+def folders(lvlm: LVLM, assets: Path) -> list[Path]:
+    """Where the files of a model are looked up: its own folder, if it is one, then one of its name in assets."""
+    own_folder = [Path(lvlm.name)] if Path(lvlm.name).is_dir() else []
+    return [*own_folder, assets / Path(lvlm.folder).name]
+
+
+def writable_folder(lvlm: LVLM, assets: Path) -> Path:
+    """The first of a model's `folders` in which a file can be written; raises InputError where there is none."""
+    if lvlm.name.startswith("random:"):
+        raise InputError(f"{lvlm.name} is made anew whenever it is loaded; say with --out where the result goes.")
+    for folder in folders(lvlm, assets):
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=folder):
+                return folder
+        except OSError:
+            continue
+    tried = " and ".join(str(folder) for folder in folders(lvlm, assets))
+    raise InputError(
+        f"Nothing can be written to {tried}, where {lvlm.name} looks; say with --out where the result goes."
+    )
 
 
 def attach(lvlm: LVLM, *folders: Path) -> None:

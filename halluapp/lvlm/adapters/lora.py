@@ -85,27 +85,27 @@ def _check_base_copy(lvlm: LVLM, key: str, tensor: Tensor, name: str) -> None:
         raise InputError(f"The adapter {name} holds {key}, which is no LoRA weight of a linear layer.")
     names = ModuleNames(lvlm)
     resolved = names.resolve(match[1])
-    own = getattr(names.modules[resolved], match[2], None) if resolved is not None else None
-    if own is None:
+    weight = getattr(names.modules[resolved], match[2], None) if resolved is not None else None
+    if weight is None:
         raise InputError(f"The adapter {name} holds {key}, which is no LoRA weight and no weight of {lvlm.name}.")
-    if not own.is_floating_point():
+    if not weight.is_floating_point():
         raise InputError(
             f"The adapter {name} holds a copy of {match[1]}, which cannot be compared with quantized weights; "
             "remove it from the file."
         )
-    if not _same(own.detach().cpu(), tensor):
+    if not _same(weight.detach().cpu(), tensor):
         raise InputError(
             f"The adapter {name} holds changed weights of {match[1]}, which cannot be added row by row; merge it into "
             "its model and load that."
         )
 
 
-def _same(own: Tensor, copy: Tensor) -> bool:
+def _same(weight: Tensor, copy: Tensor) -> bool:
     """Whether two tensors are equal but for the rounding of the coarser of their two types."""
-    if own.dtype == copy.dtype or own.shape != copy.shape:
-        return torch.equal(own, copy)
-    step = max(torch.finfo(dtype).eps for dtype in (own.dtype, copy.dtype))
-    return torch.allclose(own.float(), copy.float(), rtol=step, atol=1e-7)
+    if weight.dtype == copy.dtype or weight.shape != copy.shape:
+        return torch.equal(weight, copy)
+    step = max(torch.finfo(dtype).eps for dtype in (weight.dtype, copy.dtype))
+    return torch.allclose(weight.float(), copy.float(), rtol=step, atol=1e-7)
 
 
 def _scale(config: dict, module: str, rank: int) -> float:

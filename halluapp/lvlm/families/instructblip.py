@@ -108,8 +108,8 @@ def _placeholder(model: Any, tokenizer: Any) -> int:
     """An id of the embedding table that no prompt and no answer contains. Raises InputError where there is none."""
     rows = model.get_input_embeddings().num_embeddings
     ids = (tokenizer.get_vocab().get("<image>"), tokenizer.pad_token_id, tokenizer.get_vocab().get("<unk>"))
-    taken = (None, tokenizer.eos_token_id, tokenizer.bos_token_id)
+    others = (None, tokenizer.eos_token_id, tokenizer.bos_token_id)
     for index in ids:
-        if index not in taken and index < rows:
+        if index not in others and index < rows:
             return index
     raise InputError("The tokenizer has no token that could stand for the photo; use a newer copy of the checkpoint.")

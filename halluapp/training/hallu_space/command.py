@@ -26,10 +26,13 @@ def parse_layers(text: str, count: int) -> list[int]:
 
 
 def compute_from_file(
-    pairs_file: Path, out: Path, settings: Settings, rank: int, layers: str, pooling: str, limit: int = 0
-) -> HalluSpace:
-    """Computes and writes the HalluSpace -> it; its `about` is in the file's metadata. limit: first pairs only."""
-    from halluapp.lvlm.catalog import save_space
+    pairs_file: Path, out: Path | None, settings: Settings, rank: int, layers: str, pooling: str, limit: int = 0
+) -> tuple[HalluSpace, Path]:
+    """Computes and writes the HalluSpace -> (it, its file); its `about` is in the file's metadata.
+
+    out: None: where the model looks for it. limit: first pairs only. Raises InputError.
+    """
+    from halluapp.lvlm.sidecar_files import SPACE, save_space, writable_folder
     from halluapp.training.hallu_space import compute
 
     # A bad file is refused before a model is loaded for nothing; photos of a parquet file are read a few at a time.
@@ -37,7 +40,10 @@ def compute_from_file(
     rows = iter_pairs(pairs_file, check_photos=not in_file, limit=limit)
     rows = chain([next(rows)], rows) if in_file else list(rows)
     lvlm = load_session(settings).lvlm
+    file = out or writable_folder(lvlm, settings.assets) / SPACE  # refused before the pairs are read, not after
     each = ((lvlm.encode_image(row.open()), row.question, row.chosen, row.rejected) for row in rows)
     space = compute.compute_hallu_space(lvlm, each, parse_layers(layers, len(lvlm.layers)), rank, pooling)
-    save_space(space, out)
-    return space
+    save_space(space, file)
+    if out is None:
+        lvlm.spaces["default"] = space
+    return space, file

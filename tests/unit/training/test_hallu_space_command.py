@@ -135,3 +135,36 @@ def test_the_command(pooling, tmp_path, capsys) -> None:
     assert "layer 0" in printed
     assert "spectrum" in printed
     assert "truthful" in printed
+
+
+def test_a_hallu_space_lands_where_the_model_looks_for_it(tmp_path, capsys) -> None:
+    """Kind: a sentence whose command writes a file that is never looked for."""
+    import shutil
+
+    from halluapp.errors import MissingWeights
+    from halluapp.lvlm import sidecar_files
+    from halluapp.session import _load
+
+    checkpoint = tmp_path / "my model"
+    shutil.copytree(folder("llava"), checkpoint)
+    (checkpoint / "hallu_space.safetensors").unlink()
+    model = catalog.load(str(checkpoint), "none", "cpu", tmp_path / "assets")[0]
+    with pytest.raises(MissingWeights) as caught:
+        model.space("default")
+    words = str(caught.value)
+    assert f"halluspace PAIRS --model '{checkpoint}'" in words
+    photo().save(tmp_path / "a.png")
+    pairs = _lines(tmp_path / "pairs.jsonl", [_texts(image="a.png"), _texts(image="a.png", rejected="A cat.")])
+    command = ["halluspace", str(pairs), "--model", str(checkpoint), "--quantization", "none", "--rank", "1"]
+    assert cli.main(command) == 0
+    assert f"wrote {checkpoint / 'hallu_space.safetensors'}" in capsys.readouterr().out
+    assert catalog.load(str(checkpoint), "none", "cpu", tmp_path / "assets")[0].space("default").about["pairs"] == 2
+    # A checkpoint of the hub has no folder of its own, and a folder may be read-only: then it is a folder in assets.
+    model.name = "somebody/some-model"
+    assert sidecar_files.writable_folder(model, tmp_path / "assets") == tmp_path / "assets" / "somebody--some-model"
+    with pytest.raises(InputError, match="--out"):
+        sidecar_files.writable_folder(model, tmp_path / "a.png")
+    model.name = "random:llava-tiny"
+    with pytest.raises(InputError, match="--out"):
+        sidecar_files.writable_folder(model, tmp_path)
+    _load.cache_clear()
