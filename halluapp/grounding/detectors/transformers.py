@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,11 +21,12 @@ class TransformersDetector:
     """
 
     def __init__(self, source: str | Path, threshold: float = 0.5, device: str = "cpu"):
-        from transformers import AutoImageProcessor, AutoModelForObjectDetection
+        from transformers import AutoModelForObjectDetection
 
         self.name, self.threshold = Path(source).name if Path(source).is_dir() else str(source), threshold
         try:
-            self._processor = AutoImageProcessor.from_pretrained(source, trust_remote_code=False)
+            _check_backbone(source)
+            self._processor = _image_processor(source)
             self._model = AutoModelForObjectDetection.from_pretrained(source, trust_remote_code=False).eval().to(device)
         except (OSError, ValueError, KeyError, ImportError) as error:
             raise InputError(
@@ -48,6 +50,32 @@ class TransformersDetector:
         named = [(self._names[label], score, box) for score, label, box in rows if label in self._names]
         made = [detection(name, at_operating_point(score, self.threshold), box) for name, score, box in named]
         return sorted(made, key=lambda found: -found["score"])[:MOST]
+
+
+def _check_backbone(source: str | Path) -> None:
+    """Raises InputError for a backbone of a package that is not installed, before any weights are fetched."""
+    from transformers import PreTrainedConfig
+
+    values = PreTrainedConfig.get_config_dict(source)[0]
+    backbone = values.get("backbone_config") or {}
+    # DETR's first configurations name a backbone of timm without saying so.
+    of_timm = values.get("use_timm_backbone", values.get("model_type") == "detr" and not backbone)
+    if (of_timm or backbone.get("model_type") == "timm_backbone") and find_spec("timm") is None:
+        raise InputError(
+            f"The detector {source} has a backbone of the package timm, which is not installed; install timm, or use a "
+            "detector without it, such as PekingU/rtdetr_v2_r18vd."
+        )
+
+
+def _image_processor(source: str | Path) -> Any:
+    """The checkpoint's image processor, also under the name that its class had before transformers 4.26."""
+    import transformers
+    from transformers.image_processing_base import ImageProcessingMixin
+
+    kind = str(ImageProcessingMixin.get_image_processor_dict(source)[0].get("image_processor_type"))
+    if kind.endswith("FeatureExtractor"):
+        return getattr(transformers, kind.replace("FeatureExtractor", "ImageProcessor")).from_pretrained(source)
+    return transformers.AutoImageProcessor.from_pretrained(source, trust_remote_code=False)
 
 
 def _first_sentence(error: Exception) -> str:
