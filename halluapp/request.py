@@ -20,18 +20,18 @@ MAX_PROMPT_CHARACTERS = 2000
 MAX_NEW_TOKENS = 512
 MAX_PANELS = 12
 MAX_STOPS, MAX_STOP_CHARACTERS = 8, 40  # stop strings, and characters of one
-THRESHOLD = 0.5
+MIN_SURE, SURE, MAX_SURE = 0.5, 0.9, 0.99  # of verdicts; `grounding.evidence` has the same default
 
 
 @dataclass(frozen=True)
 class Request:
-    """One checked comparison: an upright RGB photo, a prompt, methods in panel order, sampling, detector threshold."""
+    """One checked comparison: an upright RGB photo, a prompt, methods in panel order, sampling, how sure."""
 
     photo: Image.Image
     prompt: str
     methods: tuple[Method, ...]
     sampling: Sampling = field(default_factory=Sampling)
-    threshold: float = THRESHOLD
+    sure: float = SURE
 
 
 def make_request(
@@ -43,7 +43,7 @@ def make_request(
     top_p: float = 1.0,
     top_k: int = 0,
     seed: int = 0,
-    threshold: float = THRESHOLD,
+    sure: float = SURE,
     repetition_penalty: float = 0.0,
     stop: Sequence[str] = (),
 ) -> Request:
@@ -57,14 +57,14 @@ def make_request(
     check_number("Top-p", top_p, 0.01, 1)
     check_number("Top-k", top_k, 0, 1000, whole=True)
     check_number("Seed", seed, 0, 2**32 - 1, whole=True)
-    check_number("Threshold", threshold, 0, 1)
+    check_number("How sure", sure, MIN_SURE, MAX_SURE)
     if repetition_penalty != 0:
         check_number("Repetition penalty", repetition_penalty, 1, 2)
     sampling = Sampling(
         int(max_new_tokens), float(temperature), float(top_p), int(top_k), int(seed),
         repetition_penalty=float(repetition_penalty), stop=_check_stops(stop),
     )  # fmt: skip
-    return Request(read_photo(photo), prompt, panels, sampling, float(threshold))
+    return Request(read_photo(photo), prompt, panels, sampling, float(sure))
 
 
 def _check_prompt(prompt: str) -> str:

@@ -8,7 +8,10 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from halluapp.errors import InputError
+from halluapp.grounding.detectors.loading import load_detector
 from halluapp.settings import FAST_MODES, Settings
+
+SHARED = "shared"  # the earlier embedded detector, on the LVLM's own trunk: to compare with
 
 if TYPE_CHECKING:
     from halluapp.lvlm.base import LVLM
@@ -56,14 +59,13 @@ def lvlm_of(settings: Settings) -> tuple[LVLM, str]:
 
 def detector_of(settings: Settings, lvlm: LVLM) -> Any:
     """Loads the detector that the settings name. Raises InputError."""
+    if settings.detector != SHARED:
+        return load_detector(settings.detector, settings.assets, "cpu" if lvlm.device.type == "cpu" else "cuda")
     from halluapp.grounding.detectors.pocket import PocketDetector
-    from halluapp.grounding.detectors.transformers import TransformersDetector
     from halluapp.lvlm import catalog
 
-    if settings.detector != "pocket":
-        return TransformersDetector(settings.detector)
     tower = lvlm.tower
-    if settings.model != "pocket":  # the pocket detector brings its own copy of the tower that it was trained with
+    if settings.model != "pocket":  # the head brings its own copy of the tower that it was trained with
         device = settings.device if hasattr(tower, "features") else "cpu"  # where shared maps of the trunk would be
         tower = catalog.load("pocket", "none", device, settings.assets)[0].tower
     return PocketDetector(settings.assets / "pocket", tower)

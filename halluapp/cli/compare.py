@@ -62,12 +62,16 @@ def _export(comparison_report: dict, photo, options) -> None:
 
 
 def _print_panel(panel: dict) -> None:
-    signs = {"grounded": "✓", "contradicted": "✗", "not checkable": "?"}
+    signs = {"grounded": "✓", "contradicted": "✗", "not sure": "~", "not checkable": "?"}
     print(f"\n{panel['method']}  ({panel['seconds'] or 0:.2f} s)")
     print(f"  {panel['error'] or panel['text']}")
     marks = [f"{signs[m['verdict']]} {m['text']}" for m in panel["mentions"]]
     if marks:
         print("  " + "  ".join(marks))
+    if one := panel["inventions"]:
+        print(f"  expected inventions {one['expected']:.1f} [{one['low']:.1f}, {one['high']:.1f}] of {one['named']}")
+    if one := panel["answer"]:
+        print(f"  the answer {one['answer']!r} is {one['verdict']}: {one['reason']}")
     for token in panel["tokens"][:1]:
         if labels := token["notes"].get("labels"):
             for name, *values in zip(labels["labels"], labels["before"], labels["prior"], labels["after"], strict=True):

@@ -44,11 +44,19 @@ class Status:
 
 @dataclass(frozen=True)
 class Detected:
-    """The detector's result. detections: [{"label", "score", "box": [x0, y0, x1, y1 in 0..1]}], best first."""
+    """The detector's result. detections: [{"label", "score", "box": [x0, y0, x1, y1 in 0..1]}], best first.
+
+    presence, support, cuts: as in `grounding.evidence.Evidence`, empty for a detector that is not calibrated. measured:
+    verdict -> {"precision", "low", "high", "n"}: how often it was right on photos with certain labels.
+    """
 
     detections: list[dict[str, Any]]
     labels: tuple[str, ...]
     detector: str
+    presence: dict[str, float] = field(default_factory=dict)
+    support: dict[str, dict[str, bool]] = field(default_factory=dict)
+    cuts: dict[str, float] = field(default_factory=dict)
+    measured: dict[str, dict[str, float]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

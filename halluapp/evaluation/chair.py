@@ -12,7 +12,8 @@ from typing import Literal
 
 from halluapp.evaluation.annotations import read_record
 from halluapp.grounding.words import vocabulary as object_names
-from halluapp.grounding.words.mentions import find_mentions
+from halluapp.grounding.words.denial import denied
+from halluapp.grounding.words.mentions import Mention, find_mentions
 
 Vocabulary = Literal["coco", "wide"]
 
@@ -24,6 +25,8 @@ class ChairScore:
     chair_i: hallucinated mentions of all mentions. chair_s: captions with at least one, of all captions. recall:
     mentioned objects of all objects in the photos. length: mean number of words. correct_objects_per_caption: distinct
     correct ones.
+    chair_i_asserted, chair_s_asserted: the first two over what captions assert, without objects they deny ("no dog") or
+    only compare with; the original counts those too.
     """
 
     chair_i: float
@@ -31,6 +34,8 @@ class ChairScore:
     recall: float
     length: float
     correct_objects_per_caption: float
+    chair_i_asserted: float
+    chair_s_asserted: float
 
 
 @dataclass(frozen=True)
@@ -38,6 +43,7 @@ class ChairRow:
     """One caption's counts; they add up over photos (the rows of the bootstrap).
 
     hallucinated_captions is 0 or 1 and captions is 1; correct: distinct objects; recalled: of the `truth` objects.
+    asserted_*: the same counts of the mentions that the caption asserts.
     """
 
     hallucinated: int
@@ -48,6 +54,9 @@ class ChairRow:
     truth: int
     words: int
     correct: int
+    asserted_hallucinated: int
+    asserted_mentions: int
+    asserted_hallucinated_captions: int
 
     def sums(self) -> tuple[int, ...]:
         """The counts in the order in which STATISTICS take them."""
@@ -60,6 +69,9 @@ class ChairRow:
             self.truth,
             self.words,
             self.correct,
+            self.asserted_hallucinated,
+            self.asserted_mentions,
+            self.asserted_hallucinated_captions,
         )
 
 
@@ -68,8 +80,10 @@ STATISTICS = {
     "chair_i": lambda wrong, mentions, *rest: wrong / mentions,
     "chair_s": lambda wrong, mentions, bad, captions, *rest: bad / captions,
     "recall": lambda wrong, mentions, bad, captions, recalled, truth, *rest: recalled / truth,
-    "length": lambda wrong, mentions, bad, captions, recalled, truth, words, correct: words / captions,
-    "correct_objects_per_caption": lambda wrong, mentions, bad, captions, *rest: rest[-1] / captions,
+    "length": lambda wrong, mentions, bad, captions, recalled, truth, words, *rest: words / captions,
+    "correct_objects_per_caption": lambda *sums: sums[7] / sums[3],
+    "chair_i_asserted": lambda *sums: sums[8] / sums[9],
+    "chair_s_asserted": lambda *sums: sums[10] / sums[3],
 }
 
 
@@ -79,7 +93,18 @@ def object_mentions(caption: str, vocabulary: Vocabulary = "coco") -> list[str]:
     "coco": COCO-80 categories ("puppy" -> dog, "woman" -> person; what is outside COCO is left out). "wide": all names
     of our vocabulary ("woman", "tree").
     """
-    names = [mention.object for mention in find_mentions(caption)]
+    return _in_vocabulary(find_mentions(caption), vocabulary)
+
+
+def asserted_mentions(caption: str, vocabulary: Vocabulary = "coco") -> list[str]:
+    """As `object_mentions`, without objects that the caption denies, compares with or only pictures ("no dog")."""
+    mentions = find_mentions(caption)
+    absent = denied(mentions, caption)
+    return _in_vocabulary([mention for mention, no in zip(mentions, absent, strict=True) if not no], vocabulary)
+
+
+def _in_vocabulary(mentions: Sequence[Mention], vocabulary: Vocabulary) -> list[str]:
+    names = [mention.object for mention in mentions]
     if vocabulary == "wide":
         return names
     categories = (object_names.objects()[name].coco for name in names)
@@ -104,8 +129,17 @@ def vocabulary_of(records: Iterable[Mapping]) -> Vocabulary:
     return "coco" if all("objects" in record for record in records) else "wide"
 
 
-def chair_row(mentions: Sequence[str], truth: AbstractSet[str], words: int = 0, exact: bool = True) -> ChairRow:
-    """Counts of one caption. exact: a mention is right if truth holds it; else also if truth holds a kind of it."""
+def chair_row(
+    mentions: Sequence[str],
+    truth: AbstractSet[str],
+    words: int = 0,
+    exact: bool = True,
+    asserted: Sequence[str] | None = None,
+) -> ChairRow:
+    """Counts of one caption. exact: a mention is right if truth holds it; else also if truth holds a kind of it.
+
+    asserted: those of the mentions that the caption asserts (None: all).
+    """
     if exact:
         recalled = truth & set(mentions)
         right = recalled
@@ -113,7 +147,12 @@ def chair_row(mentions: Sequence[str], truth: AbstractSet[str], words: int = 0, 
         right = {name for name in mentions if any(object_names.same_or_kind(name, other) for other in truth)}
         recalled = {name for name in truth if any(object_names.same_or_kind(name, other) for other in mentions)}
     wrong = sum(name not in right for name in mentions)
-    return ChairRow(wrong, len(mentions), int(wrong > 0), 1, len(recalled), len(truth), words, len(right))
+    stated = mentions if asserted is None else asserted
+    false = sum(name not in right for name in stated)
+    return ChairRow(
+        wrong, len(mentions), int(wrong > 0), 1, len(recalled), len(truth), words, len(right),
+        false, len(stated), int(false > 0),
+    )  # fmt: skip
 
 
 def chair_rows(
@@ -121,11 +160,12 @@ def chair_rows(
     truth: Sequence[AbstractSet[str]],
     lengths: Sequence[int] | None = None,
     vocabulary: Vocabulary = "coco",
+    asserted: Sequence[Sequence[str]] | None = None,
 ) -> list[ChairRow]:
     """Counts of every caption; row i of all arguments is photo i. Raises ValueError for different numbers."""
     words = [0] * len(mentions) if lengths is None else lengths
-    rows = zip(mentions, truth, words, strict=True)
-    return [chair_row(names, objects, count, exact=vocabulary == "coco") for names, objects, count in rows]
+    rows = zip(mentions, truth, words, mentions if asserted is None else asserted, strict=True)
+    return [chair_row(names, objects, count, vocabulary == "coco", stated) for names, objects, count, stated in rows]
 
 
 def chair(
@@ -133,18 +173,21 @@ def chair(
     truth: Sequence[AbstractSet[str]],
     lengths: Sequence[int] | None = None,
     vocabulary: Vocabulary = "coco",
+    asserted: Sequence[Sequence[str]] | None = None,
 ) -> ChairScore:
     """Scores of captions: the mentions of each (`object_mentions`), the objects in each photo, the words of each.
+
+    asserted: those of the mentions that each caption asserts (`asserted_mentions`; None: all).
 
     Repeated mentions count repeatedly in chair_i; captions without objects count in chair_s. "wide" accepts kinds: a
     "man" where the truth says "person". Raises ValueError for different numbers. Source: Rohrbach et al. 2018, Sec. 3.
     """
-    return score_of(chair_rows(mentions, truth, lengths, vocabulary))
+    return score_of(chair_rows(mentions, truth, lengths, vocabulary, asserted))
 
 
 def score_of(rows: Sequence[ChairRow]) -> ChairScore:
     """Scores of summed counts; undefined quotients are 0."""
-    sums = [sum(column) for column in zip(*(row.sums() for row in rows), strict=True)] or [0] * 8
+    sums = [sum(column) for column in zip(*(row.sums() for row in rows), strict=True)] or [0] * 11
     return ChairScore(**{name: _or_zero(statistic, sums) for name, statistic in STATISTICS.items()})
 
 

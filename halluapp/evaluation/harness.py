@@ -59,20 +59,20 @@ def evaluate(
     `load_session`. answer: decodes instead of `session`. sampling: by method name, where it is not greedy. Raises
     InputError in one sentence.
     """
-    panels = _create(methods)
+    panels = create_methods(methods)
     candidates, vocabulary = _photos(data, metrics, limit, seed, questions_per_photo)
     metrics, notes = _possible(metrics, candidates)
     for note in notes:
         log(note)
-    answer = answer or _decoder(session, panels, sampling or {})
+    answer = answer or decoder(session, panels, sampling or {})
     errors: dict[str, str] = {}
     seconds = dict.fromkeys((method.name for method in panels), 0.0)
     photos = _ask_all(candidates, metrics, answer, errors, seconds, log)
     if not photos:
-        raise InputError(f"No photo of {_name(data)} can be decoded.")
+        raise InputError(f"No photo of {data_name(data)} can be decoded.")
     return {
         "schema": 1,
-        "data": _name(data),
+        "data": data_name(data),
         "photos": len(photos),
         "vocabulary": vocabulary,
         "seed": seed,
@@ -101,7 +101,8 @@ def _ask_all(
     return photos
 
 
-def _create(methods: Sequence | None) -> list:
+def create_methods(methods: Sequence | None) -> list:
+    """Method objects from names or objects (None: the default panels). Raises InputError."""
     from halluapp.methods import registry
 
     chosen = registry.defaults() if methods is None else list(methods)
@@ -131,7 +132,8 @@ def annotated_samples(data: str | Path, limit: int = 0) -> list[shards.Sample]:
     return samples
 
 
-def _name(data: str | Path | list) -> str:
+def data_name(data: str | Path | list) -> str:
+    """How the results name the data."""
     return f"{len(data)} samples" if isinstance(data, list) else Path(data).name
 
 
@@ -167,7 +169,7 @@ def _possible(metrics: Sequence[str], candidates: list) -> tuple[list[str], list
     return others, [note]
 
 
-def _decoder(session, methods: list, sampling: Mapping[str, Sampling]) -> AnswerFunction:
+def decoder(session, methods: list, sampling: Mapping[str, Sampling] | None = None) -> AnswerFunction:
     """Decodes prompts on one photo, methods of equal sampling in one batch and the vision tower once a view."""
     if session is None:
         raise InputError("There is no model to evaluate; load one first.")
@@ -176,6 +178,7 @@ def _decoder(session, methods: list, sampling: Mapping[str, Sampling]) -> Answer
     from halluapp.decoding.plan import Sampling
     from halluapp.decoding.views import Views
 
+    sampling = sampling or {}
     groups: dict[Sampling, list] = {}
     for method in methods:
         groups.setdefault(sampling.get(method.name, Sampling()), []).append(method)

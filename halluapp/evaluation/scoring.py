@@ -86,7 +86,8 @@ def _chair_part(photos: list[EvaluatedPhoto], name: str, vocabulary: chair.Vocab
     texts = [photo.captions.get(name, "") for photo in photos]
     truth = [chair.truth_of(photo.record, vocabulary) for photo in photos]
     mentions = [chair.object_mentions(text, vocabulary) for text in texts]
-    rows = chair.chair_rows(mentions, truth, [chair.count_words(text) for text in texts], vocabulary)
+    asserted = [chair.asserted_mentions(text, vocabulary) for text in texts]
+    rows = chair.chair_rows(mentions, truth, [chair.count_words(text) for text in texts], vocabulary, asserted)
     order = sorted((i for i in range(len(rows)) if rows[i].hallucinated), key=lambda i: -rows[i].hallucinated)
     exact = vocabulary == "coco"
     worst = [

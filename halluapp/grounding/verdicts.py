@@ -1,132 +1,191 @@
-"""Judges what a text names against what a detector found: grounded, contradicted or not checkable, with a reason.
+"""Judges what a text names against what is known of the photo: grounded, contradicted, not sure or not checkable.
 
-Pure functions over plain data: the threshold can be moved and the verdicts computed again without any model.
+Pure functions over plain data: how sure a verdict must be can be changed and judged again without any model.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-from halluapp.grounding.words import vocabulary
+from halluapp.grounding.evidence import PERSON, SURE, Evidence
+from halluapp.grounding.words.denial import denial_reasons
 from halluapp.grounding.words.mentions import Mention, find_mentions
+from halluapp.grounding.words.nouns import other_nouns
 
-GROUNDED, CONTRADICTED, NOT_CHECKABLE = "grounded", "contradicted", "not checkable"
+GROUNDED, CONTRADICTED, NOT_SURE, NOT_CHECKABLE = VERDICTS = ("grounded", "contradicted", "not sure", "not checkable")
 OPERATING_POINT = 0.5  # detectors scale their scores so that this is where each label is best decided
 SAME_BOX = 0.6  # two labels of one thing ("man", "person"), as intersection over union
+LEAST_BOX = 0.2  # of a box's own score: below it a box does not show where a thing is
 
-_NOT = r"(?:no|not|without|never|neither|nor|cannot|\w+n['’]t|lack of|lacks|lacking|free of|devoid of|absence of)"
-# Up to four words may stand between; a preposition or a conjunction starts something that is not denied.
-_STOP = (
-    r"(?:in|on|at|by|near|with|from|for|behind|under|but|and|while|only|just|longer|far|because|that|who|which|as|to)"
-)
-_DENIED = re.compile(rf"\b{_NOT}(?:\s+(?!{_STOP}\b)[\w'’-]+){{0,4}}\s+$", re.IGNORECASE)
-_DENIED_LIST = re.compile(r"^\s*(?:,|(?:,\s*)?(?:or|nor)\b)\s*(?:any\s+|other\s+)*(?:[\w-]+\s+)?$", re.IGNORECASE)
-_ARTICLE = re.compile(r"\b(?:a|an|the|one|two|his|her|its|their)\s", re.IGNORECASE)
-_ABSENT = re.compile(
-    r"^\s+(?:(?:is|are|was|were)(?:n['’]t|\s+not)\s+(?:\w+\s+)?(?:visible|present|there|shown|seen|in\s+the)"
-    r"|(?:is|are)\s+(?:absent|missing))\b",
-    re.IGNORECASE,
-)
 _ANOTHER = re.compile(r"\b(?:a|an|another|one|other|second|third)\s+(?:[\w-]+\s+){0,2}$", re.IGNORECASE)
+_COUNT = re.compile(r"\b(two|three|four|five|six|[2-6])\s+(?:[\w-]+\s+){0,2}$", re.IGNORECASE)
+_NUMBERS = {"two": 2, "three": 3, "four": 4, "five": 5, "six": 6}
 
 
 def judge_text(
-    text: str, detections: list[dict], labels: tuple[str, ...], threshold: float | None = None
+    text: str,
+    detections: Sequence[Mapping[str, Any]] | Evidence,
+    labels: Sequence[str] = (),
+    threshold: float | None = None,
+    sure: float = SURE,
 ) -> list[dict[str, Any]]:
-    """Finds the mentions of a text and judges them; see `judge`."""
-    return judge(find_mentions(text), detections, labels, threshold, text)
+    """Finds the mentions of a text, nouns outside the vocabulary included, and judges them; see `judge`.
+
+    detections: boxes with the `labels` that were looked for, or an Evidence.
+    threshold: least score of a box that grounds, for boxes without calibrated probabilities (default: by `sure`).
+    """
+    evidence = detections if isinstance(detections, Evidence) else Evidence(tuple(detections), tuple(labels))
+    mentions = find_mentions(text)
+    mentions = sorted([*mentions, *other_nouns(text, mentions)], key=lambda mention: mention.start)
+    return judge(mentions, evidence, sure, text, threshold)
 
 
 def judge(
     mentions: Sequence[Mention],
-    detections: list[dict],
-    labels: tuple[str, ...],
-    threshold: float | None = None,
+    evidence: Evidence,
+    sure: float = SURE,
     text: str = "",
+    threshold: float | None = None,
 ) -> list[dict[str, Any]]:
-    """Verdicts on mentions -> [{"text", "start", "end", "object", "verdict", "box", "score", "label", "reason"}].
+    """Verdicts on mentions -> [{"text", "start", "end", "object", "verdict", "box", "score", "label", "presence",
+    "checked_as", "reason"}].
 
-    detections: [{"label", "score", "box": [x0, y0, x1, y1 in 0..1]}]. labels: what the detector can find and is
-    reliable for; nothing else is ever contradicted. threshold: least score that grounds (default 0.5). text: where the
-    mentions stand; without it denials ("no dog") and repeated naming ("another dog") are not seen.
-    grounded: box, score and label of the backing detection. contradicted: score and label of the best one below the
-    threshold, if any. A score at the threshold grounds.
+    sure: how sure a verdict must be, 0.5 to 1. threshold: the score that a box needs where the evidence is not
+    calibrated (default: 0.5 at the default sureness). text: where the mentions stand; without it denials ("no dog"),
+    repeated naming ("another dog") and counts are not seen. presence: P(checked_as in photo) or None. box, score,
+    label: the box that shows it, if any.
     """
-    least = OPERATING_POINT if threshold is None else threshold
-    absent = _denied(mentions, text)
-    taken: dict[str, int] = {}
+    least = evidence.score_at(sure) if threshold is None else threshold
+    last_boxes: dict[str, int] = {}
     verdicts = []
-    for mention, denied in zip(mentions, absent, strict=True):
+    for mention, denial in zip(mentions, denial_reasons(mentions, text), strict=True):
         base = {"text": mention.text, "start": mention.start, "end": mention.end, "object": mention.object}
-        known = [label for label in labels if vocabulary.same_or_kind(label, mention.object)]
-        if denied:
-            found = _nothing(NOT_CHECKABLE, "the text says it is absent")
-        elif not known:
-            found = _nothing(NOT_CHECKABLE, f"the detector does not check for {mention.object}")
+        if denial:
+            verdict = _verdict(NOT_CHECKABLE, denial)
+        elif not evidence.labels_for(mention.object):
+            verdict = _verdict(NOT_CHECKABLE, f"the detector does not check for {mention.object}")
+        elif (presence := evidence.probability(mention.object)) is not None:
+            verdict = _by_presence(mention, evidence, presence, sure, text, last_boxes)
         else:
-            found = _look(mention, detections, known, least, text, taken)
-        verdicts.append({**base, **found})
+            verdict = _by_score(mention, evidence, least, text, last_boxes)
+        verdicts.append({**base, **verdict})
     return verdicts
 
 
-def _nothing(verdict: str, reason: str) -> dict[str, Any]:
-    return {"verdict": verdict, "box": None, "score": None, "label": None, "reason": reason}
-
-
-def _look(
-    mention: Mention, detections: list[dict], known: list[str], least: float, text: str, taken: dict[str, int]
+def _verdict(
+    verdict: str,
+    reason: str,
+    box: Mapping[str, Any] | None = None,
+    presence: float | None = None,
+    checked_as: str | None = None,
 ) -> dict[str, Any]:
-    """Verdict on a mention that the detector knows. `taken`: which box each object was given last."""
-    name = mention.object
-    as_kind = "" if name in known else f", checked as {known[0]}"
-    own = sorted((d for d in detections if d["label"] in known), key=lambda d: (d["label"] != name, -d["score"]))
-    backing = _different([d for d in own if d["score"] >= least])
-    if not backing:
-        best = max(own, key=lambda d: d["score"], default=None)
-        result = _nothing(CONTRADICTED, f"no {name} found{as_kind}")
-        if best is None:
-            return result
-        reason = f"no {name} found{as_kind}: the best score is {best['score']:.2f}, below {least:.2f}"
-        return {**result, "score": best["score"], "label": best["label"], "reason": reason}
-    if name in taken and _ANOTHER.search(text[: mention.start]):
-        taken[name] += 1
-    place = min(taken.setdefault(name, 0), len(backing) - 1)
-    box = backing[place]
-    boxes = "one box" if len(backing) == 1 else f"{len(backing)} boxes"
-    if name in known and box["label"] != name:  # only the wider object, or a kind of it, was found
-        as_kind = f", {name} itself was not"
-    reason = f"{box['label']} found with score {box['score']:.2f} ({boxes}){as_kind}"
+    box = box or {"box": None, "score": None, "label": None}
     return {
-        "verdict": GROUNDED,
-        "box": list(box["box"]),
+        "verdict": verdict,
+        "box": list(box["box"]) if box["box"] is not None else None,
         "score": box["score"],
         "label": box["label"],
+        "presence": presence,
+        "checked_as": checked_as,
         "reason": reason,
     }
 
 
-def _different(detections: list[dict]) -> list[dict]:
-    """Without the boxes that show the same thing under another label ("man" and "person")."""
-    kept: list[dict] = []
-    for found in detections:
-        if not any(found["label"] != k["label"] and box_iou(found["box"], k["box"]) > SAME_BOX for k in kept):
-            kept.append(found)
-    return kept
+def _by_presence(
+    mention: Mention,
+    evidence: Evidence,
+    presence: tuple[float, str],
+    sure: float,
+    text: str,
+    last_boxes: dict[str, int],
+) -> dict[str, Any]:
+    """Verdict by the calibrated probability that the object is in the photo; the best box says where."""
+    p, label = presence
+    ground, contradict = evidence.cuts_at(sure)
+    may_ground, may_contradict = evidence.may(label)
+    boxes = _boxes(mention, evidence, LEAST_BOX)
+    says = f"p({label} in photo) = {_shown(p)}" + _unchecked(mention, label)
+    if may_ground and p >= ground:
+        box = _own_box(mention, boxes, text, last_boxes)
+        return _verdict(GROUNDED, says + _count_note(mention, boxes, text), box, p, label)
+    if may_contradict and p <= contradict:
+        return _verdict(CONTRADICTED, says, None, p, label)
+    if not (may_ground if p >= 0.5 else may_contradict):
+        thing, act = "people" if label == PERSON else label, "confirmed" if p >= 0.5 else "ruled out"
+        says += f"; {thing} cannot be {act} reliably"
+    return _verdict(NOT_SURE, says, _own_box(mention, boxes, text, last_boxes) if p >= 0.5 else None, p, label)
 
 
-def _denied(mentions: Sequence[Mention], text: str) -> list[bool]:
-    """For each mention, whether the text says that it is not there."""
-    denied: list[bool] = []
-    for index, mention in enumerate(mentions):
-        before, after = text[: mention.start], text[mention.end :]
-        result = bool(_DENIED.search(before) or _ABSENT.search(after))
-        if not result and index and denied[-1]:  # "no people, cars or dogs"
-            between = text[mentions[index - 1].end : mention.start]
-            result = bool(_DENIED_LIST.search(between)) and not _ARTICLE.search(between)
-        denied.append(result)
-    return denied
+def _shown(p: float) -> str:
+    """A probability in two digits that never claims certainty."""
+    return "> .99" if p > 0.99 else "< .01" if p < 0.01 else f"{p:.2f}".lstrip("0")
+
+
+def _unchecked(mention: Mention, label: str) -> str:
+    """What the label leaves open: "man" is checked as a person, the word itself is not."""
+    if mention.object == label:
+        return ""
+    return f", checked as {label}; whether the word {mention.object} is right is not checked"
+
+
+def _by_score(
+    mention: Mention, evidence: Evidence, least: float, text: str, last_boxes: dict[str, int]
+) -> dict[str, Any]:
+    """Verdict by the best box's score, for a detector that gives no calibrated probabilities."""
+    name, labels = mention.object, evidence.labels_for(mention.object)
+    as_kind = "" if name in labels else f", checked as {labels[0]}"
+    boxes = _boxes(mention, evidence, least)
+    if not boxes:
+        best = max(_boxes(mention, evidence, 0.0), key=lambda d: d["score"], default=None)
+        below = f": the best score is {best['score']:.2f}, below {least:.2f}" if best else ""
+        score = {"box": None, "score": best["score"], "label": best["label"]} if best else None
+        return _verdict(CONTRADICTED, f"no {name} found{as_kind}{below}", score)
+    box = boxes[_box_index(mention, boxes, text, last_boxes)]
+    count = "one box" if len(boxes) == 1 else f"{len(boxes)} boxes"
+    if name in labels and box["label"] != name:  # only the wider object, or a kind of it, was found
+        as_kind = f", {name} itself was not"
+    return _verdict(GROUNDED, f"{box['label']} found with score {box['score']:.2f} ({count}){as_kind}", box)
+
+
+def _boxes(mention: Mention, evidence: Evidence, least: float) -> list[Mapping[str, Any]]:
+    """The boxes that can show a mention, its own label first, one for each thing ("man" and "person" are one)."""
+    labels = set(evidence.labels_for(mention.object))
+    boxes = [d for d in evidence.detections if d["label"] in labels and d["score"] >= least]
+    boxes.sort(key=lambda d: (d["label"] != mention.object, -d["score"]))
+    things: list[Mapping[str, Any]] = []
+    for box in boxes:
+        if not any(box["label"] != t["label"] and box_iou(box["box"], t["box"]) > SAME_BOX for t in things):
+            things.append(box)
+    return things
+
+
+def _own_box(
+    mention: Mention, boxes: list[Mapping[str, Any]], text: str, last_boxes: dict[str, int]
+) -> Mapping[str, Any] | None:
+    """The box of this naming of an object, if there is any."""
+    return boxes[_box_index(mention, boxes, text, last_boxes)] if boxes else None
+
+
+def _box_index(mention: Mention, boxes: list[Mapping[str, Any]], text: str, last_boxes: dict[str, int]) -> int:
+    """Which of the boxes: the first, or for "another dog" the next. last_boxes: the last index, by object."""
+    name = mention.object
+    if name in last_boxes and _ANOTHER.search(text[: mention.start]):
+        last_boxes[name] += 1
+    return min(last_boxes.setdefault(name, 0), len(boxes) - 1)
+
+
+def _count_note(mention: Mention, boxes: list[Mapping[str, Any]], text: str) -> str:
+    """A soft note where the text counts and the boxes say another number; it never changes a verdict."""
+    match = _COUNT.search(text[: mention.start])
+    if not match:
+        return ""
+    count = _NUMBERS.get(match[1].lower()) or int(match[1])
+    sure = [box for box in boxes if box["score"] >= OPERATING_POINT]
+    return f"; the text counts {count}, {len(sure) or 'no'} clear box{'es' * (len(sure) != 1)} found" * (
+        len(sure) != count
+    )
 
 
 def box_iou(one: Sequence[float], two: Sequence[float]) -> float:
@@ -135,5 +194,5 @@ def box_iou(one: Sequence[float], two: Sequence[float]) -> float:
     height = min(one[3], two[3]) - max(one[1], two[1])
     if width <= 0 or height <= 0:
         return 0.0
-    areas = [(box[2] - box[0]) * (box[3] - box[1]) for box in (one, two)]
-    return width * height / (sum(areas) - width * height)
+    union = sum((box[2] - box[0]) * (box[3] - box[1]) for box in (one, two)) - width * height
+    return width * height / union if union > 0 else 0.0

@@ -70,7 +70,10 @@ class PromptTokenizer:
     def piece(self, token: int) -> str:
         """The text of one token id, spaces included; cached, because every trace names a dozen of them."""
         if token not in self._token_texts:
-            self._token_texts[token] = self.tokenizer.decode([token])
+            name = str(self.tokenizer.convert_ids_to_tokens(token))
+            # SentencePiece writes spaces so; decoded alone, a token of LLaMA would lose its first one.
+            text = name.replace("▁", " ") if name.startswith("▁") else self.tokenizer.decode([token])
+            self._token_texts[token] = text
         return self._token_texts[token]
 
     def decode(self, ids: list[int]) -> str:

@@ -25,15 +25,16 @@ def build(
     detections: Iterable[Mapping[str, Any]],
     panels: Iterable[Mapping[str, Any]],
     sampling: Any = None,
-    threshold: float | None = None,
+    sure: float | None = None,
     labels: Iterable[str] | None = None,
+    judge: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Assembles a report (`schema.Report`) of plain JSON values.
 
     model: {"name", ..} or only the name. photo: {"sha256", "width", "height"}. detections: [{"label", "score", "box"}].
-    panels: from `panel`. sampling: dataclass or mapping. threshold, labels: the least detector score that grounds, and
-    what the detector can find (with them a reader judges again without a model). Numbers that JSON does not have (NaN,
-    infinities) become null.
+    panels: from `panel`. sampling: dataclass or mapping. sure, labels, judge: how sure verdicts are, what the detector
+    can find, and what it knows of the photo (with them a reader judges again without a model).
+    Numbers that JSON does not have (NaN, infinities) become null.
     """
     return plain({
         "schema": SCHEMA,
@@ -41,11 +42,12 @@ def build(
         "prompt": prompt,
         "seed": seed,
         "sampling": sampling,
-        "threshold": threshold,
+        "sure": sure,
         "photo": photo,
         "versions": versions(),
         "detections": list(detections),
         "labels": None if labels is None else list(labels),
+        "judge": judge,
         "panels": list(panels),
     })  # fmt: skip
 
@@ -62,13 +64,16 @@ def panel(
     error: str | None = None,
     explanation: str = "",
     note: str = "",
+    inventions: Any = None,
+    answer: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """One method's part of a report (`schema.ReportPanel`) as plain JSON values.
 
     tokens: dataclasses or mappings with the fields of `schema.ReportToken` (`decoding.events.Token`). mentions: as
     `grounding.verdicts.judge` returns them. seconds: until the answer had ended. forward_passes: its rows in
     all forwards. reason: why the answer ended (end, length, stopped). error: why there is none, one sentence.
-    explanation: what the method did here. note: what was unusual, one sentence. Numbers that JSON does not have become
+    explanation: what the method did here. note: what was unusual, one sentence. inventions, answer: as
+    `grounding.inventions` and `grounding.answers` give them. Numbers that JSON does not have become
     null.
     """
     return plain({
@@ -83,6 +88,8 @@ def panel(
         "forward_passes": forward_passes,
         "reason": reason,
         "note": note,
+        "inventions": inventions,
+        "answer": answer,
     })  # fmt: skip
 
 

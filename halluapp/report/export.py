@@ -8,12 +8,20 @@ from collections.abc import Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from halluapp.report.record import Box
 from halluapp.report.schema import MARKS, Report, ReportMention, ReportPanel, parse
 
 if TYPE_CHECKING:
     from jinja2 import Template
 
-_COLUMNS = ["method", *(f"{mark[0]} {name}" for name, mark in MARKS.items()), "tokens", "seconds", "forward passes"]
+_COLUMNS = [
+    "method",
+    "expected inventions",
+    *(f"{mark[0]} {name}" for name, mark in MARKS.items()),
+    "tokens",
+    "seconds",
+    "forward passes",
+]
 _KINDS = {b"\x89PNG": "image/png", b"\xff\xd8\xff": "image/jpeg", b"RIFF": "image/webp"}
 
 
@@ -47,7 +55,7 @@ def html(report: Mapping[str, Any] | Report, photo: bytes | None = None) -> str:
     report = parse(report)
     return _template().render(
         report=report, photo=_data_uri(photo), facts=_facts(report), columns=_COLUMNS, marks=MARKS, row=_row,
-        pieces=_pieces, percent=lambda share: f"{100 * share:.2f}%",
+        pieces=_pieces, boxes=_boxes(report), percent=lambda share: f"{100 * share:.2f}%",
     )  # fmt: skip
 
 
@@ -85,7 +93,29 @@ def _row(panel: ReportPanel) -> list[str]:
     counts = [str(sum(mention.verdict == verdict for mention in panel.mentions)) for verdict in MARKS]
     seconds = "–" if panel.seconds is None else f"{panel.seconds:.2f}"
     passes = "–" if panel.forward_passes is None else str(panel.forward_passes)
-    return [panel.method, *counts, str(len(panel.tokens)), seconds, passes]
+    return [panel.method, _inventions(panel), *counts, str(len(panel.tokens)), seconds, passes]
+
+
+def _boxes(report: Report) -> list[tuple[str, Box]]:
+    """Boxes of what the texts name, each once: (label, box)."""
+    mentions = [mention for panel in report.panels for mention in panel.mentions]
+    boxes: dict[Box, str] = {m.box: m.label or m.object for m in mentions if m.box}
+    return [(label, box) for box, label in boxes.items()]
+
+
+def _inventions(panel: ReportPanel) -> str:
+    """ "1.8 [0.6, 3.1] of 5", or a dash where nothing is calibrated."""
+    one = panel.inventions
+    return f"{one.expected:.1f} [{one.low:.1f}, {one.high:.1f}] of {one.named}" if one else "–"
+
+
+def _verdicts(report: Report) -> str:
+    """How right each verdict was where it was measured."""
+    return "; ".join(
+        f"{name} right in {verdict.precision:.2f} of {verdict.n} mentions"
+        for name, verdict in (report.judge.measured.items() if report.judge else ())
+        if verdict.precision is not None
+    )
 
 
 def _facts(report: Report) -> list[tuple[str, str]]:
@@ -94,7 +124,8 @@ def _facts(report: Report) -> list[tuple[str, str]]:
     model = ", ".join(str(value) for value in report.model.model_dump().values() if value)
     packages = ", ".join(f"{name} {version}" for name, version in report.versions.items())
     picture = f"{photo.width} × {photo.height}, SHA-256 {photo.sha256}"
-    return [("Model", model), ("Photo", picture), ("Seed", str(report.seed)), ("Versions", packages)]
+    verdicts = [("Verdicts", measured)] if (measured := _verdicts(report)) else []
+    return [("Model", model), ("Photo", picture), ("Seed", str(report.seed)), *verdicts, ("Versions", packages)]
 
 
 def _md(text: Any, lines: bool = False) -> str:

@@ -25,6 +25,10 @@ class ChairScores(Record):
     length: float
     """Mean number of words."""
     correct_objects_per_caption: float
+    chair_i_asserted: float
+    """chair_i over what captions assert: without objects that they deny ("no dog"), compare with or only picture."""
+    chair_s_asserted: float
+    """chair_s over what captions assert."""
 
 
 class PopeScores(Record):

@@ -12,12 +12,13 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 from halluapp.errors import InputError
 from halluapp.report.record import SCHEMA, Box, Record
 
-Verdict = Literal["grounded", "contradicted", "not checkable"]
+Verdict = Literal["grounded", "contradicted", "not sure", "not checkable"]
 # verdict -> symbol, underline style, what it says in words: never colour alone.
 MARKS: dict[Verdict, tuple[str, str, str]] = {
-    "grounded": ("✓", "solid", "grounded: the detector found it in the photo"),
-    "contradicted": ("✗", "wavy", "contradicted: the detector looked for it and did not find it"),
-    "not checkable": ("?", "dotted", "not checkable: nothing here can decide it"),
+    "grounded": ("✓", "solid", "grounded: very probably in the photo"),
+    "contradicted": ("✗", "wavy", "contradicted: very probably not in the photo"),
+    "not sure": ("~", "dashed", "not sure: the detector knows it and cannot decide"),
+    "not checkable": ("?", "dotted", "not checkable: outside what the detector knows, or denied by the text"),
 }
 Choice = Annotated[tuple[str, float | None], Field(strict=False)]  # text, probability
 
@@ -86,6 +87,32 @@ class ReportMention(Record):
     """Of that detection, or of the best one below the threshold."""
     label: str | None = None
     """Of the same detection."""
+    presence: float | None = None
+    """P(checked_as in photo), calibrated; null where the detector is not."""
+    checked_as: str | None = None
+    """The detector's label that answers for the object."""
+    reason: str = ""
+
+
+class ReportInventions(Record):
+    """How many of the named things are expected not to be in the photo."""
+
+    expected: float
+    """Sum of 1 - p over the things that are checked, each once."""
+    low: float
+    high: float
+    """95 % interval of their number, if every p is right."""
+    named: int
+    """How many things are checked."""
+
+
+class ReportAnswer(Record):
+    """A yes/no or choice answer, judged by the same probabilities."""
+
+    answer: str
+    object: str
+    presence: float
+    verdict: Literal["right", "wrong", "unsure"]
     reason: str = ""
 
 
@@ -106,6 +133,8 @@ class ReportPanel(Record):
     """Why the answer ended: end, length or stopped."""
     note: str = ""
     """What was unusual, one sentence."""
+    inventions: ReportInventions | None = None
+    answer: ReportAnswer | None = None
 
     @model_validator(mode="after")
     def _mentions_lie_in_the_text(self) -> ReportPanel:
@@ -131,6 +160,28 @@ class ReportSampling(Record):
     stop: list[str] = Field(default_factory=list)
 
 
+class ReportVerdict(Record):
+    """How often a verdict was right on photos with certain labels: the judge's own record."""
+
+    precision: float | None
+    low: float | None = None
+    high: float | None = None
+    n: int
+    """Mentions that it was measured on."""
+
+
+class ReportJudge(Record):
+    """What a calibrated detector knows of the photo, and how right its verdicts are."""
+
+    presence: dict[str, float]
+    """label: P(label in photo)."""
+    support: dict[str, dict[str, bool]] = Field(default_factory=dict)
+    """label: which verdicts it may have."""
+    cuts: dict[str, float] = Field(default_factory=dict)
+    """Least p that grounds, greatest p that contradicts, at sureness 0.9."""
+    measured: dict[str, ReportVerdict] = Field(default_factory=dict)
+
+
 class Report(Record):
     """One photo, one prompt, the answers of the chosen methods: what `halluapp compare --json` writes."""
 
@@ -139,14 +190,16 @@ class Report(Record):
     prompt: str
     seed: int
     sampling: ReportSampling | None = None
-    threshold: float | None = None
-    """The least detector score that grounds."""
+    sure: float | None = None
+    """How sure verdicts have to be."""
     photo: ReportPhoto
     versions: dict[str, str]
     """Of halluapp and the packages that decide the numbers; one that is not installed is left out."""
     detections: list[ReportDetection]
     labels: list[str] | None = None
     """What the detector can find; nothing else is contradicted."""
+    judge: ReportJudge | None = None
+    """Null for a detector whose scores are not calibrated."""
     panels: list[ReportPanel]
 
 

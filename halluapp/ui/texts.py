@@ -29,9 +29,9 @@ SEED = ("Seed", "The same seed and settings give the same texts.")
 MAX_TOKENS = ("Max new tokens", "Longer answers hallucinate more: compare at equal length.")
 REPETITION = ("Repetition penalty", "From 1 for all panels alike; 0: each method's own, which only DoLa has.")
 STOP_STRINGS = ("Stop strings", "One a line; an answer ends before the first that it reaches.")
-THRESHOLD = (
-    "Detector threshold",
-    "0.5 is each label's operating point. Moving it judges again, without decoding again.",
+SURE = (
+    "How sure verdicts must be",
+    "Higher: fewer words are judged, more of those verdicts are right. Moving it judges again without decoding again.",
 )
 REPORT = "Report: JSON, one HTML page, Markdown"
 LOADING = "Loading the model…"

@@ -139,13 +139,13 @@ def test_preset_fills_the_prompt_and_an_example_runs(visit):
     assert len(visit.texts()) == 5
 
 
-def test_threshold_judges_again_without_decoding(visit, photo):
+def test_the_sureness_judges_again_without_decoding(visit, photo):
     visit.upload(photo)
     visit.ask("Describe this image in detail.")
     visit.run()
     run, before = visit.page.evaluate("() => document.querySelector('[data-run]').dataset.run"), visit.texts()
     visit.page.evaluate("() => document.querySelector('.sidebar .toggle-button, .toggle-button')?.click()")
-    slider = visit.page.locator("#threshold input[type=range]")
+    slider = visit.page.locator("#sure input[type=range]")
     slider.focus()
     slider.press("End")
     slider.dispatch_event("pointerup")

@@ -101,10 +101,10 @@ test("probabilities are readable at every size", () => {
 });
 
 test("verdicts are counted, none is left out", () => {
-  const mentions = [mention(0, 1), mention(1, 2), mention(2, 3, "contradicted")];
-  const counts = [["✓", 2, "grounded"], ["✗", 1, "contradicted"], ["?", 0, "not checkable"]];
+  const mentions = [mention(0, 1), mention(1, 2), mention(2, 3, "contradicted"), mention(3, 4, "not sure")];
+  const counts = [["✓", 2, "grounded"], ["✗", 1, "contradicted"], ["~", 1, "not sure"], ["?", 0, "not checkable"]];
   assert.deepEqual(pure.verdictCounts(mentions), counts);
-  assert.deepEqual(pure.verdictCounts([]).map(([, count]) => count), [0, 0, 0]);
+  assert.deepEqual(pure.verdictCounts([]).map(([, count]) => count), [0, 0, 0, 0]);
 });
 
 test("the cost of an answer that took no time is no division by zero", () => {
@@ -113,17 +113,37 @@ test("the cost of an answer that took no time is no division by zero", () => {
   assert.equal(pure.costLine({ ...data, seconds: 0.5 }), "2 tokens · 0.50 s · 4 tok/s · 4 forward passes");
 });
 
-test("boxes at the threshold are shown, eight at most", () => {
-  const detections = Array.from({ length: 12 }, (_, k) => ({ label: "dog", score: k < 2 ? 0.4 : 0.5 }));
-  assert.equal(pure.visibleDetections(detections, 0.5).length, 8);
-  assert.equal(pure.visibleDetections(detections.slice(0, 3), 0.5).length, 1);
-  assert.deepEqual(pure.visibleDetections([], 0.5), []);
+test("boxes are those of what the texts name, each once", () => {
+  const dog = { ...mention(0, 1), box: [0, 0, 1, 1], label: "dog", object: "dog" };
+  const man = { ...mention(1, 2), box: [0, 0, 0.5, 1], label: null, object: "man" };
+  const boxless = { ...mention(2, 3, "contradicted"), box: null, label: null, object: "cat" };
+  const boxes = pure.namedBoxes([{ mentions: [dog, boxless] }, { mentions: [dog, man] }]);
+  assert.deepEqual(boxes, [{ box: [0, 0, 1, 1], label: "dog" }, { box: [0, 0, 0.5, 1], label: "man" }]);
+  assert.deepEqual(pure.namedBoxes([]), []);
 });
 
-test("a box is placed in percent of the photo, its label may lack a score", () => {
+test("a box is placed in percent of the photo", () => {
   assert.deepEqual(pure.boxStyle([0.25, 0, 0.75, 1]), { left: "25%", top: "0%", width: "50%", height: "100%" });
-  assert.equal(pure.boxLabel(EVIL, 0.456), EVIL + " 0.46");
-  assert.equal(pure.boxLabel("dog", null), "dog ");
+});
+
+test("expected inventions stand with their interval and what they are out of", () => {
+  assert.equal(pure.inventionsLine({ expected: 1.84, low: 0.62, high: 3.06, named: 5 }), "1.8 [0.6, 3.1] of 5 things");
+  assert.equal(pure.inventionsLine({ expected: 0, low: 0, high: 0, named: 1 }), "0.0 [0.0, 0.0] of 1 thing");
+});
+
+test("the legend says how often a verdict was right, and nothing where nobody measured", () => {
+  const grounded = { precision: 0.94, low: 0.92, high: 0.96, n: 512 };
+  const measured = { grounded, contradicted: { precision: null, n: 0 } };
+  assert.equal(pure.measuredText(measured, "grounded"), " – right in 94 % [92 %, 96 %] of 512 measured");
+  assert.equal(pure.measuredText({ grounded: { precision: 0.9, n: 3 } }, "grounded"), " – right in 90 % of 3 measured");
+  assert.equal(pure.measuredText(measured, "contradicted"), "");
+  assert.equal(pure.measuredText(measured, "not sure"), "");
+  for (const nothing of [{}, null, undefined]) assert.equal(pure.measuredText(nothing, "grounded"), "");
+});
+
+test("a judged answer is said as it was given", () => {
+  const answer = { answer: EVIL, verdict: "wrong", reason: "p(dog in photo) = 0.97" };
+  assert.equal(pure.answerLine(answer), "The answer “" + EVIL + "” is wrong: p(dog in photo) = 0.97");
 });
 
 test("evidence names the reference, the branches and what other panels had there", () => {

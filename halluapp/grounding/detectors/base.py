@@ -4,19 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
+from halluapp.grounding.words.foreign_labels import vocabulary_name
+
 if TYPE_CHECKING:
     from PIL import Image
 
 LEAST = 0.05  # detections below are noise; the threshold of a verdict never needs to go that low
 
-MOST = 100
-
-# Checkpoints of the DETR family name some COCO categories as Pascal VOC does.
-VOC_NAMES = {
-    "aeroplane": "airplane", "motorbike": "motorcycle", "sofa": "couch", "diningtable": "dining table",
-    "pottedplant": "potted plant", "tvmonitor": "tv", "hair dryer": "hair drier", "television": "tv",
-    "cellphone": "cell phone", "doughnut": "donut", "tv monitor": "tv",
-}  # fmt: skip
 
 NO_LABEL = ("n/a", "background", "no object", "no-object")
 
@@ -33,8 +27,7 @@ class Detector(Protocol):
 
 def known_name(label: str) -> str:
     """A detector's label in the names of our vocabulary; what the vocabulary lacks stays, in lower case."""
-    name = label.strip().lower().replace("_", " ").replace("-", " ")
-    return VOC_NAMES.get(name, name)
+    return vocabulary_name(label)
 
 
 def at_operating_point(score: float, threshold: float) -> float:

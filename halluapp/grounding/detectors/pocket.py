@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from halluapp.errors import InputError
-from halluapp.grounding.detectors.base import LEAST, MOST, at_operating_point, detection
+from halluapp.grounding.detectors.base import LEAST, at_operating_point, detection
 
 if TYPE_CHECKING:
     from PIL import Image
-    from torch import Tensor, nn
+    from torch import Tensor
 
 PIXELS = 256
 
@@ -32,7 +32,7 @@ class PocketDetector:
 
     name = "pocket detector"
 
-    def __init__(self, folder: str | Path, tower: nn.Module):
+    def __init__(self, folder: str | Path, tower: Any):
         from safetensors import SafetensorError
 
         from halluapp.grounding.detectors import pocket_head as detector
@@ -69,10 +69,10 @@ class PocketDetector:
         with torch.inference_mode():
             tokens = self._tower.neck(fine, coarse)[-1]
             output = self._head(fine.float(), tokens.float())
-            found = detector.decode(output, self._head.labels, least=LEAST, limit=MOST)[0]
-        made = [
+            boxes = detector.decode(output, self._head.labels, least=LEAST)[0]
+        detections = [
             detection(label, at_operating_point(score, self._thresholds[label]), box)
-            for label, score, box in found
+            for label, score, box in boxes
             if label in self._thresholds
         ]
-        return sorted(made, key=lambda found: -found["score"])
+        return sorted(detections, key=lambda boxes: -boxes["score"])

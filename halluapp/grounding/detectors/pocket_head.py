@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from halluapp.efficientnet import FINE_CHANNELS
+from halluapp.grounding.detectors.suppression import keep, overlaps
 
 
 class DetectionHead(nn.Module):
@@ -36,11 +37,10 @@ class DetectionHead(nn.Module):
         self.label = nn.Conv2d(hidden, len(labels), 1)
         self.box = nn.Conv2d(hidden, 4, 1)
         self.presence = nn.Linear(2 * width, len(labels))
-        nn.init.constant_(
-            self.label.bias, -4.6
-        )  # one cell in a hundred is an object: keeps the first focal losses small
-        nn.init.constant_(self.presence.bias, -3.0)
-        nn.init.constant_(self.box.bias, -1.5)
+        # One cell in a hundred is an object: that keeps the first focal losses small.
+        for layer, value in ((self.label, -4.6), (self.presence, -3.0), (self.box, -1.5)):
+            assert layer.bias is not None
+            nn.init.constant_(layer.bias, value)
 
     def forward(self, fine: Tensor, tokens: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         batch, count, _ = tokens.shape
@@ -73,26 +73,26 @@ def iou(a: Tensor, b: Tensor, generalised: bool = False) -> Tensor:
 
 
 @torch.no_grad()
-def decode(output, labels: list[str], least: float = 0.05, overlap: float = 0.5, limit: int = 40) -> list[list[tuple]]:
-    """Network output -> for each photo [(label, score, [x0, y0, x1, y1])], best first, after non-maximum suppression.
+def decode(output, labels: list[str], least: float = 0.05, overlap: float = 0.5) -> list[list[tuple]]:
+    """Network output -> for each photo [(label, score, [x0, y0, x1, y1])], best first.
 
-    score = sqrt(cell probability x presence probability), so that both must agree.
+    score = sqrt(cell probability x presence probability), so that both must agree. Boxes are suppressed among those of
+    their own label, and no photo has too many: a limit over all labels is another threshold in every photo.
     """
     logits, boxes, presence = (part.float() for part in output)
     scores = (logits.sigmoid() * presence.sigmoid()[:, None]).sqrt()
-    found = []
+    detections = []
     for score, box in zip(scores, boxes.clamp(0, 1), strict=True):
-        cells, names = (score > least).nonzero(as_tuple=True)
-        order = score[cells, names].argsort(descending=True)[:300]
-        kept: list[tuple[int, int, float]] = []
-        for cell, name in zip(cells[order].tolist(), names[order].tolist(), strict=True):
-            if any(name == n and iou(box[cell], box[c]) > overlap for c, n, _ in kept):
-                continue
-            kept.append((cell, name, float(score[cell, name])))
-            if len(kept) == limit:
-                break
-        found.append([(labels[name], value, [round(v, 4) for v in box[cell].tolist()]) for cell, name, value in kept])
-    return found
+        shared, survivors = overlaps(box), []
+        for name in (score > least).any(0).nonzero().flatten().tolist():
+            survivors += [
+                (cell, name, float(score[cell, name])) for cell in keep(score[:, name], shared, least, overlap)
+            ]
+        survivors.sort(key=lambda one: -one[2])
+        detections.append(
+            [(labels[name], value, [round(v, 4) for v in box[cell].tolist()]) for cell, name, value in survivors]
+        )
+    return detections
 
 
 def save(head: DetectionHead, folder: Path, thresholds: dict[str, float], measured: dict) -> None:

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from halluapp.errors import InputError
-from halluapp.grounding.detectors.base import LEAST, MOST, NO_LABEL, at_operating_point, detection, known_name
+from halluapp.grounding.detectors.base import LEAST, NO_LABEL, at_operating_point, detection, known_name
+from halluapp.grounding.words.foreign_labels import never_annotated
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -33,7 +34,9 @@ class TransformersDetector:
                 f"The detector {source} cannot be loaded; give the folder of an object detector of transformers, or "
                 f"connect to the hub once so that it is cached ({_first_sentence(error)})."
             ) from error
-        names = {index: known_name(label) for index, label in self._model.config.id2label.items()}
+        labels = self._model.config.id2label
+        unused = never_annotated(labels.values())
+        names = {index: known_name(label) for index, label in labels.items() if label not in unused}
         self._names = {index: name for index, name in names.items() if name not in NO_LABEL}
         self.labels = tuple(dict.fromkeys(self._names.values()))
         self._lock = threading.Lock()
@@ -45,11 +48,13 @@ class TransformersDetector:
         inputs = self._processor(images=photo.convert("RGB"), return_tensors="pt").to(self._model.device)
         with self._lock, torch.inference_mode():
             output = self._model(**inputs)
-        found = self._processor.post_process_object_detection(output, threshold=LEAST, target_sizes=[(1, 1)])[0]
-        rows = zip(found["scores"].tolist(), found["labels"].tolist(), found["boxes"].tolist(), strict=True)
+        output_rows = self._processor.post_process_object_detection(output, threshold=LEAST, target_sizes=[(1, 1)])[0]
+        rows = zip(
+            output_rows["scores"].tolist(), output_rows["labels"].tolist(), output_rows["boxes"].tolist(), strict=True
+        )
         named = [(self._names[label], score, box) for score, label, box in rows if label in self._names]
-        made = [detection(name, at_operating_point(score, self.threshold), box) for name, score, box in named]
-        return sorted(made, key=lambda found: -found["score"])[:MOST]
+        detections = [detection(name, at_operating_point(score, self.threshold), box) for name, score, box in named]
+        return sorted(detections, key=lambda output_rows: -output_rows["score"])
 
 
 def _check_backbone(source: str | Path) -> None:

@@ -11,9 +11,10 @@ person | person | human, pedestrian, someone, somebody, adult, teenager, teen, p
   visitor, spectator, onlooker, bystander, customer, shopper, worker, player, rider, driver, athlete, performer,
   dancer, musician, singer, guitarist, runner, jogger, racer, hiker, climber, camper, swimmer, diver, surfer, skier,
   snowboarder, skateboarder, skater, biker, bicyclist, cyclist, motorcyclist, batter, pitcher, catcher, umpire,
-  goalie, goalkeeper, referee, coach, officer, policeman, policewoman, police, cop, soldier, fireman, firefighter,
-  doctor, nurse, chef, waiter, waitress, bartender, farmer, fisherman, cowboy, clown, artist, painter, photographer,
-  student, teacher, pilot, vendor, couple, crowd, audience, parent, sibling, twin, people, participant, competitor,
+  goalie, goalkeeper, referee, coach, officer, policeman, policewoman, policeperson, police, cop, soldier, fireman,
+  firefighter, doctor, nurse, chef, waiter, waitress, bartender, farmer, fisherman, cowboy, clown, artist, painter,
+  photographer, student, teacher, pilot, vendor, couple,
+  crowd, audience, parent, sibling, twin, people, participant, competitor,
   opponent, teammate, villager, elder
 man | person | guy, gentleman, male, dude, fellow, father, dad, husband, groom, grandfather, businessman, workman,
   old man, young man

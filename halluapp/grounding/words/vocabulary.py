@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from functools import cache
 
+from halluapp.grounding.words.compounds import COMPOUNDS
 from halluapp.grounding.words.objects import PHRASES, TABLE
 
 PEOPLE = ("person", "man", "woman", "child", "boy", "girl")
@@ -54,11 +55,11 @@ def plural(word: str) -> str:
 @cache
 def objects() -> dict[str, ObjectName]:
     """All objects by name, in the order of the table (COCO-80 first)."""
-    found = {}
+    names = {}
     for name, coco, others in _lines(TABLE):
         words = dict.fromkeys(form for word in (name, *_split(others)) for form in (word, plural(word)))
-        found[name] = ObjectName(name, None if coco == "-" else coco, tuple(words))
-    return found
+        names[name] = ObjectName(name, None if coco == "-" else coco, tuple(words))
+    return names
 
 
 @cache
@@ -77,7 +78,7 @@ def words() -> dict[str, str]:
 def phrases() -> dict[str, str | None]:
     """Word sequences that name something else than their parts do, plurals included -> object name, None: no object."""
     table: dict[str, str | None] = {}
-    for name, others in _lines(PHRASES):
+    for name, others in _lines(PHRASES) + _lines(COMPOUNDS):
         for phrase in _split(others):
             table.update(dict.fromkeys((phrase, plural(phrase)), None if name == "-" else name))
     return table

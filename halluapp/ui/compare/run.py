@@ -1,4 +1,4 @@
-"""The run of a comparison: from the page's inputs to the states that it draws, stop, threshold, files of the report."""
+"""The run of a comparison: from the page's inputs to the states that it draws, stop, sureness, files of the report."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ _report_folder = tempfile.TemporaryDirectory(prefix="halluapp-reports-")
 
 def run(
     models: Models, parameters: list[tuple[str, str]], visitor: str, photo: str | None, prompt: str,
-    methods: list[str], stacks: list[str] | None, threshold: float, temperature: float, top_p: float,
+    methods: list[str], stacks: list[str] | None, sure: float, temperature: float, top_p: float,
     seed: float | None, max_tokens: float, repetition: float, stop_strings: str, *values: Any,
 ) -> Iterator[tuple]:  # fmt: skip
-    """Inputs: photo path, prompt, method names, stacked names, threshold, sampling, method parameters.
+    """Inputs: photo path, prompt, method names, stacked names, sureness, sampling, method parameters.
 
     Outputs: stage state, result, report files, run button, stop button.
     parameters: (method, parameter) of each of `values`.
@@ -39,7 +39,7 @@ def run(
         request = make_request(
             photo, prompt,
             sidebar.methods_from([*methods, *(stacks or [])], dict(zip(parameters, values, strict=True))),
-            int(max_tokens), temperature, top_p, seed=int(seed or 0), threshold=threshold,
+            int(max_tokens), temperature, top_p, seed=int(seed or 0), sure=sure,
             repetition_penalty=repetition, stop=[line for line in stop_strings.splitlines() if line.strip()],
         )  # fmt: skip
         yield from _stream(models, request, stop_flag)
@@ -53,7 +53,7 @@ def run(
 
 def _stream(models: Models, request: Request, stop_flag: threading.Event) -> Iterator[tuple]:
     """Decodes and yields the page's outputs, coalesced; the last state is always sent."""
-    comparison = state.ComparisonState(request.photo, request.threshold)
+    comparison = state.ComparisonState(request.photo, request.prompt, request.sure)
     comparison.data["status"] = texts.LOADING
     yield _outputs(comparison.snapshot(), gr.skip(), [], busy=True)
     sent = 0.0
@@ -100,11 +100,11 @@ def stop(visitor: str) -> None:
         stop_flag.set()
 
 
-def judge_again(result: dict | None, threshold: float) -> tuple:
-    """Inputs: result, threshold. Outputs: stage state, result."""
+def judge_again(result: dict | None, sure: float) -> tuple:
+    """Inputs: result, sureness. Outputs: stage state, result."""
     if result is None:
         return gr.skip(), gr.skip()
-    stage = state.judge_again(result, threshold)
+    stage = state.judge_again(result, sure)
     return stage, stage
 
 

@@ -1,4 +1,4 @@
-"""The sidebar: which methods, under which threshold, sampling and parameters.
+"""The sidebar: which methods, how sure verdicts must be, sampling and parameters.
 
 Its widgets are made from the methods' dataclasses: a new method needs no code here.
 """
@@ -14,7 +14,7 @@ from gradio.components import Component
 from halluapp.methods.adapter import NamedAdapter
 from halluapp.methods.base import Method
 from halluapp.methods.registry import METHODS, create, defaults, stacks
-from halluapp.request import MAX_NEW_TOKENS, THRESHOLD
+from halluapp.request import MAX_NEW_TOKENS, MAX_SURE, MIN_SURE, SURE
 from halluapp.settings import Settings
 from halluapp.training.library import PREFIX
 from halluapp.ui import texts
@@ -28,14 +28,14 @@ class Sidebar:
 
     methods: gr.CheckboxGroup
     stacks: gr.Dropdown
-    threshold: gr.Slider
+    sure: gr.Slider
     sampling: list[Component]
     parameters: dict[Key, Component]
 
     @property
     def inputs(self) -> list[Component]:
         """What a run reads, in its order."""
-        return [self.methods, self.stacks, self.threshold, *self.sampling, *self.parameters.values()]
+        return [self.methods, self.stacks, self.sure, *self.sampling, *self.parameters.values()]
 
 
 def build(settings: Settings) -> Sidebar:
@@ -49,10 +49,10 @@ def build(settings: Settings) -> Sidebar:
             stack_choices(), value=[], multiselect=True, label=texts.STACKED[0], info=texts.STACKED[1],
             elem_id="stacked",
         )  # fmt: skip
-        threshold = gr.Slider(
-            0.05, 0.95, THRESHOLD, step=0.05, label=texts.THRESHOLD[0], info=texts.THRESHOLD[1], elem_id="threshold",
+        sure = gr.Slider(
+            MIN_SURE, MAX_SURE, SURE, step=0.01, label=texts.SURE[0], info=texts.SURE[1], elem_id="sure",
         )  # fmt: skip
-        return Sidebar(methods, stack_list, threshold, _sampling(settings), _parameters())
+        return Sidebar(methods, stack_list, sure, _sampling(settings), _parameters())
 
 
 def _sampling(settings: Settings) -> list[Component]:

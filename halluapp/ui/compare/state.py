@@ -5,12 +5,16 @@ from __future__ import annotations
 import base64
 import itertools
 import json
+from dataclasses import asdict
 from typing import Any
 
 from PIL import Image
 
 from halluapp.data.photos import small_jpeg
 from halluapp.decoding.events import Decoded, Detected, Done, Event, Failed, Finished, Started, Status
+from halluapp.grounding.answers import judge_answer
+from halluapp.grounding.evidence import Evidence
+from halluapp.grounding.inventions import expected_inventions
 from halluapp.grounding.verdicts import judge_text
 from halluapp.ui import texts
 
@@ -24,7 +28,9 @@ def empty(error: str = "") -> dict[str, Any]:
         "status": "" if error else texts.READY,
         "error": error,
         "photo": "",
-        "detections": [],
+        "prompt": "",
+        "evidence": {},
+        "measured": {},
         "panels": [],
     }
 
@@ -37,12 +43,12 @@ def photo_url(photo: Image.Image) -> str:
 class ComparisonState:
     """The state of one run; `add` takes events, `snapshot` gives plain JSON data. report: there after `Done`."""
 
-    def __init__(self, photo: Image.Image, threshold: float):
-        self.threshold = threshold
-        self.labels: tuple[str, ...] = ()
+    def __init__(self, photo: Image.Image, prompt: str, sure: float):
+        self.prompt, self.sure = prompt, sure
+        self.evidence = Evidence()
         self.report: dict[str, Any] | None = None
         self.data = {**empty(), "run": next(_run_numbers), "photo": photo_url(photo), "busy": True,
-                     "threshold": threshold, "status": texts.CHECKING}  # fmt: skip
+                     "prompt": prompt, "sure": sure, "status": texts.CHECKING}  # fmt: skip
         self._panels: dict[str, dict[str, Any]] = {}
 
     def add(self, event: Event) -> None:
@@ -50,8 +56,8 @@ class ComparisonState:
         if isinstance(event, Status):
             self.data["status"] = event.text
         elif isinstance(event, Detected):
-            self.data["detections"], self.labels = event.detections, event.labels
-            self.data["detector"] = event.detector
+            self.evidence = Evidence.of(asdict(event))
+            self.data.update(evidence=self.evidence.plain(), detector=event.detector, measured=event.measured)
         elif isinstance(event, Started):
             self._start(event)
         elif isinstance(event, Decoded):
@@ -71,7 +77,8 @@ class ComparisonState:
                 "method": method["method"], "title": method["title"], "explanation": method["explanation"],
                 "reference": method["reference"], "rows": method["rows"],
                 "status": "waiting", "error": "", "text": "", "tokens": [],
-                "mentions": [], "labels": None, "seconds": None, "passes": None, "note": "",
+                "mentions": [], "inventions": None, "answer": None, "labels": None, "seconds": None, "passes": None,
+                "note": "",
             }
             for method in event.methods
         }  # fmt: skip
@@ -99,19 +106,24 @@ class ComparisonState:
         self.data["busy"] = False
 
     def snapshot(self) -> dict[str, Any]:
-        """The state as JSON data, mentions judged at the current threshold."""
-        panels = [
-            {**panel, "tokens": list(panel["tokens"]),
-             "mentions": judge_text(panel["text"], self.data["detections"], self.labels, self.threshold)}
-            for panel in self._panels.values()
-        ]  # fmt: skip
-        return {**self.data, "panels": panels, "threshold": self.threshold, "labels": list(self.labels)}
+        """The state as JSON data, mentions judged as surely as was asked."""
+        panels = [{**panel, "tokens": list(panel["tokens"])} for panel in self._panels.values()]
+        return _judged({**self.data, "panels": panels}, self.evidence, self.sure)
 
 
-def judge_again(state: dict[str, Any], threshold: float) -> dict[str, Any]:
-    """The same state under another detector threshold: no model is asked again."""
-    panels = [
-        {**panel, "mentions": judge_text(panel["text"], state["detections"], tuple(state["labels"]), threshold)}
-        for panel in state["panels"]
-    ]
-    return {**state, "panels": panels, "threshold": threshold}
+def judge_again(state: dict[str, Any], sure: float) -> dict[str, Any]:
+    """The same state with surer or less sure verdicts: no model is asked again."""
+    return _judged(state, Evidence.of(state["evidence"]), sure)
+
+
+def _judged(state: dict[str, Any], evidence: Evidence, sure: float) -> dict[str, Any]:
+    """The state with the verdicts of every panel."""
+    panels = []
+    for panel in state["panels"]:
+        mentions = judge_text(panel["text"], evidence, sure=sure)
+        inventions = expected_inventions(mentions)
+        answer = judge_answer(state["prompt"], panel["text"], evidence, sure)
+        panels.append({
+            **panel, "mentions": mentions, "inventions": asdict(inventions) if inventions else None, "answer": answer
+        })  # fmt: skip
+    return {**state, "panels": panels, "sure": sure}

@@ -53,7 +53,7 @@ def build(models: Models) -> CompareTab:
     )
     form.examples.load_input_event.then(announce, None, stage, **INSTANT).then(handler, inputs, outputs, **MODEL)
     form.stop.click(stop_handler, None, None, **INSTANT)
-    controls.threshold.release(judge_again, [result, controls.threshold], [stage, result], **QUEUED)
+    controls.sure.release(judge_again, [result, controls.sure], [stage, result], **QUEUED)
     for button, text in zip(form.presets, texts.PROMPTS, strict=True):
         button.click(partial(set_prompt, text), None, form.prompt, **INSTANT)
     return CompareTab(controls.methods, form.model)

@@ -8,7 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from halluapp.evaluation.bootstrap import bootstrap
-from halluapp.evaluation.chair import STATISTICS, chair_row, chair_rows, count_words, truth_of, vocabulary_of
+from halluapp.evaluation.chair import (
+    STATISTICS,
+    asserted_mentions,
+    chair_row,
+    chair_rows,
+    count_words,
+    truth_of,
+    vocabulary_of,
+)
 from halluapp.grounding.words import vocabulary
 from halluapp.numerics import chair, object_mentions
 
@@ -55,6 +63,17 @@ def test_a_hallucination_named_twice_counts_twice_in_i_and_once_in_s() -> None:
     assert (score.length, score.correct_objects_per_caption) == (7.0, 0.5)
 
 
+def test_what_a_caption_denies_counts_in_the_original_figure_alone() -> None:
+    captions = ["A dog, but no cat.", "A horse instead of a cow."]
+    said, stated = [object_mentions(c) for c in captions], [asserted_mentions(c) for c in captions]
+    assert said == [["dog", "cat"], ["horse", "cow"]]
+    assert stated == [["dog"], ["horse"]]
+    score = chair(said, [{"dog"}, {"dog"}], asserted=stated)
+    assert (score.chair_i, score.chair_s) == (3 / 4, 1.0)
+    assert (score.chair_i_asserted, score.chair_s_asserted) == (1 / 2, 1 / 2)
+    assert asserted_mentions("A puppy and no tree.", "wide") == ["dog"]
+
+
 def test_nothing_said_and_nothing_there_is_zero() -> None:
     assert set(vars(chair([], [])).values()) == {0.0}
     assert chair([[]], [set()]).chair_i == 0.0
@@ -99,6 +118,7 @@ def test_scores_are_bounded_and_add_up(captions: list, data: st.DataObject) -> N
     assert 0 <= score.chair_s <= 1
     assert 0 <= score.recall <= 1
     assert (score.chair_i > 0) == (score.chair_s > 0)
+    assert (score.chair_i_asserted, score.chair_s_asserted) == (score.chair_i, score.chair_s)
     wide = chair(captions, truth, vocabulary="wide")
     assert wide == score  # no kinds among these names
     doubled = chair(captions * 2, truth * 2)

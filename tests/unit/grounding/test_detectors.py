@@ -15,6 +15,7 @@ from halluapp.grounding.detectors.base import at_operating_point, known_name
 from halluapp.grounding.detectors.pocket import PocketDetector
 from halluapp.grounding.detectors.transformers import TransformersDetector
 from halluapp.grounding.verdicts import judge_text
+from halluapp.grounding.words import vocabulary
 
 NAMES = ["person", "dog", "sofa", "N/A"]
 
@@ -24,8 +25,8 @@ def _photo(width: int = 90, height: int = 60) -> Image.Image:
     return Image.fromarray(gradient.numpy())
 
 
-def _labels() -> dict:
-    return {"id2label": dict(enumerate(NAMES)), "label2id": {name: index for index, name in enumerate(NAMES)}}
+def _labels(names: list[str] = NAMES) -> dict:
+    return {"id2label": dict(enumerate(names)), "label2id": {name: index for index, name in enumerate(names)}}
 
 
 def _rt_detr_v2(folder) -> None:
@@ -45,12 +46,12 @@ def _rt_detr_v2(folder) -> None:
     RTDetrImageProcessorPil(size={"height": 64, "width": 64}).save_pretrained(folder)
 
 
-def _yolos(folder) -> None:
+def _yolos(folder, names: list[str] = NAMES) -> None:
     from transformers import YolosConfig, YolosForObjectDetection, YolosImageProcessorPil
 
     config = YolosConfig(
         hidden_size=32, num_hidden_layers=2, num_attention_heads=2, intermediate_size=64, image_size=[64, 64],
-        patch_size=16, num_detection_tokens=10, **_labels(),
+        patch_size=16, num_detection_tokens=10, **_labels(names),
     )  # fmt: skip
     YolosForObjectDetection(config).save_pretrained(folder)
     YolosImageProcessorPil(size={"height": 64, "width": 64}).save_pretrained(folder)
@@ -68,6 +69,14 @@ def test_a_saved_detector_of_transformers(build, tmp_path) -> None:
     assert found, "random scores of a tiny model lie above the floor"
     assert found == detector.detect(_photo())
     assert judge_text("A sofa", found, detector.labels, threshold=0.0)[0]["verdict"] in ("grounded", "contradicted")
+
+
+def test_names_that_detr_lists_but_never_saw_are_no_labels(tmp_path) -> None:
+    torch.manual_seed(0)
+    _yolos(tmp_path, ["N/A", *vocabulary.coco_names(), "street sign", "hat", "shoe", "eye glasses", "plate", "desk"])
+    detector = TransformersDetector(tmp_path)
+    assert detector.labels == vocabulary.coco_names()
+    assert judge_text("A hat", detector.detect(_photo()), detector.labels)[0]["verdict"] == "not checkable"
 
 
 def _check(found: list, labels: tuple) -> None:

@@ -80,3 +80,25 @@ def test_saved_head_reads_back(tmp_path):
     with torch.no_grad():
         for a, b in zip(head.eval()(fine, tokens), again(fine, tokens), strict=True):
             assert torch.allclose(a, b, atol=2e-2)
+
+
+def test_no_number_of_boxes_of_one_label_hides_another_label():
+    """More than 300 cells of people may lie above the best cell of a dog, and more than 100 boxes survive."""
+    grid, names = 20, ["person", "dog"]
+    centres = cell_centres(grid)
+    boxes = torch.cat([centres - 0.45 / grid, centres + 0.45 / grid], -1)[None]  # none overlaps another
+    logits = torch.full((1, grid * grid, 2), -9.0)
+    logits[..., 0] = 4.0
+    logits[0, 7, 1] = 2.0
+    found = decode((logits, boxes, torch.full((1, 2), 6.0)), names, least=0.05)[0]
+    assert sum(label == "person" for label, _, _ in found) == grid * grid
+    assert [box for label, _, box in found if label == "dog"] == [pytest.approx(boxes[0, 7].tolist(), abs=1e-4)]
+    assert [score for _, score, _ in found] == sorted((score for _, score, _ in found), reverse=True)
+
+
+def test_suppression_is_among_the_boxes_of_one_label():
+    box = torch.tensor([[0.1, 0.1, 0.5, 0.5], [0.1, 0.1, 0.5, 0.52], [0.6, 0.6, 0.9, 0.9]])[None]
+    logits = torch.tensor([[[3.0, 2.0], [2.0, 3.0], [1.0, -9.0]]])
+    found = decode((logits, box, torch.full((1, 2), 9.0)), ["man", "person"], least=0.05)[0]
+    assert [label for label, _, _ in found].count("man") == 2  # its second box over the first is gone
+    assert [label for label, _, _ in found].count("person") == 1

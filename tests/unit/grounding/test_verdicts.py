@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from halluapp.grounding.evidence import Evidence
 from halluapp.grounding.verdicts import box_iou, judge, judge_text
 from halluapp.grounding.words import vocabulary
 
@@ -24,9 +25,10 @@ def _verdicts(text: str, *detections: dict, labels: tuple[str, ...] = LABELS, th
     return [(v["object"], v["verdict"]) for v in judge_text(text, list(detections), labels, threshold)]
 
 
-def test_the_three_verdicts() -> None:
+def test_verdicts_of_a_detector_without_probabilities() -> None:
     found = _verdicts("A dog, a cat and a castle by a tree.", _found("dog", 0.9), _found("cat", 0.2))
-    assert found == [("dog", "grounded"), ("cat", "contradicted"), ("tree", "not checkable")]
+    others = [("castle", "not checkable"), ("tree", "not checkable")]
+    assert found == [("dog", "grounded"), ("cat", "contradicted"), *others]
 
 
 def test_the_best_box_and_its_score_are_given() -> None:
@@ -145,7 +147,7 @@ def test_a_detector_that_knows_nothing_contradicts_nothing(text: str, detections
 
 
 def test_judge_without_mentions() -> None:
-    assert judge([], [_found("dog", 1.0)], LABELS, 0.5) == []
+    assert judge([], Evidence((_found("dog", 1.0),), LABELS)) == []
 
 
 @given(_BOX, _BOX)

@@ -35,3 +35,18 @@ def test_ids_pixels_and_greedy_tokens_are_transformers_own(name: str, quantizati
     assert answers["baseline"].ids == generated
     answers = run(lvlm, image, PROMPT, [registry.create(method) for method in registry.defaults()], max_new_tokens=3)
     assert all(answer.ids for answer in answers.values())
+
+
+def test_leading_spaces_of_token_texts_are_kept() -> None:
+    """Kind: a token of LLaMA that is decoded alone loses the space before its word."""
+    from transformers import AutoTokenizer
+
+    from halluapp.lvlm.text import PromptTokenizer
+
+    text = "USER: A man  and\n a dog in the café"
+    for name in ("llava-hf--llava-1.5-7b-hf", "Qwen--Qwen2.5-VL-3B-Instruct"):
+        words = PromptTokenizer(AutoTokenizer.from_pretrained(skeletons.source(name), trust_remote_code=False))
+        ids = words.tokenizer(text, add_special_tokens=False)["input_ids"]
+        pieces = [words.piece(index) for index in ids]
+        assert " man" in pieces
+        assert "".join(pieces).lstrip() == text

