@@ -117,7 +117,8 @@ def assemble(model: Any, lvlm_class: type[LVLM], parts: Parts, name: str, quanti
         quantize.keep_portable_layout(model)
     tokenizer = parts.tokenizer
     lvlm = lvlm_class(model, tokenizer, parts.image_processor, name, quantization, **parts.options)
-    templates = [text for text in (parts.template, default_template(tokenizer.chat_template)) if text]
+    texts = (parts.template, default_template(tokenizer.chat_template))
+    templates: list[str | None] = [text for text in texts if text]
     if not templates and not lvlm_class.template:
         raise InputError(f"The checkpoint {name} has no chat template, so its prompt format is unknown.")
     for template in templates or [None]:
