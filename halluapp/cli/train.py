@@ -145,6 +145,7 @@ def _chosen(options) -> dict:
 def _run(options) -> int:
     from halluapp.data.pairs import read_pairs
     from halluapp.training import installation, library, runs
+    from halluapp.training.pairs import lengths
 
     settings = common.settings_of(options)
     recipe = recipes.create(options.what, **_chosen(options))
@@ -162,7 +163,9 @@ def _run(options) -> int:
             raise InputError(
                 "Say with --data which pairs to learn from; make some with: train pairs --scenes 100 --out"
             )
-        read_pairs(options.data)  # before a folder is made and a model is loaded for nothing
+        pairs = read_pairs(options.data)  # before a folder is made and a model is loaded for nothing
+        if not options.launched:  # there the reason must get into the run's status, as that of any later failure
+            lengths.check_lengths(pairs, settings.model, settings.assets)
     run_config = runs.Config(options.what, recipe, options.data, settings.model, settings.quantization, options.photo)
     # What was launched must not be created again: a stop that came while this process started would be lost.
     run = runs.Run(options.out) if options.launched else runs.create(options.out, run_config, options.resume)
@@ -195,7 +198,7 @@ def _pairs(options) -> int:
     if options.scenes is not None:
         pair_set += pair_sets.scene_pairs(options.scenes, options.seed)
     for source in options.photos:
-        pair_set += pair_sets.photo_pairs(source, options.limit, options.seed)
+        pair_set += pair_sets.photo_pairs(source, options.limit, options.seed, log=common.log)
     if options.own:
         pair_set.add_own_answers(_load(common.settings_of(options)), options.own, options.seed, common.log)
     pair_set.select_kinds([kind.strip() for kind in options.kinds.split(",") if kind.strip()])

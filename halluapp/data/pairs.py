@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import hashlib
 import io
 import json
+import os.path
+import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from random import Random
@@ -16,17 +16,21 @@ from typing import Any
 
 from halluapp.data import tables
 from halluapp.data.files import write_text
-from halluapp.data.photos import read_photo
+from halluapp.data.image_values import parse_image
+from halluapp.data.layouts import TEXTS, pair_fields
+from halluapp.data.photos import pixels_id, read_photo
+from halluapp.data.tables import RowError
 from halluapp.errors import InputError
 
-TEXTS = ("question", "chosen", "rejected")
 MAX_CHARACTERS = 4000  # characters of a text
+INVISIBLE = ("C", "Z")  # first letters of Unicode's categories of control, format and space characters
 
 
 @dataclass(frozen=True)
 class Pair:
-    """One pair. image: a file, or the bytes of one. photo: equal for pairs of the same photo. objects: all that are in
-    the photo, if that is known (None: unknown). kind: what is wrong with the rejected answer ("": unknown)."""
+    """One pair. image: a file, or the bytes of one. photo: equal for pairs that show the same upright pixels, however
+    their rows spell it. objects: all that are in the photo, if that is known (None: unknown). kind: what is wrong with
+    the rejected answer ("": unknown). name: the photo as its row spells it. position: where the pair stands."""
 
     image: Path | bytes
     photo: str
@@ -35,6 +39,8 @@ class Pair:
     rejected: str
     objects: tuple[str, ...] | None = None
     kind: str = ""
+    name: str = field(default="", compare=False)
+    position: str = field(default="", compare=False)
 
     def open(self):
         """The upright RGB photo. Raises InputError."""
@@ -49,75 +55,93 @@ def read_pairs(source: str | Path, check_photos: bool = True) -> list[Pair]:
 def iter_pairs(source: str | Path, check_photos: bool = True, limit: int = 0) -> Iterator[Pair]:
     """Reads pairs one by one, in order; the first `limit` only (0: all).
 
-    source: a folder with pairs.jsonl; a JSONL or parquet file; the hub id of a data set. A row has image, question,
-    chosen, rejected or, as in RLHF-V, image and `text`, which holds the three as JSON. An image is a path beside the
-    file, bytes, or {"bytes", "path"} (bytes in base64 where the file is JSON). Raises InputError, one sentence that
-    names the bad row, or says that there is none.
+    source: as `tables.open_table` takes it; a row: one of `layouts.LAYOUTS`; its image: as `parse_image` takes it.
+    check_photos: every photo is decoded, and `Pair.photo` is the hash of its pixels; else no file is opened, and
+    `Pair.photo` is its path or the hash of its bytes. Raises InputError, one sentence that names the bad row, or says
+    that there is none.
     """
     table = tables.open_table(source)
+    identities: dict[str, str] = {}
     count = 0
-    for position, row in islice(table.rows, limit or None):
-        yield _parse_pair(row, f"{position} of {table.name}", table.folder, check_photos)
+    for row_name, row in islice(table.rows, limit or None):
+        position = f"{row_name} of {table.name}"
+        try:
+            pair = _parse_pair(row, position, table.folder, identities if check_photos else None)
+        except RowError as error:
+            raise InputError(f"{position}{error}") from error
+        yield pair
         count += 1
     if not count:
         raise InputError(f"{table.name} holds no pairs.")
 
 
-def _parse_pair(row: Any, position: str, folder: Path, check_photos: bool) -> Pair:
+def _parse_pair(row: Any, position: str, folder: Path, identities: dict[str, str] | None) -> Pair:
     if not isinstance(row, Mapping):
-        raise InputError(f"{position} is not an object with image, {', '.join(TEXTS)}.")
-    if row.get("text") is not None and "chosen" not in row:  # RLHF-V
-        row = {**row, **_parse_texts(row["text"], position)}
-    image, name = _parse_image(row.get("image"), folder)
-    if image is None and isinstance(row.get("image_path"), str):  # RLHF-V where the bytes are left out
-        image, name = _parse_image(row["image_path"], folder)
+        raise RowError(f" is not an object with image, {', '.join(TEXTS)}.")
+    fields = pair_fields(row)
+    image, spelling = parse_image(fields["image"], folder)
     if image is None:
-        raise InputError(f"{position} lacks an image (a path beside the file, or its bytes).")
-    texts = {key: row.get(key) for key in TEXTS}
-    lacking = [key for key, text in texts.items() if not isinstance(text, str) or not text.strip()]
+        raise RowError(" lacks an image (a path beside the file, or its bytes).")
+    texts = _check_texts(fields)
+    photo = _spelled_id(image) if identities is None else _checked_id(image, identities)
+    objects = _object_names(fields.get("objects"))
+    return Pair(image, photo, *texts, objects, str(fields.get("kind") or ""), spelling or _spelled_id(image), position)
+
+
+def _check_texts(fields: Mapping[str, Any]) -> list[str]:
+    """Question, chosen and rejected answer as a tokenizer will see them. Raises RowError."""
+    texts = {key: fields.get(key) for key in TEXTS}
+    for key, text in texts.items():
+        if isinstance(text, str) and any("\ud800" <= letter <= "\udfff" for letter in text):
+            raise RowError(f": its {key} holds half a character (a lone surrogate), which no tokenizer takes.")
+    lacking = [key for key, text in texts.items() if not isinstance(text, str) or not _visible(text)]
     if lacking:
-        raise InputError(f"{position} lacks {' and '.join(lacking)}.")
-    question, chosen, rejected = (text.replace("<image>", "").strip() for text in texts.values())
-    if chosen == rejected:
-        raise InputError(f"{position}: the chosen and the rejected answer are the same.")
-    if max(map(len, (question, chosen, rejected))) > MAX_CHARACTERS:
-        raise InputError(f"{position} has a text of more than {MAX_CHARACTERS:,} characters.")
-    if check_photos:
+        raise RowError(f" lacks {' and '.join(lacking)}.")
+    texts = {key: text.replace("<image>", "").strip() for key, text in texts.items()}
+    if empty := [key for key, text in texts.items() if not _visible(text)]:
+        raise RowError(f": nothing but <image> is in its {' and '.join(empty)}.")
+    if texts["chosen"] == texts["rejected"]:
+        raise RowError(": the chosen and the rejected answer are the same.")
+    if _plain(texts["chosen"]) == _plain(texts["rejected"]):
+        raise RowError(": the chosen and the rejected answer differ in white space or spelling of characters only.")
+    if max(map(len, texts.values())) > MAX_CHARACTERS:
+        raise RowError(f" has a text of more than {MAX_CHARACTERS:,} characters.")
+    return list(texts.values())
+
+
+def _visible(text: str) -> bool:
+    return any(unicodedata.category(letter)[0] not in INVISIBLE for letter in text)
+
+
+def _plain(text: str) -> str:
+    """A text in one normal form, words one space apart, without characters that nobody sees."""
+    letters = (" " if letter.isspace() else letter for letter in unicodedata.normalize("NFKC", text))
+    return " ".join("".join(letter for letter in letters if letter == " " or _visible(letter)).split())
+
+
+def _object_names(objects: Any) -> tuple[str, ...] | None:
+    names = [objects] if isinstance(objects, str) else objects
+    if names is None:
+        return None
+    if not isinstance(names, list) or not all(isinstance(name, str) and _visible(name) for name in names):
+        raise RowError(": its objects are not a list of names.")
+    return tuple(names)
+
+
+def _spelled_id(image: Path | bytes) -> str:
+    """What tells a photo from others where it is not opened."""
+    return hashlib.sha256(image).hexdigest()[:16] if isinstance(image, bytes) else os.path.normpath(image)
+
+
+def _checked_id(image: Path | bytes, identities: dict[str, str]) -> str:
+    """The hash of a photo's pixels; identities: of those that were decoded already. Raises RowError."""
+    spelled = _spelled_id(image)
+    if spelled not in identities:
         try:
-            read_photo(image)
+            identities[spelled] = pixels_id(read_photo(image))
         except InputError as error:
-            raise InputError(f"{position}: {str(error)[:1].lower()}{str(error)[1:]}") from error
-    objects = row.get("objects")
-    object_names = tuple(objects) if isinstance(objects, list) else None
-    return Pair(image, name, question, chosen, rejected, object_names, str(row.get("kind") or ""))
-
-
-def _parse_texts(text: Any, position: str) -> Mapping[str, Any]:
-    """The three texts of an RLHF-V row: a JSON string or its object."""
-    try:
-        fields = json.loads(text) if isinstance(text, str) else text
-    except ValueError as error:
-        raise InputError(f"{position}: its text is not JSON ({error}).") from error
-    if not isinstance(fields, Mapping):
-        raise InputError(f"{position}: its text is not the JSON of an RLHF-V pair.")
-    return {key: fields.get(key) for key in TEXTS}
-
-
-def _parse_image(value: Any, folder: Path) -> tuple[Path | bytes | None, str]:
-    """The image of a row in any of its forms, and an id that is equal for pairs of the same photo."""
-    if isinstance(value, Mapping):
-        inner = value.get("bytes")
-        if isinstance(inner, str):  # bytes in JSON
-            try:
-                inner = base64.b64decode(inner, validate=True)
-            except (ValueError, binascii.Error):
-                return None, ""
-        return _parse_image(inner or value.get("path"), folder)
-    if isinstance(value, bytes) and value:
-        return value, hashlib.sha256(value).hexdigest()[:16]
-    if isinstance(value, str) and value.strip():
-        return folder / value, value
-    return None, ""
+            raise RowError(f": {str(error)[:1].lower()}{str(error)[1:]}") from error
+    return identities[spelled]
 
 
 def write_pairs(folder: Path, photos: dict[str, bytes], rows: Iterable[dict[str, Any]]) -> Path:
@@ -135,7 +159,10 @@ def split(pairs: list[Pair], held_out: float = 0.2, seed: int = 0) -> tuple[list
 
     held_out: share of the photos, at least one if not 0.
     """
-    photos = sorted({pair.photo for pair in pairs})
+    names: dict[str, str] = {}
+    for pair in pairs:  # shuffled by name, as the runs of earlier versions did: a run's split must not change
+        names[pair.photo] = min(pair.name or pair.photo, names.get(pair.photo, pair.name or pair.photo))
+    photos = sorted(names, key=lambda photo: (names[photo], photo))
     Random(f"split/{seed}").shuffle(photos)
     count = max(1, round(held_out * len(photos))) if held_out > 0 else 0
     if count >= len(photos):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,6 +12,13 @@ from typing import Any
 from halluapp.errors import InputError
 
 BATCH = 16  # rows of a parquet file in memory: each holds a photo
+MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
+FILES = ("pairs.jsonl", "pairs.json")  # in a folder
+SUFFIXES = (".jsonl", ".json", ".ndjson", ".parquet")  # what ends so is a file here and no data set of the hub
+
+
+class RowError(ValueError):
+    """What is wrong with a row, as the end of a sentence that begins with its position: " has ..", ": its .."."""
 
 
 @dataclass(frozen=True)
@@ -23,34 +31,56 @@ class Table:
 
 
 def open_table(source: str | Path) -> Table:
-    """source: a folder with pairs.jsonl, a JSONL or parquet file, or the hub id of a data set with a train split, or
-    a copy of one.
+    """source: a folder with pairs.jsonl; a JSONL, JSON (an array of rows) or parquet file; the hub id of a data set
+    with a train split, or a copy of one. Text is UTF-8, with or without a byte order mark, or UTF-16 with one.
 
     Raises InputError, also while rows are read: for what is not there, cannot be read, or is no JSON (names the line).
     """
     path = Path(source)
-    if (path / "pairs.jsonl").exists():
-        path = path / "pairs.jsonl"
+    path = next((path / name for name in FILES if (path / name).exists()), path)
     if not path.is_file():
         return Table(str(source), path, _data_set(path, str(source)))
-    return Table(path.name, path.parent, _parquet(path) if path.suffix == ".parquet" else _json_lines(path))
+    return Table(path.name, path.parent, _parquet(path) if path.suffix.lower() == ".parquet" else _json_rows(path))
 
 
-def _json_lines(path: Path) -> Iterator[tuple[str, Any]]:
-    with path.open(encoding="utf-8") as lines:
-        try:
+def _json_rows(path: Path) -> Iterator[tuple[str, Any]]:
+    """One value a line, or the entries of one array."""
+    try:
+        with path.open("rb") as head:
+            start = head.read(4)
+        encoding = next((name for mark, name in MARKS if start.startswith(mark)), "utf-8")
+        with path.open(encoding=encoding) as lines:
+            first = next((letter for letter in iter(lambda: lines.read(1), "") if not letter.isspace()), "")
+            lines.seek(0)
+            if (rows := _array(lines.read()) if first == "[" or path.suffix.lower() == ".json" else None) is not None:
+                yield from ((f"Entry {number}", row) for number, row in enumerate(rows, 1))
+                return
+            lines.seek(0)
             for number, line in enumerate(lines, 1):
-                if line.strip():
-                    yield f"Line {number}", _loaded(line, f"Line {number} of {path.name}")
-        except UnicodeDecodeError as error:
-            raise InputError(f"{path.name} is not text in UTF-8; give a .jsonl or .parquet file.") from error
+                if text := line.strip().lstrip("\ufeff"):  # a mark stands inside where files were joined
+                    yield f"Line {number}", _parse(text, f"Line {number} of {path.name}")
+    except UnicodeError as error:
+        raise InputError(f"{path.name} is not text in UTF-8; give a .jsonl, .json or .parquet file.") from error
+    except OSError as error:
+        raise InputError(f"{path.name} cannot be read ({error.strerror or 'unknown reason'}).") from error
 
 
-def _loaded(text: str, position: str) -> Any:
+def _array(text: str) -> list | None:
+    """The rows of a file that is one JSON value; None where it is not, as a file of lines is."""
+    try:
+        value = json.loads(text.lstrip("\ufeff"))
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, list) else [value]
+
+
+def _parse(text: str, position: str) -> Any:
     try:
         return json.loads(text)
     except ValueError as error:
         raise InputError(f"{position} is not JSON ({error}).") from error
+    except RecursionError as error:
+        raise InputError(f"{position} is nested too deeply.") from error
 
 
 def _parquet(path: Path) -> Iterator[tuple[str, Any]]:
@@ -64,20 +94,37 @@ def _parquet(path: Path) -> Iterator[tuple[str, Any]]:
                 for row in batch.to_pylist():
                     number += 1
                     yield f"Row {number}", row
-    except (OSError, ArrowException) as error:
+    except (OSError, ArrowException, UnicodeError) as error:
         raise InputError(f"{path.name} cannot be read as a parquet file.") from error
 
 
 def _data_set(path: Path, name: str) -> Iterator[tuple[str, Any]]:
-    if not path.is_dir() and (name.count("/") != 1 or name.startswith((".", "/"))):
+    if not path.is_dir() and not _may_be_hub_id(path, name):
         raise InputError(f"There are no pairs at {name}; give a folder with pairs.jsonl, a JSONL or a parquet file.")
     import datasets
 
     try:
-        rows = datasets.load_dataset(name, split="train")
-        if isinstance(rows.features.get("image"), datasets.Image):
-            rows = rows.cast_column("image", datasets.Image(decode=False))
+        rows = _without_decoding(datasets.load_dataset(name, split="train"))
     except Exception as error:  # network, name, format: whatever the package raises
         raise InputError(f"The data set {name} could not be read ({' '.join(str(error).split())[:160]}).") from error
     for number, row in enumerate(rows, 1):
         yield f"Row {number}", row
+
+
+def _may_be_hub_id(path: Path, name: str) -> bool:
+    """OWNER/NAME, unless it is plainly a file here: a mistyped path must not become a request to the hub."""
+    owner, slash, rest = name.partition("/")
+    plain = bool(slash and owner and rest) and "/" not in rest and "\\" not in name and not name.startswith(".")
+    return plain and path.suffix.lower() not in SUFFIXES and not path.parent.is_dir()
+
+
+def _without_decoding(rows):
+    """The rows of a data set with their images as bytes or paths."""
+    from datasets import Image
+
+    for name, feature in rows.features.items():
+        if isinstance(feature, Image):
+            rows = rows.cast_column(name, Image(decode=False))
+        elif isinstance(getattr(feature, "feature", None), Image):  # a list of images
+            rows = rows.cast_column(name, type(feature)(Image(decode=False)))
+    return rows

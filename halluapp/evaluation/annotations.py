@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import re
 from collections import Counter
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
+from halluapp.data import records
+from halluapp.data.shards import LeftOut, Sample
 from halluapp.grounding.words import vocabulary
 from halluapp.grounding.words.mentions import ANIMALS, find_mentions
 
@@ -25,6 +29,26 @@ NEIGHBOURS = (
     {"food", "sandwich", "pizza", "cake", "plate", "hot dog"}, {"glasses", "sunglasses"}, {"bicycle", "motorcycle"},
     {"hair", "beard", "person"}, {"picture", "sign", "tv"}, {"dining table", "counter", "shelf", "cabinet"},
 )  # fmt: skip
+
+
+TRUTH = ("objects", "captions", "entities")  # what people say of a photo
+
+
+def object_name(word: str) -> str | None:
+    """Our name of an object by any word for it ("puppies" -> "dog"), None outside the vocabulary."""
+    return vocabulary.words().get(word)
+
+
+def object_names(words: Iterable[str]) -> set[str]:
+    """Our names of objects by any words for them; words outside the vocabulary stay: nothing counts against them."""
+    return {records.our_name(word, object_name) or word for word in words}
+
+
+def read_samples(
+    data: str | Path, needed: Sequence[str] = TRUTH, limit: int = 0, pattern: str = "*"
+) -> tuple[list[Sample], list[LeftOut]]:
+    """`records.read_records` with the names of our vocabulary: how every command reads annotated photos."""
+    return records.read_records(data, object_name, needed, limit, pattern)
 
 
 @dataclass

@@ -117,11 +117,17 @@ def truth_of(record: Mapping, vocabulary: Vocabulary = "coco") -> set[str]:
     "coco": annotated categories united with those named in the reference captions (CHAIR's rule). "wide": also what
     human phrases name, and the wider object of each ("man" -> "person"). Detections by a model are never truth.
     """
-    objects = set(record.get("objects", []))
     if vocabulary == "coco":
-        return objects.union(*(object_mentions(caption) for caption in record.get("captions", [])))
+        return coco_objects(record).union(*(object_mentions(caption) for caption in record.get("captions", [])))
+    objects = set(record.get("objects", []))
     objects |= read_record({**record, "detections": [], "qa": []}).present
     return objects | {wider for name in objects if (wider := object_names.parent(name))}
+
+
+def coco_objects(record: Mapping) -> set[str]:
+    """The annotated objects as COCO-80 categories ("man" -> "person"); what is outside COCO is left out."""
+    objects = [object_names.objects().get(name) for name in record.get("objects", [])]
+    return {item.coco for item in objects if item and item.coco}
 
 
 def vocabulary_of(records: Iterable[Mapping]) -> Vocabulary:

@@ -11,10 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from halluapp.data import shards
 from halluapp.data.photos import read_photo
-from halluapp.errors import InputError
-from halluapp.evaluation.annotations import read_record
+from halluapp.evaluation.annotations import read_record, read_samples
 from halluapp.grounding.verdicts import OPERATING_POINT, box_iou
 from halluapp.grounding.words import vocabulary
 
@@ -55,7 +53,7 @@ def truth_of(record: Mapping[str, Any]) -> Truth:
     if "objects" in record:
         from halluapp.evaluation import chair
 
-        present = frozenset(record["objects"])
+        present = frozenset(chair.coco_objects(record))
         named = chair.truth_of(record, "coco")
         boxes = tuple((name, tuple(box)) for name, *box in record.get("boxes", []))
         return Truth(present, frozenset(named - present), boxes)
@@ -152,10 +150,7 @@ def measure(
     data: folder (shards that match `pattern`, or loose files) or tar. limit: first photos only (0: all). Raises
     InputError if nothing can be read there.
     """
-    try:
-        samples = [sample for _, sample in zip(range(limit or 10**9), shards.read(data, pattern), strict=False)]
-    except ValueError as error:
-        raise InputError(str(error)) from error
+    samples, _ = read_samples(data, (), limit, pattern)
     labels, counts = checked_labels(detector, [sample.record for sample in samples]), Counts()
     for sample in samples:
         count(counts, detector.detect(read_photo(sample.jpeg)), truth_of(sample.record), labels, threshold)

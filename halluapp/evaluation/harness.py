@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from halluapp.data import shards
+from halluapp.data import records, shards
 from halluapp.data.photos import read_photo
+from halluapp.data.shards import LeftOut
 from halluapp.errors import InputError
 from halluapp.evaluation import chair, questions, scoring
+from halluapp.evaluation.annotations import read_samples
 from halluapp.evaluation.scoring import EvaluatedPhoto
 
 if TYPE_CHECKING:
@@ -60,14 +62,16 @@ def evaluate(
     InputError in one sentence.
     """
     panels = create_methods(methods)
-    candidates, vocabulary = _photos(data, metrics, limit, seed, questions_per_photo)
+    _check_metrics(metrics)
+    samples, left_out = (data, []) if isinstance(data, list) else read_samples(data, limit=limit)
+    candidates, vocabulary = _photos(samples, metrics, seed, questions_per_photo)
     metrics, notes = _possible(metrics, candidates)
-    for note in notes:
-        log(note)
+    for line in [*records.described(left_out), *notes]:
+        log(line)
     answer = answer or decoder(session, panels, sampling or {})
     errors: dict[str, str] = {}
     seconds = dict.fromkeys((method.name for method in panels), 0.0)
-    photos = _ask_all(candidates, metrics, answer, errors, seconds, log)
+    photos = _ask_all(candidates, metrics, answer, errors, seconds, left_out, log)
     if not photos:
         raise InputError(f"No photo of {data_name(data)} can be decoded.")
     return {
@@ -77,6 +81,7 @@ def evaluate(
         "vocabulary": vocabulary,
         "seed": seed,
         "notes": notes,
+        "left_out": [asdict(item) for item in left_out],
         "model": getattr(getattr(session, "lvlm", None), "name", None),
         "quantization": getattr(getattr(session, "lvlm", None), "quantization", None),
         "methods": scoring.score(photos, panels, metrics, vocabulary, seed, errors, seconds),
@@ -84,14 +89,16 @@ def evaluate(
 
 
 def _ask_all(
-    candidates: list, metrics: Sequence[str], answer: AnswerFunction, errors: dict, seconds: dict, log
-) -> list[EvaluatedPhoto]:
-    """The photos with the methods' texts; photos that cannot be decoded are dropped and logged."""
+    candidates: list, metrics: Sequence[str], answer: AnswerFunction, errors: dict, seconds: dict,
+    left_out: list[LeftOut], log,
+) -> list[EvaluatedPhoto]:  # fmt: skip
+    """The photos with the methods' texts; photos that cannot be decoded are left out, named and logged."""
     start, photos = time.perf_counter(), []
     for number, (photo, jpeg) in enumerate(candidates, 1):
         try:
             image = read_photo(jpeg)
         except InputError as error:
+            left_out.append(LeftOut(photo.key, str(error)))
             log(f"{photo.key} is left out: {error}")
             continue
         _ask(photo, image, metrics, answer, errors, seconds)
@@ -116,20 +123,7 @@ def create_methods(methods: Sequence | None) -> list:
 
 def annotated_samples(data: str | Path, limit: int = 0) -> list[shards.Sample]:
     """The photos of a folder or tar that can be scored, the first `limit` only (0: all). Raises InputError."""
-    if limit < 0:
-        raise InputError(f"The limit must be 0 (all photos) or more, not {limit}.")
-    samples = []
-    try:
-        for sample in shards.read(data):
-            if any(sample.record.get(part) for part in ("objects", "captions", "entities")):
-                samples.append(sample)
-            if limit and len(samples) == limit:
-                break
-    except ValueError as error:
-        raise InputError(str(error)) from error
-    if not samples:
-        raise InputError(f"{Path(data).name} has no annotated photos (objects, captions or entities in KEY.json).")
-    return samples
+    return read_samples(data, limit=limit)[0]
 
 
 def data_name(data: str | Path | list) -> str:
@@ -137,19 +131,21 @@ def data_name(data: str | Path | list) -> str:
     return f"{len(data)} samples" if isinstance(data, list) else Path(data).name
 
 
-def _photos(
-    data: str | Path | list[shards.Sample], metrics: Sequence[str], limit: int, seed: int, per_photo: int
-) -> tuple[list[tuple[EvaluatedPhoto, bytes]], chair.Vocabulary]:
-    """Annotated photos with their questions, and the vocabulary that the annotations allow."""
+def _check_metrics(metrics: Sequence[str]) -> None:
     unknown = [metric for metric in metrics if metric not in METRICS]
     if unknown or not metrics:
         raise InputError(f"Metrics are {' and '.join(METRICS)}, not {', '.join(unknown) or 'none'}.")
-    samples = data if isinstance(data, list) else annotated_samples(data, limit)
-    records = [sample.record for sample in samples]
-    vocabulary = chair.vocabulary_of(records)
+
+
+def _photos(
+    samples: list[shards.Sample], metrics: Sequence[str], seed: int, per_photo: int
+) -> tuple[list[tuple[EvaluatedPhoto, bytes]], chair.Vocabulary]:
+    """Annotated photos with their questions, and the vocabulary that the annotations allow."""
+    all_records = [sample.record for sample in samples]
+    vocabulary = chair.vocabulary_of(all_records)
     photo_questions: list[list[questions.Question]] = [[] for _ in samples]
     if "pope" in metrics:
-        for question in questions.build(records, vocabulary, per_photo, seed):
+        for question in questions.build(all_records, vocabulary, per_photo, seed):
             photo_questions[question.photo].append(question)
     rows = zip(samples, photo_questions, strict=True)
     return [(EvaluatedPhoto(sample.key, sample.record, group), sample.jpeg) for sample, group in rows], vocabulary
@@ -223,25 +219,43 @@ def _ask(
 
 
 def table(result: dict[str, Any]) -> str:
-    """The result as a text table, intervals under the scores that the methods are judged by."""
-    head = f"{'method':<14}{'CHAIR_i':>18}{'CHAIR_s':>9}{'recall':>8}{'words':>7}{'accuracy':>21}{'F1':>7}{'yes':>7}"
+    """The result as a text table, intervals under the scores that the methods are judged by.
+
+    unparsed: answers that say neither yes nor no, of all; the official rule counts them as yes.
+    """
+    head = f"{'method':<14}{'CHAIR_i':>18}{'CHAIR_s':>9}{'recall':>8}{'words':>7}"
+    head += f"{'accuracy':>21}{'F1':>7}{'yes':>7}{'unparsed':>10}"
     lines = [f"{result['photos']} photos, {result['vocabulary']} vocabulary, 95 % intervals over photos"]
+    if count := len(result["left_out"]):
+        lines.append(f"{count} left out; left_out in the JSON says which and why")
     lines += [*result["notes"], head]
     for row in result["methods"]:
         if row["error"]:
             lines.append(f"{row['method']:<14}{row['error']}")
-            continue
-        line = f"{row['method']:<14}"
-        if "chair" in row:
-            score, (low, high) = row["chair"], row["intervals"]["chair"]["chair_i"]
-            spread = "" if low is None or high is None else f" [{low:.3f} {high:.3f}]"
-            line += f"{score['chair_i']:.3f}{spread}".rjust(20) + f"{score['chair_s']:7.3f}{score['recall']:8.3f}"
-            line += f"{score['length']:7.1f}"
         else:
-            line += " " * 42
-        if "pope" in row:
-            score, (low, high) = row["pope"], row["intervals"]["pope"]["accuracy"]
-            spread = "" if low is None or high is None else f" [{low:.3f} {high:.3f}]"
-            line += f"{score['accuracy']:.3f}{spread}".rjust(21) + f"{score['f1']:7.3f}{score['yes_ratio']:7.3f}"
-        lines.append(line)
+            lines.append(f"{row['method']:<14}" + _chair_cells(row) + _pope_cells(row))
+    if any(row.get("pope", {}).get("unparsed") for row in result["methods"]):
+        lines.append("unparsed: answers that say neither yes nor no; POPE's rule counts them as yes")
     return "\n".join(lines)
+
+
+def _chair_cells(row: dict[str, Any]) -> str:
+    if "chair" not in row:
+        return " " * 42
+    score = row["chair"]
+    text = f"{score['chair_i']:.3f}{_spread(row['intervals']['chair']['chair_i'])}".rjust(20)
+    return text + f"{score['chair_s']:7.3f}{score['recall']:8.3f}{score['length']:7.1f}"
+
+
+def _pope_cells(row: dict[str, Any]) -> str:
+    if "pope" not in row:
+        return ""
+    score = row["pope"]
+    text = f"{score['accuracy']:.3f}{_spread(row['intervals']['pope']['accuracy'])}".rjust(21)
+    unparsed = f"{score['unparsed']}/{score['count']}"
+    return text + f"{score['f1']:7.3f}{score['yes_ratio']:7.3f}{unparsed:>10}"
+
+
+def _spread(interval: list[float | None]) -> str:
+    low, high = interval
+    return "" if low is None or high is None else f" [{low:.3f} {high:.3f}]"

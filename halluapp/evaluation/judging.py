@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from halluapp.data import shards
+from halluapp.data import records, shards
 from halluapp.data.photos import read_photo
+from halluapp.data.shards import LeftOut
 from halluapp.errors import InputError
 from halluapp.evaluation import harness, verdicts
+from halluapp.evaluation.annotations import read_samples
 from halluapp.grounding.evidence import SURE, evidence_of
 from halluapp.grounding.verdicts import judge_text
 
@@ -36,19 +39,24 @@ def evaluate_verdicts(
     if half not in HALVES:
         raise InputError(f"The half must be one of {', '.join(HALVES)}, not {half!r}.")
     panels = harness.create_methods(methods)
-    samples = data if isinstance(data, list) else harness.annotated_samples(data, limit)
+    samples, left_out = (data, []) if isinstance(data, list) else read_samples(data, limit=limit)
+    for line in records.described(left_out):
+        log(line)
     samples = [sample for sample in samples if half == "all" or verdicts.reported(sample.key) == (half == "reported")]
     if not samples:
         raise InputError(f"No photo of the data belongs to the {half} half.")
     answer = None if answers is not None else harness.decoder(session, panels)
     rows: list[verdicts.Checked] = []
+    photos = 0
     names = [method.name for method in panels]
     for number, sample in enumerate(samples, 1):
         try:
             image = read_photo(sample.jpeg)
         except InputError as error:
+            left_out.append(LeftOut(sample.key, str(error)))
             log(f"{sample.key} is left out: {error}")
             continue
+        photos += 1
         texts = answers.get(sample.key, {}) if answers is not None else _describe(answer, image)
         evidence = evidence_of(session.detector, image)
         judged = {name: judge_text(texts[name], evidence, sure=sure) for name in names if name in texts}
@@ -56,8 +64,9 @@ def evaluate_verdicts(
         if number % 20 == 0 or number == len(samples):
             log(f"{number} of {len(samples)} photos")
     return {
-        "schema": 1, "data": harness.data_name(data), "half": half, "photos": len(samples), "sure": sure,
-        "detector": session.detector.name, **verdicts.report(rows, seed),
+        "schema": 1, "data": harness.data_name(data), "half": half, "photos": photos,
+        "left_out": [asdict(item) for item in left_out], "sure": sure, "detector": session.detector.name,
+        **verdicts.report(rows, seed),
     }  # fmt: skip
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from halluapp.evaluation.annotations import read_record
-from halluapp.evaluation.chair import Vocabulary, truth_of
+from halluapp.evaluation.chair import Vocabulary, coco_objects, truth_of
 from halluapp.grounding.words import vocabulary as object_names
 
 Split = Literal["random", "popular", "adversarial"]
@@ -66,9 +66,7 @@ def object_truths(records: Sequence[Mapping], vocabulary: Vocabulary) -> list[Ob
     """
     if vocabulary == "coco":
         all_names = frozenset(object_names.coco_names())
-        return [
-            ObjectTruth(frozenset(r.get("objects", [])) & all_names, all_names - truth_of(r, "coco")) for r in records
-        ]
+        return [ObjectTruth(frozenset(coco_objects(r)), all_names - truth_of(r, "coco")) for r in records]
     present = [truth_of(record, "wide") for record in records]
     records_objects = [read_record(dict(record)) for record in records]
     count = Counter(name for present_names in present for name in present_names)

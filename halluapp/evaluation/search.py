@@ -7,17 +7,22 @@ test photos, beside the same method with its defaults and beside the baseline.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import random
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from itertools import product
 from pathlib import Path
 from typing import Any
 
+from halluapp.data import records
+from halluapp.data.photos import read_photo
+from halluapp.data.shards import LeftOut
 from halluapp.decoding.plan import Sampling
 from halluapp.errors import InputError
 from halluapp.evaluation import harness
+from halluapp.evaluation.annotations import read_samples
 from halluapp.methods.base import Combination, Method, Row
 from halluapp.methods.registry import create
 
@@ -128,14 +133,18 @@ def _configuration(name: str, settings: dict[str, Any], seed: int) -> Configurat
 
 
 def split(samples: list, share: float, seed: int) -> tuple[list, list]:
-    """Samples -> (for tuning, for the test), each in the order of the data; the seed alone says which is which."""
+    """Samples -> (for tuning, for the test), each in the order of the data; the seed alone says which is which.
+
+    Copies of one photo, of equal bytes, are on one side: they would be chosen on and scored.
+    """
     if not 0 < share < 1:
         raise InputError(f"The share of tuning photos must lie between 0 and 1, not {share}.")
-    order = list(range(len(samples)))
+    contents = [hashlib.sha256(sample.jpeg).digest() for sample in samples]
+    order = list(dict.fromkeys(contents))
     random.Random(f"search/{seed}").shuffle(order)
-    chosen = set(order[: max(1, round(share * len(order)))])
-    tuning = [sample for index, sample in enumerate(samples) if index in chosen]
-    test = [sample for index, sample in enumerate(samples) if index not in chosen]
+    tuned = set(order[: max(1, round(share * len(order)))])
+    tuning = [sample for sample, content in zip(samples, contents, strict=True) if content in tuned]
+    test = [sample for sample, content in zip(samples, contents, strict=True) if content not in tuned]
     if not test:
         raise InputError("A search needs at least two annotated photos: one to tune on and one to test on.")
     return tuning, test
@@ -164,7 +173,10 @@ def search(
     if objective not in OBJECTIVES:
         raise InputError(f"The objective must be one of {', '.join(OBJECTIVES)}, not {objective!r}.")
     candidates = configurations(method, grid, one_at_a_time, seed)
-    tuning, test = split(harness.annotated_samples(data, limit), share, seed)
+    samples, left_out = _decodable(*read_samples(data, limit=limit))
+    for line in records.described(left_out):
+        log(line)
+    tuning, test = split(samples, share, seed)
     log(f"{len(candidates)} configurations on {len(tuning)} photos, then a test on {len(test)}")
     rows = []
     for first in range(0, len(candidates), AT_ONCE):
@@ -182,11 +194,24 @@ def search(
     return {
         "schema": 1, "data": Path(data).name, "method": method, "grid": grid, "one_at_a_time": one_at_a_time,
         "objective": objective, "more_is_better": OBJECTIVES[objective][1], "seed": seed,
-        "photos": {"tuning": len(tuning), "test": len(test)}, "model": result["model"],
+        "photos": {"tuning": len(tuning), "test": len(test)}, "left_out": [asdict(item) for item in left_out],
+        "model": result["model"],
         "quantization": result["quantization"], "tuning": rows, "best": dict(best.settings), "test": result["methods"],
         "gain": {"tuning": _gain(rows[_best(rows, objective)]["score"], rows[0]["score"]),
                  "test": _gain(scores["best"], scores["defaults"])},
     }  # fmt: skip
+
+
+def _decodable(samples: list, left_out: list[LeftOut]) -> tuple[list, list[LeftOut]]:
+    """Samples whose photos can be decoded, and the others added to what is left out: before any is chosen on."""
+    good, damaged = [], []
+    for sample in samples:
+        try:
+            read_photo(sample.jpeg)
+            good.append(sample)
+        except InputError as error:
+            damaged.append(LeftOut(sample.key, str(error)))
+    return good, [*left_out, *damaged]
 
 
 def _evaluate(samples, named: dict[str, Configuration], objective: str, seed: int, session, log) -> dict[str, Any]:
@@ -238,6 +263,8 @@ def table(result: dict[str, Any]) -> str:
         if "differences" in row:
             d = row["differences"][metric][name]
             line += f"  (minus baseline {_score_text(d['value'], [d['low'], d['high']])})"
+        if unparsed := row[metric].get("unparsed"):
+            line += f"  ({unparsed} of {row[metric]['count']} answers unparsed, counted as yes)"
         lines.append(line)
     gain = {part: _number(value) for part, value in result["gain"].items()}
     lines.append(f"best minus defaults: {gain['tuning']} on tuning photos, {gain['test']} on test photos")

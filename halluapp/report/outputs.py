@@ -86,6 +86,13 @@ class MethodResult(Record):
     seconds: float
 
 
+class LeftOut(Record):
+    """A photo or record that is not among the scored ones, or an archive of which a part may be missing."""
+
+    key: str
+    reason: str
+
+
 class EvaluationResult(Record):
     """Scores of the chosen methods on annotated photos: what `halluapp evaluate --json` writes."""
 
@@ -96,6 +103,8 @@ class EvaluationResult(Record):
     seed: int
     notes: list[str]
     """Why a metric is left out."""
+    left_out: list[LeftOut] = Field(default_factory=list)
+    """With `photos`, all that the data holds (up to --limit)."""
     model: str | None
     quantization: str | None
     methods: list[MethodResult]
@@ -137,6 +146,8 @@ class SearchResult(Record):
     objective: str
     more_is_better: bool
     seed: int
+    left_out: list[LeftOut] = Field(default_factory=list)
+    """With `photos`, all that the data holds (up to --limit)."""
     photos: SearchPhotos
     model: str | None
     quantization: str | None

@@ -50,7 +50,10 @@ class Place:
 
 def run(stages: Sequence[str], place: Place, log=print) -> None:
     """Runs stages in order. Raises InputError in one sentence where an earlier stage is missing."""
-    doing = {"features": _features, "train": _train, "drawings": _teach_drawings, "calibrate": _calibrate, "measure": _measure}
+    doing = {
+        "features": _features, "train": _train, "drawings": _teach_drawings, "calibrate": _calibrate,
+        "measure": _measure,
+    }  # fmt: skip
     for stage in stages:
         doing[stage](place, log)
 
@@ -258,4 +261,7 @@ def _measure(place: Place, log) -> None:
     about["measured"] = {"presence": measured["presence"], "verdicts": card.summary(measured["verdicts"])}
     (place.out / own.ABOUT).write_text(json.dumps(about, indent=1) + "\n")
     card.write(place.out, measured, made, len(coco.keys))
+    about["measured"]["drawings"] = drawings.figures(place.out)
+    (place.out / own.ABOUT).write_text(json.dumps(about, indent=1) + "\n")
+    drawings.write(place.out, about["measured"]["drawings"])
     log(json.dumps(about["measured"], indent=1))

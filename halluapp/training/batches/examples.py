@@ -11,6 +11,7 @@ from torch import Tensor
 
 from halluapp.data.pairs import Pair
 from halluapp.decoding.hooks.vision_adapter import VisionAdapter, adapted_vision
+from halluapp.errors import InputError
 from halluapp.lvlm.base import LVLM
 from halluapp.training.batches import disk_cache
 from halluapp.training.batches.changed_tokens import changed_tokens
@@ -31,7 +32,7 @@ class Example:
 
 
 def tokenize(lvlm: LVLM, pairs: list[Pair], min_match: int = 3) -> list[Example]:
-    """Pairs -> examples; equal photos share a row of features."""
+    """Pairs -> examples; equal photos share a row of features. Raises InputError for a pair that is too long."""
     row_of_photo: dict[str, int] = {}
     examples = []
     for pair in pairs:
@@ -39,7 +40,24 @@ def tokenize(lvlm: LVLM, pairs: list[Pair], min_match: int = 3) -> list[Example]
         changed = changed_tokens(chosen, rejected, min_match)
         row = row_of_photo.setdefault(pair.photo, len(row_of_photo))
         examples.append(Example(row, lvlm.prompt_ids(pair.question, "photo"), chosen, rejected, *changed))
+    _check_lengths(lvlm, pairs, examples)
     return examples
+
+
+def _check_lengths(lvlm: LVLM, pairs: list[Pair], examples: list[Example]) -> None:
+    """Raises InputError where photo, question and an answer together are longer than the model's context."""
+    if not pairs:
+        return
+    image = lvlm.encode_image(pairs[0].open())  # LLaVA's processor makes equally many tokens of every photo
+    visual = lvlm.image_length(image, pairs[0].question)
+    for pair, example in zip(pairs, examples, strict=True):
+        answer = max(len(example.chosen), len(example.rejected)) - 1  # nothing is read after the end token
+        length = len(example.prompt) - 1 + visual + answer
+        if length > lvlm.context_length:
+            raise InputError(
+                f"{pair.position or 'A pair'}: photo, question and answer are {length:,} tokens, but {lvlm.name} reads "
+                f"{lvlm.context_length:,}; shorten the texts or leave the pair out."
+            )
 
 
 class Features:

@@ -50,8 +50,9 @@ def lm_logits(lvlm: LVLM, hidden: Tensor) -> Tensor:
 
 
 def answer_ids(lvlm: LVLM, text: str) -> list[int]:
-    """Token ids of an answer as the model writes it, end token included."""
-    return [*lvlm.tokenizer(" " + text, add_special_tokens=False)["input_ids"], lvlm.tokenizer.eos_token_id]
+    """Token ids of an answer as the model writes it, end token included; special tokens in its text are split."""
+    harmless = lvlm.escape_special_tokens(text)
+    return [*lvlm.tokenizer(" " + harmless, add_special_tokens=False)["input_ids"], lvlm.tokenizer.eos_token_id]
 
 
 def packed_forward(lvlm: LVLM, rows: list[PackedRow], intervention: Intervention | None = None) -> AnswerStates:

@@ -34,11 +34,14 @@ def compute_from_file(
     """
     from halluapp.lvlm.sidecar_files import SPACE, save_space, writable_folder
     from halluapp.training.hallu_space import compute
+    from halluapp.training.pairs.lengths import check_lengths
 
     # A bad file is refused before a model is loaded for nothing; photos of a parquet file are read a few at a time.
     in_file = pairs_file.suffix == ".parquet"
     rows = iter_pairs(pairs_file, check_photos=not in_file, limit=limit)
     rows = chain([next(rows)], rows) if in_file else list(rows)
+    if not in_file:
+        check_lengths(rows, settings.model, settings.assets)
     lvlm = load_session(settings).lvlm
     file = out or writable_folder(lvlm, settings.assets) / SPACE  # refused before the pairs are read, not after
     each = ((lvlm.encode_image(row.open()), row.question, row.chosen, row.rejected) for row in rows)

@@ -8,9 +8,11 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor
 
+from halluapp.data.photos import printable
 from halluapp.errors import InputError
 from halluapp.lvlm.base import LVLM, HalluSpace, ImageFeatures
 from halluapp.methods.formulas.hallu_space import hallu_space, spectrum
+from halluapp.training.batches.packed_forward import answer_ids
 from halluapp.training.hallu_space import directions
 
 POOLINGS = ("answer_mean", "answer_last", "all", "authors")
@@ -72,16 +74,21 @@ def _pooled(lvlm, visual, visual_tokens, question, answer, layers, pooling) -> t
     from transformers import DynamicCache
 
     prompt = lvlm.prompt_ids(question, "photo")
-    answer_ids = lvlm.tokenizer(" " + answer, add_special_tokens=False)["input_ids"] + [lvlm.tokenizer.eos_token_id]
-    read = lvlm.embed_prompt(prompt + answer_ids, visual, visual_tokens)
+    answer_tokens = answer_ids(lvlm, answer)
+    read = lvlm.embed_prompt(prompt + answer_tokens, visual, visual_tokens)
+    if len(read.embeds) > lvlm.context_length:
+        raise InputError(
+            f"Photo, question and the answer {printable(answer, 40)!r} are {len(read.embeds):,} tokens, but "
+            f"{lvlm.name} reads {lvlm.context_length:,}; shorten the texts or leave the pair out."
+        )
     mask = torch.ones(1, len(read.embeds), dtype=torch.long, device=read.embeds.device)
     deepstack = (read.image_mask[None], read.deepstack) if read.deepstack else None
     with lvlm.lock, _layer_outputs(lvlm, layers) as recorded:
         lvlm.forward(DynamicCache(), mask, read.positions[..., None, :], embeds=read.embeds[None], deepstack=deepstack)
     if pooling == "authors" and (last := len(lvlm.layers) - 1) in recorded:
         recorded[last] = lvlm.final_norm(recorded[last])
-    part = {"answer_mean": slice(-len(answer_ids), None), "answer_last": slice(-1, None)}.get(pooling, slice(None))
-    return {layer: state[0, part].float().mean(0).cpu() for layer, state in recorded.items()}, len(answer_ids)
+    part = {"answer_mean": slice(-len(answer_tokens), None), "answer_last": slice(-1, None)}.get(pooling, slice(None))
+    return {layer: state[0, part].float().mean(0).cpu() for layer, state in recorded.items()}, len(answer_tokens)
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from torch.nn.functional import normalize
 from halluapp.data.pairs import Pair
 from halluapp.decoding.hooks.vision_adapter import tower_adapter, visual_tokens
 from halluapp.evaluation import bootstrap, chair
+from halluapp.evaluation.annotations import object_names
 from halluapp.lvlm.base import LVLM, ImageFeatures
 from halluapp.methods.base import Intervention
 from halluapp.methods.baseline import Baseline
@@ -239,7 +240,7 @@ def caption_counts(lvlm: LVLM, pairs: list[Pair], method) -> list[chair.ChairRow
     """CHAIR's counts of a greedy detailed description of every photo, by the objects that the pairs name."""
     texts = generate_answers(lvlm, [pair.open for pair in pairs], "Describe this image in detail.", method)
     mentions = [chair.object_mentions(text, "wide") for text in texts]
-    truth = [set(pair.objects or ()) for pair in pairs]
+    truth = [object_names(pair.objects or ()) for pair in pairs]
     return chair.chair_rows(mentions, truth, [chair.count_words(text) for text in texts], "wide")
 
 

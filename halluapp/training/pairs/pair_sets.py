@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from functools import partial
 from itertools import chain
@@ -11,12 +12,14 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from halluapp.data import scenes, shards
+from halluapp.data import scenes
 from halluapp.data.pairs import jpeg, write_pairs
 from halluapp.data.photos import read_photo
+from halluapp.data.records import described
 from halluapp.data.wording import article, clean_sentence, enumerate_items
 from halluapp.errors import InputError
 from halluapp.evaluation import chair
+from halluapp.evaluation.annotations import read_samples
 from halluapp.grounding.words import vocabulary
 from halluapp.training.pairs.hallucinate import Companions, hallucinate
 
@@ -153,25 +156,35 @@ def position_sentence(objects: list[dict[str, Any]], most: int = 3) -> str:
     return clean_sentence(enumerate_items(clauses)) if clauses else ""
 
 
-def photo_pairs(source: str | Path, limit: int = 0, seed: int = 0, longest: int = 320) -> PairSet:
+def photo_pairs(
+    source: str | Path,
+    limit: int = 0,
+    seed: int = 0,
+    longest: int = 320,
+    log: Callable[[str], None] = lambda line: None,
+) -> PairSet:
     """Pairs of captioned photos (shards, or KEY.jpg + KEY.json): captions against wrong ones.
 
     Photos without captions, but with a teacher's detections, have no pairs here; `add_own_answers` can make some.
-    Photos are scaled to at most `longest` pixels a side. limit: first photos only (0: all). Raises InputError.
+    Photos are scaled to at most `longest` pixels a side. limit: first photos only (0: all). log: gets a line for what
+    is left out. Raises InputError.
     """
-    try:
-        samples = [s for s in shards.read(source) if s.record.get("captions") or s.record.get("detections")]
-    except ValueError as error:
-        raise InputError(str(error)) from error
-    if not samples:
-        raise InputError(f"{source} has no photos with captions or detections.")
+    samples, left_out = read_samples(source, ("captions", "detections"))
+    for line in described(left_out):
+        log(line)
     captioned = [sample for sample in samples if sample.record.get("captions")]
     companions = Companions(chair.truth_of(sample.record, "wide") for sample in captioned)
     pair_set = PairSet()
     for sample in samples[: limit or None]:
         rng = Random(f"photo-pairs/{seed}/{sample.key}")
         name = f"{sample.key.replace('/', '-')}.jpg"
-        pair_set.photos[name] = _downscaled(sample.jpeg, longest)
+        if name in pair_set.photos:
+            raise InputError(f"Two photos of {source} are called {name}; rename one.")
+        try:
+            pair_set.photos[name] = _downscaled(sample.jpeg, longest)
+        except InputError as error:
+            log(f"{sample.key} is left out: {error}")
+            continue
         pair_set.present[name], pair_set.unsure[name] = objects_of_record(sample.record)
         if sample.record.get("captions"):
             pair_set.rows += [

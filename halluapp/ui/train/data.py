@@ -14,7 +14,7 @@ from halluapp.settings import Settings
 from halluapp.ui.train import texts
 
 UPLOADS, PHOTOS = ".uploads", ".photos"  # beside the runs: a gradio upload may be gone before the run is over
-TABLES = (".jsonl", ".parquet")
+TABLES = (".jsonl", ".json", ".parquet")
 
 
 def pairs_path(settings: Settings, source: str, path: str, upload_path: str | None) -> str:
@@ -66,7 +66,7 @@ def _refuse_other_files(pairs: list[Pair], folder: Path) -> None:
     """A line that names a file of this machine must not show it to a visitor."""
     for pair in pairs:
         if isinstance(pair.image, Path) and pair.image.resolve().parent != folder:
-            raise InputError(texts.OUTSIDE.format(name=pair.photo[:80]))
+            raise InputError(texts.OUTSIDE.format(name=pair.name[:80]))
 
 
 def store_photo(root: Path, path: str | None) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, ImageChops
 
 from halluapp.data import photos
 from halluapp.data.photos import read_photo
@@ -127,12 +127,65 @@ def test_only_the_first_frame_of_an_animation() -> None:
         assert _near(image.getpixel((3, 3)), RED), kind
 
 
-def test_deep_images_are_refused_in_words() -> None:
-    grey = Image.new("I;16", (4, 4), 40000)
-    for data in (_bytes(grey), _bytes(grey, "TIFF"), _bytes(Image.new("F", (4, 4), 0.5), "TIFF")):
-        assert "8 bits" in _refusal(data)
-    assert "8 bits" in _refusal(Image.new("I;16B", (4, 4)))
-    assert "8 bits" in _refusal(_bytes(grey, transparency=0))
+def test_sixteen_bits_of_grey_become_eight() -> None:
+    """Public kind: 16-bit photos of cameras and scanners."""
+    values = Image.new("I;16", (4, 4), 40000)
+    values.putpixel((0, 0), 65535)
+    for data in (_bytes(values), _bytes(values, "TIFF"), values, Image.new("I;16B", (4, 4), 40000)):
+        image = read_photo(data)
+        assert (image.mode, image.getpixel((2, 2))) == ("RGB", (156, 156, 156))
+    assert read_photo(_bytes(values)).getpixel((0, 0)) == WHITE
+    assert read_photo(_bytes(values, "TIFF", tiffinfo={photos.PHOTOMETRIC: 0})).getpixel((0, 0)) == (0, 0, 0)
+    assert read_photo(_bytes(values, transparency=40000)).getpixel((2, 2)) == WHITE
+
+
+def test_values_whose_white_is_unknown_are_refused_in_words() -> None:
+    for deep in (Image.new("F", (4, 4), 0.5), Image.new("I", (4, 4), 70000)):
+        assert "8 bits" in _refusal(_bytes(deep, "TIFF"))
+        assert "8 bits" in _refusal(deep)
+
+
+def test_photos_of_phones_are_read() -> None:
+    """Public kind: HEIC, which phones write and a page's own decoder refuses."""
+    pillow_heif = pytest.importorskip("pillow_heif")
+    pillow_heif.register_heif_opener()
+    data = _bytes(_halves(), "HEIF", quality=95)
+    image = read_photo(data)
+    assert (image.mode, image.size) == ("RGB", (40, 20))
+    assert _near(image.getpixel((2, 2)), RED, 40)
+    for cut in (2, len(data) // 2):
+        assert "damaged" in _refusal(data[:-cut])
+
+
+@pytest.mark.parametrize("progressive", [False, True])
+def test_a_jpeg_without_its_last_bytes_is_read(progressive) -> None:
+    """Public kind: broken downloads. What is missing must be little: half of the photo is refused."""
+    noisy = Image.effect_noise((200, 150), 90).convert("RGB")
+    data = _bytes(noisy, "JPEG", progressive=progressive)
+    whole = read_photo(data)
+    for cut in (1, 2, 5, 60):
+        image = read_photo(data[:-cut])
+        assert image.size == whole.size
+        assert ImageChops.difference(image, whole).crop((0, 0, 200, 120)).getextrema() <= ((0, 40),) * 3
+    for cut in (len(data) // 3, len(data) // 2):
+        assert "damaged" in _refusal(data[:-cut])
+
+
+def test_arrays_are_no_photos() -> None:
+    """Public kind: a program hands its pixels over instead of a file."""
+    np = pytest.importorskip("numpy")
+    for odd in (np.zeros((8, 8, 3), "uint8"), np.zeros(()), np.array(["a.jpg", "b.jpg"]), {"path": "a.jpg"}, object()):
+        assert _refusal(odd) == "A photo is given as a file, its bytes or an image."
+    assert "rename" in _refusal("half \ud83d a character.jpg")
+
+
+def test_the_identity_of_a_photo_is_its_pixels() -> None:
+    exif = Image.Exif()
+    exif[0x010E] = "another description"
+    one, other = (read_photo(_bytes(_halves(), "PNG", **options)) for options in ({}, {"exif": exif}))
+    assert photos.pixels_id(one) == photos.pixels_id(other) == photos.pixels_id(read_photo(_bytes(_halves(), "BMP")))
+    assert photos.pixels_id(one) != photos.pixels_id(one.transpose(Image.Transpose.ROTATE_90))
+    assert len(photos.pixels_id(one)) == 16
 
 
 def test_truncated_files_are_refused() -> None:

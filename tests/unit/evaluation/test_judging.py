@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from types import SimpleNamespace
 from xml.etree import ElementTree
 
@@ -77,3 +78,14 @@ def test_a_wrong_half_and_an_empty_one_are_said(data):
 def test_the_command_says_where_data_lack(capsys):
     assert main(["evaluate", "no-such-folder", "--verdicts"]) == 2
     assert "No data at" in capsys.readouterr().err
+
+
+def test_what_is_left_out_is_named_and_not_counted(data, tmp_path_factory):
+    """Public kind: records that are left out in silence."""
+    folder = shutil.copytree(data, tmp_path_factory.mktemp("copy") / "in")
+    key = sorted(path.stem for path in folder.glob("*.json"))[0]
+    (folder / f"{key}.jpg").write_bytes(b"no photo")
+    (folder / "alone.json").write_text("{}")
+    result = evaluated(folder)
+    assert {item["key"] for item in result["left_out"]} == {key, "alone"}
+    assert result["photos"] == 5

@@ -10,6 +10,7 @@ from conformity import conforms
 from tiny import lvlm
 
 from halluapp.cli import main as cli
+from halluapp.data.shards import Sample
 from halluapp.decoding.plan import Sampling
 from halluapp.errors import InputError
 from halluapp.evaluation import harness, search
@@ -59,17 +60,26 @@ def test_what_cannot_be_searched_is_said(method, grid) -> None:
 
 
 def test_photos_are_split_by_the_seed_and_none_is_in_both() -> None:
-    samples = list(range(40))
+    samples = [Sample(f"{number:02d}", bytes([number]), {}) for number in range(40)]
     tuning, test = search.split(samples, 0.25, 0)
     assert len(tuning) == 10
-    assert sorted(tuning + test) == samples
-    assert tuning == sorted(tuning)
+    assert sorted(tuning + test, key=lambda sample: sample.key) == samples
+    assert tuning == sorted(tuning, key=lambda sample: sample.key)
     assert search.split(samples, 0.25, 0) == (tuning, test) != search.split(samples, 0.25, 1)
     for share in (0, 1, -1):
         with pytest.raises(InputError, match="share"):
             search.split(samples, share, 0)
+
+
+def test_one_photo_under_two_names_is_on_one_side() -> None:
+    """Public kind: the same picture is chosen on and scored."""
+    samples = [Sample(f"{number:02d}", bytes([number // 2]), {}) for number in range(40)]
+    for seed in range(5):
+        tuning, test = search.split(samples, 0.5, seed)
+        assert not {sample.jpeg for sample in tuning} & {sample.jpeg for sample in test}
+        assert len(tuning) == len(test) == 20
     with pytest.raises(InputError, match="two"):
-        search.split([1], 0.5, 0)
+        search.split([Sample("a", b"1", {}), Sample("b", b"1", {})], 0.5, 0)
 
 
 def test_ties_and_directions() -> None:
