@@ -27,7 +27,7 @@ def check_lengths(pairs: list[Pair], model: str, assets: Path) -> None:
     config = loading.configuration(source)
     context, visual = config.get_text_config().max_position_embeddings, _visual_tokens(config)
     try:
-        tokenizer = AutoTokenizer.from_pretrained(source)
+        tokenizer = AutoTokenizer.from_pretrained(source, trust_remote_code=False)
     except (OSError, ValueError, ImportError):
         return  # whoever loads the model says what is wrong with it
     escape = PromptTokenizer(tokenizer).escape_special_tokens
