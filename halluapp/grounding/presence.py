@@ -54,7 +54,7 @@ class Ridge:
     """How hard curves are held together: slopes and offsets of groups, and of labels, against their parent's."""
 
     group: tuple[float, float] = (3.0, 2.0)
-    label: tuple[float, float] = (6.0, 4.0)
+    label: tuple[float, float] = (6.0, 2.0)
 
 
 def sigmoid(x: float) -> float:

@@ -24,10 +24,12 @@ tower is Lite2. Here lie only the heads, whose scores are averaged (`head-*.safe
 ## How it was made
 
 `python -m halluapp.recipes.presence all --data DIR`. The pooled maps go through a linear layer, each cell of the
-14 x 14 grid (with the four finer cells it covers) through one hidden layer of 384, taught by boxes. The two are trained
-apart; presence is the linear score plus the soft maximum over the cells, weighed by photos that trained neither. Trained on COCO val2017 photos with complete labels (four fifths of
-those that show people most), on Visual7W scenes with weak labels (a detector's boxes at 0.5, questions and answers,
-or two models that agree), and on part of VOC 2007, most of which shows no person. Nothing was trained on coco-dev or
+14 x 14 grid (with the four finer cells it covers) through one hidden layer of 384, taught by boxes. The two are
+trained apart; presence is the linear score plus the soft maximum over the cells, weighed by photos that trained
+neither. Trained on COCO val2017 photos with complete labels (four fifths of the photos, whole and, for the second head,
+in mirrored crops), on Visual7W scenes with weak labels (a detector's boxes at 0.5, questions and answers, or two models
+that agree; the head that helped to make them was an earlier form of these), and on part of VOC 2007, most of which
+shows no person. Nothing was trained on coco-dev or
 flickr8k-dev. COCO annotations and Visual Genome are CC BY 4.0; photos belong to their authors and none is shipped.
 
 ## Calibration

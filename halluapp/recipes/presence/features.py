@@ -19,7 +19,7 @@ from halluapp.data import shards
 from halluapp.grounding.detectors.trunk import COARSE_CHANNELS, FINE_CHANNELS, GRID, OwnTrunk, to_pixels
 
 # (flip, least share of each side that a crop keeps) of a view's name; None: the whole photo.
-VIEWS: dict[str, tuple[bool, float] | None] = {"whole": None, "mirrored": (True, 0.7), "near": (False, 0.45)}
+VIEWS: dict[str, tuple[bool, float] | None] = {"whole": None, "mirrored": (True, 0.7)}
 # Whole photos by which curves and cuts are chosen are computed as the detector does it, in float32; the others in
 # bfloat16, which is 2.7 times as fast and differs by less than a crop does.
 EXACT = ("coco-dev", "flickr8k-dev", "coco-val2017")

@@ -180,9 +180,10 @@ def scores(place: Place, name: str, widen: OwnTrunk) -> np.ndarray:
 
 
 def _trained(place: Place) -> list[Path]:
-    files = sorted(place.work.glob(f"{TAUGHT}*.pt")) or sorted(place.work.glob("head-*.pt"))
-    if not files:
-        raise InputError("No trained head is there; run the stage train first.")
+    heads_of = [[place.work / f"{stem}{seed}.pt" for seed in HEADS] for stem in (TAUGHT, "head-")]
+    files = next((files for files in heads_of if all(file.exists() for file in files)), heads_of[-1])
+    if missing := [file.name for file in files if not file.exists()]:
+        raise InputError(f"The trained {' and '.join(missing)} are missing; run the stage train first.")
     return files
 
 
