@@ -62,31 +62,34 @@ def sigmoid(x: float) -> float:
     return 1 / (1 + math.exp(-x)) if x >= 0 else math.exp(x) / (1 + math.exp(x))
 
 
-def fit(seen: Sequence[Seen], labels: Sequence[str], ridge: Ridge | None = None) -> dict[str, Curve]:
-    """Curves of all `labels` that make the truth of `seen` likeliest, by Newton's method.
+def fit(observations: Sequence[Seen], labels: Sequence[str], ridge: Ridge | None = None) -> dict[str, Curve]:
+    """Curves of all `labels` that make the truth of `observations` likeliest, by Newton's method.
 
-    A label or group that `seen` lacks gets its parent's curve. Raises ValueError when nothing is seen or a seen label
-    is not among `labels`.
+    A label or group that `observations` lacks gets its parent's curve. Raises ValueError when there is none, or one
+    with a label that is not among `labels`.
     """
     import numpy as np
 
-    unknown = {one.label for one in seen} - set(labels)
-    if not seen or unknown:
-        raise ValueError(f"cannot calibrate by {len(seen)} scores with unknown labels {sorted(unknown)}")
+    unknown = {one.label for one in observations} - set(labels)
+    if not observations or unknown:
+        raise ValueError(f"cannot calibrate by {len(observations)} scores with unknown labels {sorted(unknown)}")
     places, penalty = _columns(labels, ridge or Ridge())
-    x = np.zeros((len(seen), len(penalty)))
-    for row, one in enumerate(seen):
-        for place in places[one.label]:
-            x[row, place], x[row, place + 1] = one.score, 1.0
-    truth, weight = np.array([s.present for s in seen], float), np.array([s.weight for s in seen], float)
+    x = np.zeros((len(observations), len(penalty)))
+    for row, one in enumerate(observations):
+        for column in places[one.label]:
+            x[row, column], x[row, column + 1] = one.score, 1.0
+    truth, weight = (
+        np.array([s.present for s in observations], float),
+        np.array([s.weight for s in observations], float),
+    )
     start = np.zeros(len(penalty))
     start[0] = 1.0  # where no data speaks, a logit stays a logit
     beta = logistic(x, truth, weight, np.array(penalty), start)
-    found = {}
+    curves = {}
     for label in labels:
-        slope, offset = (sum(float(beta[place + i]) for place in places[label]) for i in (0, 1))
-        found[label] = Curve(round(max(slope, 0.05), 4), round(offset, 4))
-    return found
+        slope, offset = (sum(float(beta[column + i]) for column in places[label]) for i in (0, 1))
+        curves[label] = Curve(round(max(slope, 0.05), 4), round(offset, 4))
+    return curves
 
 
 def logistic(x: Any, truth: Any, weight: Any, penalty: Any, start: Any) -> Any:

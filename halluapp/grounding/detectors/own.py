@@ -110,15 +110,15 @@ def average(heads: list[PresenceHead], fine: Tensor, wide: Tensor) -> tuple[Tens
 
 def _detections(labels: tuple[str, ...], p: Mapping[str, float], cells: Tensor, boxes: Tensor) -> list[dict[str, Any]]:
     """Boxes of every label that may be there, after suppression among its own."""
-    overlap, found = overlaps(boxes), []
+    overlap, boxes_found = overlaps(boxes), []
     for number, label in enumerate(labels):
         if p[label] < LEAST:
             continue
         scores = cells[:, number] / cells[:, number].max() * p[label]
         for index in keep(scores, overlap, LEAST):
             box = [round(side, 4) for side in boxes[index].tolist()]
-            found.append({"label": label, "score": round(float(scores[index]), 4), "box": box})
-    return sorted(found, key=lambda detection: -detection["score"])
+            boxes_found.append({"label": label, "score": round(float(scores[index]), 4), "box": box})
+    return sorted(boxes_found, key=lambda detection: -detection["score"])
 
 
 def _package_trunk() -> OwnTrunk:

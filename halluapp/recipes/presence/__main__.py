@@ -27,7 +27,7 @@ def main(arguments: list[str] | None = None) -> int:
     out = options.out or Settings.from_environment().assets / "presence"
     stages = recipe.STAGES if options.stage == "all" else (options.stage,)
     try:
-        recipe.run(stages, recipe.Place(options.data, options.work, out, options.limit, options.epochs))
+        recipe.run(stages, recipe.Folders(options.data, options.work, out, options.limit, options.epochs))
     except (InputError, ValueError) as error:
         print(f"halluapp: {error}", file=sys.stderr)
         return 2

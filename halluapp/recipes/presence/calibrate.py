@@ -19,8 +19,8 @@ from halluapp.grounding.presence import Curve, Seen
 from halluapp.recipes.presence.mentions import Named
 
 FOLDS = 5
-# Precision of a verdict, without persons, that its cut must reach on the calibrating half, cross-fitted; two points more
-# than the page promises, for a cut chosen there loses one to three on other photos.
+# Precision of a verdict, without persons, that its cut must reach on the calibrating half, cross-fitted; two points
+# more than the page promises, for a cut chosen there loses one to three on other photos.
 AIMS = {"grounded": 0.92, "contradicted": 0.92}
 HELD_SHARE = 1.0  # weight of all held-out pairs together, against the dev halves
 LABEL_AIM, FEWEST = 0.85, 4  # a label's own precision, shrunk, and on how many photos it must be seen
@@ -95,7 +95,7 @@ def _propensity_columns(score: np.ndarray, rate: np.ndarray) -> np.ndarray:
 def calibrate(cases: Sequence[Case], labels: Sequence[str], aims: Mapping[str, float] | None = None) -> Calibration:
     """Curves on all cases; cuts and support on p that no case of the same photo had a part in."""
     p, aims = crossed(cases, labels), aims or AIMS
-    curves = presence.fit([_seen(case) for case in cases], labels)
+    curves = presence.fit([_observations(case) for case in cases], labels)
     support = {label: (True, label != "person") for label in labels}
     cuts = {side: _cut(cases, p, support, side, aims[side]) for side in GRID}
     support = _support(cases, p, cuts, labels)  # who is shown to be right at these cuts
@@ -103,7 +103,7 @@ def calibrate(cases: Sequence[Case], labels: Sequence[str], aims: Mapping[str, f
     return Calibration(curves, cuts, support)
 
 
-def _seen(case: Case) -> Seen:
+def _observations(case: Case) -> Seen:
     return Seen(case.label, case.score, case.present, case.weight)
 
 
@@ -111,13 +111,13 @@ def crossed(cases: Sequence[Case], labels: Sequence[str]) -> np.ndarray:
     """p of every case by curves that saw no case of its photo."""
     p, fold = np.zeros(len(cases)), np.array([part(case.photo, FOLDS, "fold") for case in cases])
     for number in range(FOLDS):
-        curves = presence.fit([_seen(c) for c, f in zip(cases, fold, strict=True) if f != number], labels)
+        curves = presence.fit([_observations(c) for c, f in zip(cases, fold, strict=True) if f != number], labels)
         for row in np.flatnonzero(fold == number):
             p[row] = curves[cases[row].label].probability(cases[row].score)
     return p
 
 
-def _given(p: np.ndarray, cut: float, side: str) -> np.ndarray:
+def _decided(p: np.ndarray, cut: float, side: str) -> np.ndarray:
     return p >= cut if side == "grounded" else p <= cut
 
 
@@ -129,18 +129,18 @@ def _cut(cases: Sequence[Case], p: np.ndarray, support: Mapping, side: str, aim:
     weight = np.array([case.weight for case in cases])
     best = float(GRID[side][0])
     for cut in GRID[side]:
-        given = mine & _given(p, cut, side)
-        if weight[given].sum() and (weight * right)[given].sum() / weight[given].sum() >= aim:
+        decided = mine & _decided(p, cut, side)
+        if weight[decided].sum() and (weight * right)[decided].sum() / weight[decided].sum() >= aim:
             best = float(cut)
     return round(best, 2)
 
 
 def _support(cases: Sequence[Case], p: np.ndarray, cuts: Mapping[str, float], labels: Sequence[str]) -> dict:
     """By label, whether each verdict was shown to be right, on enough photos. Nothing ever speaks against people."""
-    shown = {label: [False, False] for label in labels}
+    proven = {label: [False, False] for label in labels}
     for index, side in enumerate(GRID):
-        given = _given(p, cuts[side], side)
-        rows = [(case, ok) for case, ok in zip(cases, given, strict=True) if ok and case.label != "person"]
+        decided = _decided(p, cuts[side], side)
+        rows = [(case, ok) for case, ok in zip(cases, decided, strict=True) if ok and case.label != "person"]
         total = sum(case.weight for case, _ in rows)
         mean = sum(case.weight * (case.present == (index == 0)) for case, _ in rows) / total if total else 0.0
         for label in labels:
@@ -148,7 +148,7 @@ def _support(cases: Sequence[Case], p: np.ndarray, cuts: Mapping[str, float], la
             weight = sum(case.weight for case in mine)
             right = sum(case.weight for case in mine if case.present == (index == 0))
             enough = len({case.photo for case in mine}) >= FEWEST
-            shown[label][index] = enough and (right + PRIOR * mean) / (weight + PRIOR) >= LABEL_AIM
-    if "person" in shown:
-        shown["person"] = [True, False]
-    return {label: (bool(ground), bool(deny)) for label, (ground, deny) in shown.items()}
+            proven[label][index] = enough and (right + PRIOR * mean) / (weight + PRIOR) >= LABEL_AIM
+    if "person" in proven:
+        proven["person"] = [True, False]
+    return {label: (bool(ground), bool(deny)) for label, (ground, deny) in proven.items()}

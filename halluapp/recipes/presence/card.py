@@ -60,9 +60,9 @@ near-synonyms (car and truck, cup and wine glass) stay *not sure* more often tha
 
 def summary(figures: Mapping[str, Any]) -> dict[str, Any]:
     """Figures by dev set and part of the mentions, without tables by label: what presence.json keeps."""
-    kept = ("mentions", "grounded", "contradicted", "decided", "ece")
+    lines = ("mentions", "grounded", "contradicted", "decided", "ece")
     return {
-        data: {name: {key: _rounded(figure[name][key]) for key in kept} for name in NAMES}
+        data: {name: {key: _rounded(figure[name][key]) for key in lines} for name in NAMES}
         for data, figure in figures.items()
     }
 
@@ -75,15 +75,15 @@ def _rounded(value: Any) -> Any:
     return round(value, 4) if isinstance(value, float) else value
 
 
-def write(folder: Path, measured: Mapping[str, Any], made: Calibration, photos: int) -> None:
+def write(folder: Path, measured: Mapping[str, Any], calibrated: Calibration, photos: int) -> None:
     """Writes README.md and the reliability plot. measured: "presence" (AP) and "verdicts" (a report a dev set)."""
-    shown = [[label for label, may in made.support.items() if may[side]] for side in (0, 1)]
+    proven = [[label for label, may in calibrated.support.items() if may[side]] for side in (0, 1)]
     ap, figures = measured["presence"], measured["verdicts"]
     text = TEXT.format(
-        count=len(made.curves), **made.cuts, ground=len(shown[0]), deny=len(shown[1]), photos=photos,
+        count=len(calibrated.curves), **calibrated.cuts, ground=len(proven[0]), deny=len(proven[1]), photos=photos,
         macro=ap["macro"], micro=ap["micro"], other=ap["micro_without_person"],
         tables="\n".join(table(name, figure) for name, figure in figures.items()),
-        may_ground=", ".join(shown[0]) or "none", may_deny=", ".join(shown[1]) or "none",
+        may_ground=", ".join(proven[0]) or "none", may_deny=", ".join(proven[1]) or "none",
     )  # fmt: skip
     (folder / "README.md").write_text(text)
     reliability(figures).save(folder / PLOT, optimize=True)

@@ -76,15 +76,15 @@ def figures(folder: Path, count: int = 60) -> dict[str, int]:
     detector, totals = PresenceDetector(folder), dict.fromkeys(("grounded", "right", "drawn", "contradicted"), 0)
     for number in range(count):
         picture, objects = scenes.render(number, (448, 336), 2 * SEED)
-        shown = set(record(objects)["objects"])
+        proven = set(record(objects)["objects"])
         look = detector.look(picture.convert("RGB"))
         p, cuts, support = look["presence"], look["cuts"], look["support"]
         grounded = {label for label in p if p[label] >= cuts["grounded"] and support[label]["grounded"]}
         absent = {label for label in p if p[label] <= cuts["contradicted"] and support[label]["contradicted"]}
         totals["grounded"] += len(grounded)
-        totals["right"] += len(grounded & shown)
-        totals["drawn"] += len(shown)
-        totals["contradicted"] += len(absent & shown)
+        totals["right"] += len(grounded & proven)
+        totals["drawn"] += len(proven)
+        totals["contradicted"] += len(absent & proven)
     return totals
 
 
@@ -92,9 +92,9 @@ def write(folder: Path, figures: dict[str, int]) -> None:
     """Adds the figures of drawn scenes to the card, before its limits."""
     text = (
         "## Drawn scenes\n\nThe app's own examples are drawings. Trained heads learned on for "
-        f"{heads.TEACH} steps, {heads.DRAWINGS} drawings beside {heads.PHOTOS} photos at a time ({COUNT} scenes). On 60 "
-        f"fresh scenes {figures['right']} of {figures['grounded']} grounded labels are drawn, and of {figures['drawn']} "
-        f"drawn labels {figures['contradicted']} are contradicted.\n\n"
+        f"{heads.TEACH} steps, {heads.DRAWINGS} drawings beside {heads.PHOTOS} photos at a time ({COUNT} scenes). On\n"
+        f"60 fresh scenes {figures['right']} of {figures['grounded']} grounded labels are drawn, and of "
+        f"{figures['drawn']} drawn labels {figures['contradicted']} are contradicted.\n\n"
     )
     card = folder / "README.md"
     before, limits, after = card.read_text(encoding="utf-8").partition("## Limits")

@@ -84,10 +84,10 @@ def build(data: Path, pattern: str, view: str, folder: Path, limit: int = 0, log
     trunk.to(memory_format=torch.channels_last)
     for row in range(start, len(samples)):
         photo = Image.open(io.BytesIO(samples[row].jpeg))
-        made, arrays["crops"][row] = view_of(photo, view, random.Random(f"{view}/{samples[row].key}"))
+        calibrated, arrays["crops"][row] = view_of(photo, view, random.Random(f"{view}/{samples[row].key}"))
         # One photo at a time is the fastest on a core.
         with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=rough):
-            fine, coarse = trunk(to_pixels([made]))
+            fine, coarse = trunk(to_pixels([calibrated]))
         arrays["fine"][row] = fine[0].to(torch.float16).numpy()
         arrays["coarse"][row] = coarse[0].to(torch.float16).numpy()
         if row % LOG_EACH == LOG_EACH - 1:

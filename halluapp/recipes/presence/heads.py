@@ -16,7 +16,7 @@ from halluapp.grounding.detectors.pocket_head import iou
 from halluapp.grounding.detectors.trunk import OwnTrunk
 from halluapp.recipes.pocket.detector_loss import assign
 from halluapp.recipes.presence.features import Store
-from halluapp.recipes.presence.labels import LABELS, Known
+from halluapp.recipes.presence.labels import LABELS, Annotation
 
 CELL_WEIGHT, BOX_WEIGHT = 1.0, 0.5
 TEACH, TEACH_RATE, PHOTOS, DRAWINGS = 300, 3e-4, 12, 4
@@ -29,7 +29,7 @@ class Example:
 
     store: Store
     row: int
-    known: Known
+    annotation: Annotation
 
 
 @dataclass(frozen=True)
@@ -125,12 +125,12 @@ def _loss(head: PresenceHead, widen: OwnTrunk, examples: list[Example]) -> Tenso
             wide = widen.widen(coarse)
         presence, cells, boxes = head(fine, wide)
     present, weight, boxed = (
-        torch.from_numpy(np.stack([getattr(example.known, part) for example in examples]))
+        torch.from_numpy(np.stack([getattr(example.annotation, part) for example in examples]))
         for part in ("present", "weight", "boxed")
     )
     raw = F.binary_cross_entropy_with_logits(presence, present, reduction="none")
     loss = (raw * weight).sum() / len(examples)
-    parts = [assign(example.known.boxes, cells.shape[2], math.isqrt(cells.shape[1])) for example in examples]
+    parts = [assign(example.annotation.boxes, cells.shape[2], math.isqrt(cells.shape[1])) for example in examples]
     target, box_target, has_box = (torch.stack(part) for part in zip(*parts, strict=True))
     loss = loss + CELL_WEIGHT * _focal(cells, target, boxed)
     if has_box.any():
@@ -139,23 +139,23 @@ def _loss(head: PresenceHead, widen: OwnTrunk, examples: list[Example]) -> Tenso
     return loss
 
 
-def _focal(logits: Tensor, target: Tensor, known: Tensor) -> Tensor:
+def _focal(logits: Tensor, target: Tensor, annotation: Tensor) -> Tensor:
     """Focal loss of cells (Lin et al. 2017, gamma 2, balance 0.25), a positive counting even where not all is boxed."""
     p = logits.sigmoid()
     empty = (F.softplus(logits) * p * p).sum(1)  # [B, K]: as if no cell held anything
     batch, cell, label = target.nonzero(as_tuple=True)
-    x, q, weight = logits[batch, cell, label], p[batch, cell, label], known[batch, label]
-    taken = (F.softplus(x) * q * q * weight).sum()
+    x, q, weight = logits[batch, cell, label], p[batch, cell, label], annotation[batch, label]
+    negatives = (F.softplus(x) * q * q * weight).sum()
     full = (F.softplus(-x) * (1 - q) ** 2).sum()
-    return (1.5 * ((empty * known).sum() - taken) + 0.5 * full) / max(len(x), 1)
+    return (1.5 * ((empty * annotation).sum() - negatives) + 0.5 * full) / max(len(x), 1)
 
 
 @torch.inference_mode()
 def presence_logits(head: PresenceHead, widen: OwnTrunk, store: Store, batch: int = 16) -> np.ndarray:
     """Presence logits of all photos of a store [n, K], in float32."""
-    found = []
+    rows_out = []
     for first in range(0, len(store.keys), batch):
         rows = range(first, min(first + batch, len(store.keys)))
         fine, coarse = maps([Example(store, row, None) for row in rows])  # type: ignore[arg-type]
-        found.append(head(fine, widen.widen(coarse))[0])
-    return torch.cat(found).numpy()
+        rows_out.append(head(fine, widen.widen(coarse))[0])
+    return torch.cat(rows_out).numpy()

@@ -22,7 +22,7 @@ LEFT = 0.4  # share of a box that a view must show for the label to be there; be
 
 
 @dataclass
-class Known:
+class Annotation:
     """present [K] in 0..1, weight [K] of each, boxes (label number, box), boxed [K]: all of the label have a box."""
 
     present: np.ndarray
@@ -31,22 +31,22 @@ class Known:
     boxed: np.ndarray
 
 
-def _blank() -> Known:
-    return Known(*(np.zeros(len(LABELS), np.float32) for _ in range(2)), [], np.zeros(len(LABELS), np.float32))
+def _blank() -> Annotation:
+    return Annotation(*(np.zeros(len(LABELS), np.float32) for _ in range(2)), [], np.zeros(len(LABELS), np.float32))
 
 
-def complete(record: dict) -> Known:
+def complete(record: dict) -> Annotation:
     """A record whose `complete_labels` were annotated: what is not in `objects` is absent."""
-    known = _blank()
+    annotation = _blank()
     for label in record["complete_labels"]:
-        known.weight[NUMBER[label]] = known.boxed[NUMBER[label]] = 1
+        annotation.weight[NUMBER[label]] = annotation.boxed[NUMBER[label]] = 1
     for label in record["objects"]:
         if label in NUMBER:
-            known.present[NUMBER[label]] = known.weight[NUMBER[label]] = 1
-    known.boxes = [
+            annotation.present[NUMBER[label]] = annotation.weight[NUMBER[label]] = 1
+    annotation.boxes = [
         (NUMBER[label], [float(side) for side in box]) for label, *box in record.get("boxes", []) if label in NUMBER
     ]
-    return known
+    return annotation
 
 
 @cache
@@ -55,13 +55,13 @@ def exact(path: Path) -> dict[str, dict]:
     return json.loads(path.read_text()) if path.exists() else {}
 
 
-def weak(record: dict, p: np.ndarray | None) -> Known:
+def weak(record: dict, p: np.ndarray | None) -> Annotation:
     """A record of captions, phrases, questions and a teacher's `detections`; p [K]: what an earlier head says.
 
     Present: named by people, the teacher at 0.5, or both models agree. Absent: unnamed, and both models say so. The
     rest is left out. A teacher's animals do not count where people named what they saw: it takes dogs for horses.
     """
-    known, named = _blank(), named_by_people(record)
+    annotation, named = _blank(), named_by_people(record)
     p = np.zeros(len(LABELS)) if p is None else p
     teacher = np.zeros(len(LABELS))
     human = bool(record.get("entities"))
@@ -71,34 +71,34 @@ def weak(record: dict, p: np.ndarray | None) -> Known:
             score = min(score, 0.3)
         teacher[number] = max(teacher[number], score)
         if score >= 0.5 or (score >= 0.3 and p[number] >= 0.4):
-            known.boxes.append((number, [float(side) for side in box]))
+            annotation.boxes.append((number, [float(side) for side in box]))
     for number, label in enumerate(LABELS):
         there = label in named or teacher[number] >= 0.5 or (teacher[number] >= 0.3 and p[number] >= 0.4)
         gone = not there and teacher[number] < 0.2 and p[number] < 0.2
-        known.present[number], known.weight[number] = float(there), WEAK * (there or gone)
-        known.boxed[number] = WEAK * gone
+        annotation.present[number], annotation.weight[number] = float(there), WEAK * (there or gone)
+        annotation.boxed[number] = WEAK * gone
     for label, box in _phrase_boxes(record):
-        known.boxes.append((NUMBER[label], box))
-    return known
+        annotation.boxes.append((NUMBER[label], box))
+    return annotation
 
 
-def partly(record: dict, p: np.ndarray) -> Known:
+def partly(record: dict, p: np.ndarray) -> Annotation:
     """A photo of which only some names were labelled: these as they are, and gone what an earlier head is sure about.
 
     Of a label that was labelled and not found, small things may still be there: it weighs less.
     """
-    known = _blank()
+    annotation = _blank()
     gone = p < 0.1
-    known.weight[gone] = known.boxed[gone] = UNSURE
+    annotation.weight[gone] = annotation.boxed[gone] = UNSURE
     for label in record.get("complete_labels", ()):
-        known.weight[NUMBER[label]] = known.boxed[NUMBER[label]] = WEAK if label == "person" else UNSURE
+        annotation.weight[NUMBER[label]] = annotation.boxed[NUMBER[label]] = WEAK if label == "person" else UNSURE
     for label in set(record["objects"]) & set(NUMBER):
-        known.present[NUMBER[label]], known.weight[NUMBER[label]] = 1, 1
-        known.boxed[NUMBER[label]] = 0
-    known.boxes = [
+        annotation.present[NUMBER[label]], annotation.weight[NUMBER[label]] = 1, 1
+        annotation.boxed[NUMBER[label]] = 0
+    annotation.boxes = [
         (NUMBER[label], [float(side) for side in box]) for label, *box in record.get("boxes", []) if label in NUMBER
     ]
-    return known
+    return annotation
 
 
 def named_by_people(record: dict) -> set[str]:
@@ -122,14 +122,14 @@ def _phrase_boxes(record: dict):
             yield from ((next(iter(labels)), [float(side) for side in box]) for box in entity["boxes"])
 
 
-def seen_in(known: Known, crop: list[float]) -> Known:
+def seen_in(annotation: Annotation, crop: list[float]) -> Annotation:
     """What is known about a view. A label of whose boxes too little is left, or without boxes, is unknown there."""
     if list(crop) == [0, 0, 1, 1, 0]:
-        return known
-    boxes = [(number, box) for number, whole in known.boxes if (box := crop_box(whole, list(crop)))]
+        return annotation
+    boxes = [(number, box) for number, whole in annotation.boxes if (box := crop_box(whole, list(crop)))]
     left = {number for number, _ in boxes}
-    weight, boxed, present = known.weight.copy(), known.boxed.copy(), known.present.copy()
-    for number in np.flatnonzero(known.present):
+    weight, boxed, present = annotation.weight.copy(), annotation.boxed.copy(), annotation.present.copy()
+    for number in np.flatnonzero(annotation.present):
         if number not in left:
             weight[number] = boxed[number] = 0
-    return Known(present, weight, boxes, boxed)
+    return Annotation(present, weight, boxes, boxed)

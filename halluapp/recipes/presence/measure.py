@@ -52,14 +52,14 @@ def rows(
     half: bool = True,
 ) -> list[verdicts.Checked]:
     """The mentions of one dev set's reported half (or, half=False, of its calibrating half) with their verdicts."""
-    found = []
+    rows_out = []
     for one in named:
         if one.data == data and reported(one.photo) == half:
             curve: Curve = calibration.curves[one.label]
             p = curve.probability(scores[one.photo][one.label])
             says = verdict(p, calibration.support[one.label], calibration.cuts)
-            found += [verdicts.Checked(one.photo, m, one.label, says, p, one.present) for m in one.methods]
-    return found
+            rows_out += [verdicts.Checked(one.photo, m, one.label, says, p, one.present) for m in one.methods]
+    return rows_out
 
 
 def figures(

@@ -43,8 +43,8 @@ def answers(data: Path, file: Path, limit: int = 0, log=print) -> None:
     answer = _panels() if todo else None
     with open(file, "a") as out:
         for number, (name, sample) in enumerate(todo, 1):
-            said = answer(read_photo(sample.jpeg), [harness.CAPTION_PROMPT], harness.CAPTION_TOKENS)
-            out.write(json.dumps({"data": name, "key": sample.key, "texts": said.texts[0]}) + "\n")
+            texts = answer(read_photo(sample.jpeg), [harness.CAPTION_PROMPT], harness.CAPTION_TOKENS).texts[0]
+            out.write(json.dumps({"data": name, "key": sample.key, "texts": texts}) + "\n")
             out.flush()
             if number % 50 == 0:
                 log(f"answers: {number} of {len(todo)}", flush=True)
@@ -67,22 +67,22 @@ def _shard(data: Path, name: str) -> Iterable[shards.Sample]:
 
 def named(file: Path, records: Callable[[str, str], Mapping[str, Any] | None]) -> list[Named]:
     """The checkable labels of all answers whose truth is certain. records: by data name and key, None: not wanted."""
-    found = []
+    named_labels = []
     for line in file.read_text().splitlines():
-        said = json.loads(line)
-        record = records(said["data"], said["key"])
+        answer = json.loads(line)
+        record = records(answer["data"], answer["key"])
         if record is not None:
-            found += _of_photo(said, record)
-    return found
+            named_labels += _of_photo(answer, record)
+    return named_labels
 
 
-def _of_photo(said: Mapping[str, Any], record: Mapping[str, Any]) -> list[Named]:
+def _of_photo(answer: Mapping[str, Any], record: Mapping[str, Any]) -> list[Named]:
     truth, methods = truth_of(record), {}
-    for method, text in said["texts"].items():
+    for method, text in answer["texts"].items():
         for label in {label_of(mention.object) for mention in find_mentions(text)} & set(LABELS):
             if label in truth.present or label not in truth.uncertain:
                 methods.setdefault(label, []).append(method)
     return [
-        Named(said["data"], said["key"], label, label in truth.present, tuple(by))
+        Named(answer["data"], answer["key"], label, label in truth.present, tuple(by))
         for label, by in sorted(methods.items())
     ]

@@ -23,11 +23,11 @@ EPOCHS, BATCH, RATE, RIDGE = 8, 128, 1e-3, 0.01
 @torch.inference_mode()
 def pooled(store: Store, widen: OwnTrunk, batch: int = 16) -> np.ndarray:
     """Pooled maps of all photos of a store [n, 2560]."""
-    found = []
+    rows_out = []
     for first in range(0, len(store.keys), batch):
         coarse = torch.from_numpy(store.coarse[first : first + batch].astype(np.float32))
-        found.append(pool(widen.widen(coarse)).numpy().astype(np.float16))
-    return np.concatenate(found)
+        rows_out.append(pool(widen.widen(coarse)).numpy().astype(np.float16))
+    return np.concatenate(rows_out)
 
 
 def fit(examples: list[Example], features: dict[int, np.ndarray], seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -36,7 +36,7 @@ def fit(examples: list[Example], features: dict[int, np.ndarray], seed: int = 0)
     mean, scale = x.mean(0), x.std(0) + SMALL
     inputs = torch.from_numpy((x - mean) / scale)
     present, weight = (
-        torch.from_numpy(np.stack([getattr(e.known, part) for e in examples])) for part in ("present", "weight")
+        torch.from_numpy(np.stack([getattr(e.annotation, part) for e in examples])) for part in ("present", "weight")
     )
     torch.manual_seed(seed)
     layer = torch.nn.Linear(inputs.shape[1], len(LABELS))

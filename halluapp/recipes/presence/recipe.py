@@ -12,7 +12,7 @@ import torch
 
 from halluapp.errors import InputError
 from halluapp.grounding import presence
-from halluapp.grounding.detectors import own
+from halluapp.grounding.detectors import own as own_detector
 from halluapp.grounding.detectors.own_head import PresenceHead
 from halluapp.grounding.detectors.trunk import OwnTrunk
 from halluapp.recipes.presence import calibrate, card, drawings, features, heads, labels, measure, mentions, pooled
@@ -33,7 +33,7 @@ HELD = 5  # every fifth complete photo trains nothing and helps to calibrate
 
 
 @dataclass(frozen=True)
-class Place:
+class Folders:
     """Where the recipe reads and writes. limit: first photos of each set only (0: all)."""
 
     data: Path
@@ -48,22 +48,22 @@ class Place:
         return Store.open(folder) if (folder / "done").exists() else None
 
 
-def run(stages: Sequence[str], place: Place, log=print) -> None:
+def run(stages: Sequence[str], folders: Folders, log=print) -> None:
     """Runs stages in order. Raises InputError in one sentence where an earlier stage is missing."""
     doing = {
         "features": _features, "train": _train, "drawings": _teach_drawings, "calibrate": _calibrate,
         "measure": _measure,
     }  # fmt: skip
     for stage in stages:
-        doing[stage](place, log)
+        doing[stage](folders, log)
 
 
-def _features(place: Place, log) -> None:
+def _features(folders: Folders, log) -> None:
     for name, view in MAPS:
-        if list(place.data.glob(f"{name}-*.tar")):
-            folder = place.work / "features" / name / view
-            features.build(place.data, f"{name}-*", view, folder, place.limit, log)
-    mentions.answers(place.data, place.work / "answers.jsonl", place.limit, log)
+        if list(folders.data.glob(f"{name}-*.tar")):
+            folder = folders.work / "features" / name / view
+            features.build(folders.data, f"{name}-*", view, folder, folders.limit, log)
+    mentions.answers(folders.data, folders.work / "answers.jsonl", folders.limit, log)
 
 
 def held(key: str) -> bool:
@@ -71,52 +71,56 @@ def held(key: str) -> bool:
     return calibrate.part(key, HELD) == 0
 
 
-def _needed(place: Place, name: str, view: str = "whole") -> Store:
-    store = place.store(name, view)
+def _needed(folders: Folders, name: str, view: str = "whole") -> Store:
+    store = folders.store(name, view)
     if store is None:
         raise InputError(f"The maps of {name} are missing; run the stage features first.")
     return store
 
 
-def _train(place: Place, log) -> None:
+def _train(folders: Folders, log) -> None:
     """A first head on complete labels, which helps to label the other photos; then the heads that are shipped."""
     widen = wide_trunk()
-    first, plan = place.work / "first.pt", Plan(epochs=place.epochs, seed=1)
+    first, plan = folders.work / "first.pt", Plan(epochs=folders.epochs, seed=1)
     if not first.exists():
-        _head(place, list(_complete(place, ("whole",))), replace(plan, epochs=2 * place.epochs), first, widen, log)
-    others = list(_others(place, read_head(first), widen))
+        _head(
+            folders, list(_complete(folders, ("whole",))), replace(plan, epochs=2 * folders.epochs), first, widen, log
+        )
+    others = list(_others(folders, read_head(first), widen))
     for seed, views in HEADS.items():
-        file, complete = place.work / f"head-{seed}.pt", list(_complete(place, views))
+        file, complete = folders.work / f"head-{seed}.pt", list(_complete(folders, views))
         log(f"head {seed}: {len(complete)} examples with complete labels, {len(others)} others")
         if not file.exists():
-            _head(place, complete + others, replace(plan, seed=seed), file, widen, log)
+            _head(folders, complete + others, replace(plan, seed=seed), file, widen, log)
 
 
-def _head(place: Place, examples: list[Example], plan: Plan, file: Path, widen: OwnTrunk, log) -> None:
+def _head(folders: Folders, examples: list[Example], plan: Plan, file: Path, widen: OwnTrunk, log) -> None:
     """Trains the cells and the look at the pooled photo, and joins them by what the held-out photos show."""
-    _join(place, heads.train(examples, plan, widen, log), examples, plan.seed, file, widen)
+    _join(folders, heads.train(examples, plan, widen, log), examples, plan.seed, file, widen)
 
 
-def _teach_drawings(place: Place, log) -> None:
+def _teach_drawings(folders: Folders, log) -> None:
     """Every trained head learns on for a moment, drawn scenes among its photos: what it knows of photos stays."""
     widen = wide_trunk()
-    scenes = drawings.store(place.work, min(place.limit or drawings.COUNT, drawings.COUNT), log)
+    scenes = drawings.store(folders.work, min(folders.limit or drawings.COUNT, drawings.COUNT), log)
     drawn = [Example(scenes, row, labels.complete(record)) for row, record in enumerate(scenes.records)]
-    for file in sorted(place.work.glob("head-*.pt")):
+    for file in sorted(folders.work.glob("head-*.pt")):
         seed = int(file.stem.rpartition("-")[2])
-        taught = place.work / f"{TAUGHT}{seed}.pt"
+        taught = folders.work / f"{TAUGHT}{seed}.pt"
         if not taught.exists():
-            photos = [*_complete(place, ("whole",)), *_others(place, read_head(file), widen)]
+            photos = [*_complete(folders, ("whole",)), *_others(folders, read_head(file), widen)]
             head = heads.teach(read_head(file), photos, drawn, seed, widen, log)
-            _join(place, head, photos + drawn, seed, taught, widen)
+            _join(folders, head, photos + drawn, seed, taught, widen)
 
 
-def _join(place: Place, head: PresenceHead, examples: list[Example], seed: int, file: Path, widen: OwnTrunk) -> None:
+def _join(
+    folders: Folders, head: PresenceHead, examples: list[Example], seed: int, file: Path, widen: OwnTrunk
+) -> None:
     """Fits the look at the pooled photo, joins it with the cells by the held-out photos, and writes the head."""
     stores = {id(example.store): example.store for example in examples}
     features = {number: pooled.pooled(store, widen) for number, store in stores.items()}
     linear = pooled.fit(examples, features, seed)
-    store = _needed(place, COMPLETE)
+    store = _needed(folders, COMPLETE)
     rows = [row for row, key in enumerate(store.keys) if held(key)]
     cells = heads.presence_logits(head, widen, store)[rows]
     joined = pooled.join(head, linear, features[id(examples[0].store)][rows], cells, present(store)[rows])
@@ -141,46 +145,46 @@ def read_head(file: Path) -> PresenceHead:
     return head.eval()
 
 
-def _complete(place: Place, views: Sequence[str]) -> Iterator[Example]:
+def _complete(folders: Folders, views: Sequence[str]) -> Iterator[Example]:
     for view in views:
-        store = place.store(COMPLETE, view)
+        store = folders.store(COMPLETE, view)
         for row, key in enumerate(store.keys if store else ()):
             if not held(key):
-                known = labels.complete(store.records[row])
-                yield Example(store, row, labels.seen_in(known, store.crops[row].tolist()))
+                annotation = labels.complete(store.records[row])
+                yield Example(store, row, labels.seen_in(annotation, store.crops[row].tolist()))
 
 
-def _others(place: Place, teacher: PresenceHead, widen: OwnTrunk) -> Iterator[Example]:
-    exact = labels.exact(place.data / "visual7w-coco-labels.json")
+def _others(folders: Folders, teacher: PresenceHead, widen: OwnTrunk) -> Iterator[Example]:
+    exact = labels.exact(folders.data / "visual7w-coco-labels.json")
     for name in (*SCENES, *SINGLE):
-        store = place.store(name)
+        store = folders.store(name)
         if store is None:
             continue
         p = 1 / (1 + np.exp(-heads.presence_logits(teacher, widen, store)))
         for row, key in enumerate(store.keys):
             record = store.records[row]
             if key in exact:
-                known = labels.complete(exact[key])
+                annotation = labels.complete(exact[key])
             elif name in SINGLE:
-                known = labels.partly(record, p[row])
+                annotation = labels.partly(record, p[row])
             else:
-                known = labels.weak(record, p[row])
-            yield Example(store, row, known)
+                annotation = labels.weak(record, p[row])
+            yield Example(store, row, annotation)
 
 
-def scores(place: Place, name: str, widen: OwnTrunk) -> np.ndarray:
+def scores(folders: Folders, name: str, widen: OwnTrunk) -> np.ndarray:
     """Mean scores of the shipped heads on a set [n, K], kept in the work folder."""
-    store, found = _needed(place, name), []
-    for head in _trained(place):
-        file = place.work / f"scores-{name}-{head.stem}.npy"
+    store, rows_out = _needed(folders, name), []
+    for head in _trained(folders):
+        file = folders.work / f"scores-{name}-{head.stem}.npy"
         if not file.exists() or file.stat().st_mtime < head.stat().st_mtime:
             np.save(file, heads.presence_logits(read_head(head), widen, store))
-        found.append(np.load(file))
-    return np.mean(found, 0)
+        rows_out.append(np.load(file))
+    return np.mean(rows_out, 0)
 
 
-def _trained(place: Place) -> list[Path]:
-    heads_of = [[place.work / f"{stem}{seed}.pt" for seed in HEADS] for stem in (TAUGHT, "head-")]
+def _trained(folders: Folders) -> list[Path]:
+    heads_of = [[folders.work / f"{stem}{seed}.pt" for seed in HEADS] for stem in (TAUGHT, "head-")]
     files = next((files for files in heads_of if all(file.exists() for file in files)), heads_of[-1])
     if missing := [file.name for file in files if not file.exists()]:
         raise InputError(f"The trained {' and '.join(missing)} are missing; run the stage train first.")
@@ -195,36 +199,36 @@ class Judged:
     scores: dict[str, dict[str, float]]
 
 
-def judged(place: Place, widen: OwnTrunk) -> Judged:
+def judged(folders: Folders, widen: OwnTrunk) -> Judged:
     """Mentions and scores of the dev sets that have maps."""
-    records, found = {}, {}
+    records, rows_out = {}, {}
     for name in DEV:
-        store = place.store(name)
+        store = folders.store(name)
         if store is not None:
             records[name] = dict(zip(store.keys, store.records, strict=True))
-            values = scores(place, name, widen).tolist()
-            found.update(
+            values = scores(folders, name, widen).tolist()
+            rows_out.update(
                 {k: dict(zip(labels.LABELS, row, strict=True)) for k, row in zip(store.keys, values, strict=True)}
             )
-    named = mentions.named(place.work / "answers.jsonl", lambda data, key: records.get(data, {}).get(key))
-    return Judged(named, found)
+    named = mentions.named(folders.work / "answers.jsonl", lambda data, key: records.get(data, {}).get(key))
+    return Judged(named, rows_out)
 
 
-def cases(place: Place, widen: OwnTrunk, known: Judged) -> list[calibrate.Case]:
+def cases(folders: Folders, widen: OwnTrunk, mentioned: Judged) -> list[calibrate.Case]:
     """All that calibrates: named labels of the calibrating halves, and the held-out photos."""
-    dev, store = calibrate.dev_cases(known.named, known.scores), _needed(place, COMPLETE)
-    coco = _needed(place, DEV[0])
+    dev, store = calibrate.dev_cases(mentioned.named, mentioned.scores), _needed(folders, COMPLETE)
+    coco = _needed(folders, DEV[0])
     mine = [row for row, key in enumerate(coco.keys) if not calibrate.reported(key)]
-    said: dict[str, set[str]] = {}
-    for one in known.named:
-        said.setdefault(one.photo, set()).add(one.label)
+    named: dict[str, set[str]] = {}
+    for one in mentioned.named:
+        named.setdefault(one.photo, set()).add(one.label)
     likely = {
-        "score": scores(place, DEV[0], widen)[mine],
+        "score": scores(folders, DEV[0], widen)[mine],
         "present": present(coco)[mine],
-        "named": np.array([[label in said.get(coco.keys[row], ()) for label in labels.LABELS] for row in mine], float),
+        "named": np.array([[label in named.get(coco.keys[row], ()) for label in labels.LABELS] for row in mine], float),
     }
     rows = [row for row, key in enumerate(store.keys) if held(key)]
-    apart = ([store.keys[row] for row in rows], scores(place, COMPLETE, widen)[rows], present(store)[rows])
+    apart = ([store.keys[row] for row in rows], scores(folders, COMPLETE, widen)[rows], present(store)[rows])
     return dev + calibrate.held_cases(dev, likely, apart, labels.LABELS)
 
 
@@ -233,36 +237,36 @@ def present(store: Store) -> np.ndarray:
     return np.array([[label in record["objects"] for label in labels.LABELS] for record in store.records], float)
 
 
-def _calibrate(place: Place, log) -> None:
+def _calibrate(folders: Folders, log) -> None:
     widen = wide_trunk()
-    made = calibrate.calibrate(cases(place, widen, judged(place, widen)), labels.LABELS)
+    calibrated = calibrate.calibrate(cases(folders, widen, judged(folders, widen)), labels.LABELS)
     about = {
-        "curves": presence.to_json(made.curves),
-        "cuts": made.cuts,
-        "support": {label: list(may) for label, may in made.support.items()},
+        "curves": presence.to_json(calibrated.curves),
+        "cuts": calibrated.cuts,
+        "support": {label: list(may) for label, may in calibrated.support.items()},
         "measured": {},
     }
-    own.save([read_head(file) for file in _trained(place)], place.out, about)
-    log(f"cuts {made.cuts}; {sum(g for g, _ in made.support.values())} labels may ground, "
-        f"{sum(c for _, c in made.support.values())} may contradict")  # fmt: skip
+    own_detector.save([read_head(file) for file in _trained(folders)], folders.out, about)
+    log(f"cuts {calibrated.cuts}; {sum(g for g, _ in calibrated.support.values())} labels may ground, "
+        f"{sum(c for _, c in calibrated.support.values())} may contradict")  # fmt: skip
 
 
-def _measure(place: Place, log) -> None:
+def _measure(folders: Folders, log) -> None:
     """Figures by the shipped curves on the reported halves, into presence.json and the card."""
     widen = wide_trunk()
-    _, about = own.load(place.out)
+    _, about = own_detector.load(folders.out)
     support = {label: (may[0], may[1]) for label, may in about["support"].items()}
-    made = calibrate.Calibration(presence.from_json(about["curves"]), about["cuts"], support)
-    known = judged(place, widen)
-    coco = _needed(place, DEV[0])
+    calibrated = calibrate.Calibration(presence.from_json(about["curves"]), about["cuts"], support)
+    annotation = judged(folders, widen)
+    coco = _needed(folders, DEV[0])
     measured = {
-        "presence": measure.presence_ap(scores(place, DEV[0], widen), present(coco), labels.LABELS),
-        "verdicts": measure.figures(known.named, known.scores, made, DEV),
+        "presence": measure.presence_ap(scores(folders, DEV[0], widen), present(coco), labels.LABELS),
+        "verdicts": measure.figures(annotation.named, annotation.scores, calibrated, DEV),
     }
     about["measured"] = {"presence": measured["presence"], "verdicts": card.summary(measured["verdicts"])}
-    (place.out / own.ABOUT).write_text(json.dumps(about, indent=1) + "\n")
-    card.write(place.out, measured, made, len(coco.keys))
-    about["measured"]["drawings"] = drawings.figures(place.out)
-    (place.out / own.ABOUT).write_text(json.dumps(about, indent=1) + "\n")
-    drawings.write(place.out, about["measured"]["drawings"])
+    (folders.out / own_detector.ABOUT).write_text(json.dumps(about, indent=1) + "\n")
+    card.write(folders.out, measured, calibrated, len(coco.keys))
+    about["measured"]["drawings"] = drawings.figures(folders.out)
+    (folders.out / own_detector.ABOUT).write_text(json.dumps(about, indent=1) + "\n")
+    drawings.write(folders.out, about["measured"]["drawings"])
     log(json.dumps(about["measured"], indent=1))

@@ -67,7 +67,7 @@ def place(tmp_path_factory) -> recipe.Place:
     _shard(data, "voc5", {"o1": voc})
     said = [{"data": "coco-dev", "key": f"d{i}", "texts": {"a": "A dog and a cup.", "b": "A dog."}} for i in range(8)]
     (work / "answers.jsonl").write_text("".join(json.dumps(line) + "\n" for line in said))
-    return recipe.Place(data, work, tmp_path_factory.mktemp("out") / "presence", epochs=1)
+    return recipe.Folders(data, work, tmp_path_factory.mktemp("out") / "presence", epochs=1)
 
 
 def test_all_stages_make_a_detector_with_its_card(place) -> None:
