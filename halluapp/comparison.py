@@ -135,7 +135,12 @@ def _explanation(method: Method, prompt: str, lvlm: LVLM) -> str:
 def _report(request: Request, session: Session, detected: Detected, panels: dict[str, _Panel]) -> dict[str, Any]:
     photo, evidence = request.photo, Evidence.of(asdict(detected))
     return report.build(
-        model={"name": session.lvlm.name, "quantization": session.lvlm.quantization, "detector": session.detector.name},
+        model={
+            "name": session.lvlm.name,
+            "quantization": session.lvlm.quantization,
+            "dtype": session.lvlm.dtype,
+            "detector": session.detector.name,
+        },
         prompt=request.prompt,
         seed=request.sampling.seed,
         sampling=request.sampling,

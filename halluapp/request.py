@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 MAX_PROMPT_CHARACTERS = 2000
 MAX_NEW_TOKENS = 512
-MAX_PANELS = 12
+MAX_PANELS = len(registry.METHODS)
 MAX_STOPS, MAX_STOP_CHARACTERS = 8, 40  # stop strings, and characters of one
 MIN_SURE, SURE, MAX_SURE = 0.5, 0.9, 0.99  # of verdicts; `grounding.evidence` has the same default
 

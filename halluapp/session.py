@@ -51,7 +51,7 @@ def lvlm_of(settings: Settings) -> tuple[LVLM, str]:
         raise InputError(f"HALLUAPP_FAST is {settings.fast!r}; use {', '.join(FAST_MODES[:-1])} or {FAST_MODES[-1]}.")
     if settings.threads:
         torch.set_num_threads(settings.threads)
-    lvlm, notice = catalog.load(settings.model, settings.quantization, settings.device, settings.assets)
+    lvlm, notice = catalog.load(settings.model, settings.quantization, settings.device, settings.assets, settings.dtype)
     # A worker on ZeroGPU lives for one answer: whatever it measured would be measured again by the next one.
     lvlm.replay_mode = "off" if settings.zero_gpu and settings.fast == "auto" else settings.fast
     return lvlm, notice

@@ -19,6 +19,7 @@ class Settings:
 
     model: "pocket" (the embedded LVLM), "auto" (what fits the GPU), a hub id or a local folder.
     quantization: "nf4", "int8" or "none".
+    dtype: of the weights that are not quantized, "float32", "bfloat16" or "float16"; "auto": what the device can do.
     fast: decode steps replayed from CUDA graphs; "auto": where they were measured to be faster, "off", "on": anyway.
     detector: "pocket" (embedded), a hub id or a local folder of a transformers object detector.
     runs: folder of the training runs. port 0: the first free one.
@@ -29,6 +30,7 @@ class Settings:
     detector: str = "pocket"
     quantization: str = "nf4"
     device: str = "auto"
+    dtype: str = "auto"
     fast: str = "auto"
     assets: Path = ASSETS
     runs: Path = Path("runs")
@@ -41,8 +43,8 @@ class Settings:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Settings:
-        """Reads HALLUAPP_MODEL, HALLUAPP_DETECTOR, HALLUAPP_QUANTIZATION, HALLUAPP_DEVICE, HALLUAPP_FAST,
-        HALLUAPP_THREADS, HALLUAPP_RUNS and gradio's own names of host and port.
+        """Reads HALLUAPP_MODEL, HALLUAPP_DETECTOR, HALLUAPP_QUANTIZATION, HALLUAPP_DEVICE, HALLUAPP_DTYPE,
+        HALLUAPP_FAST, HALLUAPP_THREADS, HALLUAPP_RUNS and gradio's own names of host and port.
         """
         space = "SPACE_ID" in environment
         return cls(
@@ -50,6 +52,7 @@ class Settings:
             detector=environment.get("HALLUAPP_DETECTOR", cls.detector),
             quantization=environment.get("HALLUAPP_QUANTIZATION", cls.quantization),
             device=environment.get("HALLUAPP_DEVICE", cls.device),
+            dtype=environment.get("HALLUAPP_DTYPE", cls.dtype),
             fast=environment.get("HALLUAPP_FAST", cls.fast),
             runs=Path(environment.get("HALLUAPP_RUNS") or cls.runs),
             threads=int(environment.get("HALLUAPP_THREADS", cls.threads)),

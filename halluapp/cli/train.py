@@ -133,7 +133,7 @@ def _load(settings: Settings):
 
     if settings.threads:
         torch.set_num_threads(settings.threads)
-    return catalog.load(settings.model, settings.quantization, settings.device, settings.assets)[0]
+    return catalog.load(settings.model, settings.quantization, settings.device, settings.assets, settings.dtype)[0]
 
 
 def _chosen(options) -> dict:

@@ -7,10 +7,14 @@ import re
 MASS = ("water", "grass", "snow", "sand", "ice", "dirt", "mud", "people", "hair", "food")
 
 
+# Written with a vowel and spoken with a consonant (a uniform, not an unimportant), and the other way round.
+CONSONANT_SOUND = re.compile(r"uni(?!n|m)|us[eu]|ut[ei]|uku|eu|ewe|one\b|once\b", re.I)
+VOWEL_SOUND = re.compile(r"[aeiou]|hour|hono|honest|heir", re.I)
+
+
 def article(noun: str) -> str:
     """The indefinite article that fits a noun."""
-    spoken_as_you = noun.lower().startswith(("uni", "use"))
-    return "an" if noun[:1].lower() in "aeiou" and not spoken_as_you else "a"
+    return "an" if VOWEL_SOUND.match(noun) and not CONSONANT_SOUND.match(noun) else "a"
 
 
 def clean_sentence(text: str) -> str:

@@ -14,6 +14,7 @@ from halluapp.decoding.hooks.vision_adapter import tower_adapter, visual_tokens
 from halluapp.decoding.plan import Prefix, full_prompt
 from halluapp.decoding.views import Views
 from halluapp.lvlm.base import LVLM, EmbeddedPrompt
+from halluapp.lvlm.decoder import check_kept
 from halluapp.methods.base import Intervention
 
 StepOutput = tuple[Tensor, EarlyStates]  # logits [R, V], and residual streams of early exits
@@ -71,6 +72,7 @@ def prefill(
         logits = lvlm.forward(
             batch.cache, mask, positions, embeds=embeds, deepstack=(image_mask, levels) if levels else None
         )
+    check_kept(batch.cache, mask.shape[1])
     return batch, logits
 
 

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from halluapp.data.wording import article
 from halluapp.evaluation.annotations import read_record
 from halluapp.evaluation.chair import Vocabulary, coco_objects, truth_of
 from halluapp.grounding.words import vocabulary as object_names
@@ -55,7 +56,7 @@ def wording(name: str) -> str:
         return f"Is there {name} in the image?"
     if object_names.plural(name) == name and name not in ("sheep", "fish"):
         return f"Are there {name} in the image?"
-    return f"Is there {'an' if name[0] in 'aeiou' else 'a'} {name} in the image?"
+    return f"Is there {article(name)} {name} in the image?"
 
 
 def object_truths(records: Sequence[Mapping], vocabulary: Vocabulary) -> list[ObjectTruth]:

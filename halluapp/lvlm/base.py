@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from halluapp.errors import MissingWeights
+from halluapp.lvlm.decoder import DecoderParts
 from halluapp.lvlm.dequantized import DequantizedLayers
 from halluapp.lvlm.diffusion import diffuse
 from halluapp.lvlm.text import PromptTokenizer
@@ -25,7 +26,7 @@ EMBEDDED = "halluapp-pocket"  # the name of the embedded model
 __all__ = ["LVLM", "EmbeddedPrompt", "HalluSpace", "ImageFeatures"]
 
 
-class LVLM(PromptTokenizer, ABC):
+class LVLM(PromptTokenizer, DecoderParts, ABC):
     """One loaded model. `lock` serialises forwards: hooks of one request never see the rows of another.
 
     spaces: HalluSpaces by name; projectors: further projectors by name (the base projector is not among them).
@@ -58,6 +59,11 @@ class LVLM(PromptTokenizer, ABC):
         """Further arguments of this family's constructor, loaded from the checkpoint `source` (folder or hub id)."""
         return {}
 
+    @classmethod
+    def unsupported(cls, config: Any) -> str:
+        """Why a checkpoint with this configuration is not one of this family, as the end of a sentence; "" if it is."""
+        return ""
+
     @property
     def device(self) -> torch.device:
         return self.model.device
@@ -88,27 +94,6 @@ class LVLM(PromptTokenizer, ABC):
     @abstractmethod
     def base_projector(self) -> nn.Module:
         """The checkpoint's projector: features of the tower (or queries of the Q-Former) -> visual tokens."""
-
-    @property
-    @abstractmethod
-    def decoder(self) -> Any:
-        """The language model without its head."""
-
-    @property
-    def head(self) -> nn.Module:
-        """Hidden states -> logits."""
-        return self.model.lm_head
-
-    @property
-    def layers(self) -> nn.ModuleList:
-        """The decoder layers."""
-        return self.decoder.layers
-
-    @property
-    def attention_config(self) -> Any:
-        """transformers' configuration that the attention of all decoder layers reads."""
-        decoder_layer: Any = self.layers[0]
-        return decoder_layer.self_attn.config
 
     def encode_image(self, photo: Image.Image, noise_step: int = 0, seed: int = 0) -> ImageFeatures:
         """One forward of the vision tower; with noise_step > 0 on noised pixels (VCD), the same for the same seed."""
@@ -147,8 +132,12 @@ class LVLM(PromptTokenizer, ABC):
         ids = self.expand_image_token(self.prompt_ids(prompt, "photo"), image, len(self.visual_tokens(image, prompt)))
         row = torch.tensor([ids], device=self.device)
         tensors = {key: value for key, value in inputs.items() if isinstance(value, Tensor)}
-        text = {"input_ids": row, "attention_mask": torch.ones_like(row)}
-        return {**text, **tensors, **self.generate_inputs(row, prompt)}
+        return {
+            "input_ids": row,
+            "attention_mask": torch.ones_like(row),
+            **tensors,
+            **self.generate_inputs(row, prompt),
+        }
 
     def generate_inputs(self, row: Tensor, prompt: str) -> dict[str, Tensor]:
         """Further inputs of this family's `generate`; row: ids [1, S]."""
@@ -168,9 +157,7 @@ class LVLM(PromptTokenizer, ABC):
         view "photo": the placeholder stays; "none": it is deleted, with its marks; "unk": one unknown token replaces it
         (Zhang et al. 2024, section 4).
         """
-        text = self.chat(self.escape_special_tokens(prompt))
-        has_start = self.tokenizer.bos_token is not None and text.startswith(self.tokenizer.bos_token)
-        ids = self.tokenizer(text, add_special_tokens=not has_start)["input_ids"]
+        ids = self.chat_ids(self.chat(self.escape_special_tokens(prompt)))
         index, marks = ids.index(self.image_token), int(self.has_image_marks)
         before, after = ids[: index - marks], ids[index + 1 + marks :]
         middle = {"photo": ids[len(before) : len(ids) - len(after)], "none": [], "unk": [self.unknown_token]}[view]
@@ -236,30 +223,15 @@ class LVLM(PromptTokenizer, ABC):
             inputs_embeds=embeds,
             attention_mask=mask,
             position_ids=positions,
-            past_key_values=cache,
             use_cache=True,
+            **{self.cache_argument: cache},
             **self.deepstack_arguments(deepstack),
         ).last_hidden_state
-        return self.head(hidden[:, -1]).float()
+        return self.logits(hidden[:, -1])
 
     def deepstack_arguments(self, deepstack: tuple[Tensor, tuple[Tensor, ...]] | None) -> dict:
         """Arguments with which this family's decoder takes visual tokens for its first layers."""
         return {}
-
-    @property
-    def final_norm(self) -> nn.Module:
-        """The norm between the last decoder layer and the LM head."""
-        return self.decoder.norm
-
-    def read_out(self, hidden: Tensor) -> Tensor:
-        """Residual stream [..., D] after any decoder layer -> logits [..., V] in float32: final norm, then LM head."""
-        with torch.no_grad(), self.lock:
-            return self.head(self.final_norm(hidden)).float()
-
-    def output_projection(self, layer: int) -> Any:
-        """The linear layer that writes a decoder layer's MLP output into the residual stream."""
-        decoder_layer: Any = self.layers[layer]
-        return decoder_layer.mlp.down_proj
 
     @property
     def folder(self) -> str:

@@ -69,10 +69,11 @@ def free_memory() -> int:
     return torch.cuda.mem_get_info()[0] if torch.cuda.is_available() else 0
 
 
-def load(model: str, quantization: str, device: str, assets: Path) -> tuple[LVLM, str]:
+def load(model: str, quantization: str, device: str, assets: Path, dtype: str = "auto") -> tuple[LVLM, str]:
     """Loads a model -> (LVLM, notice for the person, "" if there is nothing to say).
 
-    model: "pocket", "auto" (what fits the GPU), "random:NAME" (`random_weights`), a hub id or a folder.
+    model: "pocket", "auto" (what fits the GPU), "random:NAME" (`random_weights`), a hub id or a folder. dtype: of the
+    weights that are not quantized, "auto" by the device.
     Raises InputError with one sentence.
     """
     import torch
@@ -85,12 +86,12 @@ def load(model: str, quantization: str, device: str, assets: Path) -> tuple[LVLM
     if model == "auto":
         model = "pocket" if device == "cpu" else recommend(free_memory(), quantization)
     if model.startswith(random_weights.PREFIX):
-        return random_weights.build(model.removeprefix(random_weights.PREFIX), quantization, device, assets), ""
+        return random_weights.build(model.removeprefix(random_weights.PREFIX), quantization, device, assets, dtype), ""
     embedded = model == "pocket"
     if embedded and not (assets / "pocket" / "config.json").exists():
         raise InputError("The embedded model is missing from assets/pocket; get the project with its assets folder.")
     pocket.register()
     source = str(assets / "pocket") if embedded else model
-    lvlm, notice = load_checkpoint(source, EMBEDDED if embedded else model, quantization, device)
+    lvlm, notice = load_checkpoint(source, EMBEDDED if embedded else model, quantization, device, dtype)
     attach(lvlm, Path(source), assets / Path(lvlm.folder).name)
     return lvlm, notice

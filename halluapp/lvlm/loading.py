@@ -12,22 +12,24 @@ from jinja2 import TemplateError
 from safetensors import SafetensorError
 
 from halluapp.errors import InputError
-from halluapp.lvlm import quantize
+from halluapp.lvlm import precision, quantize
 from halluapp.lvlm.base import LVLM
 from halluapp.lvlm.families import FAMILIES, Family, foreign
 
 RENAMED_PROCESSORS = {"Qwen2_5_VLImageProcessor": "Qwen2VLImageProcessor"}
 
 
-def load_checkpoint(source: str | Path, name: str, quantization: str, device: str) -> tuple[LVLM, str]:
+def load_checkpoint(
+    source: str | Path, name: str, quantization: str, device: str, dtype: str = "auto"
+) -> tuple[LVLM, str]:
     """-> (LVLM, notice for the person or ""). Raises InputError with one sentence when it cannot be loaded.
 
-    quantization: "nf4", "int8" or "none" (bfloat16 on a GPU, float32 on a CPU); a checkpoint that is quantized already
-    stays as it is.
+    quantization: "nf4", "int8" or "none"; a checkpoint that is quantized already stays as it is. dtype: of all other
+    weights, see `precision.weight_dtype`.
     """
     _quieten_libraries()
     try:
-        return _load(source, name, quantization, device)
+        return _load(source, name, quantization, device, precision.weight_dtype(dtype, device))
     except InputError:
         raise
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, ImportError, SafetensorError) as error:
@@ -86,12 +88,12 @@ def _quieten_libraries() -> None:
     getLogger("huggingface_hub").setLevel(ERROR)  # and this one each of five attempts without a network
 
 
-def _load(source: str | Path, name: str, quantization: str, device: str) -> tuple[LVLM, str]:
+def _load(source: str | Path, name: str, quantization: str, device: str, dtype: torch.dtype) -> tuple[LVLM, str]:
     config = _config(source, name)
     family = family_of(config, name)
     lvlm_class = family.lvlm_class()
     quantization, notice = _choose_quantization(config, quantization)
-    model = _load_model(source, name, family, config, quantization, device)
+    model = _load_model(source, name, family, config, quantization, device, dtype)
     parts = Parts(
         _load_tokenizer(source), _load_image_processor(source), _processor_template(source),
         lvlm_class.constructor_options(source),
@@ -128,9 +130,10 @@ def assemble(model: Any, lvlm_class: type[LVLM], parts: Parts, name: str, quanti
     raise InputError(f"The chat template of {lvlm.name} has no place for a photo beside the prompt.")
 
 
-def _load_model(source: str | Path, name: str, family: Family, config: Any, quantization: str, device: str) -> Any:
+def _load_model(
+    source: str | Path, name: str, family: Family, config: Any, quantization: str, device: str, dtype: torch.dtype
+) -> Any:
     """The model of transformers with its weights. Raises InputError for a checkpoint that lacks some of them."""
-    dtype = torch.float32 if device == "cpu" else torch.bfloat16
     options: dict[str, Any] = {"dtype": dtype, "device_map": device}
     if not quantize.checkpoint_quantization(config) and quantization != "none":
         dense_modules = family.lvlm_class().dense_modules
@@ -161,6 +164,8 @@ def family_of(config: Any, name: str) -> Family:
             f"{name} has an encoder-decoder language model, whose answers cannot be decoded as rows of one batch; "
             "use a Vicuna variant of its family."
         )
+    if reason := FAMILIES[config.model_type].lvlm_class().unsupported(config):
+        raise InputError(f"{name} {reason}")
     return FAMILIES[config.model_type]
 
 

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 
 from halluapp.errors import InputError
-from halluapp.lvlm import quantize
+from halluapp.lvlm import precision, quantize
 from halluapp.lvlm.base import LVLM, HalluSpace
 from halluapp.lvlm.families import FAMILIES
 
@@ -129,7 +129,7 @@ def configuration(name: str, image: int = 32000):
     return BLUEPRINTS[name].config(image)
 
 
-def build(name: str, quantization: str, device: str, assets: Path) -> LVLM:
+def build(name: str, quantization: str, device: str, assets: Path, dtype_choice: str = "auto") -> LVLM:
     """A model by the name after "random:", with a random HalluSpace and AdaVIB projector. Raises InputError."""
     from transformers import AutoTokenizer
 
@@ -142,7 +142,7 @@ def build(name: str, quantization: str, device: str, assets: Path) -> LVLM:
         tokenizer.add_special_tokens({"additional_special_tokens": list(blueprint.special_tokens)})
         tokenizer.chat_template = QWEN_TEMPLATE
     config = blueprint.config(tokenizer.convert_tokens_to_ids(blueprint.image_token))
-    dtype = torch.float32 if device == "cpu" else torch.bfloat16
+    dtype = precision.weight_dtype(dtype_choice, device)
     torch.manual_seed(0)
     options = quantize.config(quantization, dtype, config.text_config, lvlm_class.dense_modules)
     model = _model(architecture, config, options, dtype, device)

@@ -119,7 +119,9 @@ class Method:
     name: identifier in CLI, JSON and API. title: on the panel. summary: one sentence, shown under the title.
     source: paper and equation. default: whether it is on when nobody chooses. edits: its one row is the model with an
     intervention and no logits are combined, so that a method of several rows can be stacked on it (`stacked.py`).
-    reference_description: what the reference rows are, in the words beside their probability.
+    contrasts: it contrasts the plain main row with others, and its scores may be calibrated in place of that row's.
+    calibrates: it can be applied to such scores ("vcd+calibration"). reference_description: what the reference rows
+    are, in the words beside their probability.
 
     The engine calls the public methods. Where `idle` is true they declare one plain row, need no weights and combine
     nothing; else they call the hook of the same name with an underscore, which is what a subclass overrides.
@@ -131,6 +133,8 @@ class Method:
     source: ClassVar[str] = ""
     default: ClassVar[bool] = True
     edits: ClassVar[bool] = False
+    contrasts: ClassVar[bool] = False
+    calibrates: ClassVar[bool] = False
     reference_description: ClassVar[str] = "model without the photo"
 
     @property

@@ -40,6 +40,7 @@ class ICD(Method):
     source: ClassVar[str] = "ICD, Findings of ACL 2024"
     default: ClassVar[bool] = False
     reference_description: ClassVar[str] = "model in the confused role"
+    contrasts: ClassVar[bool] = True
 
     alpha: float = parameter(
         1.0, "Strength α", "How strongly the disturbed answer is subtracted; 0 is the baseline.", 0.0, 3.0, 0.05

@@ -45,6 +45,7 @@ class M3ID(Method):
     )
     source: ClassVar[str] = "M3ID, CVPR 2024"
     default: ClassVar[bool] = False
+    contrasts: ClassVar[bool] = True
 
     decay: float = parameter(
         0.02, "Forgetting λ", "How fast the photo is assumed to fade; 0 is the baseline.", 0.0, 0.2, 0.005

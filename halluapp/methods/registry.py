@@ -43,6 +43,12 @@ def stacks() -> list[str]:
     return ["+".join(pair) for pair in [*((edit, other) for edit in edits for other in others), *pairs]]
 
 
+def calibrated_contrasts() -> list[str]:
+    """Names of the pairs of a contrast and a method that calibrates its scores."""
+    contrasts = [name for name, method in METHODS.items() if method.contrasts]
+    return [f"{first}+{second}" for second, method in METHODS.items() if method.calibrates for first in contrasts]
+
+
 def create(name: str, /, **parameters) -> Method:
     """A method by name with some of its parameters; raises InputError for an unknown name, parameter or value.
 

@@ -27,6 +27,7 @@ class VCD(Method):
     source: ClassVar[str] = "VCD, CVPR 2024, equations 2 to 4"
     default: ClassVar[bool] = False
     reference_description: ClassVar[str] = "model with the noised photo"
+    contrasts: ClassVar[bool] = True
 
     alpha: float = parameter(
         1.0, "Strength α", "How strongly the noised answer is subtracted; 0 is the baseline.", 0.0, 3.0, 0.05

@@ -24,6 +24,7 @@ class VDD(Method):
     title: ClassVar[str] = "VDD"
     summary: ClassVar[str] = "Subtracts what the model would say without the photo: (1+α)z − αz_ref where p ≥ β·max p."
     source: ClassVar[str] = "VDD, arXiv 2403.05262"
+    contrasts: ClassVar[bool] = True
 
     alpha: float = parameter(
         1.0, "Strength α", "How strongly the image-free answer is subtracted; 0 is the baseline.", 0.0, 3.0, 0.05

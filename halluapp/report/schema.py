@@ -28,6 +28,8 @@ class ReportModel(Record):
 
     name: str
     quantization: str | None = None
+    dtype: str | None = None
+    """Of the weights that are not quantized."""
     detector: str | None = None
 
 

@@ -11,7 +11,7 @@ import gradio as gr
 from halluapp.errors import InputError
 from halluapp.methods import assignments
 from halluapp.methods.registry import METHODS
-from halluapp.request import make_request
+from halluapp.request import SURE, make_request
 from halluapp.serving.models import Models
 
 
@@ -24,8 +24,14 @@ def build(models: Models, photo_input: Callable[..., gr.Image]) -> None:
     temperature = gr.Number(0, visible=False, label="temperature")
     seed = gr.Number(0, visible=False, label="seed", precision=0)
     parameters = gr.JSON({}, visible=False, label="parameters")
+    top_p = gr.Number(1, visible=False, label="top_p")
+    top_k = gr.Number(0, visible=False, label="top_k", precision=0)
+    repetition_penalty = gr.Number(0, visible=False, label="repetition_penalty")
+    stop = gr.JSON([], visible=False, label="stop")
+    sure = gr.Number(SURE, visible=False, label="sure")
     output = gr.JSON(visible=False, label="report")
-    inputs = [photo, prompt, methods, tokens, temperature, seed, parameters]
+    sampling = [top_p, top_k, repetition_penalty, stop]
+    inputs = [photo, prompt, methods, tokens, temperature, seed, parameters, *sampling, sure]
     endpoint = partial(compare, models)
     endpoint.__doc__ = (compare.__doc__ or "").replace("{known}", ", ".join(METHODS))  # gradio shows it in the schema
     gr.Button(visible=False).click(endpoint, inputs, output, api_name="compare", concurrency_id="model")
@@ -40,6 +46,11 @@ def compare(
     temperature: float,
     seed: float,
     parameters: dict[str, Any] | list[str] | None = None,
+    top_p: float = 1,
+    top_k: float = 0,
+    repetition_penalty: float = 0,
+    stop: list[str] | str | None = None,
+    sure: float = SURE,
 ) -> dict[str, Any]:
     """Decodes one photo and prompt under several hallucination-mitigation methods and judges every object mention.
     Known methods: {known}.
@@ -52,13 +63,21 @@ def compare(
         temperature: 0 for greedy decoding, else up to 2
         seed: seed of sampling
         parameters: of the methods, as {"vdd": {"alpha": 0.5}} or ["vdd.alpha=0.5"]; the others keep their defaults
+        top_p: sampling from the smallest set of tokens with this probability, 0.01 to 1
+        top_k: sampling from this many most probable tokens, 0 for all
+        repetition_penalty: 1 to 2 for every method alike, 0 for each method's own
+        stop: texts, or one text, that end an answer
+        sure: how sure verdicts must be, 0.5 to 0.99
 
     Returns:
         The report (schema 1): detections, and for each method text, tokens, mentions with verdicts, and cost.
     """
     try:
         panels = assignments.create_methods(assignments.method_names(methods), assignments.read(parameters))
-        request = make_request(photo, prompt, panels, int(max_new_tokens), temperature, seed=int(seed))
+        request = make_request(
+            photo, prompt, panels, int(max_new_tokens), temperature, top_p, top_k, int(seed), sure,
+            repetition_penalty, stop or (),
+        )  # fmt: skip
         return list(models.stream(request))[-1].report
     except InputError as error:
         raise gr.Error(str(error)) from error

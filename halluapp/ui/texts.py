@@ -16,7 +16,7 @@ RUN = "Run"
 STOP = "Stop"
 EXAMPLES = "Examples (a click runs them)"
 METHODS = "Methods"
-METHODS_HELP = "One panel each, decoded together in one batch; up to 12."
+METHODS_HELP = "One panel each, decoded together in one batch; up to {most}."
 STACKED = (
     "Stacked panels",
     "A method applied to the model that another one edited; both take their own settings below.",
@@ -43,7 +43,7 @@ STOPPED = "Stopped."
 BUSY = "Waiting for the model: another comparison is running."
 
 
-def model_line(name: str, quantization: str, detector: str, notice: str) -> str:
+def model_line(name: str, quantization: str, dtype: str, detector: str, notice: str) -> str:
     """What runs, in one line."""
     precision = {"nf4": "NF4 4-bit (bitsandbytes)", "none": "not quantized"}.get(quantization, quantization)
-    return f"Model **{name}** · {precision} · detector **{detector}**" + (f" · {notice}" if notice else "")
+    return f"Model **{name}** · {precision} · {dtype} · detector **{detector}**" + (f" · {notice}" if notice else "")

@@ -60,6 +60,25 @@ def test_parameters_of_each_method(client, photo, parameters):
     assert stack["parameters"]["nullu.rank"] == 3
 
 
+def test_all_sampling_of_the_command_line_is_there(client, photo):
+    """After the arguments that were there before, with defaults that change nothing."""
+    plain = ask(client, photo, methods="baseline", tokens=8)
+    same = ask(client, photo, methods="baseline", tokens=8, top_p=1, top_k=0, repetition_penalty=0, stop=[])
+    assert same["panels"][0]["text"] == plain["panels"][0]["text"]
+    sampled = ask(client, photo, methods="baseline", tokens=8, temperature=2, seed=3, top_k=1)
+    assert sampled["panels"][0]["text"] == plain["panels"][0]["text"]
+    word = plain["panels"][0]["text"].split()[1]
+    short = ask(client, photo, methods="baseline", tokens=8, stop=[word], repetition_penalty=1, sure=0.8)
+    assert word not in short["panels"][0]["text"].split()
+    assert short["sure"] == 0.8
+    assert short["sampling"]["stop"] == [word]
+    assert short["sampling"]["repetition_penalty"] == 1
+    for wrong, words in (({"top_p": 3}, "Top-p"), ({"top_k": -1}, "Top-k"), ({"repetition_penalty": 9}, "penalty")):
+        with pytest.raises(AppError) as caught:
+            ask(client, photo, methods="baseline", tokens=2, **wrong)
+        assert words in str(caught.value)
+
+
 WRONG_PARAMETERS = (
     ({"vdd": 0.5}, "Parameters are an object"),
     ([{"vdd": 0.5}], "Parameters are an object"),

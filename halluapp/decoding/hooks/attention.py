@@ -30,7 +30,7 @@ _active: ContextVar[_Active] = ContextVar("attention")
 
 
 def amplify_scores(scores: Tensor, image_keys: Tensor, strength: float) -> Tensor:
-    """s + strength * |s| on the image's keys: masked scores [H, T] before the softmax, image_keys [T] bool -> [H, T].
+    """s + strength * |s| on the image's keys: scores [H, T] before mask and softmax, image_keys [T] bool -> [H, T].
 
     Source: PAI (Liu et al., ECCV 2024), equation 3.
     """
@@ -114,7 +114,8 @@ def last_position_output(
     group = len(query) // len(key)  # queries of a group share their keys
     key, value = (part.repeat_interleave(group, 0) for part in (key, value))
     scores = (key @ query[..., None])[..., 0].float() * scaling  # [H, T]
+    # Before the mask: of a photo behind a sliding window -inf + strength * inf would be NaN.
+    scores = amplify_scores(scores, image_keys, strength)
     if allowed is not None:
         scores = scores.masked_fill(~allowed, -torch.inf) if allowed.dtype == torch.bool else scores + allowed.float()
-    scores = amplify_scores(scores, image_keys, strength)
     return (scores.softmax(-1).to(value.dtype)[:, None] @ value)[:, 0]

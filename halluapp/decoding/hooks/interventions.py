@@ -66,6 +66,8 @@ def _adapter_hooks(lvlm: LVLM, rows: list[Intervention | None]) -> list:
         for name, delta in lvlm.adapter(adapter).deltas.items():
             by_module.setdefault(name, []).append((indices, delta, change.adapter_strength))
     modules = {name: lvlm.model.get_submodule(name) for name in by_module}
+    # The head is called through the module that computes it in float32.
+    modules = {name: lvlm.logits if module is lvlm.head else module for name, module in modules.items()}
     return [
         (modules[name], _addition_hook(changes, modules[name].weight.device)) for name, changes in by_module.items()
     ]

@@ -15,9 +15,21 @@ class Llava(LVLM):
     """A LLaVA with its image processor. Images are resized as the checkpoint's processor says."""
 
     template: ClassVar[str] = (  # of LLaVA-1.5: checkpoints in its class may come without one
-        "{% for message in messages %}USER: {% for part in message['content'] %}{% if part['type'] == 'image' %}"
-        "<image>\n{% else %}{{ part['text'] }}{% endif %}{% endfor %} {% endfor %}ASSISTANT:"
+        "{% for message in messages %}{% if message['role'] == 'assistant' %}ASSISTANT: "
+        "{{ message['content'][0]['text'] }}</s>{% else %}USER: {% for part in message['content'] %}"
+        "{% if part['type'] == 'image' %}<image>\n{% else %}{{ part['text'] }}{% endif %}{% endfor %} {% endif %}"
+        "{% endfor %}{% if add_generation_prompt %}ASSISTANT:{% endif %}"
     )
+
+    @classmethod
+    def unsupported(cls, config: Any) -> str:
+        tower = config.vision_config.model_type
+        if tower != "pixtral":
+            return ""
+        return (
+            "has a Pixtral vision tower, whose prompts hold a token at the end of each row of the photo; that is not "
+            "supported, so use a LLaVA-1.5, LLaVA-NeXT or Qwen2.5-VL checkpoint."
+        )
 
     @property
     def tower(self) -> Any:

@@ -17,12 +17,13 @@ from torch import Tensor
 from halluapp.data.files import atomic_write
 
 LOCK = ".lock"  # in the folder of the files: one process at a time deletes
+FORMAT = 2  # counted up where the same pairs, photos and settings give other tensors than in earlier versions
 MAX_BYTES = 16 * 2**30  # the output of LLaVA-1.5's tower has 1.2 MB: 6,000 images, clean and corrupted
 
 
 def key(*parts) -> str:
     """A short name for what the parts say: the file name of something that is computed once."""
-    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()[:16]
+    return hashlib.sha256(json.dumps((FORMAT, *parts), sort_keys=True, default=str).encode()).hexdigest()[:16]
 
 
 def read(path: Path | None, count: int) -> dict[str, list[Tensor]] | None:

@@ -46,13 +46,12 @@ def check_supported(lvlm: LVLM) -> None:
 
 def lm_logits(lvlm: LVLM, hidden: Tensor) -> Tensor:
     """Hidden states [..., D] -> logits [..., V] in float32."""
-    return lvlm.head(hidden).float()
+    return lvlm.logits(hidden)
 
 
 def answer_ids(lvlm: LVLM, text: str) -> list[int]:
     """Token ids of an answer as the model writes it, end token included; special tokens in its text are split."""
-    harmless = lvlm.escape_special_tokens(text)
-    return [*lvlm.tokenizer(" " + harmless, add_special_tokens=False)["input_ids"], lvlm.tokenizer.eos_token_id]
+    return lvlm.answer_ids(lvlm.escape_special_tokens(text))
 
 
 def packed_forward(lvlm: LVLM, rows: list[PackedRow], intervention: Intervention | None = None) -> AnswerStates:

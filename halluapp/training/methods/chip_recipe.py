@@ -8,7 +8,8 @@ from typing import Any, ClassVar
 from halluapp.parameters import parameter
 from halluapp.training.recipes import Lora
 
-STRATEGIES = ("diffusion", "crop", "rotation", "black", "random")  # how a rejected image is made, `batches.corruption`
+# How a rejected image is made, see `batches.corruption`.
+STRATEGIES = ("diffusion", "crop", "rotation", "quarter-turns", "black", "random")
 
 
 @dataclass(frozen=True)

@@ -116,4 +116,5 @@ def describe_model(models: Models) -> Iterator[str]:
     except InputError as error:
         yield str(error)
         return
-    yield texts.model_line(session.lvlm.name, session.lvlm.quantization, session.detector.name, session.notice)
+    lvlm = session.lvlm
+    yield texts.model_line(lvlm.name, lvlm.quantization, lvlm.dtype, session.detector.name, session.notice)

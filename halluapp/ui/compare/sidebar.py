@@ -13,8 +13,8 @@ from gradio.components import Component
 
 from halluapp.methods.adapter import NamedAdapter
 from halluapp.methods.base import Method
-from halluapp.methods.registry import METHODS, create, defaults, stacks
-from halluapp.request import MAX_NEW_TOKENS, MAX_SURE, MIN_SURE, SURE
+from halluapp.methods.registry import METHODS, calibrated_contrasts, create, defaults, stacks
+from halluapp.request import MAX_NEW_TOKENS, MAX_PANELS, MAX_SURE, MIN_SURE, SURE
 from halluapp.settings import Settings
 from halluapp.training.library import PREFIX
 from halluapp.ui import texts
@@ -43,7 +43,7 @@ def build(settings: Settings) -> Sidebar:
     with gr.Sidebar(position="right", open=False, label="Settings"):
         methods = gr.CheckboxGroup(
             [(method.title, name) for name, method in METHODS.items()], value=defaults(), label=texts.METHODS,
-            info=texts.METHODS_HELP, elem_id="methods",
+            info=texts.METHODS_HELP.format(most=MAX_PANELS), elem_id="methods",
         )  # fmt: skip
         stack_list = gr.Dropdown(
             stack_choices(), value=[], multiselect=True, label=texts.STACKED[0], info=texts.STACKED[1],
@@ -98,7 +98,8 @@ def _widget(method: str, item) -> Component:
 
 def stack_choices() -> list[tuple[str, str]]:
     """(title, name) of every pair that can be stacked."""
-    return [(" + ".join(METHODS[part].title for part in name.split("+")), name) for name in stacks()]
+    names = [*stacks(), *calibrated_contrasts()]
+    return [(" + ".join(METHODS[part].title for part in name.split("+")), name) for name in names]
 
 
 def methods_from(names: list[str], values: dict[Key, Any]) -> list[Method]:

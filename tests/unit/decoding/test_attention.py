@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 from separate_rows import second_copy
-from tiny import LAYERS, MODELS, OPEN, RecordingMethod, hooks, inputs, lvlm, run, views
+from sliding import sliding_model
+from tiny import LAYERS, MODELS, OPEN, RecordingMethod, hooks, inputs, lvlm, photo, run, views
 
 from halluapp.decoding.hooks import attention
 from halluapp.decoding.hooks.attention import amplify_attention, amplify_scores
@@ -103,3 +104,33 @@ def test_the_first_layers_are_left_alone(monkeypatch) -> None:
     run(model, image, OPEN, [plain, off], max_new_tokens=2)
     torch.testing.assert_close(plain.logits[0], off.logits[0])
     assert [round(2 / 32 * layers) for layers in (LAYERS, 32, 80)] == [0, 2, 5]
+
+
+@pytest.mark.parametrize("implementation", ["sdpa", "eager"])
+@pytest.mark.parametrize("mistral", [False, True])
+def test_a_photo_behind_a_sliding_window_stays_out_of_sight(mistral, implementation) -> None:
+    """The kind: -inf + strength * inf of a masked key is NaN. What the mask hides must not become visible either."""
+    model = sliding_model(implementation, mistral)
+    image = model.encode_image(photo(1))
+    long = "A man and a dog walk on the street beside a red car. " * 4
+    plain, method = RecordingMethod(Baseline()), RecordingMethod(PAI(alpha=1.0, gamma=1.0))
+    answers = run(model, image, long, [plain, method], max_new_tokens=STEPS, ignore_end=True)
+    assert answers["pai"].ids == answers["baseline"].ids
+    for one, other in zip(plain.logits, method.logits, strict=True):
+        assert other.isfinite().all()
+        torch.testing.assert_close(one, other, atol=1e-5, rtol=1e-5)  # the whole photo is behind the window
+    near = RecordingMethod(PAI(alpha=1.0, gamma=1.0))
+    run(model, image, "Dog?", [near, RecordingMethod(Baseline()), ICD()], max_new_tokens=STEPS, ignore_end=True)
+    assert all(logits.isfinite().all() for logits in near.logits)  # a part of it is
+
+
+@pytest.mark.parametrize("minimum", [-torch.inf, torch.finfo(torch.float32).min])
+def test_masked_image_keys_have_no_weight(minimum) -> None:
+    query, key, value = torch.randn(2, 4), torch.randn(2, 6, 4), torch.randn(2, 6, 4)
+    image_keys = torch.tensor([True, True, True, False, False, False])
+    visible = torch.tensor([[False, True, True, True, True, True]])
+    additive = torch.zeros(1, 6).masked_fill(~visible, minimum)
+    expected = attention.last_position_output(query, key[:, 1:], value[:, 1:], None, image_keys[1:], 0.7, 0.5)
+    for mask in (visible, additive):
+        output = attention.last_position_output(query, key, value, mask, image_keys, 0.7, 0.5)
+        torch.testing.assert_close(output, expected)

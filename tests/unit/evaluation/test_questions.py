@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from halluapp.data.wording import article
 from halluapp.evaluation.annotations import read_record
 from halluapp.evaluation.questions import BACKGROUND, COMMON, SPLITS, build, object_truths, wording
 from halluapp.grounding.words import vocabulary
@@ -82,3 +83,15 @@ def test_wording() -> None:
     assert wording("skis") == "Are there skis in the image?"
     assert wording("sheep") == "Is there a sheep in the image?"
     assert wording("water") == "Is there water in the image?"
+
+
+def test_the_article_of_a_question_is_that_of_the_spoken_word() -> None:
+    words = (
+        "an apple, a dog, a uniform, a unicycle, an umbrella, a utensil, an urn, an hour, a house, an onion, a ukulele"
+    )
+    for phrase in words.split(", "):
+        name = phrase.split()[1]
+        assert wording(name) == f"Is there {phrase} in the image?"
+        assert wording(name.upper()).startswith(f"Is there {phrase.split()[0]} ")
+    assert article("unimportant detail") == "an"
+    assert article("one-way street") == "a"

@@ -142,3 +142,18 @@ def test_spaces_of_hub_models_lie_in_assets(tmp_path: Path) -> None:
     model = catalog.load(str(checkpoint), "none", "cpu", tmp_path / "assets")[0]
     assert list(model.spaces) == ["default"]
     assert list(model.projectors) == ["adavib"]
+
+
+def test_a_pixtral_in_the_llava_class_is_refused_before_its_weights_are_read(tmp_path) -> None:
+    """The kind: a checkpoint whose prompts need more than the family puts there is answered as if they did not."""
+    from transformers import LlavaConfig, MistralConfig, PixtralVisionConfig
+
+    config = LlavaConfig(
+        vision_config=PixtralVisionConfig(hidden_size=32, num_hidden_layers=1, num_attention_heads=2),
+        text_config=MistralConfig(hidden_size=32, num_hidden_layers=1, num_attention_heads=2),
+    )
+    config.save_pretrained(tmp_path)
+    sentence = _error(str(tmp_path))
+    assert "Pixtral vision tower" in sentence
+    assert "end of each row" in sentence
+    assert "Qwen2.5-VL checkpoint" in sentence

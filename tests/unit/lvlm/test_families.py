@@ -204,7 +204,7 @@ def test_a_hallu_space_can_be_calibrated(kind) -> None:
     assert all(part.shape == (64, 1) for part in space.layers.values())
     tokens = model.visual_tokens(image, OPEN)
     pooled, length = compute._pooled(model, image, tokens, OPEN, text, [0], "answer_mean")
-    ids = model.tokenizer(" " + text, add_special_tokens=False)["input_ids"] + [model.tokenizer.eos_token_id]
+    ids = model.answer_ids(text)
     records = []
     handle = model.layers[0].register_forward_hook(lambda _m, _g, out: records.append(out))
     from_scratch(kind, "nf4", OPEN, "photo", [*ids, 0], seed=1)

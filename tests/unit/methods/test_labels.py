@@ -4,58 +4,45 @@ from __future__ import annotations
 
 from hypothesis import given
 from hypothesis import strategies as st
+from label_prompts import PROMPTS
 
-from halluapp.methods.formulas.labels import YES_NO, find_labels
-
-YES_NO_PROMPTS = (
-    "Is there a dog in the image?",
-    "is there a door in the photo?",  # "or" inside a word offers no alternative
-    "Are the people happy?",
-    "Does this contain a forest?",
-    "Isn't that a cat?",
-    "  Can you see a horse?  ",
-    "Is there a dog in the image?\nAnswer with one word.",
-    "Is there a dog or a cat? Answer yes or no.",
-    "Please answer Yes/No: a dog is here.",
-    "A dog is in the photo, yes or no",
-)
-OPEN_PROMPTS = (
-    "", "   ", "?", "Describe the image.", "What is in the image?", "Is it red or blue?", "Is it a cat, or a dog?",
-    "Can you describe the photo?", "Could you explain this?", "How many dogs are there?", "There is a dog.",
-    "Is there a dog", "Isolate the dog?", "Where is it? Is it here", "No.", "Yes", "I can see A. nothing else",
-    "Look at B. and C. again", "Write two sentences about it!",
-)  # fmt: skip
-CHOICES = {
-    "Which? A. cat B. dog": "AB",
-    "Which animal is it?\nA. a cat\nB. a dog\nC. a horse": "ABC",
-    "Pick one: (A) red (B) blue (C) green (D) grey": "ABCD",
-    "Which? A) one B) two": "AB",
-    "A: cat\nB: dog": "AB",
-    "Is it A. a cat or B. a dog?": "AB",  # the options win over the question
-    "A. cat B. dog. Is A. right?": "AB",
-}
+from halluapp.methods.formulas.labels import CHINESE, KINDS, YES_NO, YES_NO_CHINESE, find_labels
 
 
-def test_yes_no() -> None:
-    for prompt in YES_NO_PROMPTS:
-        assert find_labels(prompt) is YES_NO, prompt
-
-
-def test_open() -> None:
-    for prompt in OPEN_PROMPTS:
-        assert find_labels(prompt) is None, prompt
-
-
-def test_multiple_choice() -> None:
-    for prompt, names in CHOICES.items():
+def test_the_reading_of_a_prompt() -> None:
+    """The kind: requests and choices taken for yes/no questions, and yes/no questions and options that are not seen."""
+    for prompt, reading in PROMPTS:
         labels = find_labels(prompt)
-        assert labels is not None, prompt
-        assert labels.names == tuple(names), prompt
-        assert labels.forms == tuple((name,) for name in names), prompt
+        if reading is None:
+            assert labels is None, prompt
+        elif reading == "yn":
+            assert labels is (YES_NO_CHINESE if CHINESE.search(prompt) else YES_NO), prompt
+        else:
+            assert labels is not None, prompt
+            assert labels.names == tuple(reading), prompt
+            assert all(name in forms for name, forms in zip(labels.names, labels.forms, strict=True)), prompt
+
+
+def test_the_table_holds_two_languages_and_every_reading() -> None:
+    assert len(PROMPTS) == len(dict(PROMPTS)) >= 40
+    for language in (True, False):
+        readings = {reading for prompt, reading in PROMPTS if bool(CHINESE.search(prompt)) is language}
+        assert {None, "yn"} <= readings
+        assert len(readings) > 3
+
+
+def test_a_kind_that_is_asked_for_wins_over_the_prompt() -> None:
+    assert find_labels("Is there a dog?", "open") is None
+    assert find_labels("Describe the image.", "yes/no") is YES_NO
+    assert find_labels("描述图片。", "yes/no") is YES_NO_CHINESE
+    assert find_labels("Is there a dog?", "A-D").names == tuple("ABCD")
+    assert find_labels("Which? A. cat B. dog", "A-D").names == tuple("AB")
+    assert [find_labels("Describe it.", kind) is None for kind in KINDS] == [True, False, False, True]
 
 
 def test_every_label_has_its_forms() -> None:
     assert len(YES_NO.names) == len(YES_NO.forms)
+    assert not set(YES_NO_CHINESE.forms[0]) & set(YES_NO_CHINESE.forms[1])
     for name, forms in zip(YES_NO.names, YES_NO.forms, strict=True):
         assert {form.lower() for form in forms} == {name}
 

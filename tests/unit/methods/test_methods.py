@@ -77,11 +77,15 @@ def test_a_method_of_strength_0_is_idle_and_needs_no_weights() -> None:
 
 
 def test_calibration_is_the_baseline_for_the_prompts_whose_strength_is_0() -> None:
-    method = create("calibration", label_strength=0)
+    """With no strength for labels an answer that begins with none is still open; its first token shows which."""
+    method = create("calibration", strength=0)
     assert not method.idle
-    assert method.rows(YES_NO) == (Row(),)
-    assert method.explain(lvlm(), YES_NO) == create("vdd", alpha=0).explain(lvlm(), YES_NO)
-    assert len(method.rows(OPEN)) == 3
+    assert method.rows(OPEN) == (Row(),)
+    assert method.explain(lvlm(), OPEN) == create("vdd", alpha=0).explain(lvlm(), OPEN)
+    assert len(method.rows(YES_NO)) == 3
+    method = create("calibration", label_strength=0)
+    assert len(method.rows(YES_NO)) == len(method.rows(OPEN)) == 3
+    assert method.explain(lvlm(), YES_NO).startswith("An answer without a label")
 
 
 def test_methods_are_values() -> None:

@@ -11,9 +11,9 @@ from halluapp.cli import main as cli
 from halluapp.comparison import stream
 from halluapp.decoding.plan import plan
 from halluapp.errors import InputError
-from halluapp.methods.base import Intervention
+from halluapp.methods.base import Intervention, Step
 from halluapp.methods.formulas.contrast import contrast
-from halluapp.methods.registry import METHODS, VDD, AdaVIB, Nullu, create, stacks
+from halluapp.methods.registry import METHODS, VDD, AdaVIB, Nullu, calibrated_contrasts, create, stacks
 from halluapp.methods.stacked import Stacked
 from halluapp.request import MAX_PANELS, make_request
 from halluapp.session import Session
@@ -80,6 +80,34 @@ def test_the_references_are_the_edited_models_too(kind, quantization) -> None:
     main, base = method.logits[0]
     torch.testing.assert_close(base, reference, atol=1e-4, rtol=1e-4)
     torch.testing.assert_close(method.combined[0].scores, contrast(main, base, 1.0, 0.1))
+
+
+@pytest.mark.parametrize("prompt", [OPEN, YES_NO])
+@pytest.mark.parametrize("name", calibrated_contrasts())
+def test_calibration_of_the_scores_of_a_contrast(name, prompt) -> None:
+    """VDD paper: the label scores that post-hoc debias corrects may be those of a contrast ("VCD (u)")."""
+    model, image, first = lvlm(), views("llava", "none"), name.split("+")[0]
+    method, contrast_alone = RecordingMethod(create(name)), create(first)
+    plain = [create("baseline"), contrast_alone, create("calibration")]
+    answers = run(model, image, prompt, [*plain, method], max_new_tokens=4)
+    count = len(contrast_alone.rows(prompt))
+    for index, (logits, combination) in enumerate(zip(method.logits, method.combined, strict=True)):
+        step = Step(index, prompt, tuple(answers[name].ids[:index]))
+        scores = contrast_alone.combine(logits[:count], step, model).scores
+        both = torch.cat([scores[None], logits[count:]])
+        torch.testing.assert_close(combination.scores, create("calibration").combine(both, step, model).scores)
+    for idle, same in (((first,), "calibration"), (("calibration",), first), ((first, "calibration"), "baseline")):
+        without = run(model, image, prompt, [create(name, **_idle(*idle))], max_new_tokens=4)[name]
+        assert without.ids == answers[same].ids, idle
+
+
+def test_calibrated_contrasts_on_an_edited_model_are_told_in_words() -> None:
+    method = create("nullu+vcd+calibration")
+    assert [row.view for row in method.rows(YES_NO)] == ["photo", "photo", "none", "unk"]
+    assert all(row.intervention for row in method.rows(YES_NO))
+    assert method.summary == ("Calibrated decoding applied to the scores of VCD, on the model that Nullu edited.")
+    assert create("vcd+calibration").reference_description == "model with the noised photo, model without the photo"
+    assert {"vcd+calibration", "vdd+calibration"} <= {name for _, name in sidebar.stack_choices()}
 
 
 def test_rows_that_compute_the_same_are_prefilled_once() -> None:
@@ -195,8 +223,8 @@ def test_stacks_from_the_sidebar_take_the_parts_settings() -> None:
     assert results[1] == results[2].parts[1]
 
 
-def test_twelve_panels_and_no_more() -> None:
+def test_as_many_panels_as_methods_and_no_more() -> None:
     many = [*METHODS, *stacks()]
-    assert len(make_request(photo(), OPEN, many[:MAX_PANELS]).methods) == MAX_PANELS == 12
-    with pytest.raises(InputError, match="at most 12"):
+    assert len(make_request(photo(), OPEN, list(METHODS)).methods) == MAX_PANELS == len(METHODS) == 13
+    with pytest.raises(InputError, match="at most 13"):
         make_request(photo(), OPEN, many[: MAX_PANELS + 1])

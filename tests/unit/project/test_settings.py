@@ -41,6 +41,7 @@ VARIABLES = (
     ("HALLUAPP_DETECTOR", "some/detr", "detector", "some/detr"),
     ("HALLUAPP_QUANTIZATION", "none", "quantization", "none"),
     ("HALLUAPP_DEVICE", "cuda:1", "device", "cuda:1"),
+    ("HALLUAPP_DTYPE", "float16", "dtype", "float16"),
     ("HALLUAPP_FAST", "off", "fast", "off"),
     ("HALLUAPP_THREADS", "2", "threads", 2),
     ("GRADIO_SERVER_NAME", "0.0.0.0", "host", "0.0.0.0"),

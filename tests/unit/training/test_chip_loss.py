@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from golden_cases import Case, cases, for_each
+from PIL import Image
 from torch.nn.functional import kl_div, logsigmoid
 
 from halluapp.errors import InputError
@@ -22,7 +23,7 @@ from halluapp.numerics import (
     sequential_kl,
     token_weights,
 )
-from halluapp.training.batches.corruption import STRATEGIES, corrupt
+from halluapp.training.batches.corruption import STRATEGIES, corrupt, rotate
 from halluapp.training.methods.chip_loss import token_logps
 
 LOSS_INPUTS = ("policy_chosen", "policy_rejected", "policy_chosen_corrupted", "reference_chosen", "reference_rejected",
@@ -285,6 +286,36 @@ def test_rejected_photos(strategy: str) -> None:
     again = corrupt(pixels, strategy, torch.Generator().manual_seed(0), black=torch.tensor([-1.0, -2.0, -3.0]))
     assert torch.equal(result, again)
     assert corrupt(pixels[:1], strategy, torch.Generator().manual_seed(0)).shape == (1, 3, 24, 20)
+
+
+def test_a_rotated_photo_is_turned_by_10_to_80_degrees_as_in_the_paper() -> None:
+    """Against PIL's rotation; a square photo and a wide one, whose shape stays."""
+    for height, width in ((64, 64), (48, 80)):
+        ramp = torch.linspace(0.2, 1, height * width).reshape(height, width)
+        photo = torch.stack([ramp, ramp.flip(0), ramp.flip(1)])[None]
+        for degrees in (10.0, 37.5, 80.0):
+            channels = [
+                torch.from_numpy(np.array(Image.fromarray(one.numpy()).rotate(degrees, Image.Resampling.BILINEAR)))
+                for one in photo[0]
+            ]
+            expected, rotated = torch.stack(channels), rotate(photo, degrees)[0]
+            rows, columns = torch.arange(height)[:, None] - height / 2, torch.arange(width)[None] - width / 2
+            inside = (rows**2 + columns**2).sqrt() < height / 2 - 3  # edges are drawn differently
+            torch.testing.assert_close(rotated[:, inside], expected[:, inside], atol=1e-3, rtol=1e-3)
+    black = torch.tensor([-1.0, -2.0, -3.0])
+    assert torch.equal(rotate(torch.rand(1, 3, 20, 20), 45.0, black)[0, :, 0, 0], black)
+    photos = torch.rand(64, 3, 8, 8)
+    results = corrupt(photos, "rotation", torch.Generator().manual_seed(1))
+    angles = 10 + 70 * torch.rand(64, generator=torch.Generator().manual_seed(1))
+    assert torch.equal(results[5], rotate(photos[5:6], float(angles[5]))[0])
+    assert 10 <= float(angles.min()) < 15
+    assert 75 < float(angles.max()) <= 80
+
+
+def test_quarter_turns_keep_every_pixel() -> None:
+    photos = torch.rand(8, 3, 6, 6)
+    for photo, turned in zip(photos, corrupt(photos, "quarter-turns", torch.Generator().manual_seed(0)), strict=True):
+        assert any(torch.equal(turned, torch.rot90(photo, turns, (1, 2))) for turns in (1, 2, 3))
 
 
 def test_unknown_settings_are_refused() -> None:
