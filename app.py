@@ -1,7 +1,8 @@
-"""Starts the app: `python app.py`. A Hugging Face Space runs this file."""
+"""Starts the app: `python app.py`, the same as `python -m halluapp serve`. A Hugging Face Space runs this file."""
 
-from halluapp.settings import Settings
-from halluapp.ui.app import serve
+import sys
+
+from halluapp.cli.main import main
 
 if __name__ == "__main__":
-    serve(Settings.from_environment())
+    sys.exit(main(["serve"]))

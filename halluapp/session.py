@@ -35,6 +35,11 @@ def load_session(settings: Settings) -> Session:
         return _load(settings)
 
 
+def is_loaded() -> bool:
+    """Whether this process has loaded models."""
+    return _load.cache_info().currsize > 0
+
+
 @lru_cache(maxsize=2)
 def _load(settings: Settings) -> Session:
     lvlm, notice = lvlm_of(settings)

@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass
+import re
+import socket
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+
+from halluapp.errors import InputError
 
 _PACKAGE = Path(__file__).resolve().parent
 # An ordinary install carries the assets in the package (setup.py); in a checkout they lie beside it.
 ASSETS = _PACKAGE / "assets" if (_PACKAGE / "assets").is_dir() else _PACKAGE.parent / "assets"
 FAST_MODES = ("auto", "off", "on")
+TRAINING_MODES = ("auto", "on", "off")
+QUANTIZATIONS = ("nf4", "int8", "none")
+MODELS, DETECTORS = ("pocket", "auto"), ("pocket", "auto", "shared")  # words; anything else is a hub id or a folder
+RANDOM = "random:"  # a model of random weights, by name
+MOST_THREADS, MOST_PORT, LEAST_TOKEN = 1024, 65535, 16
+_HUB_ID = re.compile(r"[A-Za-z0-9_][\w.-]*/[A-Za-z0-9_][\w.-]*")
+_DEVICE = re.compile(r"auto|cpu|cuda(:\d+)?")
+_TRUE = ("1", "true", "t", "on", "yes")
 
 
 @dataclass(frozen=True)
@@ -23,6 +37,9 @@ class Settings:
     fast: decode steps replayed from CUDA graphs; "auto": where they were measured to be faster, "off", "on": anyway.
     detector: "pocket" (embedded), a hub id or a local folder of a transformers object detector.
     runs: folder of the training runs. port 0: the first free one.
+    training: "on", "off", or "auto": on unless the server is public.
+    operator_token: whoever gives it may do everything with every run ("": nobody).
+    exposed: others reach the server although it listens to this machine only, through a proxy or a share link.
     space / zero_gpu: running on Hugging Face Spaces / on ZeroGPU.
     """
 
@@ -38,26 +55,162 @@ class Settings:
     port: int = 7860
     max_new_tokens: int = 80
     threads: int = 0
+    training: str = "auto"
+    operator_token: str = field(default="", repr=False)
+    exposed: bool = False
     space: bool = False
     zero_gpu: bool = False
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Settings:
         """Reads HALLUAPP_MODEL, HALLUAPP_DETECTOR, HALLUAPP_QUANTIZATION, HALLUAPP_DEVICE, HALLUAPP_DTYPE,
-        HALLUAPP_FAST, HALLUAPP_THREADS, HALLUAPP_RUNS and gradio's own names of host and port.
+        HALLUAPP_FAST, HALLUAPP_THREADS, HALLUAPP_RUNS, HALLUAPP_TRAINING, HALLUAPP_OPERATOR_TOKEN, HALLUAPP_PUBLIC and gradio's own
+        names of host, port, share link and root path. An empty variable is as good as none.
+
+        Raises InputError for a number that is none.
         """
         space = "SPACE_ID" in environment
+        host = "0.0.0.0" if space else cls.host
+        public, share = environment.get("HALLUAPP_PUBLIC", ""), environment.get("GRADIO_SHARE", "")
         return cls(
-            model=environment.get("HALLUAPP_MODEL", cls.model),
-            detector=environment.get("HALLUAPP_DETECTOR", cls.detector),
-            quantization=environment.get("HALLUAPP_QUANTIZATION", cls.quantization),
-            device=environment.get("HALLUAPP_DEVICE", cls.device),
+            model=environment.get("HALLUAPP_MODEL") or cls.model,
+            detector=environment.get("HALLUAPP_DETECTOR") or cls.detector,
+            quantization=environment.get("HALLUAPP_QUANTIZATION") or cls.quantization,
+            device=environment.get("HALLUAPP_DEVICE") or cls.device,
             dtype=environment.get("HALLUAPP_DTYPE", cls.dtype),
-            fast=environment.get("HALLUAPP_FAST", cls.fast),
+            fast=environment.get("HALLUAPP_FAST") or cls.fast,
             runs=Path(environment.get("HALLUAPP_RUNS") or cls.runs),
-            threads=int(environment.get("HALLUAPP_THREADS", cls.threads)),
-            host=environment.get("GRADIO_SERVER_NAME", "0.0.0.0" if space else cls.host),
-            port=int(environment.get("GRADIO_SERVER_PORT", cls.port)),
+            threads=_whole_number(environment, "HALLUAPP_THREADS", cls.threads, MOST_THREADS),
+            host=environment.get("GRADIO_SERVER_NAME") or host,
+            port=_whole_number(environment, "GRADIO_SERVER_PORT", cls.port, MOST_PORT),
+            training=environment.get("HALLUAPP_TRAINING") or cls.training,
+            operator_token=environment.get("HALLUAPP_OPERATOR_TOKEN", ""),
+            exposed=public.lower() in _TRUE or share.lower() in _TRUE or bool(environment.get("GRADIO_ROOT_PATH")),
             space=space,
-            zero_gpu=environment.get("SPACES_ZERO_GPU", "").lower() in ("1", "true", "t"),
+            zero_gpu=environment.get("SPACES_ZERO_GPU", "").lower() in _TRUE,
         )
+
+    @property
+    def public(self) -> bool:
+        """Whether strangers can reach the server: on a Space, beyond loopback, through a proxy or a share link."""
+        return self.space or self.exposed or not _is_loopback(self.host)
+
+    @property
+    def trains(self) -> bool:
+        """Whether visitors can train."""
+        return self.training == "on" or (self.training == "auto" and not self.public)
+
+    def checked(self, serving: bool = False) -> Settings:
+        """The same settings. Raises InputError with a sentence for each one that cannot be used."""
+        if sentences := check(self, serving):
+            raise InputError(" ".join(sentences))
+        return self
+
+
+def _whole_number(environment: Mapping[str, str], name: str, default: int, most: int) -> int:
+    text = (environment.get(name) or "").strip()
+    if not text:
+        return default
+    if not re.fullmatch(r"[+-]?[0-9]{1,9}", text):
+        raise InputError(f"{name} is {text[:40]!r}; use a whole number from 0 to {most}.")
+    return int(text)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host.lower() == "localhost" or ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:  # a name, which others may know as well
+        return False
+
+
+def check(settings: Settings, serving: bool = False) -> list[str]:
+    """One sentence for each setting that cannot be used; reads folders and the device, changes nothing.
+
+    serving: also the settings that only a server needs, such as port and folder of runs.
+    """
+    return [sentence for sentence in (*_model_problems(settings), *_server_problems(settings, serving)) if sentence]
+
+
+def _model_problems(settings: Settings) -> Iterator[str]:
+    words = {"quantization": QUANTIZATIONS, "fast": FAST_MODES}
+    for name, choices in words.items():
+        yield _word_problem(f"HALLUAPP_{name.upper()}", getattr(settings, name), choices)
+    if not 0 <= settings.threads <= MOST_THREADS:
+        yield f"HALLUAPP_THREADS is {settings.threads}; use 0 (torch's own choice) to {MOST_THREADS}."
+    yield _device_problem(settings.device)
+    if not settings.model.startswith(RANDOM):
+        yield _checkpoint_problem("model", settings.model, MODELS)
+    yield _checkpoint_problem("detector", settings.detector, DETECTORS)
+
+
+def _server_problems(settings: Settings, serving: bool) -> Iterator[str]:
+    if not serving:
+        return
+    yield _word_problem("HALLUAPP_TRAINING", settings.training, TRAINING_MODES)
+    if not 0 <= settings.port <= MOST_PORT:
+        yield f"The port is {settings.port}; use 0 (the first free one) to {MOST_PORT}."
+    if 0 < len(settings.operator_token) < LEAST_TOKEN:
+        yield f"HALLUAPP_OPERATOR_TOKEN is too easy to guess; use {LEAST_TOKEN} characters or more."
+    if not settings.zero_gpu:  # nobody trains there
+        yield folder_problem(settings.runs, "The folder of runs", "set HALLUAPP_RUNS to one that you may write to")
+
+
+def _word_problem(name: str, value: str, choices: tuple[str, ...]) -> str:
+    choices_text = f"{', '.join(choices[:-1])} or {choices[-1]}"
+    return "" if value in choices else f"{name} is {value[:40]!r}; use {choices_text}."
+
+
+def _device_problem(device: str) -> str:
+    if not _DEVICE.fullmatch(device):
+        return f"HALLUAPP_DEVICE is {device[:40]!r}; use auto, cpu, cuda or cuda:N."
+    if not device.startswith("cuda"):
+        return ""
+    import torch
+
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    if not count:
+        return f"HALLUAPP_DEVICE is {device}, but torch finds no CUDA device here; use auto or cpu."
+    index = int(device.partition(":")[2] or 0)
+    return "" if index < count else f"HALLUAPP_DEVICE is {device}, but the last CUDA device is cuda:{count - 1}."
+
+
+def _checkpoint_problem(name: str, value: str, words: tuple[str, ...]) -> str:
+    """What is wrong with a model or a detector: a word, a folder with config.json, or a hub id."""
+    if value in words:
+        return ""
+    folder = Path(value).expanduser()
+    if folder.is_dir():
+        lacking = not (folder / "config.json").is_file()
+        return f"The {name}'s folder {value} holds no config.json; give the folder of a checkpoint." if lacking else ""
+    if folder.is_file():
+        return f"The {name} {value} is a file; give the folder of a checkpoint."
+    if _HUB_ID.fullmatch(value):
+        return ""
+    choices_text = f"{', '.join(words)}, a hub id (OWNER/NAME) or a folder"
+    return f"The {name} {value[:80]!r} is no folder here; use {choices_text}."
+
+
+def folder_problem(folder: Path, name: str, remedy: str) -> str:
+    """What keeps files from being written to a folder, which need not exist yet, in one sentence; "" for nothing."""
+    nearest = next((path for path in (folder, *folder.absolute().parents) if path.exists()), folder)
+    try:
+        with tempfile.TemporaryFile(dir=nearest):
+            return ""
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        return f"{name}, {folder}, cannot be written to ({reason}); {remedy}."
+
+
+def address_problem(settings: Settings) -> str:
+    """Why the server cannot listen at its address, in one sentence; "" where it can."""
+    try:
+        family, kind, _, _, address = socket.getaddrinfo(
+            settings.host.strip("[]"), settings.port, type=socket.SOCK_STREAM
+        )[0]
+        with socket.socket(family, kind) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+            return ""
+    except (OSError, UnicodeError) as error:
+        reason = (getattr(error, "strerror", None) or str(error)).lower()
+        return f"Nothing can listen at {settings.host}, port {settings.port} ({reason}); choose another host or port."

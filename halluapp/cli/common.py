@@ -54,9 +54,15 @@ def add_methods(command: argparse.ArgumentParser) -> None:
 
 
 def settings_of(options: argparse.Namespace) -> Settings:
-    """Settings of the environment, changed by --model and --quantization."""
+    """Settings of the environment, changed by --model and --quantization. Raises InputError."""
     changes = {"model": options.model, "quantization": options.quantization}
-    return replace(Settings.from_environment(), **{key: value for key, value in changes.items() if value is not None})
+    settings = Settings.from_environment()
+    return replace(settings, **{key: value for key, value in changes.items() if value is not None}).checked()
+
+
+def check_environment() -> None:
+    """Raises InputError for settings that no flag overrides."""
+    replace(Settings.from_environment(), model=Settings.model, quantization=Settings.quantization).checked()
 
 
 def methods_of(options: argparse.Namespace) -> list[Method]:

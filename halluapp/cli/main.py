@@ -6,16 +6,19 @@ import argparse
 import sys
 
 import halluapp
-from halluapp.cli import bench, compare, evaluate, halluspace, moved, search, serve, train
+from halluapp.cli import bench, common, compare, doctor, evaluate, halluspace, moved, search, serve, train
 from halluapp.errors import InputError
 
-COMMANDS = (compare, evaluate, search, halluspace, train, bench, serve, moved)
+COMMANDS = (compare, evaluate, search, halluspace, train, bench, serve, doctor, moved)
+OWN_CHECKS = ("serve", "doctor", "pocket")  # commands that check the settings themselves, or need none
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Runs one command -> exit code."""
     options = parser().parse_args(arguments)
     try:
+        if options.command not in OWN_CHECKS:
+            common.check_environment()
         return options.run(options)
     except (InputError, ValueError) as error:
         print(f"halluapp: {' '.join(str(error).split())}", file=sys.stderr)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from halluapp.settings import Settings
+from halluapp.errors import InputError
+from halluapp.settings import Settings, address_problem
 
 
 def add(commands) -> None:
@@ -20,8 +21,13 @@ def add(commands) -> None:
 
 def run(options) -> int:
     """Serves until it is stopped -> exit code."""
+    changes = {"host": options.host, "port": options.port, "model": options.model}
+    settings = replace(
+        Settings.from_environment(), **{key: value for key, value in changes.items() if value is not None}
+    ).checked(serving=True)
+    if settings.port and (sentence := address_problem(settings)):
+        raise InputError(sentence)
     from halluapp.ui.app import serve
 
-    changes = {"host": options.host, "port": options.port, "model": options.model}
-    serve(replace(Settings.from_environment(), **{key: value for key, value in changes.items() if value is not None}))
+    serve(settings)
     return 0

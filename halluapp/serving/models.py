@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from halluapp import comparison
 from halluapp.decoding.events import Event
 from halluapp.request import Request
-from halluapp.serving import zero_gpu
+from halluapp.serving import metrics, zero_gpu
 from halluapp.session import Session, load_session
 from halluapp.settings import Settings
 from halluapp.training import library
@@ -43,4 +43,4 @@ class Models:
         """Runs a comparison, the adapters of training runs among its methods included. Raises InputError."""
         session = self.session()
         library.load_adapters(self.settings.runs, session.lvlm, request.methods)
-        return comparison.stream(request, session, stop, self.runner)
+        return metrics.count_panels(comparison.stream(request, session, stop, self.runner))

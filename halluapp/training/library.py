@@ -29,7 +29,7 @@ PREFIX, PANEL_FILE, IMPORT_FILE = "adapter:", "panel", "imported.json"
 NAME_PATTERN = re.compile(r"\w[\w.-]{0,59}")
 ADAPTER_FILES = (WEIGHTS, CONFIG, PROJECTOR, "about.json")  # all that an adapter needs; nothing else is copied
 MAX_BYTES = 2 * 2**30
-NOT_PACKED = ("state.pt", "stop", PANEL_FILE)  # of use on this machine only
+NOT_PACKED = ("state.pt", "stop", "owner", PANEL_FILE)  # of use on this machine only
 
 
 def checked_name(root: Path, name: str) -> str:

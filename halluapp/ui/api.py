@@ -12,6 +12,7 @@ from halluapp.errors import InputError
 from halluapp.methods import assignments
 from halluapp.methods.registry import METHODS
 from halluapp.request import SURE, make_request
+from halluapp.serving import request_log
 from halluapp.serving.models import Models
 
 
@@ -72,6 +73,7 @@ def compare(
     Returns:
         The report (schema 1): detections, and for each method text, tokens, mentions with verdicts, and cost.
     """
+    entry = request_log.Entry("api", str(methods or "").split(","))
     try:
         panels = assignments.create_methods(assignments.method_names(methods), assignments.read(parameters))
         request = make_request(
@@ -80,4 +82,7 @@ def compare(
         )  # fmt: skip
         return list(models.stream(request))[-1].report
     except InputError as error:
-        raise gr.Error(str(error)) from error
+        entry.outcome = request_log.REFUSED
+        raise gr.Error(str(error), print_exception=False) from error
+    finally:
+        entry.end()

@@ -6,14 +6,18 @@ from functools import partial
 from typing import Any
 
 import gradio as gr
+from starlette.middleware import Middleware
+from starlette.routing import Route
 
+from halluapp.serving import cookies, health, refusals, request_log
 from halluapp.serving.models import Models
+from halluapp.serving.visitors import Visitor
 from halluapp.settings import Settings
 from halluapp.ui import api, texts
 from halluapp.ui.compare import tab as compare_tab
 from halluapp.ui.compare.photo_input import photo_input
 from halluapp.ui.compare.run import describe_model
-from halluapp.ui.event_options import INSTANT, QUEUED
+from halluapp.ui.event_options import INSTANT, QUEUED, with_visitor
 from halluapp.ui.train import live, run_actions
 from halluapp.ui.train import tab as train_tab
 
@@ -52,19 +56,22 @@ def build(settings: Settings) -> gr.Blocks:
         if training:
             # A page that is opened or reloaded shows every run, its whole curve, and offers the panels that were added.
             outputs = [comparison.methods, *training.view.outputs]
-            app.load(partial(show_runs, settings), comparison.methods, outputs, **INSTANT)
+            app.load(with_visitor(settings, partial(show_runs, settings)), comparison.methods, outputs, **INSTANT)
             app.load(training.preview, training.form.inputs, training.preview_outputs, **INSTANT)
         app.load(partial(describe_model, models), None, comparison.model, **QUEUED)
+    refusals.check_requests(app)
     return app
 
 
-def show_runs(settings: Settings, methods: list[str]) -> list[Any]:
+def show_runs(settings: Settings, visitor: Visitor, methods: list[str]) -> list[Any]:
     """Input: chosen methods. Outputs: list of methods, `BoardView.outputs`."""
-    return [run_actions.method_choices(settings.runs, methods), *live.refresh(settings, None, [])]
+    choices = run_actions.method_choices(settings.runs, visitor, methods)
+    return [choices, *live.refresh(settings, visitor, None, [])]
 
 
 def serve(settings: Settings) -> None:
     """Builds the app and serves it until it is stopped."""
+    request_log.start_logging()
     build(settings).queue(max_size=32).launch(**launch_options(settings))
 
 
@@ -79,4 +86,15 @@ def launch_options(settings: Settings) -> dict[str, Any]:
         "show_error": True,
         "footer_links": ["api"],
         "max_file_size": "50mb",
+        "app_kwargs": {"routes": routes(settings), "middleware": middleware(settings)},
     }
+
+
+def routes(settings: Settings) -> list[Route]:
+    """Routes beside gradio's: health, metrics, and the operator's page where there is an operator."""
+    return [*health.routes(), *([cookies.operator_route(settings)] if settings.operator_token else [])]
+
+
+def middleware(settings: Settings) -> list[Middleware]:
+    """A cookie for every browser, which its runs belong to, on a public server that trains."""
+    return [Middleware(cookies.VisitorCookies, settings=settings)] if settings.public and settings.trains else []

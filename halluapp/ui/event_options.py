@@ -2,9 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
+
+import gradio as gr
+
+from halluapp.serving.visitors import visitor_of
+from halluapp.settings import Settings
 
 QUEUED: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 INSTANT: dict[str, Any] = {**QUEUED, "queue": False}  # for handlers that only read or set what is there
 # One comparison at a time; no adapter changes under a comparison.
 MODEL: dict[str, Any] = {**QUEUED, "concurrency_id": "model", "concurrency_limit": 1}
+
+
+def with_visitor(settings: Settings, handler: Callable) -> Callable:
+    """`handler` with the visitor as its first argument, whom gradio's request tells."""
+
+    def call(request: gr.Request, *inputs: Any) -> Any:
+        return handler(visitor_of(settings, request), *inputs)
+
+    return call

@@ -4,35 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-import urllib.error
-import urllib.request
 from pathlib import Path
 
 import gradio.utils
 import pytest
+from stranger import answer, post
 
 from halluapp.data import scenes
 from halluapp.serving.uploads import NOT_UPLOADED, is_uploaded
-
-SECOND = 1.0
-
-
-def post(address: str, route: str, body: dict) -> tuple[int, str]:
-    """Status and body of a POST, error pages included."""
-    request = urllib.request.Request(
-        f"{address}gradio_api/{route}", json.dumps(body).encode(), {"Content-Type": "application/json"}
-    )
-    try:
-        with urllib.request.urlopen(request, timeout=60) as response:
-            return response.status, response.read().decode()
-    except urllib.error.HTTPError as error:
-        return error.code, error.read().decode()
-
-
-def answer(address: str, event: str, name: str) -> str:
-    """The end of the event stream of a call."""
-    with urllib.request.urlopen(f"{address}gradio_api/call/{name}/{event}", timeout=60) as response:
-        return response.read().decode()
 
 
 def refusal(address: str, path: str) -> str:

@@ -15,6 +15,7 @@ import gradio as gr
 from halluapp import report
 from halluapp.errors import InputError
 from halluapp.request import Request, make_request
+from halluapp.serving import request_log
 from halluapp.serving.models import Models
 from halluapp.ui import texts
 from halluapp.ui.compare import sidebar, state
@@ -35,6 +36,7 @@ def run(
     parameters: (method, parameter) of each of `values`.
     """
     stop_flag = _stop_flags[visitor] = threading.Event()
+    entry = request_log.Entry("page", [*methods, *(stacks or [])], visitor)
     try:
         request = make_request(
             photo, prompt,
@@ -44,8 +46,10 @@ def run(
         )  # fmt: skip
         yield from _stream(models, request, stop_flag)
     except InputError as error:
+        entry.outcome = request_log.REFUSED
         yield _outputs(state.empty(str(error)), None, [], busy=False)
     finally:
+        entry.end(stopped=stop_flag.is_set())
         stop_flag.set()
         if _stop_flags.get(visitor) is stop_flag:
             del _stop_flags[visitor]

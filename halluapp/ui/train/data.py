@@ -28,7 +28,7 @@ def pairs_path(settings: Settings, source: str, path: str, upload_path: str | No
         if not upload_path or not Path(upload_path).exists():
             raise InputError(texts.NO_UPLOAD)
         return upload_path
-    if settings.space:
+    if settings.public:
         raise InputError(texts.NO_PATHS)
     path = (path or "").strip()
     if not path:

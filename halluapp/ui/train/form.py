@@ -56,7 +56,7 @@ def build(settings: Settings, photo_input: Callable[..., gr.Image]) -> Form:
     titles = [(recipe.title, kind) for kind, recipe in recipes.RECIPES.items()]
     first = next(iter(recipes.RECIPES))
     kind = gr.Radio(titles, value=first, label=texts.KIND[0], info=texts.KIND[1], elem_id="train-kind")
-    paths = [] if settings.space else [texts.PAIRS_PATH]  # a Space's visitors name no files of the server
+    paths = [] if settings.public else [texts.PAIRS_PATH]  # visitors of a public server name none of its files
     source = gr.Radio(
         [texts.SHIPPED_PAIRS, *paths, texts.UPLOADED_PAIRS], value=texts.SHIPPED_PAIRS, label=texts.SOURCE[0],
         info=texts.SOURCE[1], elem_id="train-source",
@@ -145,9 +145,10 @@ def command(settings: Settings, entries: dict[str, Any]) -> str:
     """The command line that does the same, or the sentence that says what is wrong."""
     try:
         photo = entries["photo"] or ""
-        run = config(settings, entries, Path(photo).name if settings.space else relative_path(photo) if photo else "")
+        run = config(settings, entries, Path(photo).name if settings.public else relative_path(photo) if photo else "")
         name = (entries["name"] or "").strip() or library.free_name(settings.runs, run.kind)
-        arguments = [relative_path(part) if part == run.data else part for part in run.command(Path("RUN"))]
+        pairs = Path(run.data).name if settings.public else relative_path(run.data)
+        arguments = [pairs if part == run.data else part for part in run.command(Path("RUN"))]
         arguments[arguments.index("RUN")] = relative_path(settings.runs / name)
         return shlex.join(["python", "-m", "halluapp", *arguments])
     except InputError as error:
@@ -178,7 +179,7 @@ def read(path: str | Path) -> tuple[str, dict[str, Any], str]:
 def fill(form: Form, settings: Settings, kind: str, values: dict[str, Any], pairs: str = "") -> list[Any]:
     """Updates of `Form.fill_outputs`: this kind with these settings; other kinds, and pairs not named, stay."""
     shipped = (settings.assets / "pairs").resolve()
-    by_path = pairs and Path(pairs).resolve() != shipped and not settings.space
+    by_path = pairs and Path(pairs).resolve() != shipped and not settings.public
     source = gr.skip() if not pairs else texts.PAIRS_PATH if by_path else texts.SHIPPED_PAIRS
     updates = [kind, source, pairs if by_path else gr.skip()]
     return updates + [values[name] if of == kind and name in values else gr.skip() for of, name in form.settings]

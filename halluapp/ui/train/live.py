@@ -11,8 +11,9 @@ from typing import Any
 import gradio as gr
 from gradio.components import Component
 
+from halluapp.serving.visitors import Visitor, visitor_of
 from halluapp.settings import Settings
-from halluapp.ui.event_options import INSTANT
+from halluapp.ui.event_options import INSTANT, with_visitor
 from halluapp.ui.train import state
 
 QUICK, SLOW = 1.5, 10.0  # seconds between refreshes while a run lives, and otherwise
@@ -39,14 +40,20 @@ class BoardView:
 
 
 def refresh(
-    settings: Settings, selection: str | None, overlay: list[str], digest: str = "", *, keep: bool = False
+    settings: Settings,
+    visitor: Visitor,
+    selection: str | None,
+    overlay: list[str],
+    digest: str = "",
+    *,
+    keep: bool = False,
 ) -> list[Any]:
     """Values of `BoardView.outputs`; nothing is sent when the folders are as they were.
 
     keep: `selection` is what the page shows already. Then it is only sent when it is another: a slow refresh must not
     undo a click that came meanwhile.
     """
-    board = state.snapshot(settings.runs, selection, overlay or [])
+    board = state.snapshot(settings.runs, selection, overlay or [], visitor)
     current = hashlib.sha256(json.dumps(board, sort_keys=True, default=str).encode()).hexdigest()
     if current == digest:
         return [gr.skip()] * (5 + len(state.ACTIONS))
@@ -57,12 +64,14 @@ def refresh(
     return [board, current, gr.Timer(QUICK if busy else SLOW), gr.update(interactive=live), choice, *buttons]
 
 
-def tick(settings: Settings, selection: str | None, overlay: list[str], digest: str) -> list[Any]:
+def tick(settings: Settings, visitor: Visitor, selection: str | None, overlay: list[str], digest: str) -> list[Any]:
     """Inputs: chosen run, overlay, digest. Outputs: `BoardView.outputs`."""
-    return refresh(settings, selection, overlay, digest, keep=True)
+    return refresh(settings, visitor, selection, overlay, digest, keep=True)
 
 
-def select_run(settings: Settings, name: str, what: str, selection: str | None, overlay: list[str]) -> list[Any]:
+def select_run(
+    settings: Settings, visitor: Visitor, name: str, what: str, selection: str | None, overlay: list[str]
+) -> list[Any]:
     """A click in the list -> overlay, and `BoardView.outputs`. what: "choose", or "plot" to switch its curves."""
     overlay = list(overlay or [])
     if what == "choose":
@@ -71,14 +80,20 @@ def select_run(settings: Settings, name: str, what: str, selection: str | None, 
         overlay.remove(name)
     else:
         overlay = [*overlay, str(name)][-state.MOST_RUNS :]
-    return [overlay, *refresh(settings, selection, overlay)]
+    return [overlay, *refresh(settings, visitor, selection, overlay)]
 
 
 def connect(settings: Settings, view: BoardView) -> None:
     """The timer, and clicks in the list."""
 
-    def select(event: gr.EventData, selection, overlay):  # gradio gives the event to a function that names its type
-        return select_run(settings, event.name, event.what, selection, overlay)
+    # gradio gives request and event to a function that names their types
+    def select(request: gr.Request, event: gr.EventData, selection, overlay):
+        return select_run(settings, visitor_of(settings, request), event.name, event.what, selection, overlay)
 
-    view.timer.tick(partial(tick, settings), [view.selection, view.overlay, view.digest], view.outputs, **INSTANT)
+    view.timer.tick(
+        with_visitor(settings, partial(tick, settings)),
+        [view.selection, view.overlay, view.digest],
+        view.outputs,
+        **INSTANT,
+    )
     view.board.select(select, [view.selection, view.overlay], [view.overlay, *view.outputs], **INSTANT)

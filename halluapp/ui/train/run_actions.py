@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import gradio as gr
 from halluapp.errors import InputError
 from halluapp.methods.registry import METHODS
 from halluapp.serving.models import Models
+from halluapp.serving.visitors import Visitor, owner, set_owner
 from halluapp.settings import Settings
 from halluapp.training import library, runs
 from halluapp.ui.train import form, live, measurement, state, texts
@@ -32,6 +33,7 @@ class Outcome:
 def perform(
     action: Callable[..., Outcome],
     models: Models,
+    visitor: Visitor,
     selection: str | None,
     overlay: list[str],
     methods: list[str],
@@ -42,106 +44,125 @@ def perform(
     Outputs: notice, list of methods, `BoardView.outputs`.
     """
     try:
-        outcome = action(models, selection, *more)
+        outcome = action(models, visitor, selection, *more)
     except (InputError, OSError) as error:
         outcome = Outcome(str(error), selection)
     root = models.settings.runs
-    board = live.refresh(models.settings, outcome.run, overlay)
-    return [outcome.sentence, method_choices(root, methods, outcome.method), *board]
+    board = live.refresh(models.settings, visitor, outcome.run, overlay)
+    return [outcome.sentence, method_choices(root, visitor, methods, outcome.method), *board]
 
 
-def method_choices(root: Path, current: list[str], add: str = "") -> Any:
+def method_choices(root: Path, visitor: Visitor, current: list[str], add: str = "") -> Any:
     """The list of methods of Compare with all runs that are offered; what is chosen stays, `add` is chosen too."""
-    panels = library.panel_runs(root)
+    panels = [panel for panel in library.panel_runs(root) if _is_offered(root, visitor, panel[1])]
     names = {*METHODS, *(name for _, name in panels)}
     choices = [(method.title, name) for name, method in METHODS.items()] + panels
     return gr.update(choices=choices, value=[name for name in dict.fromkeys([*current, add]) if name in names])
 
 
-def run_name(settings: Settings, selection: str | None) -> str | None:
-    """The run that a button is about: the chosen one, else the one that the page shows by itself."""
-    return selection or state.default_run(settings.runs)
+def _is_offered(root: Path, visitor: Visitor, method: str) -> bool:
+    """Whether a panel stands in the visitor's list: of their own run, or of one that the operator made."""
+    run = runs.Run(root / method.removeprefix(library.PREFIX))
+    return visitor.owns(run) or not owner(run)
 
 
-def add_panel(models: Models, selection: str | None) -> Outcome:
+def run_of(settings: Settings, visitor: Visitor, selection: str | None) -> runs.Run:
+    """The run that a button is about: the chosen one, else the one that the page shows by itself.
+
+    Raises InputError; another visitor's run is as good as none.
+    """
+    run = library.find(settings.runs, selection or state.default_run(settings.runs, visitor))
+    if not visitor.owns(run):
+        raise InputError(texts.NO_RUN.format(name=run.name))
+    return run
+
+
+def add_panel(models: Models, visitor: Visitor, selection: str | None) -> Outcome:
     """Offers the run as a panel of Compare. Raises InputError."""
-    name = run_name(models.settings, selection)
+    name = run_of(models.settings, visitor, selection).name
     method = library.add_panel(models.settings.runs, name, models.session().lvlm)
     return Outcome(texts.ADDED.format(name=name), name, method)
 
 
-def remove_panel(models: Models, selection: str | None) -> Outcome:
+def remove_panel(models: Models, visitor: Visitor, selection: str | None) -> Outcome:
     """Takes the run's panel away; the run stays."""
-    name = run_name(models.settings, selection)
+    name = run_of(models.settings, visitor, selection).name
     library.remove_panel(models.settings.runs, name)
     return Outcome(texts.REMOVED.format(name=name), name)
 
 
-def rename(models: Models, selection: str | None, name: str, new_name: str, methods: list[str]) -> Outcome:
+def rename(
+    models: Models, visitor: Visitor, selection: str | None, name: str, new_name: str, methods: list[str]
+) -> Outcome:
     """Gives the run another name; its panel stays switched on. methods: those that are chosen in Compare."""
     root = models.settings.runs
-    _refuse_while_measured(models.settings, name)
+    _refuse_while_measured(run_of(models.settings, visitor, name))
     new_name = library.rename(root, name, new_name)
     method = library.PREFIX + new_name if library.PREFIX + name in methods else ""
     return Outcome(texts.RENAMED.format(old=name, new=new_name), new_name if selection == name else selection, method)
 
 
-def resume(models: Models, selection: str | None) -> Outcome:
+def resume(models: Models, visitor: Visitor, selection: str | None) -> Outcome:
     """Goes on with a run that was stopped or broke off."""
-    run = library.find(models.settings.runs.resolve(), run_name(models.settings, selection))
+    run = run_of(replace(models.settings, runs=models.settings.runs.resolve()), visitor, selection)
     if library.is_imported(run) or run.status()["state"] not in runs.RESUMABLE:
         raise InputError(texts.NOTHING_TO_RESUME.format(name=run.name))
     runs.launch(run.folder, run.config(), resume=True)
     return Outcome(texts.RESUMED.format(name=run.name), run.name)
 
 
-def measure(models: Models, selection: str | None) -> Outcome:
+def measure(models: Models, visitor: Visitor, selection: str | None) -> Outcome:
     """Starts to measure the run before and after."""
     settings = models.settings
-    run = library.find(settings.runs, run_name(settings, selection))
+    run = run_of(settings, visitor, selection)
     if library.is_imported(run):
         raise InputError(texts.NO_PAIRS_OF_IMPORT.format(name=run.name))
     if others := state.live_runs(settings.runs):
-        raise InputError(texts.TRAINING_FIRST.format(name=others[0].name))
+        name = others[0].name if visitor.owns(others[0]) else texts.ANOTHER_RUN
+        raise InputError(texts.TRAINING_FIRST.format(name=name))
     measurement.start(run)
     return Outcome(texts.MEASURE_STARTED.format(name=run.name), run.name)
 
 
-def delete(models: Models, selection: str | None, name: str) -> Outcome:
+def delete(models: Models, visitor: Visitor, selection: str | None, name: str) -> Outcome:
     """Deletes the run for good."""
-    _refuse_while_measured(models.settings, name)
+    _refuse_while_measured(run_of(models.settings, visitor, name))
     library.delete(models.settings.runs, name)
     return Outcome(texts.DELETED.format(name=name), None if selection == name else selection)
 
 
-def import_adapter(models: Models, selection: str | None, name: str, files: list[str] | None, folder: str) -> Outcome:
-    """Loads an adapter made elsewhere as a panel. files: uploaded; folder: of this machine, not on a Space."""
-    source = files or ("" if models.settings.space else (folder or "").strip())
+def import_adapter(
+    models: Models, visitor: Visitor, selection: str | None, name: str, files: list[str] | None, folder: str
+) -> Outcome:
+    """Loads an adapter made elsewhere as a panel. files: uploaded; folder: of this machine, not on a public server."""
+    source = files or ("" if models.settings.public else (folder or "").strip())
     if not source:
         raise InputError(texts.NOTHING_TO_IMPORT)
+    visitor.check_can_own()
     name = library.import_adapter(models.settings.runs, name.strip(), source, models.session().lvlm)
+    set_owner(runs.Run(models.settings.runs / name), visitor)
     return Outcome(texts.ADDED.format(name=name), name, library.PREFIX + name)
 
 
-def _refuse_while_measured(settings: Settings, name: str | None) -> None:
+def _refuse_while_measured(run: runs.Run) -> None:
     """A process that measures a run reads and writes in its folder."""
-    if measurement.running(library.find(settings.runs, name)):
-        raise InputError(texts.BEING_MEASURED.format(name=name))
+    if measurement.running(run):
+        raise InputError(texts.BEING_MEASURED.format(name=run.name))
 
 
-def ask_delete(settings: Settings, selection: str | None) -> tuple:
+def ask_delete(settings: Settings, visitor: Visitor, selection: str | None) -> tuple:
     """Input: chosen run. Outputs: notice, subject, row of deletion, its button, row of renaming."""
     try:
-        name = library.find(settings.runs, run_name(settings, selection)).name
+        name = run_of(settings, visitor, selection).name
     except InputError as error:
         return str(error), None, gr.update(visible=False), gr.skip(), gr.skip()
     return "", name, gr.update(visible=True), texts.CONFIRM_DELETE.format(name=name), gr.update(visible=False)
 
 
-def ask_name(settings: Settings, selection: str | None) -> tuple:
+def ask_name(settings: Settings, visitor: Visitor, selection: str | None) -> tuple:
     """Input: chosen run. Outputs: notice, subject, row of renaming, new name, its button, row of deletion."""
     try:
-        name = library.find(settings.runs, run_name(settings, selection)).name
+        name = run_of(settings, visitor, selection).name
     except InputError as error:
         return str(error), None, gr.update(visible=False), gr.skip(), gr.skip(), gr.skip()
     button = texts.CONFIRM_RENAME.format(name=name)
@@ -153,19 +174,19 @@ def hide_questions() -> tuple:
     return gr.update(visible=False), gr.update(visible=False)
 
 
-def download(settings: Settings, selection: str | None) -> tuple:
+def download(settings: Settings, visitor: Visitor, selection: str | None) -> tuple:
     """Input: chosen run. Outputs: notice, zip file."""
     try:
-        path = library.pack(settings.runs, run_name(settings, selection), Path(_zip_folder.name))
+        path = library.pack(settings.runs, run_of(settings, visitor, selection).name, Path(_zip_folder.name))
     except (InputError, OSError) as error:
         return str(error), gr.update(visible=False)
     return "", gr.update(value=str(path), visible=True)
 
 
-def use_settings(settings: Settings, run_form: form.Form, selection: str | None) -> list[Any]:
+def use_settings(settings: Settings, run_form: form.Form, visitor: Visitor, selection: str | None) -> list[Any]:
     """Input: chosen run. Outputs: notice, `Form.fill_outputs`."""
     try:
-        run = library.find(settings.runs, run_name(settings, selection))
+        run = run_of(settings, visitor, selection)
         return [texts.LOADED, *form.fill(run_form, settings, *form.read(run.folder / "config.json"))]
     except InputError as error:
         return [str(error), *(gr.skip() for _ in run_form.fill_outputs)]

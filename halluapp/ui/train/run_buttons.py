@@ -11,7 +11,7 @@ import gradio as gr
 from halluapp.serving.models import Models
 from halluapp.serving.uploads import only_uploads
 from halluapp.settings import Settings
-from halluapp.ui.event_options import INSTANT, MODEL, QUEUED
+from halluapp.ui.event_options import INSTANT, MODEL, QUEUED, with_visitor
 from halluapp.ui.train import form, live, run_actions, state, texts
 
 
@@ -84,7 +84,7 @@ def build_import(settings: Settings) -> AdapterImport:
             gr.File(label=texts.IMPORT_FILES, file_count="multiple", elem_id="train-import-files", height=150)
         )
         folder = gr.Textbox(
-            "", label=texts.IMPORT_PATH[0], info=texts.IMPORT_PATH[1], max_lines=1, visible=not settings.space,
+            "", label=texts.IMPORT_PATH[0], info=texts.IMPORT_PATH[1], max_lines=1, visible=not settings.public,
             elem_id="train-import-folder",
         )  # fmt: skip
         with gr.Row():
@@ -101,7 +101,7 @@ def connect(
     outputs = [notice, methods, *view.outputs]
 
     def handler(action: Callable[..., run_actions.Outcome]) -> Callable:
-        return partial(run_actions.perform, action, models)
+        return with_visitor(models.settings, partial(run_actions.perform, action, models))
 
     buttons.add.click(handler(run_actions.add_panel), inputs, outputs, **MODEL)
     buttons.remove.click(handler(run_actions.remove_panel), inputs, outputs, **INSTANT)
@@ -119,7 +119,7 @@ def connect_import(
 ) -> None:
     """The button that loads an adapter made elsewhere."""
     inputs = [view.selection, view.overlay, methods, adapter_import.name, adapter_import.files, adapter_import.folder]
-    handler = partial(run_actions.perform, run_actions.import_adapter, models)
+    handler = with_visitor(models.settings, partial(run_actions.perform, run_actions.import_adapter, models))
     adapter_import.button.click(handler, inputs, [notice, methods, *view.outputs], **MODEL)
 
 
@@ -131,8 +131,13 @@ def connect_questions(
         notice, buttons.subject, buttons.rename_row, buttons.new_name, buttons.confirm_rename, buttons.delete_row,
     ]  # fmt: skip
     delete_outputs = [notice, buttons.subject, buttons.delete_row, buttons.confirm_delete, buttons.rename_row]
-    buttons.rename.click(partial(run_actions.ask_name, settings), view.selection, name_outputs, **INSTANT)
-    buttons.delete.click(partial(run_actions.ask_delete, settings), view.selection, delete_outputs, **INSTANT)
-    buttons.download.click(partial(run_actions.download, settings), view.selection, [notice, buttons.zip], **QUEUED)
-    handler = partial(run_actions.use_settings, settings, run_form)
-    buttons.use.click(handler, view.selection, [notice, *run_form.fill_outputs], **INSTANT)
+
+    def handler(action: Callable, *more) -> Callable:
+        return with_visitor(settings, partial(action, settings, *more))
+
+    buttons.rename.click(handler(run_actions.ask_name), view.selection, name_outputs, **INSTANT)
+    buttons.delete.click(handler(run_actions.ask_delete), view.selection, delete_outputs, **INSTANT)
+    buttons.download.click(handler(run_actions.download), view.selection, [notice, buttons.zip], **QUEUED)
+    buttons.use.click(
+        handler(run_actions.use_settings, run_form), view.selection, [notice, *run_form.fill_outputs], **INSTANT
+    )

@@ -12,9 +12,10 @@ from gradio.components import Component
 
 from halluapp.errors import InputError
 from halluapp.serving.uploads import only_uploads
+from halluapp.serving.visitors import Visitor, set_owner
 from halluapp.settings import Settings
 from halluapp.training import library, recipes, runs
-from halluapp.ui.event_options import INSTANT, QUEUED
+from halluapp.ui.event_options import INSTANT, QUEUED, with_visitor
 from halluapp.ui.train import data, form, live, state, texts
 
 MOST_WAITING = 4  # runs that train or wait
@@ -66,10 +67,12 @@ def connect(
     changes.append(run_form.upload_path.change)
     gr.on(changes, write_preview, run_form.inputs, controls.preview, trigger_mode="always_last", **INSTANT)
     inputs = [view.selection, view.overlay, *run_form.inputs]
-    controls.start.click(partial(begin, settings, run_form), inputs, [notice, *view.outputs], **QUEUED).then(
+    start_run = with_visitor(settings, partial(begin, settings, run_form))
+    controls.start.click(start_run, inputs, [notice, *view.outputs], **QUEUED).then(
         write_preview, run_form.inputs, controls.preview, **INSTANT
     )
-    controls.stop.click(partial(end, settings), [view.selection, view.overlay], [notice, *view.outputs], **INSTANT)
+    stop_run = with_visitor(settings, partial(end, settings))
+    controls.stop.click(stop_run, [view.selection, view.overlay], [notice, *view.outputs], **INSTANT)
     controls.save.click(None, controls.file, None, js=SAVE_FILE, api_visibility="private")
     _connect_form(settings, run_form, controls, notice)
     return write_preview
@@ -92,11 +95,12 @@ def _connect_form(settings: Settings, run_form: form.Form, controls: StartContro
         button.click(partial(use_preset, settings, run_form, kind, title), None, fill_outputs, **INSTANT)
 
 
-def launch(settings: Settings, entries: dict[str, Any]) -> tuple[str, str]:
+def launch(settings: Settings, visitor: Visitor, entries: dict[str, Any]) -> tuple[str, str]:
     """Starts the run of the form, or puts it in the queue -> its name, one sentence. Raises InputError.
 
     entries: from `form.entries`.
     """
+    visitor.check_can_own()
     root = settings.runs.resolve()
     others = state.live_runs(root)
     if len(others) >= MOST_WAITING:
@@ -105,13 +109,16 @@ def launch(settings: Settings, entries: dict[str, Any]) -> tuple[str, str]:
     entered_name = (entries["name"] or "").strip()
     name = library.checked_name(root, entered_name) if entered_name else library.free_name(root, config.kind)
     data.check(config.data)  # before a folder is made
-    runs.launch(root / name, config)
-    return name, texts.QUEUED.format(name=name, other=others[0].name) if others else texts.STARTED.format(name=name)
+    set_owner(runs.launch(root / name, config), visitor)
+    if not others:
+        return name, texts.STARTED.format(name=name)
+    sentence = texts.QUEUED if visitor.owns(others[0]) else texts.QUEUED_BEHIND
+    return name, sentence.format(name=name, other=others[0].name)
 
 
-def stop(settings: Settings, selection: str | None) -> str:
-    """Stops the chosen run if it lives, else the one that trains -> one sentence."""
-    others = state.live_runs(settings.runs)
+def stop(settings: Settings, visitor: Visitor, selection: str | None) -> str:
+    """Stops the chosen run if it lives, else the visitor's one that trains -> one sentence."""
+    others = state.live_runs(settings.runs, visitor)
     if not others:
         return texts.NOTHING_TO_STOP
     run = next((run for run in others if run.name == selection), others[0])
@@ -126,19 +133,19 @@ def preview(settings: Settings, run_form: form.Form, *inputs: Any) -> tuple[str,
 
 
 def begin(
-    settings: Settings, run_form: form.Form, selection: str | None, overlay: list[str], *inputs: Any
+    settings: Settings, run_form: form.Form, visitor: Visitor, selection: str | None, overlay: list[str], *inputs: Any
 ) -> list[Any]:
     """Inputs: chosen run, overlay, `Form.inputs`. Outputs: notice, `BoardView.outputs`."""
     try:
-        selection, sentence = launch(settings, form.entries(run_form, inputs))
+        selection, sentence = launch(settings, visitor, form.entries(run_form, inputs))
     except (InputError, OSError) as error:
         sentence = str(error)
-    return [sentence, *live.refresh(settings, selection, overlay)]
+    return [sentence, *live.refresh(settings, visitor, selection, overlay)]
 
 
-def end(settings: Settings, selection: str | None, overlay: list[str]) -> list[Any]:
+def end(settings: Settings, visitor: Visitor, selection: str | None, overlay: list[str]) -> list[Any]:
     """Inputs: chosen run, overlay. Outputs: notice, `BoardView.outputs`."""
-    return [stop(settings, selection), *live.refresh(settings, selection, overlay)]
+    return [stop(settings, visitor, selection), *live.refresh(settings, visitor, selection, overlay)]
 
 
 def show_kind(kind: str) -> list[Any]:

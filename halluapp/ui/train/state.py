@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from halluapp.errors import InputError
+from halluapp.serving.visitors import OWNER_OF_ALL, Visitor
 from halluapp.training import library, recipes
 from halluapp.training.runs import LIVE, RESUMABLE, Run, list_runs, queue
 from halluapp.ui.train import measurement, texts
@@ -21,27 +22,36 @@ GROUPS = ("photo", "truthful", "hallucinated")  # of the representation map
 _row_cache: dict[Path, tuple[tuple[int, int], list[dict]]] = {}
 
 
-def live_runs(root: Path) -> list[Run]:
-    """Runs that train or wait, the one that trains first."""
-    states = [(run, status) for run in list_runs(root) if (status := run.status())["state"] in LIVE]
+def live_runs(root: Path, visitor: Visitor = OWNER_OF_ALL) -> list[Run]:
+    """The visitor's runs that train or wait, the one that trains first."""
+    states = [(run, status) for run in _runs_of(root, visitor) if (status := run.status())["state"] in LIVE]
     states.sort(key=lambda pair: (pair[1]["state"] == "waiting", pair[1].get("since", 0.0)))
     return [run for run, _ in states]
 
 
-def default_run(root: Path) -> str | None:
+def _runs_of(root: Path, visitor: Visitor) -> list[Run]:
+    return [run for run in list_runs(root) if visitor.owns(run)]
+
+
+def default_run(root: Path, visitor: Visitor = OWNER_OF_ALL) -> str | None:
     """The run that the page shows when nobody has chosen: the one that trains, else the newest."""
-    candidates = [*live_runs(root), *list_runs(root)]
+    candidates = [*live_runs(root, visitor), *_runs_of(root, visitor)]
     return candidates[0].name if candidates else None
 
 
-def snapshot(root: Path, selection: str | None, overlay: list[str]) -> dict[str, Any]:
-    """The board's state as JSON data. selection: the run in full; overlay: runs whose curves are drawn with it."""
-    runs, imported = list_runs(root), library.imported_runs(root)
+def snapshot(root: Path, selection: str | None, overlay: list[str], visitor: Visitor = OWNER_OF_ALL) -> dict[str, Any]:
+    """The board's state as JSON data, with the visitor's runs only.
+
+    selection: the run in full; overlay: runs whose curves are drawn with it.
+    """
+    runs = _runs_of(root, visitor)
+    imported = [run for run in library.imported_runs(root) if visitor.owns(run)]
     names = [run.name for run in runs]
     if selection not in [*names, *(run.name for run in imported)]:
-        selection = default_run(root)
+        selection = default_run(root, visitor)
     plotted = [name for name in dict.fromkeys([selection, *overlay]) if name in names][:MOST_RUNS]
-    rows = _starting([_row(run) for run in runs], queue(root)) + [_imported_row(run) for run in imported]
+    waiting = [entry for entry in queue(root) if entry[1] in names]
+    rows = _starting([_row(run) for run in runs], waiting) + [_imported_row(run) for run in imported]
     row = next((row for row in rows if row["name"] == selection), None)
     return {
         "chosen": selection,

@@ -9,6 +9,7 @@ import gradio as gr
 from gradio.components import Component
 
 from halluapp.serving.models import Models
+from halluapp.serving.visitors import stranger
 from halluapp.ui.train import board, form, live, run_buttons, start, state, texts
 
 
@@ -27,11 +28,14 @@ def build(
 ) -> TrainTab | None:  # fmt: skip
     """Builds the tab, in the place where it is called, and connects its events. methods: the list of Compare.
 
-    On ZeroGPU the tab is one sentence, and there is nothing to connect: None.
+    On ZeroGPU, and where HALLUAPP_TRAINING is off, the tab is one sentence, and there is nothing to connect: None.
     """
     settings = models.settings
     if settings.zero_gpu:
         gr.Markdown(texts.ZERO_GPU, elem_id="train-off")
+        return None
+    if not settings.trains:
+        gr.Markdown(texts.OFF, elem_id="train-off")
         return None
     gr.Markdown(texts.INTRO, elem_id="train-intro")
     with gr.Row(elem_id="train"):
@@ -42,7 +46,8 @@ def build(
             notice = _notice()
             buttons = run_buttons.build()
             view = live.BoardView(
-                board.build(state.snapshot(settings.runs, None, [])), gr.State(None), gr.State([]), gr.State(""),
+                board.build(state.snapshot(settings.runs, None, [], stranger(settings))),
+                gr.State(None), gr.State([]), gr.State(""),
                 gr.Timer(live.QUICK), controls.start, controls.stop, buttons.by_action,
             )  # fmt: skip
             adapter_import = run_buttons.build_import(settings)

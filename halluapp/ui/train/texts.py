@@ -8,6 +8,10 @@ INTRO = (
 ZERO_GPU = (
     "Training is off on ZeroGPU, which lends a GPU for seconds at a time; run the app on your own machine to train."
 )
+OFF = (
+    "Training is off on this server, which others can reach; run the app on your own machine to train, or let whoever "
+    "runs the server set HALLUAPP_TRAINING=on."
+)
 KIND = ("Method", "What the run learns.")
 NAME = ("Name of the run", "Empty: the method and a number.")
 SOURCE = ("Pairs to learn from", "A photo, a question, a truthful and a hallucinated answer each.")
@@ -69,6 +73,7 @@ BETTER = {"margin": 1, "preferred": 1, "visual_margin": 1, "retrieval": 1, "told
 
 STARTED = "{name} has started."
 QUEUED = "{name} waits for its turn: {other} is training, and runs go one at a time."
+QUEUED_BEHIND = "{name} waits for its turn: runs go one at a time."
 QUEUE_FULL = "{n} runs are training or waiting already; stop one or wait."
 STOPPING = "{name} ends after the step it is in; what it has learned stays usable."
 NOTHING_TO_STOP = "No run is training."
@@ -85,6 +90,7 @@ PAIRS_GOOD = "{pairs} pairs of {photos} photos; every line is in order."
 MEASURE_STARTED = "{name} is being measured against the model as it was; the numbers appear below."
 MEASURING = "measuring: {line}"
 MEASURE_FAILED = "Measuring failed: {line}"
+ANOTHER_RUN, NO_RUN = "Another run", "There is no run {name} any more."
 BEING_MEASURED = "{name} is being measured; wait until its numbers are there."
 NO_PAIRS_OF_IMPORT = "{name} was made elsewhere, so there are no held-out pairs to measure it on."
 TRAINING_FIRST = "{name} is training; measure when it is done."

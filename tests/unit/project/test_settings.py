@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import socket
+import subprocess
+import sys
 from dataclasses import FrozenInstanceError, fields
+from pathlib import Path
 
 import pytest
 
-from halluapp.settings import Settings
+from halluapp.cli import main as cli
+from halluapp.errors import InputError
+from halluapp.lvlm import quantize
+from halluapp.settings import QUANTIZATIONS, Settings, address_problem, check, folder_problem
+
+ROOT = Path(__file__).resolve().parents[3]
 
 
 class Spy(dict):
@@ -48,6 +57,14 @@ VARIABLES = (
     ("GRADIO_SERVER_PORT", "0", "port", 0),
     ("SPACES_ZERO_GPU", "True", "zero_gpu", True),
     ("SPACES_ZERO_GPU", "0", "zero_gpu", False),
+    ("HALLUAPP_TRAINING", "off", "training", "off"),
+    ("HALLUAPP_OPERATOR_TOKEN", "x" * 16, "operator_token", "x" * 16),
+    ("HALLUAPP_PUBLIC", "on", "exposed", True),
+    ("HALLUAPP_PUBLIC", "off", "exposed", False),
+    ("GRADIO_SHARE", "True", "exposed", True),
+    ("GRADIO_ROOT_PATH", "/app", "exposed", True),
+    ("HALLUAPP_MODEL", "", "model", "pocket"),
+    ("HALLUAPP_THREADS", "", "threads", 0),
 )
 
 
@@ -80,3 +97,114 @@ def test_every_variable_of_ours_is_named_in_the_docstring():
     ours = {name for name in spy.reads if name.startswith("HALLUAPP_")}
     assert ours
     assert all(name in Settings.from_environment.__doc__ for name in ours)
+
+
+def test_the_choices_are_those_of_the_code():
+    assert set(QUANTIZATIONS) == set(quantize.CHOICES)
+
+
+WRONG = (
+    ("HALLUAPP_THREADS", "abc"), ("HALLUAPP_THREADS", "-3"), ("HALLUAPP_THREADS", "1.5"), ("HALLUAPP_THREADS", "1e9"),
+    ("HALLUAPP_THREADS", "9" * 5000), ("HALLUAPP_THREADS", "\u0664\u06f2x"), ("GRADIO_SERVER_PORT", "99999"),
+    ("GRADIO_SERVER_PORT", "-1"), ("GRADIO_SERVER_PORT", "http"), ("HALLUAPP_QUANTIZATION", "nf5"),
+    ("HALLUAPP_DEVICE", "gpu"), ("HALLUAPP_DEVICE", "cuda:x"), ("HALLUAPP_DEVICE", "cuda:99"),
+    ("HALLUAPP_FAST", "quick"), ("HALLUAPP_DETECTOR", "yolo"), ("HALLUAPP_DETECTOR", "./no/such/folder"),
+    ("HALLUAPP_MODEL", "/no/such/folder"), ("HALLUAPP_MODEL", "no-such-word"), ("HALLUAPP_MODEL", "app.py"),
+    ("HALLUAPP_MODEL", "docs"), ("HALLUAPP_RUNS", "app.py/runs"), ("HALLUAPP_TRAINING", "maybe"),
+    ("HALLUAPP_OPERATOR_TOKEN", "short"),
+)  # fmt: skip
+
+
+def test_every_wrong_setting_is_one_sentence_and_exit_code_two(monkeypatch, capsys):
+    """The kind: settings that ended in tracebacks or surfaced late."""
+    monkeypatch.chdir(ROOT)
+    for variable, value in WRONG:
+        with monkeypatch.context() as changed:
+            changed.setenv(variable, value)
+            assert cli.main(["serve", "--port", "0"] if "PORT" not in variable else ["serve"]) == 2, (variable, value)
+        error = capsys.readouterr().err
+        assert error.startswith("halluapp: "), (variable, value)
+        assert error.count("\n") == 1, (variable, value)
+        assert len(error) < 250, (variable, value)
+        assert error.endswith(".\n"), (variable, value)
+
+
+def test_commands_check_the_settings_before_they_load_anything(monkeypatch, capsys):
+    for variable, value in (("HALLUAPP_THREADS", "abc"), ("HALLUAPP_DEVICE", "gpu"), ("HALLUAPP_DETECTOR", "yolo")):
+        for command in (["bench"], ["train", "list", "runs"], ["compare", "no.jpg", "--prompt", "p"]):
+            with monkeypatch.context() as changed:
+                changed.setenv(variable, value)
+                assert cli.main(command) == 2, (variable, command)
+            assert value in capsys.readouterr().err, (variable, command)
+    assert cli.main(["bench", "--model", "/no/such/folder"]) == 2
+    assert "/no/such/folder" in capsys.readouterr().err
+
+
+def test_the_app_itself_ends_with_one_line():
+    environment = {"HALLUAPP_THREADS": "abc", "PATH": ""}
+    done = subprocess.run([sys.executable, "app.py"], cwd=ROOT, env=environment, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stderr == "halluapp: HALLUAPP_THREADS is 'abc'; use a whole number from 0 to 1024.\n"
+
+
+def test_cuda_is_asked_for_only_where_a_setting_says_so():
+    import torch
+
+    if not torch.cuda.is_available():
+        assert "finds no CUDA device" in check(Settings(device="cuda"))[0]
+    code = "import sys; import halluapp.settings as s; s.Settings().checked(True); assert 'torch' not in sys.modules"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
+
+
+def test_all_problems_are_told_at_once(tmp_path):
+    settings = Settings(threads=-1, quantization="nf5", port=-5, runs=tmp_path)
+    assert len(check(settings, serving=True)) == 3
+    assert len(check(settings)) == 2
+    with pytest.raises(InputError, match=r"nf5.*threads|nf5.*THREADS"):
+        settings.checked()
+    assert Settings(runs=tmp_path / "new").checked(serving=True)
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_checkpoint_folder_and_a_hub_id_pass(tmp_path):
+    (tmp_path / "config.json").write_text("{}")
+    for model in (str(tmp_path), "owner/name-7b", "random:llava-1.5-7b", "auto"):
+        assert not check(Settings(model=model)), model
+
+
+def test_an_address_in_use_is_a_sentence():
+    with socket.socket() as taken_port:
+        taken_port.bind(("127.0.0.1", 0))
+        taken_port.listen()
+        port = taken_port.getsockname()[1]
+        assert str(port) in address_problem(Settings(port=port))
+        assert cli.main(["serve", "--port", str(port)]) == 2
+    assert not address_problem(Settings(port=0))
+    assert "no.such.host" in address_problem(Settings(host="no.such.host.invalid"))
+
+
+def test_a_folder_is_tried_and_left_as_it_was(tmp_path):
+    assert not folder_problem(tmp_path / "a" / "b", "It", "change it")
+    assert not list(tmp_path.iterdir())
+    (tmp_path / "file").write_text("")
+    assert "It, " in folder_problem(tmp_path / "file" / "b", "It", "change it")
+
+
+PUBLIC = (
+    (Settings(), False), (Settings(host="localhost"), False), (Settings(host="::1"), False),
+    (Settings(host="127.0.0.2"), False), (Settings(host="0.0.0.0"), True), (Settings(host="::"), True),
+    (Settings(host="192.168.1.5"), True), (Settings(host="my-machine"), True), (Settings(space=True), True),
+    (Settings(exposed=True), True),
+)  # fmt: skip
+
+
+def test_a_server_is_public_beyond_loopback_and_then_trains_only_when_told():
+    for settings, public in PUBLIC:
+        assert settings.public == public, settings
+        assert settings.trains != public, settings
+    assert Settings(space=True, training="on").trains
+    assert not Settings(training="off").trains
+
+
+def test_the_operator_token_is_not_printed():
+    assert "secret" not in repr(Settings(operator_token="secret" * 4))

@@ -13,6 +13,7 @@ from halluapp.data.pairs import read_pairs
 from halluapp.errors import InputError
 from halluapp.methods.registry import create
 from halluapp.serving.models import Models
+from halluapp.serving.visitors import OWNER_OF_ALL
 from halluapp.settings import Settings
 from halluapp.training import library, loop, recipes
 from halluapp.training.measure import before_after
@@ -162,19 +163,19 @@ def test_runs_are_overlaid_and_gone_ones_forgotten(measured_root, tmp_path):
 
 def test_nothing_is_sent_twice_and_a_late_look_does_not_undo_a_choice(measured_root):
     settings = Settings(runs=measured_root)
-    first = live.refresh(settings, None, [])
+    first = live.refresh(settings, OWNER_OF_ALL, None, [])
     assert first[0]["chosen"] == "mine"
     assert first[4] == "mine"
-    again = live.refresh(settings, "mine", [], first[1], keep=True)
+    again = live.refresh(settings, OWNER_OF_ALL, "mine", [], first[1], keep=True)
     assert len(again) == len(first)
     assert all(part == again[0] for part in again)
-    changed = live.refresh(settings, "mine", ["mine"], "another", keep=True)
+    changed = live.refresh(settings, OWNER_OF_ALL, "mine", ["mine"], "another", keep=True)
     assert changed[0]["list"]
     assert changed[4] == again[0]
-    overlay, board, *_ = live.select_run(settings, "mine", "plot", "mine", [])
+    overlay, board, *_ = live.select_run(settings, OWNER_OF_ALL, "mine", "plot", "mine", [])
     assert overlay == ["mine"]
     assert board["overlay"] == ["mine"]
-    assert live.select_run(settings, "mine", "plot", "mine", ["mine"])[0] == []
+    assert live.select_run(settings, OWNER_OF_ALL, "mine", "plot", "mine", ["mine"])[0] == []
 
 
 def test_the_log_tells_what_happened_before_the_end(tmp_path):

@@ -1,0 +1,72 @@
+"""What a request may hold is checked before any component reads it, and a refusal is a sentence and a line of the log.
+
+gradio makes a component anew in a session once an event changes how it looks, and loses what was laid around its
+`preprocess`; so the check stands in front of all of them, for every route (call, run, queue, MCP).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import gradio as gr
+
+from halluapp.errors import InputError
+from halluapp.serving.request_log import REFUSED, Entry
+from halluapp.serving.uploads import NOT_UPLOADED, is_uploaded
+
+UNREADABLE = "A value of this request cannot be read; check the kinds of its arguments."
+LINKS = ("http://", "https://")  # gradio fetches these itself, to the upload folder, and no address of this network
+MOST_DEPTH = 20
+FILE_COMPONENTS = (gr.File, gr.Image, gr.UploadButton)
+
+
+def check_requests(app: gr.Blocks) -> None:
+    """Checks whatever reaches a handler of the app from now on."""
+    preprocess_data = app.preprocess_data
+
+    async def checked(block_fn: Any, inputs: list[Any], *more: Any, **options: Any) -> list[Any]:
+        try:
+            _check_files(block_fn, inputs)
+            return await preprocess_data(block_fn, inputs, *more, **options)
+        except gr.Error as error:
+            raise _refusal(str(error.message)) from error
+        except InputError as error:
+            raise _refusal(str(error)) from error
+        except (ValueError, TypeError) as error:  # gradio's own, in its developers' words
+            raise _refusal(UNREADABLE) from error
+
+    app.preprocess_data = checked
+
+
+def _refusal(sentence: str) -> gr.Error:
+    entry = Entry("input")
+    entry.outcome = REFUSED
+    entry.end()
+    return gr.Error(sentence, print_exception=False)
+
+
+def _check_files(block_fn: Any, inputs: list[Any]) -> None:
+    """Raises InputError where a file component is given anything but an uploaded file or a link."""
+    for component, value in zip(block_fn.inputs, inputs, strict=False):
+        if isinstance(component, FILE_COMPONENTS):
+            for path in _paths(value):
+                if not path.startswith(LINKS) and not is_uploaded(path):
+                    raise InputError(NOT_UPLOADED)
+
+
+def _paths(value: Any, depth: int = 0) -> Iterator[str]:
+    """Every path that a payload names, at any depth."""
+    if depth > MOST_DEPTH:
+        raise InputError(UNREADABLE)
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        if value.get("path") is not None:
+            yield str(value["path"])
+        for nested in value.values():
+            if isinstance(nested, dict | list):
+                yield from _paths(nested, depth + 1)
+    elif isinstance(value, list):
+        for item in value:
+            yield from _paths(item, depth + 1)
