@@ -64,8 +64,8 @@ class Settings:
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Settings:
         """Reads HALLUAPP_MODEL, HALLUAPP_DETECTOR, HALLUAPP_QUANTIZATION, HALLUAPP_DEVICE, HALLUAPP_DTYPE,
-        HALLUAPP_FAST, HALLUAPP_THREADS, HALLUAPP_RUNS, HALLUAPP_TRAINING, HALLUAPP_OPERATOR_TOKEN, HALLUAPP_PUBLIC and gradio's own
-        names of host, port, share link and root path. An empty variable is as good as none.
+        HALLUAPP_FAST, HALLUAPP_THREADS, HALLUAPP_RUNS, HALLUAPP_TRAINING, HALLUAPP_OPERATOR_TOKEN, HALLUAPP_PUBLIC and
+        gradio's own names of host, port, share link and root path. An empty variable is as good as none.
 
         Raises InputError for a number that is none.
         """
@@ -132,7 +132,7 @@ def check(settings: Settings, serving: bool = False) -> list[str]:
 
 
 def _model_problems(settings: Settings) -> Iterator[str]:
-    words = {"quantization": QUANTIZATIONS, "fast": FAST_MODES}
+    words = {"quantization": QUANTIZATIONS, "fast": FAST_MODES, "dtype": DTYPES}
     for name, choices in words.items():
         yield _word_problem(f"HALLUAPP_{name.upper()}", getattr(settings, name), choices)
     if not 0 <= settings.threads <= MOST_THREADS:

@@ -18,10 +18,11 @@ def run(options) -> int:
     from halluapp import bench
 
     result = bench.run(common.settings_of(options), options.new_tokens, options.rounds, options.profile)
+    files = common.write_json(result, options.out_json)
     for key, value in result.items():
         if key != "left_out":
             print(f"{key}: {value}")
     for name, sentence in result["left_out"].items():
         print(f"left out: {name} ({sentence})")
-    common.write_json(result, options.out_json)
+    common.print_files(files)
     return 0

@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from halluapp.data.files import write_text
+from halluapp.cli import adapter_names
+from halluapp.data.files import check_output, write_text
 from halluapp.errors import InputError
 from halluapp.session import Session, load_session
 from halluapp.settings import Settings
@@ -32,8 +33,45 @@ def add_command(commands, name: str, about: str, run: Callable[[argparse.Namespa
         default=None,
         help="of the language model (default: HALLUAPP_QUANTIZATION, or nf4)",
     )
-    command.add_argument("--json", type=Path, dest="out_json", metavar="OUT", help="the result as JSON, schema 1")
+    add_output(command, "--json", dest="out_json", metavar="OUT", help="the result as JSON, schema 1")
     return command
+
+
+def add_output(command: argparse.ArgumentParser, flag: str, folder: bool = False, **options) -> None:
+    """Adds a flag that names a file (or a folder) for a result: `check_outputs` tries it before the work begins."""
+    action = command.add_argument(flag, type=Path, **options)
+    command.set_defaults(outputs={**(command.get_default("outputs") or {}), action.dest: folder})
+
+
+def add_answers(command: argparse.ArgumentParser, more: str = "") -> None:
+    """Adds --answers, the file that keeps answers as they come."""
+    about = "keeps every answer as it comes, goes on from those that are there (default: OUT.answers.jsonl of --json)"
+    command.add_argument("--answers", type=Path, metavar="FILE", help=about + more)
+
+
+def answers_path(options: argparse.Namespace) -> Path | None:
+    """The file of answers: of --answers, or beside that of --json. Raises InputError where it cannot be written."""
+    result = options.out_json
+    if result and result.exists() and not result.is_file():  # /dev/stdout
+        result = None
+    path = options.answers or (result.with_name(f"{result.stem}.answers.jsonl") if result else None)
+    if path:
+        check_output(path, [path for path in (options.data, options.out_json) if path])
+    return path
+
+
+def check_outputs(options: argparse.Namespace) -> None:
+    """Makes the folders of all results and tries to write there. Raises InputError before any work is done."""
+    inputs = [value for name in ("photo", "data", "pairs") if isinstance(value := getattr(options, name, None), Path)]
+    distinct: set[Path] = set()
+    for name, folder in getattr(options, "outputs", {}).items():
+        path = getattr(options, name)
+        if path is None:
+            continue
+        if path.resolve() in distinct:
+            raise InputError(f"Two results go to {path}; give each a file of its own.")
+        distinct.add(path.resolve())
+        check_output(path, inputs, folder)
 
 
 def add_methods(command: argparse.ArgumentParser) -> None:
@@ -66,17 +104,19 @@ def check_environment() -> None:
 
 
 def methods_of(options: argparse.Namespace) -> list[Method]:
-    """Method objects from --methods, --set and --adapter. Raises InputError."""
+    """Method objects from --methods, --set and --adapter. Raises InputError.
+
+    An adapter that --methods does not name, alone or in a stack, is one more panel.
+    """
     from halluapp.methods import assignments
 
-    adapters = [f"adapter:{_adapter_name(folder)}" for folder in options.adapter]
-    names = assignments.method_names(options.methods, adapters)
-    return assignments.create_methods(names, assignments.parse(options.assignments))
-
-
-def _adapter_name(folder: Path) -> str:
-    folder = folder.resolve()
-    return folder.parent.name if folder.name == "adapter" else folder.name
+    adapters = [adapter_names.PREFIX + name for name in adapter_names.safe_names(options.adapter)]
+    methods = adapter_names.with_safe_names(options.methods or "", options.adapter, r"\s*(?:[,+]|$)")
+    names = assignments.method_names(methods, adapters)
+    parts = {part for name in names for part in name.split("+")}
+    names += [name for name in adapters if name not in parts]
+    values = [adapter_names.with_safe_names(item, options.adapter, r"\s*[.+]") for item in options.assignments]
+    return assignments.create_methods(names, assignments.parse(values, names))
 
 
 def session_of(options: argparse.Namespace) -> Session:
@@ -84,8 +124,8 @@ def session_of(options: argparse.Namespace) -> Session:
     from halluapp.lvlm import adapters
 
     session = load_session(settings_of(options))
-    for folder in options.adapter:
-        name, inner = _adapter_name(folder), folder / "adapter"
+    for name, folder in zip(adapter_names.safe_names(options.adapter), options.adapter, strict=True):
+        inner = folder / "adapter"
         session.lvlm.adapters[name] = adapters.load(session.lvlm, inner if inner.is_dir() else folder, name)
     return session
 
@@ -101,13 +141,15 @@ def log(line: str) -> None:
     print(line, file=sys.stderr, flush=True)
 
 
-def write_json(result: dict, path: Path | None) -> None:
-    """Writes a result to the file of --json, if there is one."""
-    if path:
-        write(json.dumps(result, indent=1, ensure_ascii=False, allow_nan=False), path)
+def write_json(result: dict, path: Path | None) -> list[Path]:
+    """Writes a result to the file of --json, if there is one -> the files written. Raises OSError."""
+    if path is None:
+        return []
+    write_text(path, json.dumps(result, indent=1, ensure_ascii=False, allow_nan=False))
+    return [path]
 
 
-def write(text: str, path: Path) -> None:
-    """Writes a file whole and says so."""
-    write_text(path, text)
-    print(f"wrote {path}")
+def print_files(paths: Sequence[Path]) -> None:
+    """Says which files were written: last, when they are on the disk."""
+    for path in paths:
+        print(f"wrote {path}")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from halluapp.cli import common
+from halluapp.data.files import write_text
+from halluapp.errors import InputError
 
 
 def add(commands) -> None:
@@ -25,8 +27,8 @@ def add(commands) -> None:
         help="1 to 2 for every chosen method (default: the value of each method)",
     )
     command.add_argument("--stop", action="append", default=[], metavar="TEXT", help="ends an answer; may be repeated")
-    command.add_argument("--html", type=Path, metavar="OUT", help="the comparison as one HTML page, photo included")
-    command.add_argument("--markdown", type=Path, metavar="OUT", help="the comparison as Markdown")
+    common.add_output(command, "--html", metavar="OUT", help="the comparison as one HTML page, photo included")
+    common.add_output(command, "--markdown", metavar="OUT", help="the comparison as Markdown")
 
 
 def run(options) -> int:
@@ -35,6 +37,8 @@ def run(options) -> int:
     from halluapp.decoding.events import Done
     from halluapp.request import make_request
 
+    if not options.temperature and (options.top_p != 1 or options.top_k):
+        raise InputError("--top-p and --top-k choose among sampled tokens; add --temperature 1, or leave them out.")
     request = make_request(
         options.photo, options.prompt, common.methods_of(options), options.max_new_tokens, options.temperature,
         options.top_p, options.top_k, options.seed, repetition_penalty=options.repetition_penalty, stop=options.stop,
@@ -44,21 +48,22 @@ def run(options) -> int:
         common.log(session.notice)
     for event in comparison.stream(request, session):
         if isinstance(event, Done):
-            for panel in event.report["panels"]:
+            files = [*common.write_json(event.report, options.out_json), *_export(event.report, request.photo, options)]
+            for panel in event.report["panels"]:  # after the files: a console may go away
                 _print_panel(panel)
-            common.write_json(event.report, options.out_json)
-            _export(event.report, request.photo, options)
+            common.print_files(files)
     return 0
 
 
-def _export(comparison_report: dict, photo, options) -> None:
+def _export(comparison_report: dict, photo, options) -> list[Path]:
     from halluapp import report
     from halluapp.data.photos import small_jpeg
 
     if options.html:
-        common.write(report.html(comparison_report, small_jpeg(photo)), options.html)
+        write_text(options.html, report.html(comparison_report, small_jpeg(photo)))
     if options.markdown:
-        common.write(report.markdown(comparison_report), options.markdown)
+        write_text(options.markdown, report.markdown(comparison_report))
+    return [path for path in (options.html, options.markdown) if path]
 
 
 def _print_panel(panel: dict) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from halluapp.cli import common
+from halluapp.data.files import write_text
+from halluapp.errors import InputError
 
 HALVES = ("all", "reported", "calibrated")
 
@@ -16,36 +18,41 @@ def add(commands) -> None:
     command.add_argument("data", type=Path, help=common.PHOTO_DATA)
     command.add_argument("--metrics", default="chair,pope", help="chair, pope or both")
     common.add_methods(command)
+    common.add_answers(command, "; a complete file, or one of another program, is scored without a model")
     command.add_argument(
         "--verdicts", action="store_true", help="instead: how right the page's verdicts are, with --half and --plot"
     )
     command.add_argument(
         "--half", choices=HALVES, default="all", help="of the development sets: what calibrated, or not"
     )
-    command.add_argument("--plot", type=Path, metavar="OUT", help="precision against coverage, and reliability, as SVG")
+    common.add_output(command, "--plot", metavar="OUT", help="precision against coverage, and reliability, as SVG")
     command.add_argument("--limit", type=int, default=0, help="first N photos only (0: all)")
     command.add_argument("--seed", type=int, default=0, help="of the questions and the intervals")
 
 
 def run(options) -> int:
-    """Decodes all photos and questions, prints the table -> exit code."""
+    """Decodes all photos and questions, or scores answers that are there; prints the table -> exit code."""
     from halluapp.evaluation import harness
 
     common.check_data(options.data)
+    _check_verdict_flags(options)
     if options.verdicts:
         return _verdicts(options)
-    result = harness.evaluate(
-        options.data,
-        [metric.strip() for metric in options.metrics.split(",")],
-        common.methods_of(options),
-        limit=options.limit,
-        seed=options.seed,
-        session=common.session_of(options),
-        log=common.log,
-    )
+    metrics = [metric.strip().lower() for metric in options.metrics.split(",")]
+    methods, path = common.methods_of(options), common.answers_path(options)
+    result = _score_saved(options, metrics) or _decode(options, metrics, methods, path)
+    files = common.write_json(result, options.out_json)
     print(harness.table(result))
-    common.write_json(result, options.out_json)
+    common.print_files(files)
     return 0
+
+
+def _check_verdict_flags(options) -> None:
+    """Raises InputError for a flag of the one kind of evaluation beside the other."""
+    if options.verdicts and options.answers:
+        raise InputError("--verdicts decodes with what the page shows, so it keeps no answers; leave --answers out.")
+    if not options.verdicts and (options.plot or options.half != "all"):
+        raise InputError("--plot and --half belong to --verdicts; add it, or leave them out.")
 
 
 def _verdicts(options) -> int:
@@ -55,8 +62,53 @@ def _verdicts(options) -> int:
         options.data, common.methods_of(options), options.limit, options.seed, common.session_of(options), options.half,
         log=common.log,
     )  # fmt: skip
-    print(verdicts.table(result))
-    common.write_json(result, options.out_json)
+    files = common.write_json(result, options.out_json)
     if options.plot:
-        common.write(verdict_plot.plot(result), options.plot)
+        write_text(options.plot, verdict_plot.plot(result))
+        files.append(options.plot)
+    print(verdicts.table(result))
+    common.print_files(files)
     return 0
+
+
+def _decode(options, metrics: list[str], methods: list, path: Path | None) -> dict:
+    from halluapp.evaluation import harness
+    from halluapp.evaluation.answers_store import AnswersStore
+
+    store = AnswersStore(path) if path else None  # before a model is loaded: it may be another kind of file
+    return harness.evaluate(
+        options.data, metrics, methods, limit=options.limit, seed=options.seed, session=common.session_of(options),
+        log=common.log, store=store,
+    )  # fmt: skip
+
+
+def _score_saved(options, metrics: list[str]) -> dict | None:
+    """Scores of what --answers holds; None where it has to be decoded: no file yet, or an evaluation to go on with."""
+    from halluapp.evaluation import saved_answers
+
+    if not (options.answers and options.answers.exists() and options.answers.stat().st_size):
+        return None
+    saved = saved_answers.read(options.answers)
+    decoding = [flag for flag, value in (
+        ("--methods", options.methods), ("--set", options.assignments), ("--adapter", options.adapter),
+        ("--model", options.model), ("--quantization", options.quantization),
+    ) if value]  # fmt: skip
+    if saved.ours and decoding:
+        return None
+    if decoding:
+        raise InputError(
+            f"{options.answers} holds answers of another program, scored as they are; leave {decoding[0]} out."
+        )
+    try:
+        lines: list[str] = []
+        result, complete = saved_answers.score(saved, options.data, metrics, options.limit, options.seed, lines.append)
+    except InputError:
+        if saved.ours:
+            return None
+        raise
+    if saved.ours and not complete:
+        return None
+    for line in lines:
+        common.log(line)
+    common.log(f"scored the answers in {options.answers}; no model was loaded")
+    return result

@@ -18,7 +18,7 @@ def add(commands) -> None:
 def _add(commands, name: str, about: str, handler) -> None:
     command = common.add_command(commands, name, about, handler)
     command.add_argument("pairs", type=Path, help=".jsonl (image, question, chosen, rejected), or a set like RLHF-V")
-    command.add_argument("--out", type=Path, help="file of the HalluSpace (default: where the model looks for it)")
+    common.add_output(command, "--out", help="file of the HalluSpace (default: where the model looks for it)")
     command.add_argument("--rank", type=int, default=8)
     command.add_argument("--layers", default="", help="A-B, zero-based, both included (default: upper half)")
     command.add_argument("--pooling", default="answer_mean", choices=POOLINGS)
@@ -38,9 +38,9 @@ def run(options) -> int:
         options.pairs, options.out, common.settings_of(options), options.rank, options.layers, options.pooling,
         options.limit,
     )  # fmt: skip
+    files = [out, *common.write_json(space.about, options.out_json)]
     print(directions.table(space.about))
-    print(f"wrote {out}")
     if options.out is None:
         print("Compare and all other commands use it from now on with this model.")
-    common.write_json(space.about, options.out_json)
+    common.print_files(files)
     return 0

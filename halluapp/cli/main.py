@@ -6,7 +6,19 @@ import argparse
 import sys
 
 import halluapp
-from halluapp.cli import bench, common, compare, doctor, evaluate, halluspace, moved, search, serve, train
+from halluapp.cli import (
+    bench,
+    common,
+    compare,
+    console,
+    doctor,
+    evaluate,
+    halluspace,
+    moved,
+    search,
+    serve,
+    train,
+)
 from halluapp.errors import InputError
 
 COMMANDS = (compare, evaluate, search, halluspace, train, bench, serve, doctor, moved)
@@ -15,11 +27,19 @@ OWN_CHECKS = ("serve", "doctor", "pocket")  # commands that check the settings t
 
 def main(arguments: list[str] | None = None) -> int:
     """Runs one command -> exit code."""
+    console.make_printable()
     options = parser().parse_args(arguments)
     try:
         if options.command not in OWN_CHECKS:
             common.check_environment()
+        common.check_outputs(options)
         return options.run(options)
+    except KeyboardInterrupt:
+        print("halluapp: ended by Ctrl-C.", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # of `halluapp ... | head`; files are written before anything is printed
+        console.close()
+        return 0
     except (InputError, ValueError) as error:
         print(f"halluapp: {' '.join(str(error).split())}", file=sys.stderr)
         return 2

@@ -7,7 +7,7 @@ import io
 import json
 import os.path
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -15,7 +15,7 @@ from random import Random
 from typing import Any
 
 from halluapp.data import tables
-from halluapp.data.files import write_text
+from halluapp.data.files import content_hash, write_text
 from halluapp.data.image_values import parse_image
 from halluapp.data.layouts import TEXTS, pair_fields
 from halluapp.data.photos import pixels_id, read_photo
@@ -45,6 +45,13 @@ class Pair:
     def open(self):
         """The upright RGB photo. Raises InputError."""
         return read_photo(self.image)
+
+    def content_hash(self) -> str:
+        """SHA-256 of the photo's file: equal under any name. Raises InputError."""
+        try:
+            return content_hash(self.image)
+        except OSError as error:
+            raise InputError(f"The photo {self.photo} cannot be read any more ({error.strerror}).") from error
 
 
 def read_pairs(source: str | Path, check_photos: bool = True) -> list[Pair]:
@@ -142,6 +149,16 @@ def _checked_id(image: Path | bytes, identities: dict[str, str]) -> str:
         except InputError as error:
             raise RowError(f": {str(error)[:1].lower()}{str(error)[1:]}") from error
     return identities[spelled]
+
+
+def pairs_hash(pairs: Sequence[Pair]) -> str:
+    """SHA-256 of photos, their names, texts, objects and order: equal for one set in two folders. Raises InputError."""
+    hashes: dict[str, str] = {}
+    for pair in pairs:
+        if pair.photo not in hashes:
+            hashes[pair.photo] = pair.content_hash()
+    rows = [[p.photo, hashes[p.photo], p.question, p.chosen, p.rejected, p.objects] for p in pairs]
+    return content_hash(json.dumps(rows).encode())
 
 
 def write_pairs(folder: Path, photos: dict[str, bytes], rows: Iterable[dict[str, Any]]) -> Path:

@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from halluapp.data.files import is_hub_id
 from halluapp.errors import InputError
 
 BATCH = 16  # rows of a parquet file in memory: each holds a photo
 MARKS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 FILES = ("pairs.jsonl", "pairs.json")  # in a folder
-SUFFIXES = (".jsonl", ".json", ".ndjson", ".parquet")  # what ends so is a file here and no data set of the hub
 
 
 class RowError(ValueError):
@@ -99,7 +99,7 @@ def _parquet(path: Path) -> Iterator[tuple[str, Any]]:
 
 
 def _data_set(path: Path, name: str) -> Iterator[tuple[str, Any]]:
-    if not path.is_dir() and not _may_be_hub_id(path, name):
+    if not path.is_dir() and not is_hub_id(name):
         raise InputError(f"There are no pairs at {name}; give a folder with pairs.jsonl, a JSONL or a parquet file.")
     import datasets
 
@@ -109,13 +109,6 @@ def _data_set(path: Path, name: str) -> Iterator[tuple[str, Any]]:
         raise InputError(f"The data set {name} could not be read ({' '.join(str(error).split())[:160]}).") from error
     for number, row in enumerate(rows, 1):
         yield f"Row {number}", row
-
-
-def _may_be_hub_id(path: Path, name: str) -> bool:
-    """OWNER/NAME, unless it is plainly a file here: a mistyped path must not become a request to the hub."""
-    owner, slash, rest = name.partition("/")
-    plain = bool(slash and owner and rest) and "/" not in rest and "\\" not in name and not name.startswith(".")
-    return plain and path.suffix.lower() not in SUFFIXES and not path.parent.is_dir()
 
 
 def _without_decoding(rows):

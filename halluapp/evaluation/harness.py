@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, replace
+from functools import cache
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,7 @@ from halluapp.data.shards import LeftOut
 from halluapp.errors import InputError
 from halluapp.evaluation import chair, questions, scoring
 from halluapp.evaluation.annotations import read_samples
+from halluapp.evaluation.answers_store import AnswerFunction, Answers, AnswersStore
 from halluapp.evaluation.scoring import EvaluatedPhoto
 
 if TYPE_CHECKING:
@@ -28,18 +30,6 @@ METRICS = ("chair", "pope")
 CAPTION_PROMPT, CAPTION_TOKENS = "Describe this image in detail.", 80
 ANSWER_TOKENS = 8
 AT_ONCE = 4  # questions decoded in one batch; each is as many rows as the methods need
-
-
-@dataclass
-class Answers:
-    """texts: of each prompt, by method name; errors: of methods that failed; seconds: until the end of each method."""
-
-    texts: list[dict[str, str]]
-    errors: dict[str, str] = field(default_factory=dict)
-    seconds: dict[str, float] = field(default_factory=dict)
-
-
-AnswerFunction = Callable[[Any, Sequence[str], int], Answers]  # photo, prompts, max_new_tokens
 
 
 def evaluate(
@@ -53,25 +43,26 @@ def evaluate(
     answer: AnswerFunction | None = None,
     questions_per_photo: int = 3,
     sampling: Mapping[str, Sampling] | None = None,
+    store: AnswersStore | None = None,
 ) -> dict[str, Any]:
     """Decodes and scores -> the JSON of `evaluate --json` (schema 1).
 
     data: folder or tar of KEY.jpg + KEY.json, or the samples of `annotated_samples`. methods: names or Method objects
     (None: the default panels). limit: first photos only (0: all). seed: of questions and bootstrap. session: from
-    `load_session`. answer: decodes instead of `session`. sampling: by method name, where it is not greedy. Raises
-    InputError in one sentence.
+    `load_session`. answer: decodes instead of `session`. sampling: by method name, where it is not greedy. store:
+    keeps the answers, and has those that are not decoded again. Raises InputError in one sentence.
     """
     panels = create_methods(methods)
-    _check_metrics(metrics)
+    check_metrics(metrics)
     samples, left_out = (data, []) if isinstance(data, list) else read_samples(data, limit=limit)
-    candidates, vocabulary = _photos(samples, metrics, seed, questions_per_photo)
-    metrics, notes = _possible(metrics, candidates)
+    candidates, vocabulary = annotated_photos(samples, metrics, seed, questions_per_photo)
+    metrics, notes = possible_metrics(metrics, candidates)
     for line in [*records.described(left_out), *notes]:
         log(line)
-    answer = answer or decoder(session, panels, sampling or {})
+    answer_of = _answers(answer, session, panels, sampling or {}, store)
     errors: dict[str, str] = {}
     seconds = dict.fromkeys((method.name for method in panels), 0.0)
-    photos = _ask_all(candidates, metrics, answer, errors, seconds, left_out, log)
+    photos = _ask_all(candidates, metrics, answer_of, errors, seconds, left_out, log)
     if not photos:
         raise InputError(f"No photo of {data_name(data)} can be decoded.")
     return {
@@ -89,8 +80,8 @@ def evaluate(
 
 
 def _ask_all(
-    candidates: list, metrics: Sequence[str], answer: AnswerFunction, errors: dict, seconds: dict,
-    left_out: list[LeftOut], log,
+    candidates: list, metrics: Sequence[str], answer_of: Callable[[bytes, str], AnswerFunction], errors: dict,
+    seconds: dict, left_out: list[LeftOut], log,
 ) -> list[EvaluatedPhoto]:  # fmt: skip
     """The photos with the methods' texts; photos that cannot be decoded are left out, named and logged."""
     start, photos = time.perf_counter(), []
@@ -101,11 +92,27 @@ def _ask_all(
             left_out.append(LeftOut(photo.key, str(error)))
             log(f"{photo.key} is left out: {error}")
             continue
-        _ask(photo, image, metrics, answer, errors, seconds)
+        _ask(photo, image, metrics, answer_of(jpeg, photo.key), errors, seconds)
         photos.append(photo)
         if number % 10 == 0 or number == len(candidates):
             log(f"{number} of {len(candidates)} photos, {time.perf_counter() - start:.0f} s")
     return photos
+
+
+def _answers(
+    answer: AnswerFunction | None, session, panels: list, sampling: Mapping[str, Sampling], store: AnswersStore | None
+) -> Callable[[bytes, str], AnswerFunction]:
+    """What answers the prompts about a photo, given its bytes and key: the model, or the store where it can."""
+    if store is None:
+        whole = answer or decoder(session, panels, sampling)
+        return lambda jpeg, key: whole
+
+    @cache
+    def answer_by(methods: tuple) -> AnswerFunction:
+        return answer or decoder(session, list(methods), sampling)
+
+    store.use(None if answer else getattr(session, "lvlm", None))
+    return lambda jpeg, key: store.recall(jpeg, key, panels, sampling, answer_by)
 
 
 def create_methods(methods: Sequence | None) -> list:
@@ -131,14 +138,15 @@ def data_name(data: str | Path | list) -> str:
     return f"{len(data)} samples" if isinstance(data, list) else Path(data).name
 
 
-def _check_metrics(metrics: Sequence[str]) -> None:
+def check_metrics(metrics: Sequence[str]) -> None:
+    """Raises InputError for none, or for one that there is not."""
     unknown = [metric for metric in metrics if metric not in METRICS]
     if unknown or not metrics:
         raise InputError(f"Metrics are {' and '.join(METRICS)}, not {', '.join(unknown) or 'none'}.")
 
 
-def _photos(
-    samples: list[shards.Sample], metrics: Sequence[str], seed: int, per_photo: int
+def annotated_photos(
+    samples: list[shards.Sample], metrics: Sequence[str], seed: int, per_photo: int = 3
 ) -> tuple[list[tuple[EvaluatedPhoto, bytes]], chair.Vocabulary]:
     """Annotated photos with their questions, and the vocabulary that the annotations allow."""
     all_records = [sample.record for sample in samples]
@@ -151,7 +159,7 @@ def _photos(
     return [(EvaluatedPhoto(sample.key, sample.record, group), sample.jpeg) for sample, group in rows], vocabulary
 
 
-def _possible(metrics: Sequence[str], candidates: list) -> tuple[list[str], list[str]]:
+def possible_metrics(metrics: Sequence[str], candidates: list) -> tuple[list[str], list[str]]:
     """The metrics that these photos allow, and a note on a dropped one: no question, no score."""
     if "pope" not in metrics or any(photo.questions for photo, _ in candidates):
         return list(metrics), []

@@ -23,8 +23,9 @@ from halluapp.decoding.plan import Sampling
 from halluapp.errors import InputError
 from halluapp.evaluation import harness
 from halluapp.evaluation.annotations import read_samples
+from halluapp.evaluation.answers_store import AnswersStore
 from halluapp.methods.base import Combination, Method, Row
-from halluapp.methods.registry import create
+from halluapp.methods.registry import canonical, create
 
 SAMPLING = {"temperature": (0, 2), "top_p": (0.01, 1), "top_k": (0, 1000), "repetition_penalty": (1, 2)}
 # What may be searched for: the metric it belongs to, and whether more of it is better.
@@ -81,6 +82,7 @@ def parse_grid(items: Sequence[str]) -> dict[str, list]:
     grid: dict[str, list] = {}
     for item in items:
         key, _, values = item.partition("=")
+        key = key.strip().lower().replace("-", "_") if "adapter:" not in key else key
         parts = [part.strip() for part in values.split(",")]
         if not key.strip() or not all(parts):
             raise InputError(f"--grid {item} is not KEY=VALUE,VALUE,..")
@@ -161,6 +163,7 @@ def search(
     seed: int = 0,
     session=None,
     log: Callable[[str], None] = lambda line: None,
+    store: AnswersStore | None = None,
 ) -> dict[str, Any]:
     """Searches the configuration of a method -> JSON (schema 1).
 
@@ -168,8 +171,11 @@ def search(
     is greedy, but where top_p or top_k is set without a temperature, that is 1.
     objective: one of OBJECTIVES. share: of the photos, for tuning. "tuning": every configuration with score and 95 %
     interval; "best": the settings chosen; "test": scores of baseline, defaults and best on the other photos;
-    "gain": best minus defaults on either; a gain that shrinks was selection. Raises InputError in one sentence.
+    "gain": best minus defaults on either; a gain that shrinks was selection. store:
+    as in `evaluate`. Raises InputError in one sentence.
     """
+    objective = objective.strip().lower().replace("-", "_")
+    method = canonical(method)
     if objective not in OBJECTIVES:
         raise InputError(f"The objective must be one of {', '.join(OBJECTIVES)}, not {objective!r}.")
     candidates = configurations(method, grid, one_at_a_time, seed)
@@ -182,14 +188,14 @@ def search(
     for first in range(0, len(candidates), AT_ONCE):
         part = candidates[first : first + AT_ONCE]
         named = {f"#{first + index}": one for index, one in enumerate(part)}
-        rows += _scores(_evaluate(tuning, named, objective, seed, session, log), objective)
+        rows += _scores(_evaluate(tuning, named, objective, seed, session, log, store), objective)
     for one, row in zip(candidates, rows, strict=True):
         row["settings"] = dict(one.settings)
     best = candidates[_best(rows, objective)]
     compared = {"baseline": _configuration("baseline", {}, seed), "defaults": candidates[0], "best": best}
     if best.sampling != candidates[0].sampling:  # how much of it is the sampler's: the baseline with the same one
         compared["baseline, same sampling"] = replace(compared["baseline"], sampling=best.sampling)
-    result = _evaluate(test, compared, objective, seed, session, log)
+    result = _evaluate(test, compared, objective, seed, session, log, store)
     scores = {row["method"]: row["score"] for row in _scores(result, objective)}
     return {
         "schema": 1, "data": Path(data).name, "method": method, "grid": grid, "one_at_a_time": one_at_a_time,
@@ -214,11 +220,13 @@ def _decodable(samples: list, left_out: list[LeftOut]) -> tuple[list, list[LeftO
     return good, [*left_out, *damaged]
 
 
-def _evaluate(samples, named: dict[str, Configuration], objective: str, seed: int, session, log) -> dict[str, Any]:
+def _evaluate(
+    samples, named: dict[str, Configuration], objective: str, seed: int, session, log, store
+) -> dict[str, Any]:
     methods = [NamedMethod(one.method, name) for name, one in named.items()]
     result = harness.evaluate(
         samples, [OBJECTIVES[objective][0]], methods, seed=seed, session=session, log=log,
-        sampling={name: one.sampling for name, one in named.items()},
+        sampling={name: one.sampling for name, one in named.items()}, store=store,
     )  # fmt: skip
     if failed := [row["error"] for row in result["methods"] if row["error"]]:
         raise InputError(failed[0])

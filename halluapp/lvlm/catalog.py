@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from halluapp.data.files import is_hub_id
 from halluapp.errors import InputError
 from halluapp.lvlm import quantize, random_weights
 from halluapp.lvlm.base import EMBEDDED, LVLM
@@ -90,6 +91,11 @@ def load(model: str, quantization: str, device: str, assets: Path, dtype: str = 
     embedded = model == "pocket"
     if embedded and not (assets / "pocket" / "config.json").exists():
         raise InputError("The embedded model is missing from assets/pocket; get the project with its assets folder.")
+    if not embedded and not Path(model).is_dir() and not is_hub_id(model):
+        raise InputError(
+            f"The model {model} could not be loaded (this is neither a folder nor a name on the hub, OWNER/NAME); "
+            "check the name or folder, or use the embedded model: --model pocket"
+        )
     pocket.register()
     source = str(assets / "pocket") if embedded else model
     lvlm, notice = load_checkpoint(source, EMBEDDED if embedded else model, quantization, device, dtype)

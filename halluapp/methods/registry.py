@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from dataclasses import fields
 
 from halluapp.errors import InputError
@@ -49,24 +50,44 @@ def calibrated_contrasts() -> list[str]:
     return [f"{first}+{second}" for second, method in METHODS.items() if method.calibrates for first in contrasts]
 
 
+def canonical(name: str) -> str:
+    """A name as a person types it -> as the registry has it: VDD is vdd, Nullu + VDD nullu+vdd; adapters stay."""
+    parts = [part.strip() for part in name.split("+")]
+    return "+".join(part.lower() if part.lower() in METHODS else part for part in parts)
+
+
 def create(name: str, /, **parameters) -> Method:
     """A method by name with some of its parameters; raises InputError for an unknown name, parameter or value.
 
     "nullu+vdd" stacks methods; a parameter of a part is "nullu.rank", or "alpha" if only one part has it.
-    "adapter:NAME" is any loaded adapter.
+    "adapter:NAME" is any loaded adapter. Parameters may have capitals, and "-" for "_".
     """
     if "+" in name:
         return _stack([part.strip() for part in name.split("+")], parameters)
     if name.startswith("adapter:"):
         name, parameters = "adapter", {"adapter": name.partition(":")[2], **parameters}
     if name not in METHODS and name != "adapter":
-        raise InputError(f"There is no method {name!r}; known are {', '.join(METHODS)}, and adapter:NAME.")
+        hint = f" (it is {canonical(name)}, in small letters)" if canonical(name) in METHODS else ""
+        raise InputError(f"There is no method {name!r}{hint}; known are {', '.join(METHODS)}, and adapter:NAME.")
     method = METHODS.get(name, NamedAdapter)
     items = {item.name: item for item in fields(method)}
+    parameters = _known_keys(method.title, parameters, items)
     for key in parameters:
         if key not in items:
             raise InputError(f"{method.title} has no parameter {key!r}; it has {', '.join(items) or 'none'}.")
     return method(**{key: check_parameter(method.title, items[key], value) for key, value in parameters.items()})
+
+
+def _known_keys(title: str, parameters: dict, items: Container[str]) -> dict:
+    """The parameters under the names that the method gives them. Raises InputError for one that is given twice."""
+    result: dict = {}
+    for key, value in parameters.items():
+        plain = key.lower().replace("-", "_")
+        name = plain if key not in items and plain in items else key
+        if name in result:
+            raise InputError(f"{title}: {name} is given twice.")
+        result[name] = value
+    return result
 
 
 def _stack(names: list[str], parameters: dict) -> Stacked:
@@ -76,6 +97,7 @@ def _stack(names: list[str], parameters: dict) -> Stacked:
     values: dict[str, dict] = {name: {} for name in names}
     for key, value in parameters.items():
         part, _, rest = key.rpartition(".")
+        part = canonical(part)
         owners = [part] if part else [name for name in names if name in METHODS and _has(METHODS[name], key)]
         if len(owners) > 1:
             raise InputError(f"More than one part has {key!r}; write {' or '.join(f'{o}.{key}' for o in owners)}.")
@@ -86,4 +108,4 @@ def _stack(names: list[str], parameters: dict) -> Stacked:
 
 
 def _has(method: type[Method], key: str) -> bool:
-    return key in {item.name for item in fields(method)}
+    return key.lower().replace("-", "_") in {item.name for item in fields(method)}

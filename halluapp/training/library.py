@@ -14,7 +14,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from halluapp.data.files import PARTIAL_SUFFIX, write_text
+from halluapp.data.files import PARTIAL_SUFFIX, atomic_write, write_text
 from halluapp.errors import InputError
 from halluapp.lvlm.adapters import CONFIG, PICKLES, PROJECTOR, WEIGHTS
 from halluapp.methods.registry import METHODS
@@ -117,14 +117,15 @@ def load_adapters(root: Path, lvlm: LVLM, methods: Iterable) -> None:
             lvlm.adapters.pop(name, None)
 
 
-_loaded_versions: dict[tuple[int, str], float] = {}
+_loaded_versions: dict[tuple[int, str], tuple] = {}
 
 
 def _load_adapter(lvlm: LVLM, run: Run) -> None:
     """Reads the adapter unless the version on disk is loaded."""
     from halluapp.lvlm import adapters
 
-    version = max((path.stat().st_mtime for path in run.adapter.glob("*")), default=0.0)
+    stats = ((path.name, path.stat()) for path in sorted(run.adapter.glob("*")))
+    version = tuple((name, stat.st_size, stat.st_mtime_ns, stat.st_ino) for name, stat in stats)
     key = (id(lvlm), run.name)
     if run.name not in lvlm.adapters or _loaded_versions.get(key) != version:
         lvlm.adapters[run.name] = adapters.load(lvlm, run.adapter, run.name)
@@ -178,7 +179,7 @@ def pack(root: Path, name: str | None, folder: Path) -> Path:
     """Writes FOLDER/NAME.zip: settings, curve, captions, log and adapter, without the state to resume from."""
     run = find(root, name)
     path = folder / f"{run.name}.zip"
-    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as out:
+    with atomic_write(path) as partial, zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED) as out:
         for file in sorted(run.folder.rglob("*")):
             if file.is_file() and file.name not in NOT_PACKED and file.suffix != PARTIAL_SUFFIX:
                 out.write(file, Path(run.name) / file.relative_to(run.folder))

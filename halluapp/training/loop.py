@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import math
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -19,11 +17,13 @@ from halluapp.data.files import atomic_write
 from halluapp.data.pairs import read_pairs, split
 from halluapp.errors import InputError
 from halluapp.lvlm.base import LVLM
+from halluapp.training.endings.failures import failure_in_status
+from halluapp.training.endings.resume import check_pairs
 from halluapp.training.methods import registry
 from halluapp.training.objective import Objective
 from halluapp.training.process_memory import peak_memory
 from halluapp.training.recipes import Recipe
-from halluapp.training.runs import Run
+from halluapp.training.runs import Config, Run
 
 MAX_HELD_OUT_PAIRS = 64  # pairs whose losses are computed at once in a while
 SAMPLE_TOKENS = 60
@@ -60,13 +60,19 @@ def batches(objective: Objective, rows: list[int], first: int) -> Iterator[list[
         epoch += 1
 
 
-def train(run: Run, lvlm: LVLM) -> None:
+def train(run: Run, lvlm: LVLM, config: Config | None = None) -> None:
     """Trains to the last step or until asked to stop, going on where a state is. Raises InputError for every end
-    that is not one of these, in a sentence that says what to change."""
-    config = run.config()
+    that is not one of these, in a sentence that says what to change.
+
+    config: of the run (default: the one in its folder), which the main process stores with the hash of the pairs.
+    """
+    config = config or run.config()
     with failure_in_status(run):
         run.write_status("preparing", run.status()["step"])
         pairs = read_pairs(config.data)
+        config = check_pairs(run, config, pairs)
+        if DistributedState().is_main:
+            run.write_config(config)
         rows, held_out = split(pairs, config.recipe.held_out, config.recipe.seed)
         objective = registry.objective(config.kind)(lvlm, config.recipe, pairs, run.folder.parent / ".cache", log_line)
         try:
@@ -74,29 +80,6 @@ def train(run: Run, lvlm: LVLM) -> None:
                 run.write_status(state, step)
         finally:
             objective.undo()
-
-
-@contextmanager
-def failure_in_status(run: Run) -> Iterator[None]:
-    """Turns every exception of the block into the run's status and an InputError, both with one sentence."""
-    try:
-        yield
-    except Exception as error:  # of torch, peft, the driver: a run that nobody watches must leave its reason
-        step = run.status()["step"]
-        sentence = str(error) if isinstance(error, InputError) else explain_failure(error, run.config().recipe, step)
-        run.write_status("failed", step, sentence)
-        raise InputError(sentence) from error
-
-
-def explain_failure(error: BaseException, recipe: Recipe, step: int) -> str:
-    """One sentence: why a run ended and what to change."""
-    text = " ".join(str(error).split())
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return f"The disk is full at step {step}; free some space, then go on with --resume."
-    if isinstance(error, MemoryError) or "out of memory" in text.lower() or "not enough memory" in text.lower():
-        smaller = f"lower batch (now {recipe.batch}) and raise accumulation" if recipe.batch > 1 else "lower rank"
-        return f"Memory ran out at step {step}; {smaller}, or switch on checkpointing."
-    return f"The run ended at step {step}: {text[:300] or type(error).__name__}"
 
 
 def _steps(run: Run, objective: Objective, rows: list[int], held_out: list[int]) -> Iterator[tuple[int, str]]:
@@ -226,7 +209,7 @@ def _save(run: Run, objective: Objective, optimizer, step: int, seconds: float) 
     lvlm = objective.lvlm
     about = {"kind": config.kind, "model": lvlm.name, "quantization": lvlm.quantization, "step": step,
              "steps": config.recipe.steps, "data": Path(config.data).name, "pairs": len(objective.pairs),
-             "recipe": json.loads((run.folder / "config.json").read_text())["recipe"]}  # fmt: skip
+             "recipe": json.loads((run.folder / "config.json").read_text(encoding="utf-8"))["recipe"]}  # fmt: skip
     objective.save(run.adapter, about)
     state = {"step": step, "seconds": seconds, "optimizer": optimizer.state_dict(), "objective": objective.state(),
              "rng": torch.get_rng_state()}  # fmt: skip
@@ -263,6 +246,10 @@ class DistributedState:
     def is_main(self) -> bool:
         """Whether this process writes the run's files."""
         return self.state.is_main_process
+
+    def wait(self) -> None:
+        """Until every process is here."""
+        self.state.wait_for_everyone()
 
     def local_part(self, batch: list[int]) -> list[int]:
         """This process's part of a batch, never empty."""

@@ -14,6 +14,7 @@ from torch.utils.checkpoint import checkpoint
 
 from halluapp.data.pairs import Pair
 from halluapp.lvlm.base import LVLM
+from halluapp.lvlm.fingerprint import fingerprint
 from halluapp.methods.base import Method
 from halluapp.methods.baseline import Baseline
 from halluapp.training import peft_adapter, vision_tower
@@ -21,16 +22,6 @@ from halluapp.training.batches import disk_cache, examples
 from halluapp.training.batches.packed_forward import check_supported
 from halluapp.training.batches.pixels import Pixels
 from halluapp.training.recipes import Lora, Recipe
-
-
-def fingerprint(lvlm: LVLM) -> str:
-    """A hash of the model's name and of 32 numbers of every weight: other weights, other cached tensors."""
-    parts = []
-    for name, weight in sorted(lvlm.model.named_parameters()):
-        flat = weight.detach().reshape(-1)
-        ends = torch.cat([flat[:16], flat[len(flat) // 2 :][:16]])
-        parts.append([name, list(weight.shape), float(ends.float().abs().sum())])
-    return disk_cache.key(lvlm.name, lvlm.quantization, parts)
 
 
 class Objective(ABC):
@@ -49,17 +40,23 @@ class Objective(ABC):
         self.examples = examples.tokenize(lvlm, pairs)
         strategy = recipe.rejected_photo if self.corrupts_images else None
         step = recipe.noise_step if self.corrupts_images else 0
-        self.key = disk_cache.key(
-            fingerprint(lvlm), [[p.photo, p.question, p.chosen, p.rejected] for p in pairs], strategy, step, recipe.seed
-        )
+        self.corruption = [strategy, step, recipe.seed] if strategy else []
         self.pixels = Pixels(lvlm, pairs, strategy, step, recipe.seed)
+        self.model_hash = fingerprint(lvlm) if cache else ""
         self.features = examples.encode_images(lvlm, self.pixels, self._cache_path("features"), log)
         self.build()
         if recipe.checkpointing:
             self.language.activation_checkpointing_enable(activation_checkpointing_kwargs={"use_reentrant": False})
 
-    def _cache_path(self, part: str) -> Path | None:
-        return self.cache / f"{part}-{self.key}.safetensors" if self.cache else None
+    def _cache_path(self, part: str, *more: Any) -> Path | None:
+        """The file of something that is computed once of the model, the photos, their corruption and `more`.
+
+        A photo's corruption depends on its name, so that the key holds its name beside its content.
+        """
+        if self.cache is None:
+            return None
+        name = disk_cache.key(self.model_hash, self.pixels.hashes(), self.corruption, *more)
+        return self.cache / f"{part}-{name}.safetensors"
 
     def wrap(self, language: bool = True):
         """Puts a fresh adapter into the language model, and into the tower if the recipe says so -> the PeftModel."""

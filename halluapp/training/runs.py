@@ -16,22 +16,24 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import psutil
 from filelock import FileLock, Timeout
 
-from halluapp.data.files import write_text
+from halluapp.data.files import absolute_path, check_output, write_reserved, write_text
 from halluapp.errors import InputError
 from halluapp.training import recipes
 from halluapp.training.recipes import Recipe
 
 LOCK, LOCK_OWNER = ".running.lock", ".running"  # beside the runs: what is locked, and the name of the run that holds it
 STATES = ("waiting", "preparing", "running", "finished", "stopped", "failed", "interrupted")
+NAMED_MODELS = ("pocket", "auto")  # no folders, whatever is called so in the working folder
 LIVE = ("waiting", "preparing", "running")
 MAX_CLOCK_SHIFT = 2.0  # seconds
+MAX_SENTENCE = 600  # characters of an error in status.json, whose place on the disk is reserved
 RESUMABLE = ("stopped", "failed", "interrupted")
 PROCESS_GONE = (
     "Its process ended at step {step} without a word: it was killed, the machine restarted, or memory ran out. "
@@ -41,7 +43,11 @@ PROCESS_GONE = (
 
 @dataclass(frozen=True)
 class Config:
-    """Settings, data and model of a run. photo: captioned while it trains ("": the first held-out one)."""
+    """Settings, data and model of a run. photo: captioned while it trains ("": the first held-out one).
+
+    pairs_hash: of the pairs that it began to learn from ("": it has not begun). Folders and files are absolute paths,
+    so that a run goes on from any folder.
+    """
 
     kind: str
     recipe: Recipe
@@ -49,6 +55,7 @@ class Config:
     model: str = "pocket"
     quantization: str = "nf4"
     photo: str = ""
+    pairs_hash: str = ""
 
     def command(self, out: Path, resume: bool = False) -> list[str]:
         """The command line of the same run; settings with their default are left out."""
@@ -62,14 +69,6 @@ class Config:
                     json.dumps(value) if isinstance(value, bool) else str(value),
                 ]
         return arguments + (["--resume"] if resume else [])
-
-
-def relative_path(path: str | Path) -> str:
-    """A path as a person types it: below the working directory if it lies there."""
-    try:
-        return str(Path(path).resolve().relative_to(Path.cwd()))
-    except ValueError:
-        return str(path)
 
 
 class Run:
@@ -92,6 +91,11 @@ class Run:
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise InputError(f"{self.folder} holds no training run.") from error
 
+    def write_config(self, config: Config) -> None:
+        """Writes config.json. Raises OSError."""
+        about = {**asdict(config), "recipe": asdict(config.recipe)}
+        write_text(self.folder / "config.json", json.dumps(about, indent=1, ensure_ascii=False))
+
     def status(self) -> dict[str, Any]:
         """state (one of STATES), step, steps, error. A run whose process is gone is "interrupted"."""
         try:
@@ -103,14 +107,21 @@ class Run:
         return status
 
     def write_status(self, state: str, step: int = 0, error: str = "", **more: Any) -> None:
-        """Writes status.json whole. An OSError is printed, not raised: the disk may be what the error is about."""
+        """Writes status.json, on a full disk too. An OSError is printed, not raised: the error may be about it."""
         steps = self.config().recipe.steps
-        about = {"state": state, "step": step, "steps": steps, "error": error, "pid": os.getpid(), **more}
+        about = {
+            "state": state,
+            "step": step,
+            "steps": steps,
+            "error": error[:MAX_SENTENCE],
+            "pid": os.getpid(),
+            **more,
+        }
         about["born"] = _start_time(about["pid"])
         if state == "waiting":
             about["since"] = time.time()
         try:
-            write_text(self.folder / "status.json", json.dumps(about))
+            write_reserved(self.folder / "status.json", json.dumps(about))
         except OSError as problem:
             print(f"status not written: {problem}", file=sys.stderr)
 
@@ -218,9 +229,11 @@ def create(out: str | Path, config: Config, resume: bool = False) -> Run:
         return run
     if run.folder.exists() and any(path.name != "log.txt" for path in run.folder.iterdir()):
         raise InputError(f"{out} is not empty; choose another folder, or add --resume to go on with the run in it.")
-    run.folder.mkdir(parents=True, exist_ok=True)
-    about = {**asdict(config), "recipe": asdict(config.recipe)}
-    write_text(run.folder / "config.json", json.dumps(about, indent=1, ensure_ascii=False))
+    check_output(run.folder, folder=True)
+    model = config.model if config.model in NAMED_MODELS else absolute_path(config.model)
+    run.write_config(
+        replace(config, data=absolute_path(config.data), photo=absolute_path(config.photo), model=model, pairs_hash="")
+    )
     run.write_status("waiting")
     return run
 

@@ -75,7 +75,8 @@ def compare(
     """
     entry = request_log.Entry("api", str(methods or "").split(","))
     try:
-        panels = assignments.create_methods(assignments.method_names(methods), assignments.read(parameters))
+        names = assignments.method_names(methods)
+        panels = assignments.create_methods(names, assignments.read(parameters, names))
         request = make_request(
             photo, prompt, panels, int(max_new_tokens), temperature, top_p, top_k, int(seed), sure,
             repetition_penalty, stop or (),

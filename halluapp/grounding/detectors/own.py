@@ -149,7 +149,8 @@ def save(heads: list[PresenceHead], folder: Path, about: Mapping[str, Any]) -> N
         save_file({name: value.to(torch.float16).contiguous() for name, value in head.state_dict().items()}, file)
         file.chmod(0o644)
     sizes = {"heads": len(heads), "hidden": heads[0].hidden}
-    (folder / ABOUT).write_text(json.dumps({"labels": heads[0].labels, **sizes, **about}, indent=1) + "\n")
+    text = json.dumps({"labels": heads[0].labels, **sizes, **about}, indent=1)
+    (folder / ABOUT).write_text(text + "\n", encoding="utf-8")
 
 
 def load(folder: Path) -> tuple[list[PresenceHead], dict[str, Any]]:
@@ -158,7 +159,7 @@ def load(folder: Path) -> tuple[list[PresenceHead], dict[str, Any]]:
 
     from halluapp.grounding.detectors.own_head import PresenceHead
 
-    about, heads = json.loads((folder / ABOUT).read_text()), []
+    about, heads = json.loads((folder / ABOUT).read_text(encoding="utf-8")), []
     for number in range(1, about["heads"] + 1):
         head = PresenceHead(about["labels"], about["hidden"])
         head.load_state_dict({name: t.float() for name, t in load_file(folder / WEIGHTS.format(number)).items()})

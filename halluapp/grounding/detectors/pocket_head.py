@@ -103,14 +103,14 @@ def save(head: DetectionHead, folder: Path, thresholds: dict[str, float], measur
         {k: v.to(torch.float16).contiguous() for k, v in head.state_dict().items()}, folder / "detector.safetensors"
     )
     about = {"labels": head.labels, "thresholds": thresholds, "measured": measured}
-    (folder / "detector.json").write_text(json.dumps(about, indent=1))
+    (folder / "detector.json").write_text(json.dumps(about, indent=1), encoding="utf-8")
 
 
 def load(folder: Path) -> tuple[DetectionHead, dict]:
     """Reads what `save` wrote -> (head in float32 and evaluation mode, the content of detector.json)."""
     from safetensors.torch import load_file
 
-    about = json.loads((folder / "detector.json").read_text())
+    about = json.loads((folder / "detector.json").read_text(encoding="utf-8"))
     head = DetectionHead(about["labels"])
     head.load_state_dict({k: v.float() for k, v in load_file(folder / "detector.safetensors").items()})
     return head.eval(), about

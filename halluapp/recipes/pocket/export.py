@@ -19,7 +19,7 @@ def load_run(run: Path, recipe: PocketRecipe) -> tuple[Pocket, object]:
 
     words = AutoTokenizer.from_pretrained(run / "tokenizer", trust_remote_code=False)
     state = torch.load(run / "checkpoint.pt", weights_only=True, map_location="cpu")
-    labels = (run / "labels.txt").read_text().splitlines()
+    labels = (run / "labels.txt").read_text(encoding="utf-8").splitlines()
     pocket = Pocket(pocket_model.build(words, layers=recipe.layers), pocket_head.DetectionHead(labels))
     pocket.load_state_dict(state["pocket"], strict=False)
     return pocket.eval(), words

@@ -41,7 +41,7 @@ class FeatureStore:
 
     @classmethod
     def open(cls, folder: Path) -> FeatureStore:
-        rows = [json.loads(line) for line in (folder / "records.jsonl").read_text().splitlines()]
+        rows = [json.loads(line) for line in (folder / "records.jsonl").read_text(encoding="utf-8").splitlines()]
         arrays = [np.load(folder / f"{name}.npy", mmap_mode="r") for name in ("coarse", "fine", "crops")]
         return cls(*arrays, [row["key"] for row in rows], [row["record"] for row in rows])
 
@@ -72,7 +72,7 @@ def build(
     folder.mkdir(parents=True, exist_ok=True)
     samples = list(shards.read(data, pattern))
     n, v = len(samples), len(views)
-    with open(folder / "records.jsonl", "w") as out:
+    with open(folder / "records.jsonl", "w", encoding="utf-8") as out:
         out.writelines(json.dumps({"key": s.key, "record": s.record}) + "\n" for s in samples)
     shapes = {
         "coarse": ((n, v, COARSE_CHANNELS, GRID, GRID), np.float16),
@@ -80,7 +80,7 @@ def build(
         "crops": ((n, v, 5), np.float32),
     }
     progress = folder / "progress.json"
-    start = json.loads(progress.read_text()) if progress.exists() else 0
+    start = json.loads(progress.read_text(encoding="utf-8")) if progress.exists() else 0
     arrays = {
         name: np.lib.format.open_memmap(folder / f"{name}.npy", "r+" if start else "w+", dtype, shape)
         for name, (shape, dtype) in shapes.items()

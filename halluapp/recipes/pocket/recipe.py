@@ -44,13 +44,13 @@ def run(action: str, data: Path, captions: Path | None, work: Path, assets: Path
 
 def finish(work: Path, captions: Path, folder: Path, log=print) -> None:
     """Exports the last checkpoint and computes everything that is derived from it."""
-    recipe = PocketRecipe(**json.loads((work / "run" / "recipe.json").read_text()))
+    recipe = PocketRecipe(**json.loads((work / "run" / "recipe.json").read_text(encoding="utf-8")))
     pocket, tokenizer = export.load_run(work / "run", recipe)
     for stale in ("hallu_space.safetensors", "projector-adavib.safetensors"):
         (folder / stale).unlink(missing_ok=True)
     shutil.rmtree(folder / "adapters", ignore_errors=True)
     export.export(pocket, tokenizer, folder)
-    rows = [json.loads(line) for line in (work / "run" / "metrics.jsonl").read_text().splitlines()]
+    rows = [json.loads(line) for line in (work / "run" / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
     curve = list({row["step"]: row for row in rows}.values())  # a resumed run writes some steps twice
     about = {"recipe": asdict(recipe), "curve": curve[:: max(1, len(curve) // 30)] + curve[-1:]}
     write_text(folder / "training.json", json.dumps(about, indent=1))

@@ -102,7 +102,7 @@ def make_tokenizer(captions: list[str], stores: list[FeatureStore], size: int):
 
 def load_captions(path: Path) -> list[str]:
     """The language-side captions, cleaned to one sentence each."""
-    return [clean_sentence(line) for line in path.read_text().splitlines() if 15 < len(line) < 160]
+    return [clean_sentence(line) for line in path.read_text(encoding="utf-8").splitlines() if 15 < len(line) < 160]
 
 
 def setup(cache: Path, captions_file: Path, recipe: PocketRecipe, labels: list[str] | None = None):
@@ -160,7 +160,7 @@ def train(cache: Path, captions_file: Path, out: Path, recipe: PocketRecipe, log
     out.mkdir(parents=True, exist_ok=True)
     names = out / "labels.txt"
     pocket, text_tokenizer, batches = setup(
-        cache, captions_file, recipe, names.read_text().splitlines() if names.exists() else None
+        cache, captions_file, recipe, names.read_text(encoding="utf-8").splitlines() if names.exists() else None
     )
     optimizer, first = optimizer_for(pocket, recipe), 0
     checkpoint = out / "checkpoint.pt"
@@ -192,7 +192,7 @@ def train(cache: Path, captions_file: Path, out: Path, recipe: PocketRecipe, log
                 "seconds": round(time.time() - started, 1),
                 **{k: round(v, 4) for k, v in running_loss.items()},
             }
-            with open(out / "metrics.jsonl", "a") as lines:
+            with open(out / "metrics.jsonl", "a", encoding="utf-8") as lines:
                 lines.write(json.dumps(row) + "\n")
             log(row, flush=True)
         if (step + 1) % 200 == 0 or step + 1 == recipe.steps:

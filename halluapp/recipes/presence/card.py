@@ -85,7 +85,7 @@ def write(folder: Path, measured: Mapping[str, Any], calibrated: Calibration, ph
         tables="\n".join(table(name, figure) for name, figure in figures.items()),
         may_ground=", ".join(proven[0]) or "none", may_deny=", ".join(proven[1]) or "none",
     )  # fmt: skip
-    (folder / "README.md").write_text(text)
+    (folder / "README.md").write_text(text, encoding="utf-8")
     reliability(figures).save(folder / PLOT, optimize=True)
 
 

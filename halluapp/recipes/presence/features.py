@@ -38,7 +38,7 @@ class Store:
 
     @classmethod
     def open(cls, folder: Path) -> Store:
-        rows = [json.loads(line) for line in (folder / "records.jsonl").read_text().splitlines()]
+        rows = [json.loads(line) for line in (folder / "records.jsonl").read_text(encoding="utf-8").splitlines()]
         arrays = [np.load(folder / f"{name}.npy", mmap_mode="r") for name in ("coarse", "fine", "crops")]
         return cls(*arrays, [row["key"] for row in rows], [row["record"] for row in rows])
 
@@ -65,10 +65,10 @@ def build(data: Path, pattern: str, view: str, folder: Path, limit: int = 0, log
         return Store.open(folder)
     folder.mkdir(parents=True, exist_ok=True)
     samples = [s for _, s in zip(range(limit or 10**9), shards.read(data, pattern), strict=False)]
-    with open(folder / "records.jsonl", "w") as out:
+    with open(folder / "records.jsonl", "w", encoding="utf-8") as out:
         out.writelines(json.dumps({"key": s.key, "record": s.record}) + "\n" for s in samples)
     progress = folder / "progress.json"
-    start = json.loads(progress.read_text()) if progress.exists() else 0
+    start = json.loads(progress.read_text(encoding="utf-8")) if progress.exists() else 0
     shapes = {
         "coarse": ((len(samples), COARSE_CHANNELS, GRID, GRID), np.float16),
         "fine": ((len(samples), FINE_CHANNELS, 2 * GRID, 2 * GRID), np.float16),
@@ -91,7 +91,7 @@ def build(data: Path, pattern: str, view: str, folder: Path, limit: int = 0, log
         arrays["fine"][row] = fine[0].to(torch.float16).numpy()
         arrays["coarse"][row] = coarse[0].to(torch.float16).numpy()
         if row % LOG_EACH == LOG_EACH - 1:
-            progress.write_text(str(row + 1))
+            progress.write_text(str(row + 1), encoding="utf-8")
             log(f"features {pattern} {view}: {row + 1} of {len(samples)}", flush=True)
     for array in arrays.values():
         array.flush()

@@ -52,7 +52,7 @@ def complete(record: dict) -> Annotation:
 @cache
 def exact(path: Path) -> dict[str, dict]:
     """The complete labels of some visual7w photos, by key; {} where the file is missing."""
-    return json.loads(path.read_text()) if path.exists() else {}
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
 
 
 def weak(record: dict, p: np.ndarray | None) -> Annotation:

@@ -32,7 +32,7 @@ def answers(data: Path, file: Path, limit: int = 0, log=print) -> None:
     from halluapp.data.photos import read_photo
     from halluapp.evaluation import harness
 
-    lines = file.read_text().splitlines() if file.exists() else []
+    lines = file.read_text(encoding="utf-8").splitlines() if file.exists() else []
     done = {json.loads(line)["key"] for line in lines}
     todo = [
         (name, sample)
@@ -41,7 +41,7 @@ def answers(data: Path, file: Path, limit: int = 0, log=print) -> None:
         if sample.key not in done
     ]
     answer = _panels() if todo else None
-    with open(file, "a") as out:
+    with open(file, "a", encoding="utf-8") as out:
         for number, (name, sample) in enumerate(todo, 1):
             texts = answer(read_photo(sample.jpeg), [harness.CAPTION_PROMPT], harness.CAPTION_TOKENS).texts[0]
             out.write(json.dumps({"data": name, "key": sample.key, "texts": texts}) + "\n")
@@ -68,7 +68,7 @@ def _shard(data: Path, name: str) -> Iterable[shards.Sample]:
 def named(file: Path, records: Callable[[str, str], Mapping[str, Any] | None]) -> list[Named]:
     """The checkable labels of all answers whose truth is certain. records: by data name and key, None: not wanted."""
     named_labels = []
-    for line in file.read_text().splitlines():
+    for line in file.read_text(encoding="utf-8").splitlines():
         answer = json.loads(line)
         record = records(answer["data"], answer["key"])
         if record is not None:

@@ -264,9 +264,9 @@ def _measure(folders: Folders, log) -> None:
         "verdicts": measure.figures(annotation.named, annotation.scores, calibrated, DEV),
     }
     about["measured"] = {"presence": measured["presence"], "verdicts": card.summary(measured["verdicts"])}
-    (folders.out / own_detector.ABOUT).write_text(json.dumps(about, indent=1) + "\n")
+    (folders.out / own_detector.ABOUT).write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
     card.write(folders.out, measured, calibrated, len(coco.keys))
     about["measured"]["drawings"] = drawings.figures(folders.out)
-    (folders.out / own_detector.ABOUT).write_text(json.dumps(about, indent=1) + "\n")
+    (folders.out / own_detector.ABOUT).write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
     drawings.write(folders.out, about["measured"]["drawings"])
     log(json.dumps(about["measured"], indent=1))

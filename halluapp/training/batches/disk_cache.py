@@ -22,8 +22,11 @@ MAX_BYTES = 16 * 2**30  # the output of LLaVA-1.5's tower has 1.2 MB: 6,000 imag
 
 
 def key(*parts) -> str:
-    """A short name for what the parts say: the file name of something that is computed once."""
-    return hashlib.sha256(json.dumps((FORMAT, *parts), sort_keys=True, default=str).encode()).hexdigest()[:16]
+    """A short name for what the parts hold: the file name of something that is computed once.
+
+    parts: JSON values with everything that the result depends on, contents as hashes, never a mere name of them.
+    """
+    return hashlib.sha256(json.dumps((FORMAT, *parts), sort_keys=True).encode()).hexdigest()[:16]
 
 
 def read(path: Path | None, count: int) -> dict[str, list[Tensor]] | None:
@@ -35,9 +38,10 @@ def read(path: Path | None, count: int) -> dict[str, list[Tensor]] | None:
         return None
     try:
         tensors = load_file(path)
-        os.utime(path)  # now it is the one used last
-    except (OSError, SafetensorError):  # half written by a killed run of an older version, or damaged: compute anew
+    except (OSError, SafetensorError):  # deleted by another process just now, or damaged: compute anew
         return None
+    with contextlib.suppress(OSError):
+        os.utime(path)  # now it is the one used last
     lists = {
         part: [tensors[f"{part}.{row}"] for row in range(count) if f"{part}.{row}" in tensors]
         for part in ("clean", "corrupted")
@@ -59,17 +63,19 @@ def write(path: Path | None, lists: dict[str, list[Tensor]]) -> None:
 def evict_oldest(latest: Path, room: int = MAX_BYTES) -> None:
     """Deletes files of the folder that were not used for longest, until all fit into `room` bytes; never `latest`."""
     with FileLock(latest.parent / LOCK):  # processes of `accelerate launch`, and runs of other folders, meet here
-        files = sorted(latest.parent.glob("*.safetensors"), key=_last_use, reverse=True)
-        used = latest.stat().st_size if latest.exists() else 0  # another process may have been here first
-        for path in files:
-            if path == latest:
-                continue
-            used += path.stat().st_size
-            if used > room:
-                with contextlib.suppress(OSError):  # another process has it open (Windows): the next run tries again
+        used = 0
+        for path in sorted(latest.parent.glob("*.safetensors"), key=lambda path: (path == latest, _last_use(path)))[
+            ::-1
+        ]:
+            with contextlib.suppress(OSError):  # gone already, or open in another process (Windows): the next run tries
+                used += path.stat().st_size
+                if used > room and path != latest:
                     path.unlink()
 
 
 def _last_use(path: Path) -> float:
-    """Modification time, which `read` sets; seconds since 1970."""
-    return path.stat().st_mtime
+    """Modification time, which `read` sets; seconds since 1970, 0 for a file that is gone."""
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return 0.0

@@ -32,6 +32,10 @@ class Pixels:
     def __len__(self) -> int:
         return len(self.photos)
 
+    def hashes(self) -> list[list[str]]:
+        """Name and content of every photo: [name, SHA-256]. Raises InputError for a file that is gone."""
+        return [[name, pair.content_hash()] for name, pair in zip(self.names, self.photos, strict=True)]
+
     def clean(self, photo: int) -> Tensor:
         """A photo as the image processor gives it."""
         return self.lvlm.pixels(self.photos[photo].open())["pixel_values"][:1]

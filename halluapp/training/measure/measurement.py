@@ -11,6 +11,7 @@ from halluapp.data.pairs import read_pairs, split
 from halluapp.lvlm import adapters
 from halluapp.lvlm.base import LVLM
 from halluapp.methods.registry import create
+from halluapp.training.endings.resume import check_pairs
 from halluapp.training.measure import before_after, model_card
 from halluapp.training.methods import hacl
 from halluapp.training.runs import Config, Run
@@ -27,6 +28,7 @@ def measure_run(
     lvlm.adapters["run"] = adapters.load(lvlm, run.adapter)
     pairs = read_pairs(data or config.data)
     if not data:
+        check_pairs(run, config, pairs)  # other pairs under the same path were not held out
         pairs = [pairs[row] for row in split(pairs, config.recipe.held_out, config.recipe.seed)[1]]
     method = create("adapter", adapter="run")
     result = before_after.measure_effect(

@@ -7,8 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from halluapp.data.files import write_text
-from halluapp.training.runs import Run, relative_path
+from halluapp.data.files import relative_path, write_text
+from halluapp.training.runs import Run
 
 SIDES = ("before", "after", "difference")
 SCORES = {"chair": ("chair_i", "chair_s", "recall", "length"), "pope": ("accuracy", "yes_ratio")}

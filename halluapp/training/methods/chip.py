@@ -41,7 +41,8 @@ class ChipObjective(LoraObjective):
     @torch.no_grad()
     def _reference(self) -> list[Tensor]:
         """Hidden states of all answers of every pair, [A_chosen + A_rejected + A_chosen, D] each, computed once."""
-        path, states_of_pairs = self._cache_path("reference"), []
+        ids = [[example.photo, example.prompt, example.chosen, example.rejected] for example in self.examples]
+        path, states_of_pairs = self._cache_path("reference", ids), []
         stored = disk_cache.read(path, len(self.examples))
         if stored is not None and not self._lacks_corrupted(stored["clean"]):
             return stored["clean"]

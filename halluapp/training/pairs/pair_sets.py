@@ -55,7 +55,11 @@ class PairSet:
         return PairSet(rows=rows, **{name: {**first, **second} for name, (first, second) in fields_of_both.items()})
 
     def write(self, out: Path) -> int:
-        """Writes a folder that `read_pairs` reads -> number of pairs."""
+        """Writes a folder that `read_pairs` reads -> number of pairs.
+
+        pairs.jsonl comes last, over none: a killed process leaves no old pairs beside new photos.
+        """
+        (out / "pairs.jsonl").unlink(missing_ok=True)
         write_pairs(out, self.photos, self.rows)
         return len(self.rows)
 

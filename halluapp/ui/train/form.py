@@ -12,11 +12,12 @@ from typing import Any
 import gradio as gr
 from gradio.components import Component
 
+from halluapp.data.files import relative_path
 from halluapp.errors import InputError
 from halluapp.serving.uploads import only_uploads
 from halluapp.settings import Settings
 from halluapp.training import library, recipes
-from halluapp.training.runs import Config, relative_path
+from halluapp.training.runs import Config
 from halluapp.ui.train import data, texts
 
 FIRST = ("steps", "batch", "rate")  # what everybody sets; the other settings of `Recipe` are folded away
