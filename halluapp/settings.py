@@ -19,6 +19,7 @@ ASSETS = _PACKAGE / "assets" if (_PACKAGE / "assets").is_dir() else _PACKAGE.par
 FAST_MODES = ("auto", "off", "on")
 TRAINING_MODES = ("auto", "on", "off")
 QUANTIZATIONS = ("nf4", "int8", "none")
+DTYPES = ("auto", "float32", "bfloat16", "float16")
 MODELS, DETECTORS = ("pocket", "auto"), ("pocket", "auto", "shared")  # words; anything else is a hub id or a folder
 RANDOM = "random:"  # a model of random weights, by name
 MOST_THREADS, MOST_PORT, LEAST_TOKEN = 1024, 65535, 16
