@@ -43,18 +43,21 @@ class PresenceHead(nn.Module):
         nn.init.constant_(self.box.bias, -1.5)
 
     def forward(self, fine: Tensor, wide: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        grid, flat = wide.shape[-1], wide.flatten(2)
-        pooled = self.pooled(pool(wide))
-        flat = self.dropout((flat - self.wide_mean[:, None]) * self.wide_scale[:, None])
-        fine = (fine - self.fine_mean[:, None, None]) * self.fine_scale[:, None, None]
-        four = F.pixel_unshuffle(fine, 2).flatten(2).transpose(1, 2)  # [B, g*g, 448]
-        hidden = F.gelu(self.wide(flat.transpose(1, 2)) + self.fine(four))
-        hidden = self.dropout(hidden.transpose(1, 2)).transpose(1, 2)  # [B, g*g, hidden]
+        grid = wide.shape[-1]
+        hidden = self.cells(fine, wide)
         cells = self.label(hidden).float()
         sides = self.box(hidden).float().sigmoid()  # distances to left, top, right, bottom
         centres = cell_centres(grid, sides.device)
         boxes = torch.cat([centres - sides[..., :2], centres + sides[..., 2:]], -1)
-        return pooled.float() + self.trust * cells.logsumexp(1), cells, boxes
+        return self.pooled(pool(wide)).float() + self.trust * cells.logsumexp(1), cells, boxes
+
+    def cells(self, fine: Tensor, wide: Tensor) -> Tensor:
+        """What each cell sees [B, g*g, hidden]."""
+        flat = self.dropout((wide.flatten(2) - self.wide_mean[:, None]) * self.wide_scale[:, None])
+        fine = (fine - self.fine_mean[:, None, None]) * self.fine_scale[:, None, None]
+        four = F.pixel_unshuffle(fine, 2).flatten(2).transpose(1, 2)  # [B, g*g, 448]
+        hidden = F.gelu(self.wide(flat.transpose(1, 2)) + self.fine(four))
+        return self.dropout(hidden.transpose(1, 2)).transpose(1, 2)
 
 
 def pool(wide: Tensor) -> Tensor:

@@ -15,7 +15,18 @@ from halluapp.grounding import presence
 from halluapp.grounding.detectors import own as own_detector
 from halluapp.grounding.detectors.own_head import PresenceHead
 from halluapp.grounding.detectors.trunk import OwnTrunk
-from halluapp.recipes.presence import calibrate, card, drawings, features, heads, labels, measure, mentions, pooled
+from halluapp.recipes.presence import (
+    boxes,
+    calibrate,
+    card,
+    drawings,
+    features,
+    heads,
+    labels,
+    measure,
+    mentions,
+    pooled,
+)
 from halluapp.recipes.presence.features import Store
 from halluapp.recipes.presence.heads import Example, Plan
 
@@ -116,7 +127,7 @@ def _teach_drawings(folders: Folders, log) -> None:
 def _join(
     folders: Folders, head: PresenceHead, examples: list[Example], seed: int, file: Path, widen: OwnTrunk
 ) -> None:
-    """Fits the look at the pooled photo, joins it with the cells by the held-out photos, and writes the head."""
+    """Fits the look at the pooled photo, joins it with the cells by held-out photos, fits boxes; writes the head."""
     stores = {id(example.store): example.store for example in examples}
     features = {number: pooled.pooled(store, widen) for number, store in stores.items()}
     linear = pooled.fit(examples, features, seed)
@@ -124,8 +135,9 @@ def _join(
     rows = [row for row, key in enumerate(store.keys) if held(key)]
     cells = heads.presence_logits(head, widen, store)[rows]
     joined = pooled.join(head, linear, features[id(examples[0].store)][rows], cells, present(store)[rows])
+    boxed = [example for example in examples if example.store.records[example.row].get("complete_labels")]
     half = file.with_suffix(".part")
-    torch.save(joined.state_dict(), half)
+    torch.save(boxes.refine(joined, boxed, widen).state_dict(), half)
     half.replace(file)
 
 

