@@ -21,10 +21,10 @@ def refine(head: PresenceHead, examples: list[Example], widen: OwnTrunk, steps: 
 
     A cell weighs one over the root of how many cells its object has, or large things would be all that counts.
     """
-    seen = _cells(head, examples, widen)
-    if not len(seen[0]):
+    cells = _cells(head, examples, widen)
+    if not len(cells[0]):
         return head
-    hidden, target, centre, weight = seen
+    hidden, target, centre, weight = cells
     generator = torch.Generator().manual_seed(0)
     layer = torch.nn.Linear(hidden.shape[1], 4)
     torch.nn.init.zeros_(layer.weight)
