@@ -56,8 +56,8 @@ def _cells(head: PresenceHead, examples: list[Example], widen: OwnTrunk, batch: 
             hidden = head.cells(fine, wide).half()
         for example, row in zip(chunk, hidden, strict=True):
             _, target, has_box = assign(example.annotation.boxes, len(head.labels), wide.shape[-1])
-            own = target[has_box]
-            _, number, count = torch.unique(own, dim=0, return_inverse=True, return_counts=True)
+            members = target[has_box]
+            _, number, count = torch.unique(members, dim=0, return_inverse=True, return_counts=True)
             centres = cell_centres(wide.shape[-1])[has_box]
-            parts.append([row[has_box], own, centres, 1 / count[number].float().sqrt()])
+            parts.append([row[has_box], members, centres, 1 / count[number].float().sqrt()])
     return [torch.cat(part) for part in zip(*parts, strict=True)]

@@ -53,10 +53,10 @@ unless a model or the scene makes it likely, so a right *grounded* can count as 
 ## What these figures are
 
 The aim of the cuts and how much a label has to show were chosen with the reported halves in view, and presence on
-coco-dev was looked at in every trial: expect a point or two less elsewhere. The shipped heads were not made in one clean
-run of the recipe: the head that helped to label other photos was an earlier form, both heads then learned drawings (stage
-`drawings`), and their box layers were fitted once more with the cells frozen, which changes no probability. Tried without
-gain: flip averages, zoomed crops, a third head, labels mended by earlier heads.
+coco-dev was looked at in every trial: expect a point or two less elsewhere. The shipped heads were not made in one
+clean run of the recipe: the head that helped to label other photos was an earlier form, both heads then learned
+drawings (stage `drawings`), and their box layers were fitted once more with the cells frozen, which changes no
+probability. Tried without gain: flip averages, zoomed crops, a third head, labels mended by earlier heads.
 
 ## Limits
 
