@@ -101,7 +101,8 @@ def verdict_precision(measured: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     measured: what its card says, by data set; the first one counts, which has complete labels. Empty where nothing was
     measured.
     """
-    figures = next(iter((measured.get("verdicts") or {}).values()), {}).get("all", {})
+    by_data: dict[str, Any] = measured.get("verdicts") or {}
+    figures: dict[str, Any] = next((figures.get("all", {}) for figures in by_data.values()), {})
     table = {}
     for verdict in ("grounded", "contradicted"):
         row = figures.get(verdict)

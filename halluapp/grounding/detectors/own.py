@@ -128,7 +128,7 @@ def _package_trunk() -> OwnTrunk:
 
     trunk = OwnTrunk().eval()
     trunk.load_package()
-    return trunk.to(memory_format=torch.channels_last)
+    return trunk.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stubs lack it
 
 
 def _first_line(error: Exception) -> str:

@@ -21,6 +21,11 @@ class PresenceHead(nn.Module):
     of the squashed photo.
     """
 
+    wide_mean: Tensor
+    wide_scale: Tensor
+    fine_mean: Tensor
+    fine_scale: Tensor
+
     def __init__(self, labels: list[str], hidden: int = 384):
         super().__init__()
         self.labels, self.hidden = list(labels), hidden
