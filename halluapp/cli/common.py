@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from halluapp.cli import adapter_names
+from halluapp.cli.support import adapter_names
 from halluapp.data.files import check_output, write_text
 from halluapp.errors import InputError
 from halluapp.session import Session, load_session

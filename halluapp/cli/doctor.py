@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from halluapp.cli import diagnosis
+from halluapp.cli.support import diagnosis
 
 TITLES = {
     "versions": "Versions",

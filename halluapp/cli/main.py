@@ -10,7 +10,6 @@ from halluapp.cli import (
     bench,
     common,
     compare,
-    console,
     doctor,
     evaluate,
     halluspace,
@@ -19,6 +18,7 @@ from halluapp.cli import (
     serve,
     train,
 )
+from halluapp.cli.support import console
 from halluapp.errors import InputError
 
 COMMANDS = (compare, evaluate, search, halluspace, train, bench, serve, doctor, moved)

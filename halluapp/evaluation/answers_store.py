@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from halluapp.data.files import content_hash
 from halluapp.decoding.plan import Sampling
 from halluapp.errors import InputError
-from halluapp.lvlm.fingerprint import fingerprint, sidecar_hash
+from halluapp.lvlm.weights.fingerprint import fingerprint, sidecar_hash
 
 if TYPE_CHECKING:
     from halluapp.methods.base import Method

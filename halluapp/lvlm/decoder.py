@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from halluapp.errors import InputError
-from halluapp.lvlm.precision import Float32Head, dtype_name
+from halluapp.lvlm.weights.precision import Float32Head, dtype_name
 
 ADVICE = "Install a version of transformers that requirements.txt names."
 NAMES = ("cache", "past_key_values")  # the second until transformers 5.23; later versions drop it

@@ -12,9 +12,10 @@ from jinja2 import TemplateError
 from safetensors import SafetensorError
 
 from halluapp.errors import InputError
-from halluapp.lvlm import precision, quantize
+from halluapp.lvlm import quantize
 from halluapp.lvlm.base import LVLM
 from halluapp.lvlm.families import FAMILIES, Family, foreign
+from halluapp.lvlm.weights import precision
 
 RENAMED_PROCESSORS = {"Qwen2_5_VLImageProcessor": "Qwen2VLImageProcessor"}
 

@@ -15,9 +15,10 @@ from typing import Any
 import torch
 
 from halluapp.errors import InputError
-from halluapp.lvlm import precision, quantize
+from halluapp.lvlm import quantize
 from halluapp.lvlm.base import LVLM, HalluSpace
 from halluapp.lvlm.families import FAMILIES
+from halluapp.lvlm.weights import precision
 
 PREFIX, RANK = "random:", 4
 

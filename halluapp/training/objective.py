@@ -14,7 +14,7 @@ from torch.utils.checkpoint import checkpoint
 
 from halluapp.data.pairs import Pair
 from halluapp.lvlm.base import LVLM
-from halluapp.lvlm.fingerprint import fingerprint
+from halluapp.lvlm.weights.fingerprint import fingerprint
 from halluapp.methods.base import Method
 from halluapp.methods.baseline import Baseline
 from halluapp.training import peft_adapter, vision_tower

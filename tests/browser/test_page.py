@@ -50,7 +50,7 @@ def test_a_word_shows_its_evidence_by_mouse_and_by_keyboard(visit, photo):
     assert "this method" in facts
     assert "%" in facts
     assert "Most probable tokens" in facts
-    assert any(verdict in facts for verdict in ("grounded", "contradicted", "not checkable"))
+    assert any(verdict in facts for verdict in ("grounded", "contradicted", "not sure", "not checkable"))
     other = visit.page.locator(".seg.m[tabindex='0']").last
     other.focus()
     visit.page.keyboard.press("Enter")

@@ -71,8 +71,12 @@ def _pairs(lvlm: LVLM, tensors: dict[str, Tensor], name: str) -> dict[str, tuple
         else:
             _check_base_copy(lvlm, key, tensor, name)
     for module, half in halves.items():
-        if len(half) < 2 or half["A"].dim() != 2 or half["B"].dim() != 2:
+        if len(half) < 2:
             raise InputError(f"The adapter {name} holds one of the two matrices of {module} only; save it again.")
+        if half["A"].dim() != 2 or half["B"].dim() != 2:
+            raise InputError(
+                f"The adapter {name} is for another kind of layer: what it holds of {module} does not fit a linear one."
+            )
         if len(half["A"]) != half["B"].shape[1]:
             raise InputError(f"The adapter {name} holds two matrices of different ranks for {module}; save it again.")
     return {module: (half["A"], half["B"]) for module, half in halves.items()}

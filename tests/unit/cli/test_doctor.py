@@ -9,8 +9,8 @@ import sys
 
 import pytest
 
-from halluapp.cli import diagnosis
 from halluapp.cli import main as cli
+from halluapp.cli.support import diagnosis
 from halluapp.settings import ASSETS
 
 

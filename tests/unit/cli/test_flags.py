@@ -8,7 +8,7 @@ import pytest
 
 from halluapp.cli import common
 from halluapp.cli import main as cli
-from halluapp.cli.adapter_names import safe_names
+from halluapp.cli.support.adapter_names import safe_names
 from halluapp.errors import InputError
 from halluapp.evaluation import search
 from halluapp.methods.registry import create

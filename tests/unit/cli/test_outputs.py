@@ -12,8 +12,8 @@ from annotated_photos import CAR, DOG, write
 from tiny import folder
 from training_runs import pairs_in
 
-from halluapp.cli import console
 from halluapp.cli import main as cli
+from halluapp.cli.support import console
 from halluapp.data.files import PARTIAL_SUFFIX, atomic_write, check_output, write_text
 from halluapp.errors import InputError
 

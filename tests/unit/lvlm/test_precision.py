@@ -14,7 +14,8 @@ from torch import nn
 from transformers import DynamicCache
 
 from halluapp.errors import InputError
-from halluapp.lvlm import catalog, decoder, precision
+from halluapp.lvlm import catalog, decoder
+from halluapp.lvlm.weights import precision
 from halluapp.methods.registry import VDD, Baseline
 from halluapp.settings import Settings
 from halluapp.training.batches.packed_forward import lm_logits

@@ -11,7 +11,7 @@ from tiny import photo
 from training_runs import SHORT, fresh, pairs_in
 
 from halluapp.data.pairs import jpeg, pairs_hash, read_pairs
-from halluapp.lvlm.fingerprint import fingerprint
+from halluapp.lvlm.weights.fingerprint import fingerprint
 from halluapp.training import recipes
 from halluapp.training.batches import disk_cache
 from halluapp.training.methods import registry

@@ -18,6 +18,7 @@ from halluapp.decoding.plan import Prefix
 from halluapp.decoding.views import Views
 from halluapp.errors import InputError
 from halluapp.lvlm import adapters, catalog
+from halluapp.lvlm.types import Adapter, Delta
 from halluapp.methods.base import Intervention
 from halluapp.methods.registry import Baseline, Nullu, create
 from halluapp.training import peft_adapter, vision_tower
@@ -44,7 +45,7 @@ def test_a_row_sees_the_photo_as_in_pefts_own_forward(kind: str, quantization: s
     assert set(adapter.vision_deltas) == set(vision_tower.trainable_layers(model))
     expected, plain = logits(peft_model), logits(model)
     assert torch.allclose(logits(model, Intervention(adapter="mine")), expected, atol=1e-4)
-    blind = adapters.Adapter("blind", adapter.deltas)
+    blind = Adapter("blind", adapter.deltas)
     model.adapters["blind"] = blind
     assert not torch.allclose(logits(model, Intervention(adapter="blind")), expected, atol=1e-2)
     assert torch.equal(logits(model), plain)
@@ -109,7 +110,7 @@ def test_strength_scales_what_is_added_to_the_tower(tmp_path) -> None:
     plain = logits(model)
     near, whole = (logits(model, Intervention(adapter="eyes", adapter_strength=share)) for share in (1e-4, 1.0))
     assert 0 < (near - plain).abs().max() < 0.01 < (whole - plain).abs().max()
-    half = adapters.Adapter("half", {}, {name: _scaled(delta, 0.5) for name, delta in adapter.vision_deltas.items()})
+    half = Adapter("half", {}, {name: _scaled(delta, 0.5) for name, delta in adapter.vision_deltas.items()})
     model.adapters["half"] = half
     scaled, other = (
         logits(model, Intervention(adapter=n, adapter_strength=s)) for n, s in (("eyes", 0.5), ("half", 1.0))
@@ -121,7 +122,7 @@ def test_strength_scales_what_is_added_to_the_tower(tmp_path) -> None:
 
 
 def _scaled(delta: adapters.Delta, factor: float) -> adapters.Delta:
-    return adapters.Delta(delta.down, delta.up, delta.scale * factor)
+    return Delta(delta.down, delta.up, delta.scale * factor)
 
 
 def test_additions_to_the_projector_act_without_another_pass(tmp_path) -> None:

@@ -17,6 +17,7 @@ from halluapp.data.pairs import read_pairs
 from halluapp.decoding.hooks.vision_adapter import tower_adapter, visual_tokens
 from halluapp.decoding.views import Views
 from halluapp.lvlm import adapters
+from halluapp.lvlm.types import Adapter
 from halluapp.methods.base import Intervention
 from halluapp.methods.registry import create
 from halluapp.training import loop, peft_adapter, runs
@@ -142,7 +143,7 @@ def test_what_is_measured_and_said_in_training_is_what_the_saved_adapter_does(tm
     for name in ("margin", "visual_margin"):
         assert ours[name] == pytest.approx(peft_margins[name], abs=1e-3)
     assert torch.allclose(normalize(before_after.end_states(model, pairs, change)[0], dim=-1), images, atol=1e-4)
-    model.adapters["blind"] = adapters.Adapter("blind", model.adapters["mine"].deltas)
+    model.adapters["blind"] = Adapter("blind", model.adapters["mine"].deltas)
     blind = before_after.margins(model, pairs, Intervention(adapter="blind"))
     assert max(abs(a - b) for a, b in zip(ours["margin"], blind["margin"], strict=True)) > 0.01
     openers = [pairs[0].open]

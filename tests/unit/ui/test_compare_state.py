@@ -23,7 +23,7 @@ from halluapp.ui.compare import run, sidebar, state
 def final() -> dict:
     """The last state of a comparison of two methods."""
     request = make_request(photo(), OPEN, ["baseline", "vdd"], max_new_tokens=6)
-    current = state.ComparisonState(request.photo, request.threshold)
+    current = state.ComparisonState(request.photo, request.prompt, request.sure)
     for event in comparison.stream(request, tiny_session()):
         current.add(event)
         json.dumps(current.snapshot(), allow_nan=False)
@@ -43,19 +43,20 @@ def test_tokens_cover_the_text_in_order(final):
 
 
 def test_every_comparison_has_a_number_of_its_own():
-    assert state.ComparisonState(photo(), 0.5).data["run"] != state.ComparisonState(photo(), 0.5).data["run"]
+    first, second = (state.ComparisonState(photo(), OPEN, 0.9) for _ in range(2))
+    assert first.data["run"] != second.data["run"]
 
 
-def test_another_threshold_judges_the_same_text(final):
+def test_another_sureness_judges_the_same_text(final):
     text = "There is a dog."
     stage = {**final, "panels": [{**final["panels"][0], "text": text}]}
     verdicts = {
-        threshold: [mention["verdict"] for mention in state.judge_again(stage, threshold)["panels"][0]["mentions"]]
-        for threshold in (0.5, 0.95)
+        sure: [mention["verdict"] for mention in state.judge_again(stage, sure)["panels"][0]["mentions"]]
+        for sure in (0.9, 0.99)
     }
-    assert verdicts[0.5] == ["grounded"]
-    assert verdicts[0.95] != ["grounded"]
-    assert run.judge_again(None, 0.5) == (gr.skip(), gr.skip())
+    assert verdicts[0.9] == ["grounded"]
+    assert verdicts[0.99] != ["grounded"]
+    assert run.judge_again(None, 0.9) == (gr.skip(), gr.skip())
 
 
 def test_a_refused_request_is_one_sentence_and_frees_the_buttons():
