@@ -19,7 +19,11 @@ from halluapp.recipes.presence import heads
 from halluapp.recipes.presence.features import Store
 from halluapp.recipes.presence.labels import LABELS
 
-COUNT, SEED = 360, 5000  # the shipped examples have seed 0, the shipped pairs and fresh scenes lie below SEED
+COUNT, FRESH, SEED = (
+    360,
+    60,
+    5000,
+)  # the shipped examples have seed 0, the shipped pairs and fresh scenes lie below SEED
 NAME = "drawings"
 
 
@@ -68,7 +72,7 @@ def store(folder: Path, count: int = COUNT, log=print) -> Store:
     return Store(arrays["coarse"], arrays["fine"], whole, keys, [about for _, about in drawn])
 
 
-def figures(folder: Path, count: int = 60) -> dict[str, int]:
+def figures(folder: Path, count: int = FRESH) -> dict[str, int]:
     """Verdicts on scenes that trained nothing: how many labels are grounded and how many of these are drawn, how many
     are drawn and how many of these are contradicted."""
     from halluapp.grounding.detectors.own import PresenceDetector

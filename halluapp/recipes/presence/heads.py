@@ -78,9 +78,15 @@ def train(examples: list[Example], plan: Plan, widen: OwnTrunk, log=print) -> Pr
 
 
 def teach(
-    head: PresenceHead, photos: list[Example], drawn: list[Example], seed: int, widen: OwnTrunk, log=print
+    head: PresenceHead,
+    photos: list[Example],
+    drawn: list[Example],
+    seed: int,
+    widen: OwnTrunk,
+    steps: int,
+    log=print,
 ) -> PresenceHead:
-    """Trains the cells of a trained head on: TEACH steps of PHOTOS photos and DRAWINGS drawings at a low rate.
+    """Trains the cells of a trained head on: steps of PHOTOS photos and DRAWINGS drawings at a low rate.
 
     Its look at the pooled photo is emptied, as before it was joined: it is fitted anew afterwards.
     """
@@ -93,9 +99,9 @@ def teach(
     head.train().pooled.weight.requires_grad_(False)
     optimizer = torch.optim.AdamW([p for p in head.parameters() if p.requires_grad], TEACH_RATE, weight_decay=0.1)
     losses = []
-    for step in range(TEACH):
+    for step in range(steps):
         for group in optimizer.param_groups:
-            group["lr"] = TEACH_RATE * min(1, (step + 1) / 20) * (1 - step / TEACH)
+            group["lr"] = TEACH_RATE * min(1, (step + 1) / 20) * (1 - step / steps)
         rows = [photos[i] for i in rng.integers(len(photos), size=PHOTOS)]
         loss = _loss(head, widen, rows + [drawn[i] for i in rng.integers(len(drawn), size=DRAWINGS)])
         optimizer.zero_grad(set_to_none=True)
@@ -104,7 +110,7 @@ def teach(
         optimizer.step()
         losses.append(float(loss.detach()))
         if step % 50 == 49:
-            log(f"drawings: step {step + 1} of {TEACH}, loss {np.mean(losses[-50:]):.3f}", flush=True)
+            log(f"drawings: step {step + 1} of {steps}, loss {np.mean(losses[-50:]):.3f}", flush=True)
     return head.eval()
 
 

@@ -45,13 +45,16 @@ HELD = 5  # every fifth complete photo trains nothing and helps to calibrate
 
 @dataclass(frozen=True)
 class Folders:
-    """Where the recipe reads and writes. limit: first photos of each set only (0: all)."""
+    """Where the recipe reads and writes. limit: first photos of each set only (0: all). drawings, drawing_steps: how
+    many scenes are drawn, and for how many steps they are learned."""
 
     data: Path
     work: Path
     out: Path
     limit: int = 0
     epochs: float = EPOCHS
+    drawings: int = drawings.COUNT
+    drawing_steps: int = heads.TEACH
 
     def store(self, name: str, view: str = "whole") -> Store | None:
         """The stored maps of a set, None where it has none."""
@@ -113,14 +116,14 @@ def _head(folders: Folders, examples: list[Example], plan: Plan, file: Path, wid
 def _teach_drawings(folders: Folders, log) -> None:
     """Every trained head learns on for a moment, drawn scenes among its photos: what it knows of photos stays."""
     widen = wide_trunk()
-    scenes = drawings.store(folders.work, min(folders.limit or drawings.COUNT, drawings.COUNT), log)
+    scenes = drawings.store(folders.work, folders.drawings, log)
     drawn = [Example(scenes, row, labels.complete(record)) for row, record in enumerate(scenes.records)]
     for file in sorted(folders.work.glob("head-*.pt")):
         seed = int(file.stem.rpartition("-")[2])
         taught = folders.work / f"{TAUGHT}{seed}.pt"
         if not taught.exists():
             photos = [*_complete(folders, ("whole",)), *_others(folders, read_head(file), widen)]
-            head = heads.teach(read_head(file), photos, drawn, seed, widen, log)
+            head = heads.teach(read_head(file), photos, drawn, seed, widen, folders.drawing_steps, log)
             _join(folders, head, photos + drawn, seed, taught, widen)
 
 
@@ -278,7 +281,7 @@ def _measure(folders: Folders, log) -> None:
     about["measured"] = {"presence": measured["presence"], "verdicts": card.summary(measured["verdicts"])}
     (folders.out / own_detector.ABOUT).write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
     card.write(folders.out, measured, calibrated, len(coco.keys))
-    about["measured"]["drawings"] = drawings.figures(folders.out)
+    about["measured"]["drawings"] = drawings.figures(folders.out, min(folders.drawings, drawings.FRESH))
     (folders.out / own_detector.ABOUT).write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
     drawings.write(folders.out, about["measured"]["drawings"])
     log(json.dumps(about["measured"], indent=1))

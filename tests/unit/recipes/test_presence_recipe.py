@@ -69,7 +69,9 @@ def place(tmp_path_factory) -> recipe.Place:
     _shard(data, "voc5", {"o1": voc})
     said = [{"data": "coco-dev", "key": f"d{i}", "texts": {"a": "A dog and a cup.", "b": "A dog."}} for i in range(8)]
     (work / "answers.jsonl").write_text("".join(json.dumps(line) + "\n" for line in said))
-    return recipe.Folders(data, work, tmp_path_factory.mktemp("out") / "presence", epochs=1)
+    return recipe.Folders(
+        data, work, tmp_path_factory.mktemp("out") / "presence", epochs=1, drawings=4, drawing_steps=3
+    )
 
 
 def test_all_stages_make_a_detector_with_its_card(place) -> None:
@@ -207,7 +209,8 @@ def _cases(seed: int = 0, count: int = 3000) -> list[Case]:
 
 
 def test_cuts_reach_their_aim_and_a_label_that_does_not_stays_unsure() -> None:
-    made = calibrate.calibrate(_cases(), ("dog", "cup", "person", "kite"))
+    aims = {"grounded": 0.94, "contradicted": 0.94}
+    made = calibrate.calibrate(_cases(), ("dog", "cup", "person", "kite"), aims)
     assert made.support["dog"] == (True, True)
     assert made.support["cup"] == (False, False), "its score says little"
     assert made.support["person"] == (True, False), "nobody is said to be absent"
