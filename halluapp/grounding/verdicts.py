@@ -106,7 +106,7 @@ def _by_presence(
     ground, contradict = evidence.cuts_at(sure)
     may_ground, may_contradict = evidence.may(label)
     boxes = _boxes(mention, evidence, LEAST_BOX)
-    says = f"p({label} in photo) = {_shown(p)}" + _unchecked(mention, label)
+    says = f"p({label} in photo) {_probability_text(p)}" + _unchecked(mention, label)
     if may_ground and p >= ground:
         box = _own_box(mention, boxes, text, last_boxes)
         return _verdict(GROUNDED, says + _count_note(mention, boxes, text), box, p, label)
@@ -118,9 +118,9 @@ def _by_presence(
     return _verdict(NOT_SURE, says, _own_box(mention, boxes, text, last_boxes) if p >= 0.5 else None, p, label)
 
 
-def _shown(p: float) -> str:
+def _probability_text(p: float) -> str:
     """A probability in two digits that never claims certainty."""
-    return "> .99" if p > 0.99 else "< .01" if p < 0.01 else f"{p:.2f}".lstrip("0")
+    return "> .99" if p > 0.99 else "< .01" if p < 0.01 else f"= {p:.2f}".replace("= 0.", "= .")
 
 
 def _unchecked(mention: Mention, label: str) -> str:

@@ -43,7 +43,7 @@ def test_the_four_verdicts():
 
 def test_the_reason_says_the_probability_and_never_a_score():
     dog, cat, woman = judge_text("A dog, a cat and a woman.", evidence(presence={**P, "dog": 0.999}))
-    assert dog["reason"] == "p(dog in photo) = > .99"
+    assert dog["reason"] == "p(dog in photo) > .99"
     assert cat["reason"] == "p(cat in photo) = .04"
     assert "checked as person" in woman["reason"]
     assert "cannot be ruled out reliably" in woman["reason"]
