@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import stat
 import struct
 import warnings
 import zlib
@@ -150,9 +151,13 @@ def _read(source: str | Path) -> bytes:
         raise InputError("A photo is given as a file, its bytes or an image.")
     try:
         path = Path(source)
-        if path.stat().st_size > MOST_BYTES:
+        info = path.stat()
+        if info.st_size > MOST_BYTES:
             raise InputError(f"The photo file is larger than {MOST_BYTES // 1_000_000} MB; choose a smaller copy.")
-        return path.read_bytes()
+        if not (stat.S_ISREG(info.st_mode) or stat.S_ISDIR(info.st_mode)):  # a device never ends, a pipe never begins
+            raise InputError(f"The photo {printable(path.name)} is a device or a pipe, not a file; choose a photo.")
+        with path.open("rb") as file:
+            return file.read(MOST_BYTES + 1)  # whatever stat said
     except OSError as error:
         name = printable(" ".join(path.name.split()) or str(path))
         raise InputError(f"The photo {name} cannot be opened ({error.strerror or 'unknown reason'}).") from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import re
 import struct
 import zlib
@@ -262,3 +263,14 @@ def test_damaged_bytes_never_raise_anything_else(data: st.DataObject) -> None:
     except InputError as error:
         assert str(error).endswith(".")
         assert "\n" not in str(error)
+
+
+def test_devices_and_pipes_are_refused_at_once(tmp_path) -> None:
+    """A device never ends and a pipe never begins: neither may be waited for, whoever names it."""
+    paths = ["/dev/zero", "/dev/urandom"]
+    if hasattr(os, "mkfifo"):
+        os.mkfifo(tmp_path / "pipe.jpg")
+        paths.append(str(tmp_path / "pipe.jpg"))
+    for path in filter(os.path.exists, paths):
+        with pytest.raises(InputError, match="not a file"):
+            read_photo(path)
