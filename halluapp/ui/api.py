@@ -73,9 +73,9 @@ def compare(
     Returns:
         The report (schema 1): detections, and for each method text, tokens, mentions with verdicts, and cost.
     """
-    entry = request_log.Entry("api", str(methods or "").split(","))
+    names = assignments.method_names(str(methods or ""))
+    entry = request_log.Entry("api", names)
     try:
-        names = assignments.method_names(methods)
         panels = assignments.create_methods(names, assignments.read(parameters, names))
         request = make_request(
             photo, prompt, panels, int(max_new_tokens), temperature, top_p, top_k, int(seed), sure,
