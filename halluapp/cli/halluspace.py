@@ -36,7 +36,7 @@ def run(options) -> int:
 
     space, out = command.compute_from_file(
         options.pairs, options.out, common.settings_of(options), options.rank, options.layers, options.pooling,
-        options.limit,
+        options.limit, common.log,
     )  # fmt: skip
     files = [out, *common.write_json(space.about, options.out_json)]
     print(directions.table(space.about))

@@ -11,6 +11,8 @@ from halluapp.errors import InputError
 from halluapp.settings import Settings
 from halluapp.training import recipes
 
+MAX_OWN_ANSWERS = 64  # about a photo
+
 
 def add(subcommands) -> None:
     """Adds the subcommands."""
@@ -30,11 +32,13 @@ def _add_pairs(subcommands) -> None:
     )  # fmt: skip
     pairs.add_argument(
         "--own", type=int, default=0, metavar="N",
-        help="also pairs of the truest and the least true of N answers that the model gives about each photo",
+        help="also pairs of the truest and the least true of N answers that the model gives about each photo; they are"
+        " kept in OUT/answers.jsonl as they come, and a command that was ended goes on from them",
     )  # fmt: skip
     train_options.add_model(pairs)
     pairs.add_argument("--kinds", default="", help="only pairs of these kinds, as in own,presence (default: all)")
     common.add_output(pairs, "--out", folder=True, required=True, help="folder for pairs.jsonl and its photos")
+    common.add_output(pairs, "--json", dest="out_json", metavar="OUT", help="counts, and what was left out, as JSON")
     pairs.add_argument("--limit", type=int, default=0, help="first N photos of each DATA only (0: all)")
     pairs.add_argument("--seed", type=int, default=0)
 
@@ -82,25 +86,50 @@ def _add_run_commands(subcommands) -> None:
 def _pairs(options) -> int:
     from halluapp.training.pairs import pair_sets
 
+    _check_pair_flags(options)
+    pair_set, model = pair_sets.PairSet(), None
+    if options.scenes is not None:
+        pair_set += pair_sets.scene_pairs(options.scenes, options.seed)
+    for source in options.photos:
+        pair_set += pair_sets.photo_pairs(source, options.limit, options.seed, log=common.log)
+    if options.own:
+        model = _add_own_answers(options, pair_set)
+    pair_set.select_kinds([kind.strip().lower() for kind in options.kinds.split(",") if kind.strip()])
+    pair_set.write(options.out)
+    about = pair_sets.result(options.out, pair_set, options.seed, model)
+    files = common.write_json(about, options.out_json)
+    print(pair_sets.summary(about))
+    common.print_files(files)
+    return 0
+
+
+def _check_pair_flags(options) -> None:
+    """Raises InputError for flags that contradict each other, or have no effect."""
     if options.scenes is None and not options.photos:
         raise InputError(
             "Say with --scenes how many scenes to draw, with --photos where captioned photos are, or both."
         )
     if options.limit and not options.photos:
         raise InputError("--limit counts the photos of --photos; to draw fewer scenes lower --scenes.")
+    if options.limit < 0:
+        raise InputError(f"The limit must be 0 (all photos) or more, not {options.limit}.")
+    if not 0 <= options.own <= MAX_OWN_ANSWERS or (options.own == 1 and options.photos):
+        raise InputError(
+            f"--own must be from 2 to {MAX_OWN_ANSWERS} answers a photo (0: none), not {options.own}: a pair is made "
+            "of two of them."
+        )
     if (options.model or options.quantization) and not options.own:
         raise InputError("Only the pairs of --own need a model; leave --model and --quantization out, or add --own N.")
-    pair_set = pair_sets.PairSet()
-    if options.scenes is not None:
-        pair_set += pair_sets.scene_pairs(options.scenes, options.seed)
-    for source in options.photos:
-        pair_set += pair_sets.photo_pairs(source, options.limit, options.seed, log=common.log)
-    if options.own:
-        pair_set.add_own_answers(train_options.load(common.settings_of(options)), options.own, options.seed, common.log)
-    pair_set.select_kinds([kind.strip().lower() for kind in options.kinds.split(",") if kind.strip()])
-    pair_set.write(options.out)
-    print(pair_sets.summary(options.out))
-    return 0
+
+
+def _add_own_answers(options, pair_set) -> str:
+    """Adds the pairs of --own -> the model's name."""
+    from halluapp.training.pairs import kept_answers
+
+    lvlm = train_options.load(common.settings_of(options))
+    kept = kept_answers.KeptAnswers(options.out / kept_answers.NAME, lvlm)
+    pair_set.add_own_answers(lvlm, options.own, options.seed, common.log, kept)
+    return lvlm.name
 
 
 def _measure(options) -> int:

@@ -174,21 +174,47 @@ def write_pairs(folder: Path, photos: dict[str, bytes], rows: Iterable[dict[str,
 def split(pairs: list[Pair], held_out: float = 0.2, seed: int = 0) -> tuple[list[int], list[int]]:
     """Row numbers of (training, held-out) pairs; all pairs of a photo are on one side. Raises InputError.
 
-    held_out: share of the photos, at least one if not 0.
+    held_out: share of the photos, at least one if not 0. Where all pairs show one photo, it is a share of the texts
+    (`one_photo_notice`): what learns from texts alone can still be told from what it has learned by heart.
     """
+    texts = one_photo_notice(pairs) != ""
+    unit_of = _text_unit if texts else _photo_unit
     names: dict[str, str] = {}
     for pair in pairs:  # shuffled by name, as the runs of earlier versions did: a run's split must not change
-        names[pair.photo] = min(pair.name or pair.photo, names.get(pair.photo, pair.name or pair.photo))
-    photos = sorted(names, key=lambda photo: (names[photo], photo))
-    Random(f"split/{seed}").shuffle(photos)
-    count = max(1, round(held_out * len(photos))) if held_out > 0 else 0
-    if count >= len(photos):
-        raise InputError(f"The pairs show {len(photos)} photos; at least {count + 1} are needed to hold {count} out.")
-    held_out_photos = set(photos[:count])
+        unit, name = unit_of(pair)
+        names[unit] = min(name, names.get(unit, name))
+    units = sorted(names, key=lambda unit: (names[unit], unit))
+    Random(f"split/{seed}").shuffle(units)
+    count = max(1, round(held_out * len(units))) if held_out > 0 else 0
+    if count >= len(units):
+        shown = f"one photo with {len(units)} texts" if texts else f"{len(units)} photos"
+        raise InputError(
+            f"The pairs show {shown}; at least {count + 1} are needed to hold {count} out "
+            "(a held-out share of 0 learns from all)."
+        )
+    held_out_units = set(units[:count])
     sides: tuple[list[int], list[int]] = ([], [])
     for row, pair in enumerate(pairs):
-        sides[pair.photo in held_out_photos].append(row)
+        sides[unit_of(pair)[0] in held_out_units].append(row)
     return sides
+
+
+def one_photo_notice(pairs: Sequence[Pair]) -> str:
+    """What a person must know about pairs with several texts that all show one photo; "" for others."""
+    if len({pair.photo for pair in pairs}) != 1 or len({_text_unit(pair) for pair in pairs}) < 2:
+        return ""
+    return (
+        f"All {len(pairs)} pairs show one and the same photo, so no photo can be held out: other texts about it are. "
+        "Held-out numbers say nothing about other photos; if the photos should differ, look at their files."
+    )
+
+
+def _photo_unit(pair: Pair) -> tuple[str, str]:
+    return pair.photo, pair.name or pair.photo
+
+
+def _text_unit(pair: Pair) -> tuple[str, str]:
+    return (content_hash(json.dumps([pair.question, pair.chosen, pair.rejected]).encode()),) * 2
 
 
 def jpeg(image, quality: int = 85) -> bytes:

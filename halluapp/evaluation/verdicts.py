@@ -180,9 +180,14 @@ def _pair(one: str, two: str, sums: Mapping[str, np.ndarray], seed: int, draws: 
     clear = bool(true.low > 0 or true.high < 0)
     return {
         "first": one, "second": two, "clear": clear, "agree": bool(true.value * expected.value > 0),
-        "true": {"value": true.value, "interval": [true.low, true.high]},
-        "expected": {"value": expected.value, "interval": [expected.low, expected.high]},
+        **{name: {"value": _finite(one.value), "interval": [_finite(one.low), _finite(one.high)]}
+           for name, one in (("true", true), ("expected", expected))},
     }  # fmt: skip
+
+
+def _finite(value: float) -> float | None:
+    """None for a number that JSON does not have: the result of hours must not be lost for it."""
+    return float(value) if np.isfinite(value) else None
 
 
 def _photo_sums(
@@ -198,10 +203,10 @@ def _photo_sums(
     return np.array([table.get(key, np.zeros(width)) for key in order]).reshape(-1, width)
 
 
-def _interval(sums: np.ndarray, statistic: bootstrap.Statistic, seed: int, draws: int) -> list[float] | None:
+def _interval(sums: np.ndarray, statistic: bootstrap.Statistic, seed: int, draws: int) -> list[float | None] | None:
     if not len(sums) or not sums[:, -1].sum():
         return None
-    return list(bootstrap.bootstrap(sums, statistic, draws, seed))
+    return list(map(_finite, bootstrap.bootstrap(sums, statistic, draws, seed)))
 
 
 def _share(one: float, whole: float) -> float | None:

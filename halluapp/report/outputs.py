@@ -1,4 +1,4 @@
-"""The other JSON outputs as pydantic models: what `evaluate`, `search`, `bench`, `train` and `halluspace` write.
+"""The other JSON outputs as pydantic models: what `evaluate`, `search`, `bench` and `halluspace` write.
 
 They describe what is written, for people who read it elsewhere and for `docs/schemas`; the tests of each command check
 that its output is as described, without a key that is not.
@@ -6,7 +6,7 @@ that its output is as described, without a key that is not.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -211,53 +211,6 @@ class BenchResult(Record):
     memory_beyond_model_five_mb: float | None = None
     """On a GPU only."""
     operations_five: list[Operation] = Field(default_factory=list)
-
-
-class TrainingBenchResult(Record):
-    """CHiP's packed step against six separate forwards: what `halluapp train bench` prints, a key a line."""
-
-    schema_number: Literal[1] = Field(alias="schema")
-    model: str
-    quantization: str
-    batch: int
-    rounds: int
-    threads: int
-    loss: float
-    loss_plain: float
-    loss_difference: float
-    seconds: float
-    """A packed step, forward and backward (median)."""
-    seconds_plain: float
-    seconds_plain_features_kept: float
-    """Six forwards with the features of the vision tower given."""
-    ratio: float
-    ratio_features_kept: float
-
-
-Estimate = Annotated[tuple[float | None, float | None, float | None], Field(strict=False)]  # value, low, high
-Points = dict[str, list[list[float]]]  # photo, truthful, hallucinated -> [[x, y]]
-
-
-class RepresentationMap(Record):
-    """Photos and captions on the two main axes of all, the same axes before and after."""
-
-    before: Points
-    after: Points
-
-
-class RunMeasurement(Record):
-    """What a training run has changed: `measured.json` in its folder, by `halluapp train measure`.
-
-    Metric -> [value, low, high], 95 % intervals over photos; `training.measure.measure` says what each metric is.
-    """
-
-    pairs: int
-    photos: int
-    seed: int
-    before: dict[str, Estimate]
-    after: dict[str, Estimate]
-    difference: dict[str, Estimate]
-    map: RepresentationMap | None = None
 
 
 class DirectionWords(Record):

@@ -6,7 +6,7 @@ import argparse
 import json
 from pathlib import Path
 
-from halluapp.report import outputs
+from halluapp.report import outputs, training_outputs, verdict_outputs
 from halluapp.report.record import Record
 from halluapp.report.schema import Report
 
@@ -14,11 +14,13 @@ from halluapp.report.schema import Report
 SCHEMAS: dict[str, type[Record]] = {
     "compare": Report,
     "evaluate": outputs.EvaluationResult,
+    "evaluate-verdicts": verdict_outputs.VerdictsResult,
     "search": outputs.SearchResult,
     "bench": outputs.BenchResult,
     "halluspace": outputs.HalluSpaceAbout,
-    "train-bench": outputs.TrainingBenchResult,
-    "train-measure": outputs.RunMeasurement,
+    "train-bench": training_outputs.TrainingBenchResult,
+    "train-measure": training_outputs.RunMeasurement,
+    "train-pairs": training_outputs.PairsResult,
 }
 
 

@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from halluapp.data.files import atomic_write
-from halluapp.data.pairs import read_pairs, split
+from halluapp.data.pairs import one_photo_notice, read_pairs, split
 from halluapp.errors import InputError
 from halluapp.lvlm.base import LVLM
 from halluapp.training.endings.failures import failure_in_status
@@ -74,6 +74,8 @@ def train(run: Run, lvlm: LVLM, config: Config | None = None) -> None:
         if DistributedState().is_main:
             run.write_config(config)
         rows, held_out = split(pairs, config.recipe.held_out, config.recipe.seed)
+        if (notice := one_photo_notice(pairs)) and DistributedState().is_main:
+            log_line(f"note: {notice}")
         objective = registry.objective(config.kind)(lvlm, config.recipe, pairs, run.folder.parent / ".cache", log_line)
         try:
             for step, state in _steps(run, objective, rows, held_out):

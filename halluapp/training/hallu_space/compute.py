@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -18,7 +19,15 @@ from halluapp.training.hallu_space import directions
 POOLINGS = ("answer_mean", "answer_last", "all", "authors")
 
 
-@torch.no_grad()
+@dataclass(frozen=True)
+class PairStates:
+    """Pooled hidden states of one pair, [2, L, D] in float32 on the CPU: of the truthful answer, then of the
+    hallucinated one, at every layer asked for. lengths: tokens of both answers."""
+
+    states: Tensor
+    lengths: tuple[int, int]
+
+
 def compute_hallu_space(
     lvlm: LVLM,
     pairs: Iterable[tuple[ImageFeatures, str, str, str]],
@@ -28,32 +37,48 @@ def compute_hallu_space(
 ) -> HalluSpace:
     """pairs: (photo, question, truthful, hallucinated) -> V [D, rank] for every layer (zero-based).
 
-    Hidden states are true layer outputs, taken by hooks on the very model that will be edited, 4-bit weights included.
-    pooling: over the answer's tokens (default), its last token, or all positions; with "all", pairs of different length
-    put the length into the first direction. "authors": all positions, and the last layer's states after the final
-    norm, as the authors take them, though its MLP writes before that norm. Directions point from truthful to
-    hallucinated. `about["directions"]`: a report a layer, see `directions.describe`. Raises InputError without pairs.
+    As `pair_states` and then `space_of_states`. Raises InputError without pairs.
     """
+    check_pooling(pooling)
+    return space_of_states(lvlm, [pair_states(lvlm, *pair, layers, pooling) for pair in pairs], layers, rank, pooling)
+
+
+def check_pooling(pooling: str) -> None:
+    """Raises InputError for a pooling that is not one of POOLINGS."""
     if pooling not in POOLINGS:
         raise InputError(f"Pooling must be one of {', '.join(POOLINGS)}, not {pooling!r}.")
-    states: dict[int, list[Tensor]] = {layer: [] for layer in layers}
-    lengths = []
-    for visual, question, truthful, hallucinated in pairs:
-        visual_tokens = lvlm.visual_tokens(visual, question)
-        for answer in (truthful, hallucinated):
-            pooled, length = _pooled(lvlm, visual, visual_tokens, question, answer, layers, pooling)
-            lengths.append(length)
-            for layer, state in pooled.items():
-                states[layer].append(state)
-    if len(lengths) < 2 * rank:
-        raise InputError(f"A HalluSpace of rank {rank} needs at least {rank} pairs; {len(lengths) // 2} were given.")
+
+
+@torch.no_grad()
+def pair_states(
+    lvlm: LVLM, visual: ImageFeatures, question: str, truthful: str, hallucinated: str, layers: list[int], pooling: str
+) -> PairStates:
+    """Hidden states of both answers: true layer outputs, taken by hooks on the very model that will be edited, 4-bit
+    weights included.
+
+    pooling: over the answer's tokens (default), its last token, or all positions; with "all", pairs of different length
+    put the length into the first direction. "authors": all positions, and the last layer's states after the final
+    norm, as the authors take them, though its MLP writes before that norm. Raises InputError for a pair that is longer
+    than the model's context.
+    """
+    visual_tokens = lvlm.visual_tokens(visual, question)
+    both = [_pooled(lvlm, visual, visual_tokens, question, text, layers, pooling) for text in (truthful, hallucinated)]
+    states = torch.stack([torch.stack([pooled[layer] for layer in layers]) for pooled, _ in both])
+    return PairStates(states, (both[0][1], both[1][1]))
+
+
+@torch.no_grad()
+def space_of_states(lvlm: LVLM, pairs: Sequence[PairStates], layers: list[int], rank: int, pooling: str) -> HalluSpace:
+    """The HalluSpace of all pairs' states. Directions point from truthful to hallucinated.
+
+    `about["directions"]`: a report a layer, see `directions.describe`. Raises InputError for fewer pairs than `rank`.
+    """
+    check_rank(rank, len(pairs))
     spaces, spectra, reports = {}, {}, {}
-    length_differences = torch.tensor([b - a for a, b in zip(lengths[0::2], lengths[1::2], strict=True)])
-    for layer in layers:
-        truthful_states, hallucinated_states = (
-            torch.stack(states[layer][0::2]),
-            torch.stack(states[layer][1::2]),
-        )  # [N, D]
+    length_differences = torch.tensor([pair.lengths[1] - pair.lengths[0] for pair in pairs])
+    for number, layer in enumerate(layers):
+        truthful_states = torch.stack([pair.states[0, number] for pair in pairs])  # [N, D]
+        hallucinated_states = torch.stack([pair.states[1, number] for pair in pairs])
         spaces[layer] = directions.orient(
             hallu_space(truthful_states, hallucinated_states, rank), truthful_states, hallucinated_states
         )
@@ -63,11 +88,19 @@ def compute_hallu_space(
             lvlm, spaces[layer], singular, truthful_states, hallucinated_states, length_differences
         )
     about = {
-        "pairs": len(lengths) // 2, "pooling": pooling, "rank": rank, "model": lvlm.name,
+        "pairs": len(pairs), "pooling": pooling, "rank": rank, "model": lvlm.name,
         "quantization": lvlm.quantization, "spectrum": spectra,
         "mean_length_difference": float(length_differences.abs().float().mean()), "directions": reports,
     }  # fmt: skip
     return HalluSpace(spaces, about)
+
+
+def check_rank(rank: int, count: int | None) -> None:
+    """Raises InputError for a rank that is none, or that so many pairs cannot have (None: not known yet)."""
+    if rank < 1:
+        raise InputError(f"The rank of a HalluSpace must be 1 or more, not {rank}.")
+    if count is not None and count < rank:
+        raise InputError(f"A HalluSpace of rank {rank} needs at least {rank} pairs; {count} were given.")
 
 
 def _pooled(lvlm, visual, visual_tokens, question, answer, layers, pooling) -> tuple[dict[int, Tensor], int]:

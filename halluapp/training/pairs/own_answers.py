@@ -9,12 +9,16 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from difflib import SequenceMatcher
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from halluapp.data.photos import pixels_id
 from halluapp.evaluation import chair
 from halluapp.grounding.words import vocabulary
 from halluapp.lvlm.base import LVLM
 from halluapp.methods.baseline import Baseline
+
+if TYPE_CHECKING:
+    from halluapp.training.pairs.kept_answers import KeptAnswers
 
 BATCH = 8
 MAX_TOKENS = 80
@@ -24,9 +28,13 @@ MIN_LENGTH_RATIO = 0.75  # the shorter of two answers has at least this share of
 
 
 def generate_answers(
-    lvlm: LVLM, images: Sequence[Callable], question: str, method=None, temperature: float = 0.0, seed: int = 0
-) -> list[str]:
-    """Answers to one question about every image (a callable that opens it), by a method with one answer."""
+    lvlm: LVLM, images: Sequence[Callable], question: str, method=None, temperature: float = 0.0, seed: int = 0,
+    kept: KeptAnswers | None = None,
+) -> list[str]:  # fmt: skip
+    """Answers to one question about every image (a callable that opens it), by a method with one answer.
+
+    kept: has the answers of the baseline that are not decoded again, and gets the others as they come.
+    """
     from halluapp.decoding import engine
     from halluapp.decoding.events import Decoded
     from halluapp.decoding.plan import Sampling
@@ -34,12 +42,19 @@ def generate_answers(
 
     texts = [""] * len(images)
     for first in range(0, len(images), BATCH):
-        part = images[first : first + BATCH]
-        jobs = [engine.Job(Views(lvlm, image()), question, [method or Baseline()]) for image in part]
+        part = [image() for image in images[first : first + BATCH]]
+        if kept and method is None:
+            key = kept.key(list(map(pixels_id, part)), question, MAX_TOKENS, temperature, seed + first)
+            if (found := kept.read(key, len(part))) is not None:
+                texts[first : first + BATCH] = found
+                continue
+        jobs = [engine.Job(Views(lvlm, image), question, [method or Baseline()]) for image in part]
         # One seed for jobs that are decoded together would give them equal draws, and equal photos equal answers.
         for index, event in engine.decode_many(lvlm, jobs, Sampling(MAX_TOKENS, temperature, seed=seed + first)):
             if isinstance(event, Decoded):
                 texts[first + index] = event.text
+        if kept and method is None:
+            kept.write(key, texts[first : first + BATCH])
     return texts
 
 
@@ -84,19 +99,25 @@ def own_answer_rows(
     seed: int = 0,
     exact: Mapping[str, str] | None = None,
     log: Callable[[str], None] = lambda line: None,
+    kept: KeptAnswers | None = None,
 ) -> list[dict[str, Any]]:
     """Rows of pairs, at most one a photo.
 
     photos: (file name, what opens the image, all objects in it, objects that may be in it). answers: how many the model
     gives about each, the first one greedy. exact: file name -> a description that is chosen instead of an answer.
+    kept: as `generate_answers` takes it.
     """
     images = [image for _, image, *_ in photos]
     answer_rounds: list[list[str]] = []
     for number in range(answers):
         answer_rounds.append(
-            generate_answers(lvlm, images, question, None, TEMPERATURE if number else 0.0, seed + 1_000_003 * number)
+            generate_answers(
+                lvlm, images, question, None, TEMPERATURE if number else 0.0, seed + 1_000_003 * number, kept
+            )
         )
         log(f"answer {number + 1} of {answers} about {len(images)} photos")
+    if kept and kept.found:
+        log(f"{kept.found} of {answers * len(images)} answers were there already")
     rows = []
     for (name, _, present, unsure), texts in zip(photos, zip(*answer_rounds, strict=True), strict=True):
         pair = best_and_worst(texts, present, unsure)

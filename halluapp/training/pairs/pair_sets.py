@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields
 from functools import partial
 from itertools import chain
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from halluapp.data import scenes
 from halluapp.data.pairs import jpeg, write_pairs
 from halluapp.data.photos import read_photo
 from halluapp.data.records import described
+from halluapp.data.shards import LeftOut
 from halluapp.data.wording import article, clean_sentence, enumerate_items
 from halluapp.errors import InputError
 from halluapp.evaluation import chair
 from halluapp.evaluation.annotations import read_samples
 from halluapp.grounding.words import vocabulary
 from halluapp.training.pairs.hallucinate import Companions, hallucinate
+
+if TYPE_CHECKING:
+    from halluapp.training.pairs.kept_answers import KeptAnswers
 
 SIZE = (256, 192)
 NUMBERS = {1: "", 2: "two", 3: "three", 4: "four", 5: "five"}
@@ -37,7 +40,8 @@ class PairSet:
     """Photos (JPEG by file name) and rows of pairs, before they are written.
 
     By file name: present, the objects in a photo; unsure, those of unknown presence, whose mention is neither
-    right nor wrong; exact, a description of a drawn scene from the renderer's own list.
+    right nor wrong; exact, a description of a drawn scene from the renderer's own list; keys, what a photo is called
+    where it comes from. left_out: photos and records that make no pair, and why.
     """
 
     photos: dict[str, bytes] = field(default_factory=dict)
@@ -45,14 +49,16 @@ class PairSet:
     present: dict[str, list[str]] = field(default_factory=dict)
     unsure: dict[str, list[str]] = field(default_factory=dict)
     exact: dict[str, str] = field(default_factory=dict)
+    keys: dict[str, str] = field(default_factory=dict)
+    left_out: list[LeftOut] = field(default_factory=list)
 
     def __add__(self, other: PairSet) -> PairSet:
         """Both together. Raises InputError for two photos of one name."""
         if both := sorted(set(self.photos) & set(other.photos)):
             raise InputError(f"Two photos are called {both[0]}; rename one.")
         fields_of_both = {item.name: (getattr(self, item.name), getattr(other, item.name)) for item in fields(self)}
-        rows = [*chain(*fields_of_both.pop("rows"))]
-        return PairSet(rows=rows, **{name: {**first, **second} for name, (first, second) in fields_of_both.items()})
+        lists = {name: [*chain(*fields_of_both.pop(name))] for name in ("rows", "left_out")}
+        return PairSet(**lists, **{name: {**first, **second} for name, (first, second) in fields_of_both.items()})
 
     def write(self, out: Path) -> int:
         """Writes a folder that `read_pairs` reads -> number of pairs.
@@ -64,16 +70,23 @@ class PairSet:
         return len(self.rows)
 
     def select_kinds(self, kinds: list[str]) -> None:
-        """Drops the pairs of other kinds, and photos without pairs. [] keeps all. Raises InputError."""
+        """Drops the pairs of other kinds, and photos without pairs, which it names. [] keeps all. Raises InputError."""
         present_kinds = {row["kind"] for row in self.rows}
         if unknown := sorted(set(kinds) - present_kinds):
             raise InputError(f"No pair is of the kind {unknown[0]}; there are {', '.join(sorted(present_kinds))}.")
         self.rows = [row for row in self.rows if not kinds or row["kind"] in kinds]
         used = {row["image"] for row in self.rows}
+        reason = f"no pair of the kind {' or '.join(kinds)} is of it" if kinds else "no pair could be made of it"
+        self.left_out += [LeftOut(self.keys.get(name, name), reason) for name in self.photos if name not in used]
         self.photos = {name: content for name, content in self.photos.items() if name in used}
 
-    def add_own_answers(self, lvlm, answers: int, seed: int = 0, log=lambda line: None) -> int:
-        """Adds on-policy pairs, from so many answers of the model about each photo -> their number."""
+    def add_own_answers(
+        self, lvlm, answers: int, seed: int = 0, log=lambda line: None, kept: KeptAnswers | None = None
+    ) -> int:
+        """Adds on-policy pairs, from so many answers of the model about each photo -> their number.
+
+        kept: as `own_answers.generate_answers` takes it.
+        """
         from halluapp.training.pairs.own_answers import own_answer_rows
 
         images = [
@@ -81,7 +94,7 @@ class PairSet:
             for name, content in self.photos.items()
             if self.present[name]
         ]
-        rows = own_answer_rows(lvlm, images, DETAIL, answers, seed, self.exact, log)
+        rows = own_answer_rows(lvlm, images, DETAIL, answers, seed, self.exact, log, kept)
         named = {row["image"] for row in self.rows}
         for row in rows:  # a teacher's objects choose between answers; they are no truth to measure against
             if row["image"] not in named:
@@ -178,7 +191,7 @@ def photo_pairs(
         log(line)
     captioned = [sample for sample in samples if sample.record.get("captions")]
     companions = Companions(chair.truth_of(sample.record, "wide") for sample in captioned)
-    pair_set = PairSet()
+    pair_set = PairSet(left_out=left_out)
     for sample in samples[: limit or None]:
         rng = Random(f"photo-pairs/{seed}/{sample.key}")
         name = f"{sample.key.replace('/', '-')}.jpg"
@@ -188,7 +201,9 @@ def photo_pairs(
             pair_set.photos[name] = _downscaled(sample.jpeg, longest)
         except InputError as error:
             log(f"{sample.key} is left out: {error}")
+            left_out.append(LeftOut(sample.key, str(error)))
             continue
+        pair_set.keys[name] = sample.key
         pair_set.present[name], pair_set.unsure[name] = objects_of_record(sample.record)
         if sample.record.get("captions"):
             pair_set.rows += [
@@ -246,10 +261,18 @@ def _downscaled(content: bytes, longest: int) -> bytes:
     return jpeg(image)
 
 
-def summary(folder: Path) -> str:
-    """One line about a folder of pairs."""
-    rows = [json.loads(line) for line in (folder / "pairs.jsonl").read_text(encoding="utf-8").splitlines()]
-    kinds = Counter(row.get("kind", "") for row in rows)
-    photos = len({row["image"] for row in rows})
-    listed = ", ".join(f"{kinds[kind]} {kind}" for kind in sorted(kinds))
-    return f"wrote {folder / 'pairs.jsonl'}: {len(rows)} pairs of {photos} photos ({listed})"
+def result(folder: Path, pair_set: PairSet, seed: int, model: str | None) -> dict[str, Any]:
+    """What `train pairs --json` writes. model: whose own answers are among the pairs."""
+    kinds = Counter(row.get("kind", "") for row in pair_set.rows)
+    return {
+        "schema": 1, "pairs": len(pair_set.rows), "photos": len(pair_set.photos), "seed": seed, "model": model,
+        "kinds": {kind: kinds[kind] for kind in sorted(kinds)}, "file": str(folder / "pairs.jsonl"),
+        "left_out": [asdict(item) for item in pair_set.left_out],
+    }  # fmt: skip
+
+
+def summary(about: dict[str, Any]) -> str:
+    """One line about the pairs that were written, by their `result`."""
+    listed = ", ".join(f"{count} {kind}" for kind, count in about["kinds"].items())
+    without = f"; {len(about['left_out'])} photos or records left out" if about["left_out"] else ""
+    return f"wrote {about['file']}: {about['pairs']} pairs of {about['photos']} photos ({listed}){without}"

@@ -17,7 +17,8 @@ from halluapp.methods.registry import METHODS, calibrated_contrasts, create, def
 from halluapp.request import MAX_NEW_TOKENS, MAX_PANELS, MAX_SURE, MIN_SURE, SURE
 from halluapp.settings import Settings
 from halluapp.training.library import PREFIX
-from halluapp.ui import texts
+from halluapp.ui import hallu_space_button, texts
+from halluapp.ui.hallu_space_button import HalluSpaceControls
 
 Key = tuple[str, str]  # (method, parameter)
 
@@ -31,6 +32,7 @@ class Sidebar:
     sure: gr.Slider
     sampling: list[Component]
     parameters: dict[Key, Component]
+    hallu_space: HalluSpaceControls | None
 
     @property
     def inputs(self) -> list[Component]:
@@ -52,7 +54,9 @@ def build(settings: Settings) -> Sidebar:
         sure = gr.Slider(
             MIN_SURE, MAX_SURE, SURE, step=0.01, label=texts.SURE[0], info=texts.SURE[1], elem_id="sure",
         )  # fmt: skip
-        return Sidebar(methods, stack_list, sure, _sampling(settings), _parameters())
+        sampling = _sampling(settings)
+        parameters, hallu_space = _parameters(settings)
+        return Sidebar(methods, stack_list, sure, sampling, parameters, hallu_space)
 
 
 def _sampling(settings: Settings) -> list[Component]:
@@ -71,19 +75,22 @@ def _sampling(settings: Settings) -> list[Component]:
         ]  # fmt: skip
 
 
-def _parameters() -> dict[Key, Component]:
-    """One accordion a method -> widgets by (method, parameter), in the order that `methods_from` reads."""
-    widgets = {}
+def _parameters(settings: Settings) -> tuple[dict[Key, Component], HalluSpaceControls | None]:
+    """One accordion a method -> widgets by (method, parameter), in the order that `methods_from` reads, and Nullu's
+    button."""
+    widgets, hallu_space = {}, None
     for name, method in METHODS.items():
         if not fields(method):
             continue
         with gr.Accordion(method.title, open=False):
             for item in fields(method):
                 widgets[name, item.name] = _widget(name, item)
+            if name == "nullu":
+                hallu_space = hallu_space_button.build(settings)
     with gr.Accordion(texts.TRAINED, open=False):  # one for all of them: runs come and go
         strength = next(item for item in fields(NamedAdapter) if item.name == "strength")
         widgets["adapter", "strength"] = _widget("adapter", strength)
-    return widgets
+    return widgets, hallu_space
 
 
 def _widget(method: str, item) -> Component:

@@ -10,7 +10,7 @@ import gradio as gr
 
 from halluapp.serving.models import Models
 from halluapp.settings import Settings
-from halluapp.ui import texts
+from halluapp.ui import hallu_space_button, texts
 from halluapp.ui.compare import examples, panels, sidebar
 from halluapp.ui.compare.photo_input import photo_input
 from halluapp.ui.compare.run import announce, judge_again, run, stop
@@ -54,6 +54,7 @@ def build(models: Models) -> CompareTab:
     form.examples.load_input_event.then(announce, None, stage, **INSTANT).then(handler, inputs, outputs, **MODEL)
     form.stop.click(stop_handler, None, None, **INSTANT)
     controls.sure.release(judge_again, [result, controls.sure], [stage, result], **QUEUED)
+    hallu_space_button.connect(models, controls.hallu_space)
     for button, text in zip(form.presets, texts.PROMPTS, strict=True):
         button.click(partial(set_prompt, text), None, form.prompt, **INSTANT)
     return CompareTab(controls.methods, form.model)

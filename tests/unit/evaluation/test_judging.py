@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from types import SimpleNamespace
 from xml.etree import ElementTree
 
 import pytest
 from annotated_photos import CAR, DOG, write
+from conformity import conforms
 
 from halluapp.cli.main import main
 from halluapp.errors import InputError
@@ -48,7 +48,11 @@ def test_figures_are_those_of_the_planted_judge(data):
     assert whole["grounded"]["precision"] == pytest.approx(2 * dogs / 12)
     assert whole["contradicted"]["precision"] == 1.0
     assert result["persons"]["contradicted"]["mentions"] == 0
-    json.dumps(result, allow_nan=False)
+    conforms("evaluate-verdicts", result)
+    silent = {sample.key: {"baseline": "Nothing.", "vdd": "Nothing."} for sample in harness.annotated_samples(data)}
+    nothing = judging.evaluate_verdicts(data, ["baseline", "vdd"], session=SESSION, answers=silent)
+    conforms("evaluate-verdicts", nothing)
+    assert nothing["all"]["grounded"]["precision"] is None
 
 
 def test_the_halves_share_the_photos_without_overlap(data):

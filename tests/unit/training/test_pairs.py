@@ -12,7 +12,7 @@ import pyarrow.parquet
 import pytest
 
 from halluapp.data import scenes
-from halluapp.data.pairs import Pair, iter_pairs, jpeg, read_pairs, split, write_pairs
+from halluapp.data.pairs import Pair, iter_pairs, jpeg, one_photo_notice, read_pairs, split, write_pairs
 from halluapp.errors import InputError
 from halluapp.evaluation.chair import object_mentions
 from halluapp.training.pairs import pair_sets
@@ -144,6 +144,24 @@ def test_held_out_pairs_show_other_photos():
     assert (train, held_out) == split(pairs, 0.2, seed=3) != split(pairs, 0.2, seed=4)
     with pytest.raises(InputError, match="hold 1 out"):
         split(pairs[:1], 0.2)
+    assert split(pairs[:1], 0.0) == ([0], [])
+
+
+def test_texts_are_held_out_where_all_pairs_show_one_photo():
+    """Public kind: photos replaced under the same names. One black picture in all places, which is how people test
+    whether a run learns from texts alone, trains, and the run says what its held-out numbers are of."""
+    texts = [("q", f"answer {number}", "wrong") for number in range(5)]
+    pairs = [Pair(b"", "black", *text, name=f"{row}.jpg") for row, text in enumerate([*texts, *texts])]
+    train, held_out = split(pairs, 0.2, seed=3)
+    assert len(train) == 8
+    assert len(held_out) == 2
+    assert not {pairs[row].chosen for row in train} & {pairs[row].chosen for row in held_out}, "no text on both sides"
+    assert (train, held_out) == split(pairs, 0.2, seed=3)
+    assert "All 10 pairs show one and the same photo" in one_photo_notice(pairs)
+    assert one_photo_notice([*pairs, Pair(b"", "other", *texts[0])]) == ""
+    assert one_photo_notice(pairs[:1]) == ""
+    with pytest.raises(InputError, match="one photo with 2 texts"):
+        split(pairs[:2], 0.9)
 
 
 COMPANIONS = Companions([{"dog", "frisbee", "tree"}, {"dog", "bench", "tree"}, {"fork", "knife"}])
