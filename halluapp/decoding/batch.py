@@ -69,9 +69,8 @@ def prefill(
     levels = tuple(torch.cat(level) for level in zip(*(row.deepstack for row in rows if row.deepstack), strict=True))
     batch = RowBatch(DynamicCache(), mask, next_positions, [prefix.intervention for prefix in prefixes], image_mask)
     with lvlm.lock, lvlm.dequantized.active(), apply_interventions(lvlm, batch.interventions, batch.image_mask):
-        logits = lvlm.forward(
-            batch.cache, mask, positions, embeds=embeds, deepstack=(image_mask, levels) if levels else None
-        )
+        deepstack = (image_mask, levels) if levels else None
+        logits = lvlm.forward(batch.cache, mask, positions, embeds=embeds, deepstack=deepstack, image_mask=image_mask)
     check_kept(batch.cache, mask.shape[1])
     return batch, logits
 

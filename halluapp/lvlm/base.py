@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from halluapp.errors import MissingWeights
+from halluapp.errors import InputError, MissingWeights
 from halluapp.lvlm.decoder import DecoderParts
 from halluapp.lvlm.dequantized import DequantizedLayers
 from halluapp.lvlm.diffusion import diffuse
@@ -59,11 +59,6 @@ class LVLM(PromptTokenizer, DecoderParts, ABC):
         """Further arguments of this family's constructor, loaded from the checkpoint `source` (folder or hub id)."""
         return {}
 
-    @classmethod
-    def unsupported(cls, config: Any) -> str:
-        """Why a checkpoint with this configuration is not one of this family, as the end of a sentence; "" if it is."""
-        return ""
-
     @property
     def device(self) -> torch.device:
         return self.model.device
@@ -104,8 +99,21 @@ class LVLM(PromptTokenizer, DecoderParts, ABC):
             return self.encode_pixels(inputs)
 
     def pixels(self, photo: Image.Image) -> dict:
-        """The output of the checkpoint's image processor: normalised "pixel_values", and their layout."""
-        return dict(self.image_processor(photo, return_tensors="pt"))
+        """The output of the checkpoint's image processor: normalised "pixel_values", and their layout.
+
+        Raises InputError for a photo that it cannot read.
+        """
+        return self.processed(photo)
+
+    def processed(self, photo: Image.Image, **options: Any) -> dict:
+        """The image processor's output with these options. Raises InputError where it refuses the photo's shape."""
+        try:
+            return dict(self.image_processor(photo, return_tensors="pt", **options))
+        except (ValueError, ZeroDivisionError) as error:
+            raise InputError(
+                f"{self.name} cannot read a photo of {photo.width} x {photo.height} pixels; use one that is larger "
+                "or less narrow."
+            ) from error
 
     def _add_noise(self, pixels: Tensor, noise_step: int, seed: int) -> Tensor:
         """Normalised pixels after VCD's diffusion, at step 0 themselves; drawn on the CPU: one seed, one noise."""
@@ -212,22 +220,28 @@ class LVLM(PromptTokenizer, DecoderParts, ABC):
         ids: Tensor | None = None,
         embeds: Tensor | None = None,
         deepstack: tuple[Tensor, tuple[Tensor, ...]] | None = None,
+        image_mask: Tensor | None = None,
     ) -> Tensor:
         """One forward of rows -> logits of the last position [R, V] in float32; extends `cache` in place.
 
         mask [R, past + new], positions [R, new] or [3, R, new], and either ids [R, new] or embeds [R, new, D];
         deepstack: image mask [R, new] and, for each of the first layers, the additions there [n, D], row after row.
+        image_mask [R, new]: where visual tokens are among the embeds.
         """
         hidden = self.decoder(
             input_ids=ids,
             inputs_embeds=embeds,
-            attention_mask=mask,
+            attention_mask=mask if image_mask is None else self.attention_mask(mask, embeds, cache, image_mask),
             position_ids=positions,
             use_cache=True,
             **{self.cache_argument: cache},
             **self.deepstack_arguments(deepstack),
         ).last_hidden_state
         return self.logits(hidden[:, -1])
+
+    def attention_mask(self, mask: Tensor, embeds: Tensor | None, cache: Any, image_mask: Tensor) -> Any:
+        """The decoder's mask for a prefill with photos: `mask` [R, S] where visual tokens attend as text does."""
+        return mask
 
     def deepstack_arguments(self, deepstack: tuple[Tensor, tuple[Tensor, ...]] | None) -> dict:
         """Arguments with which this family's decoder takes visual tokens for its first layers."""

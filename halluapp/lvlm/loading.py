@@ -158,16 +158,14 @@ def _template_has_photo(lvlm: LVLM) -> bool:
 def family_of(config: Any, name: str) -> Family:
     """The family of a configuration. Raises InputError where it cannot be loaded."""
     if config.model_type not in FAMILIES:
-        families = ", ".join(FAMILIES)
-        raise InputError(f"{name} is a {config.model_type} model; these families can be loaded: {families}.")
+        raise InputError(foreign.refusal(config.model_type, name))
     if getattr(config.text_config, "is_encoder_decoder", False):
         raise InputError(
             f"{name} has an encoder-decoder language model, whose answers cannot be decoded as rows of one batch; "
             "use a Vicuna variant of its family."
         )
-    if reason := FAMILIES[config.model_type].lvlm_class().unsupported(config):
-        raise InputError(f"{name} {reason}")
-    return FAMILIES[config.model_type]
+    tower = getattr(config.vision_config, "model_type", "")
+    return FAMILIES.get(f"{config.model_type}/{tower}", FAMILIES[config.model_type])
 
 
 def _choose_quantization(config: Any, quantization: str) -> tuple[str, str]:

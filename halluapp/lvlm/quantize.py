@@ -18,7 +18,7 @@ def uneven_layers(text_config) -> list[str]:
     """
     hidden, heads = text_config.hidden_size, text_config.num_attention_heads
     heads_width = heads * (getattr(text_config, "head_dim", None) or hidden // heads)
-    widths = dict.fromkeys(("q_proj", "k_proj", "v_proj", "gate_proj", "up_proj"), hidden)
+    widths = dict.fromkeys(("q_proj", "k_proj", "v_proj", "gate_proj", "up_proj", "gate_up_proj"), hidden)
     widths |= {"o_proj": heads_width, "down_proj": text_config.intermediate_size}
     return [name for name, width in widths.items() if width % BLOCK]
 

@@ -37,9 +37,9 @@ class Nullu(Method):
         return (Row("photo", Intervention(space="default", rank=self.rank, space_strength=self.strength)),)
 
     def _prepare(self, lvlm) -> None:
-        layers = lvlm.space("default").layers
+        layers, width = lvlm.space("default").layers, lvlm.decoder.get_input_embeddings().weight.shape[1]
         for layer, directions in layers.items():
-            if layer >= len(lvlm.layers) or len(directions) != lvlm.output_projection(layer).out_features:
+            if layer >= len(lvlm.layers) or len(directions) != width:
                 raise MissingWeights(f"The HalluSpace beside {lvlm.name} was made for another model; compute one anew.")
         widest = min(directions.shape[1] for directions in layers.values())
         if self.rank > widest:

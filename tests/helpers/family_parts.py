@@ -7,12 +7,16 @@ from functools import cache
 
 import tiny
 import transformers
+from more_family_parts import PARTS
 from transformers.models.smolvlm import processing_smolvlm
 
 QWEN, SMOL = ("qwen2_5_vl", "qwen3_vl"), ("smolvlm", "idefics3")
+# A start and an end mark go with a deleted photo; the middle one is its placeholder.
+MARKED = (*QWEN, "qwen2_vl", "qwen3_vl_moe", "glm4v", "glm46v", "gemma3")
 LAYERS, WIDTH = 2, 64
 
 IMAGE = {"qwen2_5_vl": "<|image_pad|>", "qwen3_vl": "<|image_pad|>"}  # the others: <image>
+IMAGE |= {kind: parts.image for kind, parts in PARTS.items()}
 QWEN_WORDS = (
     "<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|vision_start|>", "<|vision_end|>", "<|image_pad|>",
     "<|video_pad|>",
@@ -40,7 +44,11 @@ TEMPLATES = {
 def tokenizer(kind: str):
     """The tiny byte-level BPE with the family's special tokens; Qwen's has neither <unk> nor a start token."""
     words = copy.deepcopy(tiny.tokenizer())
-    if kind in QWEN:
+    if kind in PARTS:
+        words.add_special_tokens({"additional_special_tokens": PARTS[kind].special_tokens})
+        words._set_model_specific_special_tokens(PARTS[kind].named_tokens)
+        words.chat_template = PARTS[kind].template
+    elif kind in QWEN:
         words.add_special_tokens({"additional_special_tokens": list(QWEN_WORDS)})
         words.eos_token, words.pad_token, words.bos_token, words.unk_token = "<|im_end|>", "<|endoftext|>", None, None
         words.backend_tokenizer.post_processor = _no_start()
@@ -151,14 +159,21 @@ def _instructblip(image: int):
     ))  # fmt: skip
 
 
+def _build(kind: str, parts):
+    return lambda _image: parts.model(parts.config(_text(kind), tokenizer(kind).convert_tokens_to_ids))
+
+
 BUILDERS = {
     "llava_next": _llava_next, "qwen2_5_vl": _qwen2_5_vl, "qwen3_vl": _qwen3_vl, "instructblip": _instructblip,
     "smolvlm": _smol(transformers.SmolVLMConfig, transformers.SmolVLMForConditionalGeneration),
     "idefics3": _smol(transformers.Idefics3Config, transformers.Idefics3ForConditionalGeneration),
 }  # fmt: skip
+BUILDERS |= {kind: _build(kind, parts) for kind, parts in PARTS.items()}
 
 
 def image_processor(kind: str):
+    if kind in PARTS:
+        return PARTS[kind].images()
     if kind == "llava_next":
         return transformers.LlavaNextImageProcessorPil(
             size={"shortest_edge": 24}, crop_size={"height": 24, "width": 24},

@@ -11,7 +11,19 @@ from unittest.mock import patch
 import tiny
 import torch
 import transformers
-from family_parts import BUILDERS, IMAGE, LAYERS, QWEN, SMOL, WIDTH, image_processor, qformer_tokenizer, tokenizer
+from family_parts import (
+    BUILDERS,
+    IMAGE,
+    LAYERS,
+    MARKED,
+    QWEN,
+    SMOL,
+    WIDTH,
+    image_processor,
+    qformer_tokenizer,
+    tokenizer,
+)
+from more_family_parts import PARTS
 from PIL import Image
 from safetensors.torch import save_file
 from transformers.models.smolvlm import processing_smolvlm
@@ -23,6 +35,7 @@ from halluapp.lvlm.base import LVLM, HalluSpace, ImageFeatures
 __all__ = [
     "KINDS",
     "LAYERS",
+    "MARKED",
     "MODELS",
     "QWEN",
     "SMOL",
@@ -35,7 +48,7 @@ __all__ = [
     "visual",
 ]
 
-KINDS = ("llava_next", "qwen2_5_vl", "qwen3_vl", "smolvlm", "idefics3", "instructblip")
+KINDS = ("llava_next", "qwen2_5_vl", "qwen3_vl", "smolvlm", "idefics3", "instructblip", *PARTS)
 MODELS = tuple((kind, quantization) for kind in KINDS for quantization in ("none", "nf4"))
 RANK = 6
 _home = tempfile.TemporaryDirectory(prefix="halluapp-families-")
@@ -57,7 +70,7 @@ def _roughen(model) -> None:
 @cache
 def folder(kind: str) -> Path:
     """A checkpoint folder with a HalluSpace and an AdaVIB projector beside it, as `catalog.load` reads it."""
-    words, checkpoint = tokenizer(kind), Path(_home.name) / kind
+    words, checkpoint = tokenizer(kind), Path(_home.name) / kind.replace("/", "-")
     torch.manual_seed(0)
     model = BUILDERS[kind](words.convert_tokens_to_ids(IMAGE.get(kind, "<image>")))
     _roughen(model)
@@ -82,7 +95,8 @@ def _projector(kind: str, model):
     """Where transformers keeps the projector of a family."""
     if kind == "instructblip":
         return model.language_projection
-    path = "visual.merger" if kind in QWEN else "connector" if kind in SMOL else "multi_modal_projector"
+    merger, connector = {*MARKED} - {"gemma3"}, (*SMOL, "idefics2")
+    path = "visual.merger" if kind in merger else "connector" if kind in connector else "multi_modal_projector"
     return model.model.get_submodule(path)
 
 
@@ -115,6 +129,8 @@ def processor(kind: str, model: LVLM):
     images, words = model.image_processor, model.tokenizer
     unchecked = patch.object(ProcessorMixin, "check_argument_for_proper_class", lambda *_: None)
     with unchecked, patch.object(processing_smolvlm, "num2words", lambda number: str(number)):
+        if kind in PARTS:
+            return PARTS[kind].processor(images, words)
         if kind == "llava_next":
             return transformers.LlavaNextProcessor(
                 images, words, patch_size=8, vision_feature_select_strategy="default", num_additional_image_tokens=1
@@ -156,6 +172,7 @@ def from_scratch(kind: str, quantization: str, prompt: str, view: str, answer: l
     length = tensors["input_ids"].shape[1]
     tensors["input_ids"] = torch.cat([tensors["input_ids"], answer_ids], 1)
     tensors["attention_mask"] = torch.ones_like(tensors["input_ids"])
-    if "mm_token_type_ids" in tensors:
-        tensors["mm_token_type_ids"] = torch.nn.functional.pad(tensors["mm_token_type_ids"], (0, answer_ids.shape[1]))
+    for key in ("mm_token_type_ids", "token_type_ids"):
+        if key in tensors:
+            tensors[key] = torch.nn.functional.pad(tensors[key], (0, answer_ids.shape[1]))
     return model.model(**tensors, use_cache=False).logits[0][length - 1 :].float()

@@ -34,7 +34,7 @@ def apply_interventions(
     hooks = _adapter_hooks(lvlm, rows)
     for layer, changes in by_layer.items():
         module = lvlm.output_projection(layer)
-        hooks.append((module, _projection_hook(changes, module.weight.device)))
+        hooks.append((module, _projection_hook(changes, next(module.parameters()).device)))
     handles = [module.register_forward_hook(hook) for module, hook in hooks]
     try:
         with amplify_attention(lvlm, rows, image_mask):

@@ -28,6 +28,21 @@ CLASSES = {
     "llava_mpt": "LlavaMptForCausalLM", "llava_qwen": "LlavaQwenForCausalLM", "qwen": "QWenLMHeadModel",
     "minicpmv": "MiniCPMV", "minicpmo": "MiniCPMO", "internvl_chat": "InternVLChatModel",
 }  # fmt: skip
+# What is nearest to a model_type of transformers that is no family here; for all others it is ANY.
+NEAREST = {
+    **dict.fromkeys(("blip", "blip-2", "git", "instructblipvideo"), "Salesforce/instructblip-vicuna-7b"),
+    **dict.fromkeys(("llava_next_video", "video_llava"), "llava-hf/llava-v1.6-mistral-7b-hf"),
+    **dict.fromkeys(("fast_vlm", "lfm2_vl", "lfm3_vl"), "HuggingFaceTB/SmolVLM-Instruct"),
+    "idefics": "HuggingFaceM4/Idefics3-8B-Llama3",
+}
+
+
+def refusal(kind: str, name: str) -> str:
+    """One sentence for a checkpoint of transformers whose model_type is no family here, and what to use."""
+    return (
+        f"{name} is a {kind} model, and that family cannot be loaded; use for example {NEAREST.get(kind, ANY)} "
+        "(docs/families.md lists all families)."
+    )
 
 
 def check(raw: dict[str, Any], name: str, families: Collection[str]) -> None:

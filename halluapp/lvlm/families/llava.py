@@ -21,16 +21,6 @@ class Llava(LVLM):
         "{% endfor %}{% if add_generation_prompt %}ASSISTANT:{% endif %}"
     )
 
-    @classmethod
-    def unsupported(cls, config: Any) -> str:
-        tower = config.vision_config.model_type
-        if tower != "pixtral":
-            return ""
-        return (
-            "has a Pixtral vision tower, whose prompts hold a token at the end of each row of the photo; that is not "
-            "supported, so use a LLaVA-1.5, LLaVA-NeXT or Qwen2.5-VL checkpoint."
-        )
-
     @property
     def tower(self) -> Any:
         return self.model.model.vision_tower
@@ -56,6 +46,6 @@ class Llava(LVLM):
         """Hidden states of the tower -> projector input [tiles, n, d], by the checkpoint's layer and strategy."""
         layer = self.model.config.vision_feature_layer
         features = [states[index] for index in ([layer] if isinstance(layer, int) else layer)]
-        if self.model.config.vision_feature_select_strategy == "default":
+        if getattr(self.model.config, "vision_feature_select_strategy", "full") == "default":
             features = [state[:, 1:] for state in features]  # without CLS
         return torch.cat(features, dim=-1)

@@ -1,4 +1,4 @@
-"""LLaVA-NeXT (LLaVA-1.6): the whole photo and tiles of it at a resolution that suits its shape, a token per row end."""
+"""LLaVA-NeXT (LLaVA-1.6) and LLaVA-OneVision: the whole photo and tiles at a resolution that suits its shape."""
 
 from __future__ import annotations
 
@@ -22,4 +22,14 @@ class LlavaNext(Llava):
         model, tiles = self.model.model, self.project(image.features, projector)
         strategy = self.model.config.vision_feature_select_strategy
         packed, _ = model.pack_image_features([tiles], [list(image.layout)], strategy, model.image_newline)
+        return packed[0]  # [n, D]
+
+
+class LlavaOnevision(LlavaNext):
+    """A LLaVA-OneVision: more than nine tiles are scaled down."""
+
+    def visual_tokens(self, image: ImageFeatures, prompt: str, projector: nn.Module | None = None) -> Tensor:
+        model, tiles = self.model.model, self.project(image.features, projector)
+        ratio = self.model.config.vision_aspect_ratio
+        packed, _ = model.pack_image_features([tiles], [list(image.layout)], model.image_newline, ratio)
         return packed[0]  # [n, D]

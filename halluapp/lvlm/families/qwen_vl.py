@@ -1,4 +1,4 @@
-"""Qwen2.5-VL and Qwen3-VL: photos at their own resolution, positions of time, row and column (M-RoPE)."""
+"""Qwen2-VL to Qwen3-VL and GLM-4.xV: photos at their own resolution, positions of time, row and column (M-RoPE)."""
 
 from __future__ import annotations
 
@@ -18,12 +18,13 @@ class Qwen25VL(LVLM):
 
     dense_modules: ClassVar[tuple[str, ...]] = ("model.visual", "lm_head")
     has_image_marks: ClassVar[bool] = True  # <|vision_start|> and <|vision_end|>
+    moments: ClassVar[int] = 1  # how often the processor's limits of size count a pixel of a still photo
 
     def __init__(self, model, tokenizer, image_processor, name: str, quantization: str = "none"):
         super().__init__(model, tokenizer, image_processor, name, quantization)
         vision = model.config.vision_config
         self._merge = vision.spatial_merge_size
-        pixels = MAX_VISUAL_TOKENS * (vision.patch_size * self._merge) ** 2
+        pixels = self.moments * MAX_VISUAL_TOKENS * (vision.patch_size * self._merge) ** 2
         size = image_processor.size
         image_processor.size = {
             "shortest_edge": min(size["shortest_edge"], pixels),
@@ -88,17 +89,21 @@ class Qwen25VL(LVLM):
         after = torch.arange(len(ids) - start - rows * columns) + start + max(rows, columns)
         return torch.cat([torch.arange(start).expand(3, -1), patches, after.expand(3, -1)], dim=1)
 
-    def forward(self, cache, mask, positions, ids=None, embeds=None, deepstack=None) -> Tensor:
+    def forward(self, cache, mask, positions, *inputs, **named) -> Tensor:
         if positions.dim() == 2:  # a decoded token stands at one position in time, row and column
             positions = positions.expand(3, -1, -1)
-        return super().forward(cache, mask, positions, ids, embeds, deepstack)
+        return super().forward(cache, mask, positions, *inputs, **named)
 
 
-class Qwen3VL(Qwen25VL):
-    """A Qwen3-VL: features of some tower layers are added to the outputs of the first decoder layers (DeepStack)."""
+class Qwen2VL(Qwen25VL):
+    """A Qwen2-VL, whose tower has no windows."""
 
     def _reading_order(self, features: Tensor, grid: Tensor) -> Tensor:
-        return features  # this tower has no windows
+        return features
+
+
+class Qwen3VL(Qwen2VL):
+    """A Qwen3-VL: features of some tower layers are added to the outputs of the first decoder layers (DeepStack)."""
 
     def deepstack_features(self, output: Any) -> tuple[Tensor, ...]:
         return tuple(output.deepstack_features)
@@ -108,3 +113,18 @@ class Qwen3VL(Qwen25VL):
             return {}
         image_mask, levels = deepstack
         return {"visual_pos_masks": image_mask, "deepstack_visual_embeds": list(levels)}
+
+
+class Qwen3VLMoe(Qwen3VL):
+    """A Qwen3-VL whose decoder layers are mixtures of experts. Experts are one tensor a layer: they stay dense."""
+
+    def output_projection(self, layer: int) -> Any:
+        """The whole mixture: its experts' last products are no modules, and a projection of their sum is theirs."""
+        mlp = self.layers[layer].mlp
+        return mlp if hasattr(mlp, "experts") else mlp.down_proj
+
+
+class Glm4v(Qwen2VL):
+    """A GLM-4.xV. Features [n, D] are joined patches; the processor's limits count both moments of a still photo."""
+
+    moments = 2

@@ -29,7 +29,7 @@ class SmolVLM(LVLM):
         return self.model.model.text_model
 
     def pixels(self, photo) -> dict:
-        return dict(self.image_processor(photo, return_tensors="pt", return_row_col_info=True))
+        return self.processed(photo, return_row_col_info=True)
 
     def encode_pixels(self, inputs: dict) -> ImageFeatures:
         output = self.model.model.get_image_features(

@@ -115,9 +115,12 @@ def _pooled(lvlm, visual, visual_tokens, question, answer, layers, pooling) -> t
             f"{lvlm.name} reads {lvlm.context_length:,}; shorten the texts or leave the pair out."
         )
     mask = torch.ones(1, len(read.embeds), dtype=torch.long, device=read.embeds.device)
-    deepstack = (read.image_mask[None], read.deepstack) if read.deepstack else None
+    image_mask, positions = read.image_mask[None], read.positions[..., None, :]
+    deepstack = (image_mask, read.deepstack) if read.deepstack else None
     with lvlm.lock, _layer_outputs(lvlm, layers) as recorded:
-        lvlm.forward(DynamicCache(), mask, read.positions[..., None, :], embeds=read.embeds[None], deepstack=deepstack)
+        lvlm.forward(
+            DynamicCache(), mask, positions, embeds=read.embeds[None], deepstack=deepstack, image_mask=image_mask
+        )
     if pooling == "authors" and (last := len(lvlm.layers) - 1) in recorded:
         recorded[last] = lvlm.final_norm(recorded[last])
     part = {"answer_mean": slice(-len(answer_tokens), None), "answer_last": slice(-1, None)}.get(pooling, slice(None))

@@ -11,6 +11,7 @@ from smuggled_tokens import SMUGGLED
 from tiny import CHOICE, OPEN, PROMPTS, YES_NO, Answer, RecordingMethod, hooks, run, run_many
 from tiny_families import (
     KINDS,
+    MARKED,
     MODELS,
     QWEN,
     folder,
@@ -63,7 +64,7 @@ def test_views_differ_at_the_photo_only_and_prompts_smuggle_nothing_in(kind) -> 
         index = next(i for i, (a, b) in enumerate(zip_longest(none, unk)) if a != b)
         assert unk == [*none[:index], model.unknown_token, *none[index:]], prompt
         taken = len(photo_ids) - len(none)  # Qwen's start and end of a photo go with it
-        assert taken == (3 if kind in QWEN else 1)
+        assert taken == (3 if kind in MARKED else 1)
         assert photo_ids == none[:index] + photo_ids[index : index + taken] + none[index:], prompt
         plain = model.prompt_ids("x", "photo")
         special = set(model.tokenizer.all_special_ids)

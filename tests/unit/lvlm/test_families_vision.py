@@ -22,9 +22,11 @@ from tiny_families import (
     visual,
 )
 
+from halluapp.errors import InputError
 from halluapp.lvlm import quantize
 from halluapp.methods.registry import VDD, Baseline
 
+TILES = ("internvl", "aya_vision")  # their features say how many tiles there are
 over_families = pytest.mark.parametrize("kind", KINDS)
 over_models = pytest.mark.parametrize(("kind", "quantization"), MODELS)
 
@@ -34,14 +36,14 @@ def test_visual_tokens_are_transformers_image_features(kind, quantization) -> No
     model = lvlm(kind, quantization)
     for seed, prompt in ((0, OPEN), (1, CHOICE), (2, YES_NO)):
         tensors = inputs(kind, quantization, prompt, seed)
-        expected = ("pixel_values", "image_sizes", "image_grid_thw", "pixel_attention_mask", "qformer_input_ids")
+        keys = ("pixel_values", "image_sizes", "image_grid_thw", "pixel_attention_mask", "qformer_input_ids")
         with torch.no_grad():
             part = model.model if kind == "instructblip" else model.model.model
-            results = part.get_image_features(
-                **{key: tensors[key] for key in expected if key in tensors}, return_dict=True
-            )
+            results = part.get_image_features(**{key: tensors[key] for key in keys if key in tensors}, return_dict=True)
             tokens = model.visual_tokens(visual(kind, quantization, seed), prompt)
-        torch.testing.assert_close(tokens, results.pooler_output[0], atol=1e-5, rtol=1e-5)
+        pooled = results.pooler_output  # one tensor a photo, or one of tiles
+        expected = pooled.flatten(0, -2) if isinstance(pooled, torch.Tensor) else pooled[0]
+        torch.testing.assert_close(tokens, expected, atol=1e-5, rtol=1e-5)
 
 
 @over_families
@@ -49,7 +51,8 @@ def test_the_decoders_linear_layers_are_quantized_and_nothing_else(kind) -> None
     model = lvlm(kind, "nf4")
     names = list(quantize.quantized_linears(model.model))
     decoder = {id(module) for module in model.layers.modules()}
-    assert len(names) == 7 * LAYERS  # q, k, v, o, gate, up, down
+    # q, k, v, o, gate, up, down; GLM has gate and up in one, and experts are no linear layers
+    assert len(names) == {"glm4v": 6, "glm46v": 6, "qwen3_vl_moe": 4}.get(kind, 7) * LAYERS
     assert all(id(model.model.get_submodule(name)) in decoder for name in names)
     dense = [part for part in (model.tower, model.base_projector, model.head) for part in part.modules()]
     dense += list(model.model.qformer.modules()) if kind == "instructblip" else []
@@ -83,10 +86,14 @@ def test_noise_is_diffusion_of_the_normalised_pixels(kind) -> None:
 
 
 def test_photos_of_other_shapes_have_other_layouts() -> None:
+    fewer = {"smolvlm": 2, "idefics3": 2, **dict.fromkeys(("instructblip", "vipllava", "gemma3", *TILES), 1)}
     for kind in KINDS:
         layouts = {visual(kind, "none", seed).layout for seed in range(3)}
-        assert len(layouts) == {"instructblip": 1, "smolvlm": 2, "idefics3": 2}.get(kind, 3), kind
-    assert all(len(visual(kind, "none", 0).deepstack) == (2 if kind == "qwen3_vl" else 0) for kind in KINDS)
+        assert len(layouts) == fewer.get(kind, 3), kind
+        deepstack = 2 if kind in ("qwen3_vl", "qwen3_vl_moe") else 0
+        assert len(visual(kind, "none", 0).deepstack) == deepstack, kind
+    for kind in TILES:
+        assert len({len(visual(kind, "none", seed).features) for seed in range(3)}) > 1, kind
 
 
 @over_families
@@ -94,10 +101,17 @@ def test_photos_of_any_shape_can_be_seen(kind, monkeypatch) -> None:
     for size in ((1, 1), (3, 150), (150, 3), (1, 50), (333, 777)):
         model, odd = lvlm(kind), tiny.photo(1, size)
         monkeypatch.setattr(tiny_families, "photo", lambda _seed, odd=odd: odd)
+        try:
+            expected = inputs(kind, "none", OPEN)["input_ids"][0].tolist()
+        except (ValueError, ZeroDivisionError):  # transformers' own processor knows no such shape
+            assert max(size) / min(size) >= 50 or size == (1, 1)
+            with pytest.raises(InputError, match="larger or less narrow"):
+                model.encode_image(odd)
+            continue
         image = model.encode_image(odd)
         tokens = model.visual_tokens(image, OPEN)
         ids = model.expand_image_token(model.prompt_ids(OPEN, "photo"), image, len(tokens))
-        assert ids == inputs(kind, "none", OPEN)["input_ids"][0].tolist(), size
+        assert ids == expected, size
         assert tokens.isfinite().all(), size
         assert len(run(model, image, OPEN, [Baseline(), VDD()], max_new_tokens=2, ignore_end=True)["vdd"].ids) == 2
 
