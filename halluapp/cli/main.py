@@ -13,15 +13,15 @@ from halluapp.cli import (
     doctor,
     evaluate,
     halluspace,
-    moved,
+    inspect,
     search,
     serve,
     train,
 )
-from halluapp.cli.support import console
+from halluapp.cli.support import console, moved
 from halluapp.errors import InputError
 
-COMMANDS = (compare, evaluate, search, halluspace, train, bench, serve, doctor, moved)
+COMMANDS = (compare, inspect, evaluate, search, halluspace, train, bench, serve, doctor, moved)
 OWN_CHECKS = ("serve", "doctor", "pocket")  # commands that check the settings themselves, or need none
 
 

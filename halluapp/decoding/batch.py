@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -61,10 +62,10 @@ def prefill(
     from transformers import DynamicCache
 
     rows = [
-        _embed(lvlm, prefix, full_prompt(prompts[prefix.job], prefix.instruction), views[prefix.job])
+        embed_prefix(lvlm, prefix, full_prompt(prompts[prefix.job], prefix.instruction), views[prefix.job])
         for prefix in prefixes
     ]
-    embeds, mask, positions, image_mask = _padded(rows)
+    embeds, mask, positions, image_mask = pad_rows(rows)
     next_positions = torch.stack([row.positions.max() + 1 for row in rows])
     levels = tuple(torch.cat(level) for level in zip(*(row.deepstack for row in rows if row.deepstack), strict=True))
     batch = RowBatch(DynamicCache(), mask, next_positions, [prefix.intervention for prefix in prefixes], image_mask)
@@ -75,7 +76,7 @@ def prefill(
     return batch, logits
 
 
-def _padded(rows: list[EmbeddedPrompt]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def pad_rows(rows: list[EmbeddedPrompt]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Rows of any length, left-padded -> embeds [P, S, D], mask [P, S], positions [.., P, S], image mask [P, S]."""
     longest = max(len(row.embeds) for row in rows)
     embeds = rows[0].embeds.new_zeros(len(rows), longest, rows[0].embeds.shape[-1])
@@ -90,9 +91,12 @@ def _padded(rows: list[EmbeddedPrompt]) -> tuple[Tensor, Tensor, Tensor, Tensor]
     return embeds, mask, positions, image_mask
 
 
-def _embed(lvlm: LVLM, prefix: Prefix, prompt: str, views: Views) -> EmbeddedPrompt:
-    """The decoder's input for one prefix, with visual tokens under its intervention."""
-    ids = lvlm.prompt_ids(prompt, prefix.view)
+def embed_prefix(lvlm: LVLM, prefix: Prefix, prompt: str, views: Views, answer: Sequence[int] = ()) -> EmbeddedPrompt:
+    """The decoder's input for one prefix, with visual tokens under its intervention, and for an answer's ids after it.
+
+    prompt: with the prefix's instruction before it.
+    """
+    ids = [*lvlm.prompt_ids(prompt, prefix.view), *answer]
     if prefix.view != "photo":
         return lvlm.embed_prompt(ids)
     image = views.at(prefix.noise_step, tower_adapter(lvlm, prefix.intervention))

@@ -21,6 +21,8 @@ from halluapp.lvlm.types import Adapter, EmbeddedPrompt, HalluSpace, ImageFeatur
 if TYPE_CHECKING:
     from PIL import Image
 
+    from halluapp.lvlm.families.grids import Box
+
 
 EMBEDDED = "halluapp-pocket"  # the name of the embedded model
 __all__ = ["LVLM", "EmbeddedPrompt", "HalluSpace", "ImageFeatures"]
@@ -184,6 +186,13 @@ class LVLM(PromptTokenizer, DecoderParts, ABC):
     def image_length(self, image: ImageFeatures, prompt: str) -> int:
         """The number of positions of a photo in the prompt, marks of its layout included."""
         return len(self.image_ids(image, len(self.visual_tokens(image, prompt))))
+
+    def token_boxes(self, image: ImageFeatures, count: int, size: tuple[int, int]) -> list[Box | None]:
+        """The box of each of `count` visual tokens in a photo of `size` (width, height), row by row of their order.
+
+        None: a token that is no patch of the photo (a row's end, a summary of the whole photo, a Q-Former's query).
+        """
+        return [None] * count
 
     def embed(self, ids: list[int], visual_tokens: Tensor | None) -> Tensor:
         """Ids [S], a placeholder for each visual token (or one for all), and visual tokens [n, D] -> [S', D]."""

@@ -65,11 +65,12 @@ class PromptTokenizer:
         if not sample or lead.strip():
             lead, tail = "" if start[-1:].isspace() else " ", ""
         after = self.tokenizer(tail.strip(), add_special_tokens=False)["input_ids"]
-        end = next((i for i in after[:1] if i in self._special_ids), self.tokenizer.eos_token_id)
+        end = next((i for i in after[:1] if i in self.special_ids), self.tokenizer.eos_token_id)
         return AnswerFrame(start, lead, self.chat_ids(start), end)
 
     @property
-    def _special_ids(self) -> set[int]:
+    def special_ids(self) -> set[int]:
+        """Ids of the special tokens; some checkpoints mark some of them among the added tokens only."""
         added = {index for index, token in self.tokenizer.added_tokens_decoder.items() if token.special}
         return added | set(self.tokenizer.all_special_ids)
 

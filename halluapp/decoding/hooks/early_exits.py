@@ -10,14 +10,16 @@ from torch import Tensor
 
 from halluapp.lvlm.base import LVLM
 
-EarlyStates = dict[tuple[int, int], Tensor]  # (row, depth) -> residual stream [D] or logits [V]
+# (row, depth) -> residual stream [D] or logits [V]; [n, D] or [n, V] of n positions
+EarlyStates = dict[tuple[int, int], Tensor]
 
 
 @contextmanager
-def record_depths(lvlm: LVLM, depths: dict[int, tuple[int, ...]]) -> Iterator[EarlyStates]:
+def record_depths(lvlm: LVLM, depths: dict[int, tuple[int, ...]], count: int | None = None) -> Iterator[EarlyStates]:
     """Within the context, records the residual stream [D] of each row's last position at that row's depths.
 
-    depths: row -> depths; 0 is the embeddings, n the output of the nth decoder layer, before any final norm. The model
+    depths: row -> depths; 0 is the embeddings, n the output of the nth decoder layer, before any final norm. count:
+    of so many last positions, [count, D], where a text is read as a whole; None: of the last one alone. The model
     is locked meanwhile; the hooks are removed whatever happens. Raises ValueError for a depth that the model lacks.
     """
     by_depth: dict[int, list[int]] = {}
@@ -28,7 +30,7 @@ def record_depths(lvlm: LVLM, depths: dict[int, tuple[int, ...]]) -> Iterator[Ea
         raise ValueError(f"early exits lie between 0 and {len(lvlm.layers)}, not at {sorted(by_depth)}")
     states: EarlyStates = {}
     with lvlm.lock:
-        handles = [_hook(lvlm, depth, rows, states) for depth, rows in by_depth.items()]
+        handles = [_hook(lvlm, depth, rows, states, count) for depth, rows in by_depth.items()]
         try:
             yield states
         finally:
@@ -36,9 +38,11 @@ def record_depths(lvlm: LVLM, depths: dict[int, tuple[int, ...]]) -> Iterator[Ea
                 handle.remove()
 
 
-def _hook(lvlm: LVLM, depth: int, rows: list[int], states: EarlyStates):
+def _hook(lvlm: LVLM, depth: int, rows: list[int], states: EarlyStates, count: int | None):
+    where = -1 if count is None else slice(-count, None)
+
     def record(hidden: Tensor) -> None:  # [R, S, D], padded on the left: the last position is that of every row
-        states.update({(row, depth): hidden[row, -1] for row in rows})
+        states.update({(row, depth): hidden[row, where] for row in rows})
 
     if depth == 0:
         first = lvlm.layers[0]

@@ -17,11 +17,12 @@ from halluapp.methods.formulas.hallu_space import project_out
 
 @contextmanager
 def apply_interventions(
-    lvlm: LVLM, rows: list[Intervention | None], image_mask: Tensor | None = None
+    lvlm: LVLM, rows: list[Intervention | None], image_mask: Tensor | None = None, positions: int = 1
 ) -> Iterator[list[Callable]]:
     """Within the context, intervention rows[r] acts on row r of every forward; rows without one are unchanged.
 
-    image_mask [R, S]: visual tokens of the prefill, for changes of attention. An adapter's additions come before a
+    image_mask [R, S]: visual tokens of the prefill, for changes of attention, which are those of the last `positions`
+    positions. An adapter's additions come before a
     projection of the same output. The caller holds `lvlm.lock`; the hooks are removed whatever happens.
     Yields the hooks: they own the tensors that they add to a forward, which a CUDA graph of it must keep alive.
     """
@@ -37,7 +38,7 @@ def apply_interventions(
         hooks.append((module, _projection_hook(changes, next(module.parameters()).device)))
     handles = [module.register_forward_hook(hook) for module, hook in hooks]
     try:
-        with amplify_attention(lvlm, rows, image_mask):
+        with amplify_attention(lvlm, rows, image_mask, positions):
             yield [hook for _, hook in hooks]
     finally:
         for handle in handles:

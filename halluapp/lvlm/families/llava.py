@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from halluapp.lvlm.base import LVLM, ImageFeatures
+from halluapp.lvlm.families.grids import Box, grid_boxes, seen_region
 
 
 class Llava(LVLM):
@@ -49,3 +50,9 @@ class Llava(LVLM):
         if getattr(self.model.config, "vision_feature_select_strategy", "full") == "default":
             features = [state[:, 1:] for state in features]  # without CLS
         return torch.cat(features, dim=-1)
+
+    def token_boxes(self, image: ImageFeatures, count: int, size: tuple[int, int]) -> list[Box | None]:
+        vision = self.model.config.vision_config
+        side = vision.image_size // vision.patch_size
+        patches: list[Box | None] = [*grid_boxes(side, side, seen_region(self.image_processor, size))]
+        return [*patches[:count], *[None] * (count - len(patches))]  # further tokens are no patches

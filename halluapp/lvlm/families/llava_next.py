@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 
 from halluapp.lvlm.base import ImageFeatures
+from halluapp.lvlm.families.grids import Box, grid_boxes
 from halluapp.lvlm.families.llava import Llava
 
 
@@ -23,6 +25,23 @@ class LlavaNext(Llava):
         strategy = self.model.config.vision_feature_select_strategy
         packed, _ = model.pack_image_features([tiles], [list(image.layout)], strategy, model.image_newline)
         return packed[0]  # [n, D]
+
+    def token_boxes(self, image: ImageFeatures, count: int, size: tuple[int, int]) -> list[Box | None]:
+        """The photo as a whole, then its tiles as one grid without padding, with a token that ends each row."""
+        from transformers.models.llava_next.modeling_llava_next import get_anyres_image_grid_shape, unpad_image
+
+        vision = self.model.config.vision_config
+        side = vision.image_size // vision.patch_size
+        whole: list[Box | None] = [*grid_boxes(side, side)]
+        if len(image.features) == 1:
+            return [*whole, *[None] * (count - len(whole))]
+        tall, wide = get_anyres_image_grid_shape(
+            image.layout, self.model.config.image_grid_pinpoints, vision.image_size
+        )
+        rows, columns = unpad_image(torch.zeros(1, tall * side, wide * side), image.layout).shape[1:]
+        lines = grid_boxes(rows, columns)
+        tiles = [box for row in range(rows) for box in (*lines[row * columns : (row + 1) * columns], None)]
+        return [*whole, *tiles]
 
 
 class LlavaOnevision(LlavaNext):

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from halluapp.lvlm.base import LVLM, ImageFeatures
+from halluapp.lvlm.families.grids import Box, grid_boxes
 
 # The processors allow 16,384 visual tokens a photo, which the cache of every panel holds.
 MAX_VISUAL_TOKENS = 1280
@@ -76,6 +77,10 @@ class Qwen25VL(LVLM):
     def project(self, features: Tensor, projector: nn.Module | None = None) -> Tensor:
         """Patch features [N, d] -> visual tokens [n, D]: the merger joins neighbouring patches."""
         return (projector or self.base_projector)(features)
+
+    def token_boxes(self, image: ImageFeatures, count: int, size: tuple[int, int]) -> list[Box | None]:
+        rows, columns = image.layout
+        return [*grid_boxes(rows, columns)]
 
     def positions(self, ids: list[int], image: ImageFeatures | None) -> Tensor:
         """[3, S]: text counts on in all three; a photo of r x c tokens takes max(r, c) (Qwen2-VL, section 2.1)."""

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from typing import ClassVar
 
 from torch import Tensor, nn
 
 from halluapp.lvlm.base import LVLM, ImageFeatures
+from halluapp.lvlm.families.grids import WHOLE, Box, grid_boxes
 
 TILE_MARK, WHOLE_MARK = "<fake_token_around_image>", "<global-img>"
 
@@ -40,6 +42,12 @@ class SmolVLM(LVLM):
     def project(self, features: Tensor, projector: nn.Module | None = None) -> Tensor:
         """Tile features [tiles, n, d] -> visual tokens [tiles * n', D]."""
         return (projector or self.base_projector)(features).flatten(0, 1)
+
+    def token_boxes(self, image: ImageFeatures, count: int, size: tuple[int, int]) -> list[Box | None]:
+        rows, columns = image.layout
+        side = math.isqrt(count // (rows * columns + 1))
+        tiles = [*grid_boxes(rows, columns), WHOLE] if rows * columns else [WHOLE]
+        return [box for tile in tiles for box in grid_boxes(side, side, tile)]
 
     def image_ids(self, image: ImageFeatures, count: int) -> list[int]:
         """Tiles row by row, each with its name, then the whole photo; a small photo has no tiles."""
