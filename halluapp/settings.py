@@ -36,7 +36,8 @@ class Settings:
     quantization: "nf4", "int8" or "none".
     dtype: of the weights that are not quantized, "float32", "bfloat16" or "float16"; "auto": what the device can do.
     fast: decode steps replayed from CUDA graphs; "auto": where they were measured to be faster, "off", "on": anyway.
-    detector: "pocket" (embedded), a hub id or a local folder of a transformers object detector.
+    detector: "auto" (D-FINE or RT-DETRv2 from the hub's cache, else the embedded one), "pocket" (embedded), a hub id
+    or a local folder of a transformers object detector.
     runs: folder of the training runs. port 0: the first free one.
     training: "on", "off", or "auto": on unless the server is public.
     operator_token: whoever gives it may do everything with every run ("": nobody).
@@ -45,7 +46,7 @@ class Settings:
     """
 
     model: str = "pocket"
-    detector: str = "pocket"
+    detector: str = "auto"
     quantization: str = "nf4"
     device: str = "auto"
     dtype: str = "auto"

@@ -8,18 +8,20 @@ from typing import Any
 from halluapp.errors import InputError
 
 EMBEDDED = "pocket"
-# Where a hub, its cache or a GPU is at hand these are the better eyes, best first (Apache-2.0, 80 COCO names).
+# Where the hub's cache holds one these are the better eyes, best first (Apache-2.0, 80 COCO names).
 STRONG = ("ustc-community/dfine-medium-coco", "PekingU/rtdetr_v2_r50vd")
+NEEDED = ("config.json", "preprocessor_config.json", "model.safetensors")
 
 
-def load_detector(source: str, assets: Path, device: str = "cpu") -> Any:
-    """source: "pocket", "auto" (D-FINE or RT-DETRv2 if one is in the hub's cache or can be had, else the embedded one),
-    a hub id or a folder. Raises InputError with one sentence.
+def load_detector(source: str, assets: Path, device: str = "cpu", cache: Path | None = None) -> Any:
+    """source: "auto" (D-FINE or RT-DETRv2 where the hub's cache on this machine holds one, else the embedded detector;
+    the network is never asked), "pocket" (the embedded one), a hub id or a folder. cache: the hub's cache (default:
+    that of huggingface_hub). Raises InputError in one sentence.
     """
     if source == EMBEDDED:
         return _embedded(assets)
     if source == "auto":
-        return _strongest(device) or _embedded(assets)
+        return _strongest(device, cache) or _embedded(assets)
     from transformers import AutoConfig
 
     from halluapp.grounding.detectors.open_vocabulary import MODEL_TYPES, OpenVocabularyDetector
@@ -42,13 +44,25 @@ def _embedded(assets: Path) -> Any:
     return PresenceDetector(assets / "presence")
 
 
-def _strongest(device: str) -> Any | None:
-    """The first of STRONG that loads; None without a hub."""
-    from halluapp.grounding.detectors.transformers import TransformersDetector
-
+def _strongest(device: str, cache: Path | None) -> Any | None:
+    """The first of STRONG that lies whole in the hub's cache on this machine and loads; None where none does."""
     for source in STRONG:
+        folder = _cached(source, cache)
+        if folder is None:
+            continue
+        from halluapp.grounding.detectors.transformers import TransformersDetector
+
         try:
-            return TransformersDetector(source, device=device)
+            return TransformersDetector(folder, device=device, name=source)
         except InputError:
             continue
     return None
+
+
+def _cached(source: str, cache: Path | None) -> Path | None:
+    """The folder in the hub's cache that holds a checkpoint's configuration, image processor and weights."""
+    from huggingface_hub import try_to_load_from_cache
+
+    files = [try_to_load_from_cache(source, name, cache) for name in NEEDED]
+    paths = [Path(file) for file in files if isinstance(file, str)]
+    return paths[0].parent if len(paths) == len(NEEDED) else None

@@ -18,13 +18,15 @@ if TYPE_CHECKING:
 class TransformersDetector:
     """An object detector of transformers (DETR, RT-DETR, RT-DETRv2, D-FINE, YOLOS, ...) by hub id or local folder.
 
-    threshold: the score at which this checkpoint is best decided. Raises InputError when it cannot be loaded.
+    threshold: the score at which this checkpoint is best decided. name: shown to people (default: of the folder, or
+    the hub id). Raises InputError when it cannot be loaded.
     """
 
-    def __init__(self, source: str | Path, threshold: float = 0.5, device: str = "cpu"):
+    def __init__(self, source: str | Path, threshold: float = 0.5, device: str = "cpu", name: str = ""):
         from transformers import AutoModelForObjectDetection
 
-        self.name, self.threshold = Path(source).name if Path(source).is_dir() else str(source), threshold
+        self.name = name or (Path(source).name if Path(source).is_dir() else str(source))
+        self.threshold = threshold
         try:
             _check_backbone(source)
             self._processor = _image_processor(source)

@@ -11,12 +11,12 @@ from torch import Tensor, nn
 from halluapp.data import scenes
 from halluapp.efficientnet import Trunk
 from halluapp.evaluation.annotations import AnnotatedObjects
-from halluapp.grounding.detectors.pocket import to_pixels
+from halluapp.grounding.detectors.pocket import PIXELS, to_pixels
 from halluapp.grounding.words import vocabulary
 from halluapp.recipes.pocket.detector_loss import detection_loss
-from halluapp.recipes.pocket.features import view_of
 from halluapp.recipes.pocket.packing import Batches
 from halluapp.recipes.pocket.train import Pocket
+from halluapp.recipes.views import view_of
 
 SCENES, SEED = 600, 1000  # the shipped examples have seed 0
 STEPS, PHOTOS, DRAWINGS, RATE = 600, 24, 8, 5e-4
@@ -50,7 +50,7 @@ def scene_features(count: int = SCENES, log=print) -> tuple[Tensor, Tensor, list
     fine, coarse, truth = [], [], []
     for number in range(count):
         picture, annotated = draw(number)
-        views = [view_of(picture.convert("RGB"), view, random.Random(f"{number}/{i}")) for i, view in enumerate(VIEWS)]
+        views = [view_of(picture, view, random.Random(f"{number}/{i}"), PIXELS) for i, view in enumerate(VIEWS)]
         maps = trunk(to_pixels([view for view, _ in views]))
         fine.append(maps[0].half())
         coarse.append(maps[1].half())

@@ -14,16 +14,17 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, ImageEnhance, ImageOps
+from PIL import Image
 
 from halluapp.data import shards
 from halluapp.data.files import write_text
 from halluapp.efficientnet import COARSE_CHANNELS, FINE_CHANNELS, Trunk
 from halluapp.grounding.detectors.pocket import PIXELS, to_pixels
+from halluapp.recipes.views import View, view_of
 
 GRID = PIXELS // 32
 # (flip, least share of each side that a crop keeps); None: the whole photo, squashed to the square.
-VIEWS: tuple[tuple[bool, float] | None, ...] = (None, (True, 0.85), (False, 0.7))
+VIEWS: tuple[View | None, ...] = (None, (True, 0.85), (False, 0.7))
 
 
 @dataclass
@@ -44,22 +45,6 @@ class FeatureStore:
         rows = [json.loads(line) for line in (folder / "records.jsonl").read_text(encoding="utf-8").splitlines()]
         arrays = [np.load(folder / f"{name}.npy", mmap_mode="r") for name in ("coarse", "fine", "crops")]
         return cls(*arrays, [row["key"] for row in rows], [row["record"] for row in rows])
-
-
-def view_of(photo: Image.Image, view: tuple[bool, float] | None, rng: random.Random) -> tuple[Image.Image, list[float]]:
-    """One augmented view of a photo -> (square photo, [x0, y0, x1, y1, flip])."""
-    photo = photo.convert("RGB")
-    if view is None:
-        return photo.resize((PIXELS, PIXELS), Image.Resampling.BICUBIC), [0, 0, 1, 1, 0]
-    flip, least = view
-    width, height = rng.uniform(least, 1), rng.uniform(least, 1)
-    x0, y0 = rng.uniform(0, 1 - width), rng.uniform(0, 1 - height)
-    box = (x0 * photo.width, y0 * photo.height, (x0 + width) * photo.width, (y0 + height) * photo.height)
-    crop = photo.resize((PIXELS, PIXELS), Image.Resampling.BICUBIC, box=box)
-    crop = ImageOps.mirror(crop) if flip else crop
-    for enhance in (ImageEnhance.Brightness, ImageEnhance.Contrast, ImageEnhance.Color):
-        crop = enhance(crop).enhance(rng.uniform(0.8, 1.2))
-    return crop, [x0, y0, x0 + width, y0 + height, float(flip)]
 
 
 def build(
@@ -92,7 +77,8 @@ def build(
         chunk = samples[first : first + batch]
         for index, view in enumerate(views):
             views_of_chunk = [
-                view_of(Image.open(io.BytesIO(s.jpeg)), view, random.Random(f"{seed}/{s.key}/{index}")) for s in chunk
+                view_of(Image.open(io.BytesIO(s.jpeg)), view, random.Random(f"{seed}/{s.key}/{index}"), PIXELS)
+                for s in chunk
             ]
             with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
                 fine, coarse = trunk(to_pixels([photo for photo, _ in views_of_chunk]))

@@ -13,13 +13,14 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image, ImageEnhance, ImageOps
+from PIL import Image
 
 from halluapp.data import shards
 from halluapp.grounding.detectors.trunk import COARSE_CHANNELS, FINE_CHANNELS, GRID, OwnTrunk, to_pixels
+from halluapp.recipes.views import View, view_of
 
 # (flip, least share of each side that a crop keeps) of a view's name; None: the whole photo.
-VIEWS: dict[str, tuple[bool, float] | None] = {"whole": None, "mirrored": (True, 0.7)}
+VIEWS: dict[str, View | None] = {"whole": None, "mirrored": (True, 0.7)}
 # Whole photos by which curves and cuts are chosen are computed as the detector does it, in float32; the others in
 # bfloat16, which is 2.7 times as fast and differs by less than a crop does.
 EXACT = ("coco-dev", "flickr8k-dev", "coco-val2017")
@@ -41,22 +42,6 @@ class Store:
         rows = [json.loads(line) for line in (folder / "records.jsonl").read_text(encoding="utf-8").splitlines()]
         arrays = [np.load(folder / f"{name}.npy", mmap_mode="r") for name in ("coarse", "fine", "crops")]
         return cls(*arrays, [row["key"] for row in rows], [row["record"] for row in rows])
-
-
-def view_of(photo: Image.Image, view: str, rng: random.Random) -> tuple[Image.Image, list[float]]:
-    """A view of a photo -> (RGB photo, [x0, y0, x1, y1 in 0..1, flip])."""
-    photo, how = photo.convert("RGB"), VIEWS[view]
-    if how is None:
-        return photo, [0, 0, 1, 1, 0]
-    flip, least = how
-    width, height = rng.uniform(least, 1), rng.uniform(least, 1)
-    x0, y0 = rng.uniform(0, 1 - width), rng.uniform(0, 1 - height)
-    sides = (x0 * photo.width, y0 * photo.height, (x0 + width) * photo.width, (y0 + height) * photo.height)
-    crop = photo.crop(tuple(round(side) for side in sides))
-    crop = ImageOps.mirror(crop) if flip else crop
-    for enhance in (ImageEnhance.Brightness, ImageEnhance.Contrast, ImageEnhance.Color):
-        crop = enhance(crop).enhance(rng.uniform(0.8, 1.2))
-    return crop, [x0, y0, x0 + width, y0 + height, float(flip)]
 
 
 def build(data: Path, pattern: str, view: str, folder: Path, limit: int = 0, log=print) -> Store:
@@ -84,7 +69,7 @@ def build(data: Path, pattern: str, view: str, folder: Path, limit: int = 0, log
     trunk.to(memory_format=torch.channels_last)
     for row in range(start, len(samples)):
         photo = Image.open(io.BytesIO(samples[row].jpeg))
-        calibrated, arrays["crops"][row] = view_of(photo, view, random.Random(f"{view}/{samples[row].key}"))
+        calibrated, arrays["crops"][row] = view_of(photo, VIEWS[view], random.Random(f"{view}/{samples[row].key}"))
         # One photo at a time is the fastest on a core.
         with torch.inference_mode(), torch.autocast("cpu", torch.bfloat16, enabled=rough):
             fine, coarse = trunk(to_pixels([calibrated]))

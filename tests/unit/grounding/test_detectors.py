@@ -12,10 +12,12 @@ from PIL import Image
 
 from halluapp.errors import InputError
 from halluapp.grounding.detectors.base import at_operating_point, known_name
+from halluapp.grounding.detectors.loading import STRONG, load_detector
 from halluapp.grounding.detectors.pocket import PocketDetector
 from halluapp.grounding.detectors.transformers import TransformersDetector
 from halluapp.grounding.verdicts import judge_text
 from halluapp.grounding.words import vocabulary
+from halluapp.settings import Settings
 
 NAMES = ["person", "dog", "sofa", "N/A"]
 
@@ -96,6 +98,27 @@ def test_a_detector_that_is_not_there_is_one_clear_sentence(tmp_path, monkeypatc
     with pytest.raises(InputError, match="cannot be loaded") as caught:
         TransformersDetector(tmp_path / "nowhere")
     assert "\n" not in str(caught.value)
+
+
+def _cached(cache, source: str):
+    """The folder that the hub's cache has for a revision of a checkpoint, and its note of which one is current."""
+    folder = cache / f"models--{source.replace('/', '--')}"
+    (folder / "refs").mkdir(parents=True)
+    (folder / "refs" / "main").write_text("f00d")
+    return folder / "snapshots" / "f00d"
+
+
+def test_the_default_takes_the_stronger_eyes_only_where_they_lie_whole_in_the_cache(tmp_path) -> None:
+    assets = Settings().assets
+    assert Settings().detector == "auto"
+    assert load_detector("auto", assets, cache=tmp_path).name == "presence detector"
+    snapshot = _cached(tmp_path, STRONG[1])
+    _rt_detr_v2(snapshot)
+    weights = (snapshot / "model.safetensors").rename(snapshot / "model.part")
+    assert load_detector("auto", assets, cache=tmp_path).name == "presence detector"
+    weights.rename(snapshot / "model.safetensors")
+    assert load_detector("auto", assets, cache=tmp_path).name == STRONG[1]
+    assert load_detector("pocket", assets, cache=tmp_path).name == "presence detector"
 
 
 @pytest.fixture(scope="module")

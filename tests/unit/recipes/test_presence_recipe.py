@@ -17,8 +17,9 @@ from halluapp.grounding.detectors.own_head import PresenceHead
 from halluapp.grounding.detectors.pocket_head import iou
 from halluapp.recipes.presence import boxes, calibrate, heads, labels, measure, mentions, pooled, recipe
 from halluapp.recipes.presence.calibrate import Calibration, Case
-from halluapp.recipes.presence.features import Store, view_of
+from halluapp.recipes.presence.features import VIEWS, Store
 from halluapp.recipes.presence.labels import LABELS, NUMBER
+from halluapp.recipes.views import view_of
 
 DOG, PERSON, HORSE, CUP = (NUMBER[name] for name in ("dog", "person", "horse", "cup"))
 
@@ -193,8 +194,8 @@ def test_a_view_keeps_what_it_shows_and_forgets_what_it_cuts_off() -> None:
 
 def test_a_view_of_a_photo_is_the_same_every_time_and_says_where_it_was() -> None:
     photo = _drawn(["dog"])
-    one, crop = view_of(photo, "mirrored", random.Random(3))
-    again, _ = view_of(photo, "mirrored", random.Random(3))
+    one, crop = view_of(photo, VIEWS["mirrored"], random.Random(3))
+    again, _ = view_of(photo, VIEWS["mirrored"], random.Random(3))
     assert one.tobytes() == again.tobytes()
     assert crop[4] == 1
     assert crop[2] - crop[0] >= 0.7
