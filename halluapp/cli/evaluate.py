@@ -20,19 +20,20 @@ def add(commands) -> None:
     common.add_methods(command)
     common.add_answers(command, "; a complete file, or one of another program, is scored without a model")
     command.add_argument(
-        "--verdicts", action="store_true", help="instead: how right the page's verdicts are, with --half and --plot"
+        "--verdicts", action="store_true", help="instead: how right the page's verdicts are, with --plot"
     )
     command.add_argument(
-        "--half", choices=HALVES, default="all", help="of the development sets: what calibrated, or not"
+        "--half", choices=HALVES, default="all", help="of the photos: what was chosen on (calibrated), or not"
     )
     common.add_output(command, "--plot", metavar="OUT", help="precision against coverage, and reliability, as SVG")
+    common.add_output(command, "--markdown", metavar="OUT", help="the comparison with the baseline as a Markdown table")
     command.add_argument("--limit", type=int, default=0, help="first N photos only (0: all)")
     command.add_argument("--seed", type=int, default=0, help="of the questions and the intervals")
 
 
 def run(options) -> int:
     """Decodes all photos and questions, or scores answers that are there; prints the table -> exit code."""
-    from halluapp.evaluation import harness
+    from halluapp.evaluation.scores import tables
 
     common.check_data(options.data)
     _check_verdict_flags(options)
@@ -42,7 +43,10 @@ def run(options) -> int:
     methods, path = common.methods_of(options), common.answers_path(options)
     result = _score_saved(options, metrics) or _decode(options, metrics, methods, path)
     files = common.write_json(result, options.out_json)
-    print(harness.table(result))
+    if options.markdown:
+        write_text(options.markdown, tables.markdown(result))
+        files.append(options.markdown)
+    print(tables.table(result))
     common.print_files(files)
     return 0
 
@@ -51,8 +55,12 @@ def _check_verdict_flags(options) -> None:
     """Raises InputError for a flag of the one kind of evaluation beside the other."""
     if options.verdicts and options.answers:
         raise InputError("--verdicts decodes with what the page shows, so it keeps no answers; leave --answers out.")
-    if not options.verdicts and (options.plot or options.half != "all"):
-        raise InputError("--plot and --half belong to --verdicts; add it, or leave them out.")
+    if options.verdicts and options.markdown:
+        raise InputError(
+            "--markdown is the table of methods; with --verdicts leave it out (--json and --plot are written)."
+        )
+    if not options.verdicts and options.plot:
+        raise InputError("--plot belongs to --verdicts; add it, or leave it out.")
 
 
 def _verdicts(options) -> int:
@@ -78,7 +86,7 @@ def _decode(options, metrics: list[str], methods: list, path: Path | None) -> di
     store = AnswersStore(path) if path else None  # before a model is loaded: it may be another kind of file
     return harness.evaluate(
         options.data, metrics, methods, limit=options.limit, seed=options.seed, session=common.session_of(options),
-        log=common.log, store=store,
+        log=common.log, store=store, half=options.half,
     )  # fmt: skip
 
 
@@ -101,7 +109,9 @@ def _score_saved(options, metrics: list[str]) -> dict | None:
         )
     try:
         lines: list[str] = []
-        result, complete = saved_answers.score(saved, options.data, metrics, options.limit, options.seed, lines.append)
+        result, complete = saved_answers.score(
+            saved, options.data, metrics, options.limit, options.seed, lines.append, options.half
+        )
     except InputError:
         if saved.ours:
             return None

@@ -35,6 +35,10 @@ def _add_pairs(subcommands) -> None:
         help="also pairs of the truest and the least true of N answers that the model gives about each photo; they are"
         " kept in OUT/answers.jsonl as they come, and a command that was ended goes on from them",
     )  # fmt: skip
+    pairs.add_argument(
+        "--repaired", type=int, default=0, metavar="N",
+        help="also pairs of N answers that the model gives about each photo that people boxed, and the same repaired",
+    )  # fmt: skip
     train_options.add_model(pairs)
     pairs.add_argument("--kinds", default="", help="only pairs of these kinds, as in own,presence (default: all)")
     common.add_output(pairs, "--out", folder=True, required=True, help="folder for pairs.jsonl and its photos")
@@ -92,8 +96,8 @@ def _pairs(options) -> int:
         pair_set += pair_sets.scene_pairs(options.scenes, options.seed)
     for source in options.photos:
         pair_set += pair_sets.photo_pairs(source, options.limit, options.seed, log=common.log)
-    if options.own:
-        model = _add_own_answers(options, pair_set)
+    if options.own or options.repaired:
+        model = _add_answers_of_model(options, pair_set)
     pair_set.select_kinds([kind.strip().lower() for kind in options.kinds.split(",") if kind.strip()])
     pair_set.write(options.out)
     about = pair_sets.result(options.out, pair_set, options.seed, model)
@@ -118,17 +122,22 @@ def _check_pair_flags(options) -> None:
             f"--own must be from 2 to {MAX_OWN_ANSWERS} answers a photo (0: none), not {options.own}: a pair is made "
             "of two of them."
         )
-    if (options.model or options.quantization) and not options.own:
-        raise InputError("Only the pairs of --own need a model; leave --model and --quantization out, or add --own N.")
+    if (options.model or options.quantization) and not (options.own or options.repaired):
+        raise InputError(
+            "Only the pairs of --own and --repaired need a model; leave --model and --quantization out, or add --own N."
+        )
 
 
-def _add_own_answers(options, pair_set) -> str:
-    """Adds the pairs of --own -> the model's name."""
+def _add_answers_of_model(options, pair_set) -> str:
+    """Adds the pairs of --own and of --repaired -> the model's name."""
     from halluapp.training.pairs import kept_answers
 
     lvlm = train_options.load(common.settings_of(options))
-    kept = kept_answers.KeptAnswers(options.out / kept_answers.NAME, lvlm)
-    pair_set.add_own_answers(lvlm, options.own, options.seed, common.log, kept)
+    if options.own:
+        kept = kept_answers.KeptAnswers(options.out / kept_answers.NAME, lvlm)
+        pair_set.add_own_answers(lvlm, options.own, options.seed, common.log, kept)
+    if options.repaired:
+        pair_set.add_repaired_answers(lvlm, options.repaired, options.seed, common.log)
     return lvlm.name
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from itertools import repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,11 +28,16 @@ KEY = ("photo", "prompt", "method", "parameters", "sampling", "model")  # of a l
 
 @dataclass
 class Answers:
-    """texts: of each prompt, by method name; errors: of methods that failed; seconds: until the end of each method."""
+    """texts: of each prompt, by method name; errors: of methods that failed; seconds: until the end of each method.
+
+    p_yes: of each prompt, by method name, P(yes) against P(no) in the answer's first token, where one of them is likely
+    ([] where nobody measured it).
+    """
 
     texts: list[dict[str, str]]
     errors: dict[str, str] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
+    p_yes: list[dict[str, float]] = field(default_factory=list)
 
 
 def json_lines(path: Path) -> Iterator[tuple[int, Any]]:
@@ -87,7 +93,7 @@ class AnswersStore:
         photo = content_hash(jpeg)
 
         def answer(image: Any, prompts: Sequence[str], max_new_tokens: int) -> Answers:
-            result = Answers([{} for _ in prompts])
+            result = Answers([{} for _ in prompts], p_yes=[{} for _ in prompts])
             lacking: dict[tuple[int, ...], list[int]] = {}  # indices of methods -> prompts that all of these lack
             for index, prompt in enumerate(prompts):
                 missing = []
@@ -98,6 +104,8 @@ class AnswersStore:
                         missing.append(number)
                     else:
                         result.texts[index][method.name] = line["text"]
+                        if line.get("p_yes") is not None:
+                            result.p_yes[index][method.name] = line["p_yes"]
                         _add(result.seconds, method.name, line.get("seconds", 0.0))
                 if missing:
                     lacking.setdefault(tuple(missing), []).append(index)
@@ -107,6 +115,8 @@ class AnswersStore:
                 self._keep(photo, name, part, sampling, max_new_tokens, [prompts[row] for row in rows], new)
                 for row, texts in zip(rows, new.texts, strict=True):
                     result.texts[row].update({m.name: texts[m.name] for m in part if m.name in texts})
+                for row, values in zip(rows, new.p_yes, strict=False):
+                    result.p_yes[row].update(values)
                 result.errors.update(new.errors)
                 for method in part:
                     _add(result.seconds, method.name, new.seconds.get(method.name, 0.0))
@@ -124,11 +134,13 @@ class AnswersStore:
             for method in methods:
                 settings = replace(sampling.get(method.name, Sampling()), max_new_tokens=max_new_tokens)
                 seconds = answers.seconds.get(method.name, 0.0)
-                for prompt, texts in zip(prompts, answers.texts, strict=True):
+                for prompt, texts, p_yes in zip(prompts, answers.texts, answers.p_yes or repeat({}), strict=False):
                     if method.name not in texts or method.name in answers.errors:
                         continue
                     line = self._line(photo, prompt, method, settings)
                     line |= {"text": texts[method.name], "seconds": round(seconds, 6), "key": name}
+                    if method.name in p_yes:
+                        line["p_yes"] = round(p_yes[method.name], 6)
                     line["name"] = getattr(self.lvlm, "name", None)
                     seconds = 0.0
                     file.write(json.dumps(line) + "\n")  # in ASCII: a lone surrogate is no UTF-8

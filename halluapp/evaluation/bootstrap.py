@@ -32,7 +32,7 @@ def bootstrap(
     Raises ValueError for no photos, no draws or a level outside (0, 1). Source: Efron & Tibshirani 1993, ch. 13.
     """
     values = _matrix(rows)
-    return _interval(_evaluate(statistic, _weights(len(values), draws, seed) @ values), level)
+    return interval(_evaluate(statistic, draw_weights(len(values), draws, seed) @ values), level)
 
 
 def paired_difference(
@@ -46,8 +46,8 @@ def paired_difference(
     one, two = _matrix(first), _matrix(second)
     if one.shape != two.shape:
         raise ValueError(f"methods on different photos: {one.shape} and {two.shape}")
-    weights = _weights(len(one), draws, seed)
-    low, high = _interval(_evaluate(statistic, weights @ two) - _evaluate(statistic, weights @ one), level)
+    weights = draw_weights(len(one), draws, seed)
+    low, high = interval(_evaluate(statistic, weights @ two) - _evaluate(statistic, weights @ one), level)
     whole = _evaluate(statistic, two.sum(axis=0, keepdims=True)) - _evaluate(statistic, one.sum(axis=0, keepdims=True))
     return Difference(float(whole[0]), low, high)
 
@@ -77,7 +77,7 @@ def _matrix(rows: ArrayLike) -> NDArray[np.float64]:
     return values
 
 
-def _weights(photos: int, draws: int, seed: int) -> NDArray[np.float64]:
+def draw_weights(photos: int, draws: int, seed: int) -> NDArray[np.float64]:
     """How often each photo occurs in each draw, [draws, N]; the same for the same seed and number of photos."""
     if draws < 1:
         raise ValueError(f"draws must be at least 1, got {draws}")
@@ -91,7 +91,8 @@ def _evaluate(statistic: Statistic, sums: NDArray[np.float64]) -> NDArray[np.flo
         return np.asarray(statistic(*sums.T), dtype=np.float64)
 
 
-def _interval(values: NDArray[np.float64], level: float) -> tuple[float, float]:
+def interval(values: NDArray[np.float64], level: float) -> tuple[float, float]:
+    """Percentile interval of the values of a bootstrap's draws; undefined ones are left out, (nan, nan) if all are."""
     if not 0.0 < level < 1.0:
         raise ValueError(f"level must lie in (0, 1), got {level}")
     defined = values[np.isfinite(values)]

@@ -5,6 +5,7 @@ Source: Rohrbach et al. 2018 (arXiv 1809.02156); recall and length as in the lat
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
@@ -16,15 +17,17 @@ from halluapp.grounding.words.denial import denied
 from halluapp.grounding.words.mentions import Mention, find_mentions
 
 Vocabulary = Literal["coco", "wide"]
+REPETITION = 3  # mentions of one object in a caption: named, located, and named again
 
 
 @dataclass(frozen=True)
 class ChairScore:
-    """Scores in [0, 1] (0 where undefined), except the last two.
+    """Scores in [0, 1] (0 where undefined), except length and the two numbers of objects.
 
     chair_i: hallucinated mentions of all mentions. chair_s: captions with at least one, of all captions. recall:
     mentioned objects of all objects in the photos. length: mean number of words. correct_objects_per_caption: distinct
-    correct ones.
+    correct ones; false_objects_per_caption: distinct hallucinated ones. repetition: captions that name one object
+    REPETITION times or more, of all captions.
     chair_i_asserted, chair_s_asserted: the first two over what captions assert, without objects they deny ("no dog") or
     only compare with; the original counts those too.
     """
@@ -36,14 +39,17 @@ class ChairScore:
     correct_objects_per_caption: float
     chair_i_asserted: float
     chair_s_asserted: float
+    false_objects_per_caption: float
+    repetition: float
 
 
 @dataclass(frozen=True)
 class ChairRow:
     """One caption's counts; they add up over photos (the rows of the bootstrap).
 
-    hallucinated_captions is 0 or 1 and captions is 1; correct: distinct objects; recalled: of the `truth` objects.
-    asserted_*: the same counts of the mentions that the caption asserts.
+    hallucinated_captions is 0 or 1 and captions is 1; correct, false: distinct objects; recalled: of the `truth`
+    objects; repetitions: 1 if one object is named REPETITION times or more. asserted_*: the same counts of the mentions
+    that the caption asserts.
     """
 
     hallucinated: int
@@ -57,6 +63,8 @@ class ChairRow:
     asserted_hallucinated: int
     asserted_mentions: int
     asserted_hallucinated_captions: int
+    false: int
+    repetitions: int
 
     def sums(self) -> tuple[int, ...]:
         """The counts in the order in which STATISTICS take them."""
@@ -72,6 +80,8 @@ class ChairRow:
             self.asserted_hallucinated,
             self.asserted_mentions,
             self.asserted_hallucinated_captions,
+            self.false,
+            self.repetitions,
         )
 
 
@@ -84,6 +94,8 @@ STATISTICS = {
     "correct_objects_per_caption": lambda *sums: sums[7] / sums[3],
     "chair_i_asserted": lambda *sums: sums[8] / sums[9],
     "chair_s_asserted": lambda *sums: sums[10] / sums[3],
+    "false_objects_per_caption": lambda *sums: sums[11] / sums[3],
+    "repetition": lambda *sums: sums[12] / sums[3],
 }
 
 
@@ -103,12 +115,19 @@ def asserted_mentions(caption: str, vocabulary: Vocabulary = "coco") -> list[str
     return _in_vocabulary([mention for mention, no in zip(mentions, absent, strict=True) if not no], vocabulary)
 
 
+def mention_ends(caption: str, vocabulary: Vocabulary = "coco") -> list[tuple[str, int]]:
+    """The names of `object_mentions`, each with the position in the caption where its words end."""
+    mentions = find_mentions(caption)
+    names = ((_name(mention, vocabulary), mention.end) for mention in mentions)
+    return [(name, end) for name, end in names if name]
+
+
 def _in_vocabulary(mentions: Sequence[Mention], vocabulary: Vocabulary) -> list[str]:
-    names = [mention.object for mention in mentions]
-    if vocabulary == "wide":
-        return names
-    categories = (object_names.objects()[name].coco for name in names)
-    return [category for category in categories if category]
+    return [name for mention in mentions if (name := _name(mention, vocabulary))]
+
+
+def _name(mention: Mention, vocabulary: Vocabulary) -> str | None:
+    return mention.object if vocabulary == "wide" else object_names.objects()[mention.object].coco
 
 
 def truth_of(record: Mapping, vocabulary: Vocabulary = "coco") -> set[str]:
@@ -157,7 +176,8 @@ def chair_row(
     false = sum(name not in right for name in stated)
     return ChairRow(
         wrong, len(mentions), int(wrong > 0), 1, len(recalled), len(truth), words, len(right),
-        false, len(stated), int(false > 0),
+        false, len(stated), int(false > 0), len(set(mentions) - right),
+        int(max(Counter(mentions).values(), default=0) >= REPETITION),
     )  # fmt: skip
 
 
@@ -193,7 +213,7 @@ def chair(
 
 def score_of(rows: Sequence[ChairRow]) -> ChairScore:
     """Scores of summed counts; undefined quotients are 0."""
-    sums = [sum(column) for column in zip(*(row.sums() for row in rows), strict=True)] or [0] * 11
+    sums = [sum(column) for column in zip(*(row.sums() for row in rows), strict=True)] or [0] * 13
     return ChairScore(**{name: _or_zero(statistic, sums) for name, statistic in STATISTICS.items()})
 
 

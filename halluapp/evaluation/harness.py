@@ -18,15 +18,18 @@ from halluapp.data import records, shards
 from halluapp.data.photos import read_photo
 from halluapp.data.shards import LeftOut
 from halluapp.errors import InputError
-from halluapp.evaluation import chair, questions, scoring
+from halluapp.evaluation import chair, questions
 from halluapp.evaluation.annotations import read_samples
 from halluapp.evaluation.answers_store import AnswerFunction, Answers, AnswersStore
-from halluapp.evaluation.scoring import EvaluatedPhoto
+from halluapp.evaluation.scores import confidence, scoring
+from halluapp.evaluation.scores.scoring import EvaluatedPhoto
+from halluapp.evaluation.verdicts import reported
 
 if TYPE_CHECKING:
     from halluapp.decoding.plan import Sampling
 
 METRICS = ("chair", "pope")
+HALVES = ("all", "reported", "calibrated")
 CAPTION_PROMPT, CAPTION_TOKENS = "Describe this image in detail.", 80
 ANSWER_TOKENS = 8
 AT_ONCE = 4  # questions decoded in one batch; each is as many rows as the methods need
@@ -44,17 +47,19 @@ def evaluate(
     questions_per_photo: int = 3,
     sampling: Mapping[str, Sampling] | None = None,
     store: AnswersStore | None = None,
+    half: str = "all",
 ) -> dict[str, Any]:
     """Decodes and scores -> the JSON of `evaluate --json` (schema 1).
 
     data: folder or tar of KEY.jpg + KEY.json, or the samples of `annotated_samples`. methods: names or Method objects
     (None: the default panels). limit: first photos only (0: all). seed: of questions and bootstrap. session: from
     `load_session`. answer: decodes instead of `session`. sampling: by method name, where it is not greedy. store:
-    keeps the answers, and has those that are not decoded again. Raises InputError in one sentence.
+    keeps the answers, and has those that are not decoded again. half: one of HALVES, by the photo's key, so that what
+    is chosen on one half is reported on the other. Raises InputError in one sentence.
     """
     panels = create_methods(methods)
     check_metrics(metrics)
-    samples, left_out = (data, []) if isinstance(data, list) else read_samples(data, limit=limit)
+    samples, left_out = (data, []) if isinstance(data, list) else read_half(data, half, limit)
     candidates, vocabulary = annotated_photos(samples, metrics, seed, questions_per_photo)
     metrics, notes = possible_metrics(metrics, candidates)
     for line in [*records.described(left_out), *notes]:
@@ -71,6 +76,7 @@ def evaluate(
         "photos": len(photos),
         "vocabulary": vocabulary,
         "seed": seed,
+        "half": half,
         "notes": notes,
         "left_out": [asdict(item) for item in left_out],
         "model": getattr(getattr(session, "lvlm", None), "name", None),
@@ -126,6 +132,19 @@ def create_methods(methods: Sequence | None) -> list:
     if len({method.name for method in panels}) < len(panels):
         raise InputError("A method is named twice; name each once.")
     return panels
+
+
+def read_half(data: str | Path, half: str = "all", limit: int = 0) -> tuple[list[shards.Sample], list[LeftOut]]:
+    """As `read_samples`, of one half of the photos; the first `limit` of that half only (0: all). Raises InputError."""
+    if half not in HALVES:
+        raise InputError(f"The half must be one of {', '.join(HALVES)}, not {half!r}.")
+    if half == "all":
+        return read_samples(data, limit=limit)
+    samples, left_out = read_samples(data)
+    samples = [sample for sample in samples if reported(sample.key) == (half == "reported")][: limit or None]
+    if not samples:
+        raise InputError(f"No photo of the data belongs to the {half} half.")
+    return samples, left_out
 
 
 def annotated_samples(data: str | Path, limit: int = 0) -> list[shards.Sample]:
@@ -189,7 +208,7 @@ def decoder(session, methods: list, sampling: Mapping[str, Sampling] | None = No
 
     def answer(photo, prompts: Sequence[str], max_new_tokens: int) -> Answers:
         views = Views(session.lvlm, photo)
-        answers = Answers([{} for _ in prompts])
+        answers = Answers([{} for _ in prompts], p_yes=[{} for _ in prompts])
         for first, (settings, group) in product(range(0, len(prompts), AT_ONCE), groups.items()):
             jobs = [engine.Job(views, prompt, group) for prompt in prompts[first : first + AT_ONCE]]
             budget = replace(settings, max_new_tokens=max_new_tokens)
@@ -197,6 +216,8 @@ def decoder(session, methods: list, sampling: Mapping[str, Sampling] | None = No
             for index, event in engine.decode_many(session.lvlm, jobs, budget):
                 if isinstance(event, Decoded):
                     answers.texts[first + index][event.method] = event.text
+                    if event.index == 0 and (p := confidence.p_yes(event.token.top)) is not None:
+                        answers.p_yes[first + index][event.method] = p
                 elif isinstance(event, Failed):
                     answers.errors[event.method] = event.error
                 elif isinstance(event, Finished):
@@ -224,46 +245,4 @@ def _ask(
             photo.captions = answers.texts[0]
         else:
             photo.answers = dict(zip(prompts, answers.texts, strict=True))
-
-
-def table(result: dict[str, Any]) -> str:
-    """The result as a text table, intervals under the scores that the methods are judged by.
-
-    unparsed: answers that say neither yes nor no, of all; the official rule counts them as yes.
-    """
-    head = f"{'method':<14}{'CHAIR_i':>18}{'CHAIR_s':>9}{'recall':>8}{'words':>7}"
-    head += f"{'accuracy':>21}{'F1':>7}{'yes':>7}{'unparsed':>10}"
-    lines = [f"{result['photos']} photos, {result['vocabulary']} vocabulary, 95 % intervals over photos"]
-    if count := len(result["left_out"]):
-        lines.append(f"{count} left out; left_out in the JSON says which and why")
-    lines += [*result["notes"], head]
-    for row in result["methods"]:
-        if row["error"]:
-            lines.append(f"{row['method']:<14}{row['error']}")
-        else:
-            lines.append(f"{row['method']:<14}" + _chair_cells(row) + _pope_cells(row))
-    if any(row.get("pope", {}).get("unparsed") for row in result["methods"]):
-        lines.append("unparsed: answers that say neither yes nor no; POPE's rule counts them as yes")
-    return "\n".join(lines)
-
-
-def _chair_cells(row: dict[str, Any]) -> str:
-    if "chair" not in row:
-        return " " * 42
-    score = row["chair"]
-    text = f"{score['chair_i']:.3f}{_spread(row['intervals']['chair']['chair_i'])}".rjust(20)
-    return text + f"{score['chair_s']:7.3f}{score['recall']:8.3f}{score['length']:7.1f}"
-
-
-def _pope_cells(row: dict[str, Any]) -> str:
-    if "pope" not in row:
-        return ""
-    score = row["pope"]
-    text = f"{score['accuracy']:.3f}{_spread(row['intervals']['pope']['accuracy'])}".rjust(21)
-    unparsed = f"{score['unparsed']}/{score['count']}"
-    return text + f"{score['f1']:7.3f}{score['yes_ratio']:7.3f}{unparsed:>10}"
-
-
-def _spread(interval: list[float | None]) -> str:
-    low, high = interval
-    return "" if low is None or high is None else f" [{low:.3f} {high:.3f}]"
+            photo.p_yes = dict(zip(prompts, answers.p_yes, strict=False))

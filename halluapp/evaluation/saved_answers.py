@@ -13,10 +13,10 @@ from halluapp.data import records
 from halluapp.data.files import content_hash
 from halluapp.data.shards import LeftOut
 from halluapp.errors import InputError
-from halluapp.evaluation import harness, scoring
-from halluapp.evaluation.annotations import read_samples
+from halluapp.evaluation import harness
 from halluapp.evaluation.answers_store import KEY, json_lines
-from halluapp.evaluation.scoring import EvaluatedPhoto
+from halluapp.evaluation.scores import scoring
+from halluapp.evaluation.scores.scoring import EvaluatedPhoto
 
 # Names that other programs give to the parts of an answer, the first one that a line has.
 PHOTO_NAMES = ("key", "photo", "image", "image_id", "image_path", "file_name", "id")
@@ -46,6 +46,7 @@ class _Line:
     method: str
     text: str
     seconds: float
+    p_yes: float | None
 
 
 @dataclass
@@ -102,7 +103,8 @@ def _line(path: Path, number: int, row: Any, ours: bool, labels: dict[str, Saved
         number_of_name = sum(method.name.partition(" #")[0] == name for method in labels.values())
         labels[identity] = SavedMethod(f"{name} #{number_of_name + 1}" if number_of_name else name, settings)
     seconds = row.get("seconds", 0.0) if ours else 0.0
-    return _Line(number, str(photo), prompt, labels[identity].name, text, float(seconds))
+    p_yes = row.get("p_yes") if ours and isinstance(row.get("p_yes"), float | int) else None
+    return _Line(number, str(photo), prompt, labels[identity].name, text, float(seconds), p_yes)
 
 
 def _sampler(row: dict[str, Any]) -> dict[str, Any]:
@@ -116,7 +118,7 @@ def _first(row: dict[str, Any], names: Sequence[str]) -> Any:
 
 def score(
     saved: SavedAnswers, data: str | Path, metrics: Sequence[str] = harness.METRICS, limit: int = 0, seed: int = 0,
-    log: Callable[[str], None] = lambda line: None,
+    log: Callable[[str], None] = lambda line: None, half: str = "all",
 ) -> tuple[dict[str, Any], bool]:  # fmt: skip
     """-> (the JSON of `evaluate --json`, whether every photo and question has an answer of every method).
 
@@ -124,7 +126,7 @@ def score(
     that all are measured on the same; the notes count and name them. Raises InputError where nothing can be scored.
     """
     harness.check_metrics(metrics)
-    samples, unusable = read_samples(data, limit=limit)
+    samples, unusable = harness.read_half(data, half, limit)
     candidates, vocabulary = harness.annotated_photos(samples, metrics, seed)
     metrics, notes = harness.possible_metrics(metrics, candidates)
     names = {method.name for method in saved.methods}
@@ -140,6 +142,8 @@ def score(
             seconds[line.method] += line.seconds
             if line.prompt in prompts:
                 photo.answers.setdefault(line.prompt, {})[line.method] = line.text
+                if line.p_yes is not None:
+                    photo.p_yes.setdefault(line.prompt, {})[line.method] = line.p_yes
             elif line.prompt in ("", harness.CAPTION_PROMPT) or not saved.ours:
                 photo.captions.setdefault(line.method, line.text)
         answered = [question for question in photo.questions if names <= set(photo.answers.get(question.text, {}))]
@@ -155,6 +159,7 @@ def score(
         log(note)
     result = {
         "schema": 1, "data": Path(data).name, "photos": len(photos), "vocabulary": vocabulary, "seed": seed,
+        "half": half,
         "notes": notes, "left_out": [asdict(item) for item in unusable],
         "model": saved.models[0] if len(saved.models) == 1 else None, "quantization": None,
         "methods": scoring.score(photos, saved.methods, metrics, vocabulary, seed, {}, seconds),

@@ -29,6 +29,9 @@ class ChairScores(Record):
     """chair_i over what captions assert: without objects that they deny ("no dog"), compare with or only picture."""
     chair_s_asserted: float
     """chair_s over what captions assert."""
+    false_objects_per_caption: float
+    repetition: float
+    """Captions that name one object three times or more, of all."""
 
 
 class PopeScores(Record):
@@ -50,6 +53,10 @@ class PopeResult(PopeScores):
 
     splits: dict[str, PopeScores]
     """random, popular, adversarial."""
+    ece: float | None = None
+    """Expected calibration error of P(yes) against P(no) in the first token; null where no answer has it."""
+    with_probability: int = 0
+    """Questions that have it."""
 
 
 class DifferenceResult(Record):
@@ -58,6 +65,19 @@ class DifferenceResult(Record):
     value: float | None
     low: float | None
     high: float | None
+
+
+class MatchResult(Record):
+    """A method and the baseline at equal recall or length; pairs are (baseline, method), null where undefined."""
+
+    level: float | None
+    shares: Interval
+    """Of their words that both methods' texts keep; one of them is 1."""
+    chair_i: Interval
+    recall: Interval
+    length: Interval
+    differences: dict[str, DifferenceResult]
+    """Of chair_i and recall."""
 
 
 class WorstCaption(Record):
@@ -82,6 +102,8 @@ class MethodResult(Record):
     """metric -> score -> 95 % interval over photos (bootstrap)."""
     differences: dict[str, dict[str, DifferenceResult]] = Field(default_factory=dict)
     """metric -> score -> difference to the baseline, where that was measured too."""
+    matched: dict[str, MatchResult] = Field(default_factory=dict)
+    """recall, length -> the two there (`evaluation.scores.matched` says how), where the baseline was measured too."""
     worst: list[WorstCaption] = Field(default_factory=list)
     seconds: float
 
@@ -101,6 +123,8 @@ class EvaluationResult(Record):
     photos: int
     vocabulary: Literal["coco", "wide"]
     seed: int
+    half: Literal["all", "reported", "calibrated"] = "all"
+    """Of the photos, by their keys."""
     notes: list[str]
     """Why a metric is left out."""
     left_out: list[LeftOut] = Field(default_factory=list)

@@ -32,7 +32,7 @@ def losses(finished: runs.Run) -> list[tuple[int, float]]:
     return [(row["step"], row["loss"]) for row in finished.metrics() if "loss" in row]
 
 
-KINDS = ("chip", "hacl", "adavib")
+KINDS = ("chip", "dpo", "hacl", "adavib")
 
 TEXTS = (("A man and a dog walk on the street.", "A man and a cat walk on the street."),
          ("A red car beside a man in the park.", "A blue car beside a man in the park."))  # fmt: skip

@@ -38,8 +38,8 @@ def run(action: str, data: Path, captions: Path | None, work: Path, assets: Path
     if action in ("train", "finish"):
         finish(work, captions, folder, log)
     if action != "measure":
-        shipped_runs.make(assets, work, log)
-    model_card.write(folder, model_card.measure(data, folder.parent, log))
+        shipped_runs.make(assets, data, work, log)
+    model_card.write(folder, model_card.measure(data, folder.parent, log, work / "answers.jsonl"))
 
 
 def finish(work: Path, captions: Path, folder: Path, log=print) -> None:

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 # kind -> "module:Class" of its recipe. Names, because the list is read where neither torch nor a model is needed.
 METHODS: dict[str, str] = {
     "chip": "halluapp.training.methods.chip_recipe:ChipRecipe",
+    "dpo": "halluapp.training.methods.dpo_recipe:DpoRecipe",
     "hacl": "halluapp.training.methods.hacl_recipe:HaclRecipe",
     "adavib": "halluapp.training.methods.adavib_recipe:AdavibRecipe",
 }

@@ -100,7 +100,7 @@ def _companion(text: str, rng: Random, companions: Companions, present_names: se
         mention = rng.choice(mentions)
         plural = mention.text.lower() in vocabulary.plurals()
         word = vocabulary.plural(absent) if plural else absent
-        return Hallucination(_replace_span(text, mention.start, mention.end, word), "co-occurrence", mention.text, word)
+        return Hallucination(replace_span(text, mention.start, mention.end, word), "co-occurrence", mention.text, word)
     added = f"{article(absent)} {absent}"
     listed = re.search(r" and (?=(an?|two|three|four|five|some) [\w ]+\.)", text)
     if listed and rng.random() < 0.7:
@@ -125,7 +125,7 @@ def _swap_word(text: str, rng: Random, groups, kind: str) -> Hallucination | Non
         return None
     match, group = rng.choice(matches)
     other = rng.choice([word for word in group if word != match.group().lower()])
-    return Hallucination(_replace_span(text, match.start(), match.end(), other), kind, match.group(), other)
+    return Hallucination(replace_span(text, match.start(), match.end(), other), kind, match.group(), other)
 
 
 def _count(text: str, rng: Random) -> Hallucination | None:
@@ -134,7 +134,7 @@ def _count(text: str, rng: Random) -> Hallucination | None:
     if numbers:
         match = rng.choice(numbers)
         other = rng.choice([word for word in NUMBERS if word != match.group().lower()])
-        return Hallucination(_replace_span(text, match.start(), match.end(), other), "count", match.group(), other)
+        return Hallucination(replace_span(text, match.start(), match.end(), other), "count", match.group(), other)
     single = []
     for mention in find_mentions(text):
         before = re.search(r"\b(an?) ((?:\w+ )?)$", text[: mention.start], re.IGNORECASE)
@@ -146,10 +146,10 @@ def _count(text: str, rng: Random) -> Hallucination | None:
     start, mention, between = rng.choice(single)
     number = rng.choice(NUMBERS[:2])
     words = f"{number} {between}{vocabulary.plural(mention.text)}"
-    return Hallucination(_replace_span(text, start, mention.end, words), "count", text[start : mention.end], words)
+    return Hallucination(replace_span(text, start, mention.end, words), "count", text[start : mention.end], words)
 
 
-def _replace_span(text: str, start: int, end: int, word: str) -> str:
+def replace_span(text: str, start: int, end: int, word: str) -> str:
     """text[start:end] becomes `word`; capital letter and indefinite article are put right."""
     before = text[:start]
     if text[start].isupper():

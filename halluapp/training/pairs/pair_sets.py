@@ -21,6 +21,7 @@ from halluapp.errors import InputError
 from halluapp.evaluation import chair
 from halluapp.evaluation.annotations import read_samples
 from halluapp.grounding.words import vocabulary
+from halluapp.training.pairs import repair
 from halluapp.training.pairs.hallucinate import Companions, hallucinate
 
 if TYPE_CHECKING:
@@ -40,8 +41,9 @@ class PairSet:
     """Photos (JPEG by file name) and rows of pairs, before they are written.
 
     By file name: present, the objects in a photo; unsure, those of unknown presence, whose mention is neither
-    right nor wrong; exact, a description of a drawn scene from the renderer's own list; keys, what a photo is called
-    where it comes from. left_out: photos and records that make no pair, and why.
+    right nor wrong; offered, those that may take the place of a wrong one; exact, a description of a drawn scene from
+    the renderer's own list; keys, what a photo is called where it comes from. left_out: photos and records that make no
+    pair, and why.
     """
 
     photos: dict[str, bytes] = field(default_factory=dict)
@@ -51,6 +53,7 @@ class PairSet:
     exact: dict[str, str] = field(default_factory=dict)
     keys: dict[str, str] = field(default_factory=dict)
     left_out: list[LeftOut] = field(default_factory=list)
+    offered: dict[str, list[str]] = field(default_factory=dict)
 
     def __add__(self, other: PairSet) -> PairSet:
         """Both together. Raises InputError for two photos of one name."""
@@ -99,6 +102,20 @@ class PairSet:
         for row in rows:  # a teacher's objects choose between answers; they are no truth to measure against
             if row["image"] not in named:
                 del row["objects"]
+        self.rows = sorted([*self.rows, *rows], key=lambda row: row["image"])
+        return len(rows)
+
+    def add_repaired_answers(self, lvlm, answers: int, seed: int = 0, log=lambda line: None) -> int:
+        """Adds pairs of the model's own wrong answers and the same repaired, so many answers a photo -> their number.
+
+        Only of photos whose objects people boxed or a renderer drew.
+        """
+        photos = [
+            repair.Photo(name, partial(read_photo, content), self.present[name], self.unsure.get(name, ()), offered)
+            for name, content in self.photos.items()
+            if (offered := self.offered.get(name) or (self.present[name] if name in self.exact else []))
+        ]
+        rows = repair.repaired_rows(lvlm, photos, DETAIL, answers, seed=seed, log=log)
         self.rows = sorted([*self.rows, *rows], key=lambda row: row["image"])
         return len(rows)
 
@@ -205,6 +222,7 @@ def photo_pairs(
             continue
         pair_set.keys[name] = sample.key
         pair_set.present[name], pair_set.unsure[name] = objects_of_record(sample.record)
+        pair_set.offered[name] = repair.offered_objects(sample.record)
         if sample.record.get("captions"):
             pair_set.rows += [
                 {"image": name, **row} for row in _photo_rows(sample.record, pair_set.present[name], companions, rng)
@@ -222,11 +240,12 @@ def objects_of_record(record: dict) -> tuple[list[str], list[str]]:
     scores: dict[str, float] = {}
     for name, score, *_ in record.get("detections", []):
         scores[name] = max(score, scores.get(name, 0.0))
+    foreign = {name for name, item in vocabulary.objects().items() if item.coco is None}
     if record.get("captions"):
         present = chair.truth_of(record, "wide")
-        return sorted(present), sorted(set(scores) - present)
+        # With complete COCO labels their absence is certain, and nothing is known of what COCO does not label.
+        return sorted(present), sorted((foreign if record.get("complete_labels") else set(scores)) - present)
     sure = {name for name, score in scores.items() if score >= MIN_TEACHER_SCORE}
-    foreign = {name for name, item in vocabulary.objects().items() if item.coco is None}
     return sorted(sure), sorted(foreign | (set(scores) - sure))
 
 

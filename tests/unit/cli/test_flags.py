@@ -95,7 +95,7 @@ def test_capitals_are_understood():
 REFUSED = (
     ["train", "pairs", "--scenes", "4", "--limit", "2", "--out", "OUT"],
     ["train", "pairs", "--scenes", "4", "--model", "pocket", "--out", "OUT"],
-    ["evaluate", "DATA", "--half", "reported"],
+    ["evaluate", "DATA", "--verdicts", "--markdown", "OUT"],
     ["evaluate", "DATA", "--plot", "OUT"],
     ["evaluate", "DATA", "--verdicts", "--answers", "OUT"],
     ["compare", "DATA/a.jpg", "--prompt", "p", "--top-p", "0.5"],

@@ -9,8 +9,9 @@ from annotated_photos import CAR, DOG, write
 from conformity import conforms
 
 from halluapp.errors import InputError
-from halluapp.evaluation import harness, scoring
+from halluapp.evaluation import harness
 from halluapp.evaluation.harness import Answers, evaluate
+from halluapp.evaluation.scores import scoring, tables
 
 
 def _script(captions: dict[str, str], says: dict[str, str], log: list | None = None, errors: dict | None = None):
@@ -59,7 +60,7 @@ def test_scores_of_scripted_answers(tmp_path) -> None:
     }  # fmt: skip
     assert lines
     assert "2 of 2" in lines[-1]
-    text = harness.table(result)
+    text = tables.table(result)
     assert "baseline" in text
     assert "0.833" in text
 
@@ -91,7 +92,7 @@ def test_a_method_without_weights_says_so_and_the_others_are_scored(tmp_path) ->
     assert rows["nullu"]["error"] == "No HalluSpace is loaded."
     assert "chair" not in rows["nullu"]
     assert rows["baseline"]["error"] is None
-    assert "No HalluSpace" in harness.table(result)
+    assert "No HalluSpace" in tables.table(result)
 
 
 def test_only_what_is_asked_for_is_measured(tmp_path) -> None:
@@ -103,7 +104,7 @@ def test_only_what_is_asked_for_is_measured(tmp_path) -> None:
     result = evaluate(data, ["pope"], ["baseline"], answer=_script(CAPTIONS, SAYS))
     assert "chair" not in result["methods"][0]
     assert "worst" not in result["methods"][0]
-    assert harness.table(result)
+    assert tables.table(result)
 
 
 def test_too_few_photos_for_questions_is_said_and_never_a_zero(tmp_path) -> None:
@@ -112,7 +113,7 @@ def test_too_few_photos_for_questions_is_said_and_never_a_zero(tmp_path) -> None
     assert result["vocabulary"] == "wide"
     assert "pope" not in result["methods"][0]
     assert "chair" in result["methods"][0]
-    assert result["notes"][0] in harness.table(result)
+    assert result["notes"][0] in tables.table(result)
     with pytest.raises(InputError, match="use more photos"):
         evaluate(data, ["pope"], ["baseline"], answer=_script(CAPTIONS, SAYS))
 

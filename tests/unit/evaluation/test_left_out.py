@@ -13,6 +13,7 @@ from halluapp.data import records
 from halluapp.errors import InputError
 from halluapp.evaluation import chair, harness, questions, search
 from halluapp.evaluation.harness import Answers
+from halluapp.evaluation.scores import tables
 
 
 def _says(text: str):
@@ -33,7 +34,7 @@ def test_records_in_are_records_used_and_left_out(tmp_path) -> None:
     assert {item["key"] for item in result["left_out"]} == set("bcde")
     for key in "bcde":
         assert any(line.startswith(f"{key} is left out: ") for line in lines)
-    assert "4 left out" in harness.table(result)
+    assert "4 left out" in tables.table(result)
 
 
 def test_every_photo_left_out_is_refused_with_the_first_reason(tmp_path) -> None:
@@ -55,7 +56,7 @@ def test_answers_that_nobody_understood_are_shown(tmp_path, text, unparsed) -> N
     """Public kind: answers that are neither yes nor no count as yes, and the table hides it."""
     result = harness.evaluate(write(tmp_path, {"a": CAR}), ["pope"], ["baseline"], answer=_says(text))
     assert result["methods"][0]["pope"]["unparsed"] == unparsed
-    table = harness.table(result)
+    table = tables.table(result)
     assert f"{unparsed}/6" in table
     assert ("counts them as yes" in table) == bool(unparsed)
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 import torch
-from training_runs import fresh, start
+from annotated_photos import write
+from training_runs import SHORT, fresh, start
 
+from halluapp.data.pairs import read_pairs
 from halluapp.lvlm.sidecar_files import attach
 from halluapp.recipes.pocket import shipped_runs
 from halluapp.training import loop
@@ -52,3 +56,40 @@ def test_a_run_leaves_the_model_as_it_was(tmp_path, kind):
     after = model.model.state_dict()
     assert list(after) == list(before)
     assert all(torch.equal(value, before[name]) for name, value in after.items())
+
+
+def test_one_call_makes_pairs_hallu_space_and_every_run_from_labelled_photos(tmp_path, monkeypatch):
+    """A tiny model babbles; what it names of the vocabulary is wrong beside these labels, and repaired."""
+    boxes = [["dog", 0.1, 0.1, 0.5, 0.5], ["car", 0.5, 0.1, 0.6, 0.2]]
+    record = {"objects": ["car", "dog"], "boxes": boxes, "captions": ["A dog beside a car."], "complete_labels": True}
+    (tmp_path / "data" / "photos").mkdir(parents=True)
+    write(tmp_path / "data" / "photos", {f"p{n}": record for n in range(6)}, size=32)
+    answers = iter(f"The image shows a dog and a {name}." for name in ["cat", "bus", "cow", "horse", "bird", "cup"] * 9)
+    monkeypatch.setattr("halluapp.training.pairs.repair.generate_answers", lambda lvlm, images, *_: [
+        next(answers) for _ in images
+    ])  # fmt: skip
+    monkeypatch.setattr(shipped_runs, "_pocket", lambda assets: fresh())
+    monkeypatch.setattr(shipped_runs, "SOURCES", {"photos": 6})
+    monkeypatch.setattr(shipped_runs, "LAYERS", (0, 1))
+    settings = {kind: {**SHORT, "steps": 1} for kind in shipped_runs.SETTINGS}
+    monkeypatch.setattr(shipped_runs, "SETTINGS", settings)
+    (tmp_path / "assets" / "pocket").mkdir(parents=True)
+    lines: list[str] = []
+    shipped_runs.make(tmp_path / "assets", tmp_path / "data", tmp_path / "work", lines.append)
+    pairs = read_pairs(tmp_path / "work" / "pairs")
+    repaired = [pair for pair in pairs if pair.kind == "repaired"]
+    assert len(repaired) == 12
+    assert {pair.kind for pair in pairs} == {"repaired", "presence"}
+    assert all(pair.chosen == "The image shows a dog and a car." for pair in repaired)
+    shipped = tmp_path / "assets" / "pocket"
+    names = {path.relative_to(shipped).as_posix() for path in shipped.rglob("*") if path.is_file()}
+    assert {
+        "hallu_space.safetensors", "hallu_space.json", "projector-adavib.safetensors", "projector-adavib.md",
+        "adapters/chip/adapter_model.safetensors", "adapters/hacl/projector.safetensors", "adapters/hacl/README.md",
+    } <= names  # fmt: skip
+    about = json.loads((shipped / "hallu_space.json").read_text())
+    assert about["about"]["pairs"] == 12
+    assert about["examples"][0]["truthful"] == "The image shows a dog and a car."
+    user = fresh()
+    attach(user, shipped)
+    assert "default" in user.spaces

@@ -45,7 +45,7 @@ def train(kind: str, out: Path, *more: str) -> int:
 
 
 def test_the_recipe_is_one_of_the_catalogue(sft):
-    assert list(recipes.RECIPES) == ["chip", "hacl", "adavib", "sft"]
+    assert list(recipes.RECIPES) == ["chip", "dpo", "hacl", "adavib", "sft"]
     assert all(recipe.kind == kind for kind, recipe in recipes.RECIPES.items())
     assert recipes.PRESETS[sft]["attention only"] == {"targets": "attention"}
     assert recipes.create(sft, weight=2).weight == 2.0
