@@ -55,6 +55,7 @@ LITE1 = Variant(
 )
 FINE_CHANNELS = 120  # of Lite2, stride 16
 COARSE_CHANNELS = 352  # of Lite2, stride 32
+HEAD_CHANNELS, CLASSES = 1280, 1000  # of Lite2's head, and of ImageNet
 FINE_STAGE = 4
 
 
@@ -140,6 +141,33 @@ class Trunk(nn.Module):
                 fold(block.expand.conv, state, prefix + "_expand_conv", prefix + "_bn0")
             fold(block.depthwise.conv, state, prefix + "_depthwise_conv", prefix + "_bn1")
             fold(block.project.conv, state, prefix + "_project_conv", prefix + "_bn2")
+        self.loaded.fill_(1)
+
+
+class Classifier(nn.Module):
+    """What follows the trunk in the package's network: Lite2's 1,280 head features and its 1,000 ImageNet logits."""
+
+    def __init__(self):
+        super().__init__()
+        self.head = nn.Conv2d(COARSE_CHANNELS, HEAD_CHANNELS, 1)
+        self.fc = nn.Linear(HEAD_CHANNELS, CLASSES)
+        self.register_buffer("loaded", torch.zeros(()), persistent=False)  # as in `Trunk`
+
+    def forward(self, pooled: Tensor) -> Tensor:
+        """Head features averaged over a region [..., 1280] -> logits [..., 1000] of what the region shows."""
+        return self.fc(pooled)
+
+    def features(self, coarse: Tensor) -> Tensor:
+        """The trunk's coarse map [B, 352, H, W] -> head features [B, 1280, H, W]."""
+        return F.relu6(self.head(coarse))
+
+    @torch.no_grad()
+    def load_package(self) -> None:
+        """Copies the weights of the installed package; RuntimeError, in one sentence, when it is missing."""
+        state = _package_weights(LITE2)
+        fold(self.head, state, "_conv_head", "_bn1")
+        self.fc.weight.copy_(state["_fc.weight"])
+        self.fc.bias.copy_(state["_fc.bias"])
         self.loaded.fill_(1)
 
 

@@ -18,7 +18,7 @@ from halluapp.grounding.detectors.suppression import keep, overlaps
 
 
 class DetectionHead(nn.Module):
-    """(fine map [B, 120, 16, 16], neck tokens [B, 64, D]) -> what is where.
+    """(fine map [B, 120, 16, 16], neck tokens [B, 64 or more, D]) -> what is where.
 
     Returns cell logits [B, 256, K], boxes [B, 256, 4] and presence logits [B, K]. Boxes are x0, y0, x1, y1 in 0..1 of
     the squashed photo.
@@ -43,8 +43,8 @@ class DetectionHead(nn.Module):
             nn.init.constant_(layer.bias, value)
 
     def forward(self, fine: Tensor, tokens: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        batch, count, _ = tokens.shape
-        grid = int(count**0.5)
+        batch, grid = len(tokens), fine.shape[-1] // 2
+        tokens = tokens[:, : grid * grid]  # those of the patches: what follows them is for the LVLM
         coarse = self.coarse(tokens).transpose(1, 2).reshape(batch, -1, grid, grid)
         x = self.tower(self.fine(fine) + F.interpolate(coarse, scale_factor=2, mode="nearest"))
         sides = self.box(x).float().flatten(2).transpose(1, 2).sigmoid()  # distances to left, top, right, bottom

@@ -1,6 +1,7 @@
 """The pocket LVLM: a `LlavaForConditionalGeneration` small enough to ship, built from the classes of the 7B models.
 
-photo [B, 3, 256, 256] -> trunk (frozen, from a package) -> neck -> visual tokens [B, 64, 320] -> projector -> Llama.
+photo [B, 3, 256, 256] -> trunk (frozen, from a package) -> neck -> visual tokens [B, 70, 320] -> projector -> Llama.
+Of the tokens, 64 are patches of the photo, row by row; the last six say what the trunk's own classifier sees in it.
 """
 
 from __future__ import annotations
@@ -21,21 +22,30 @@ from transformers import (
 )
 from transformers.modeling_outputs import BaseModelOutputWithPooling
 
-from halluapp.efficientnet import COARSE_CHANNELS, FINE_CHANNELS, Trunk
+from halluapp.efficientnet import CLASSES, COARSE_CHANNELS, FINE_CHANNELS, HEAD_CHANNELS, Classifier, Trunk
 
 WIDTH = 320
+# Where the classifier looks, as x0, y0, x1, y1 in 0..1: the whole photo, its quarters and its middle.
+REGIONS = (
+    (0, 0, 1, 1), (0, 0, 0.5, 0.5), (0.5, 0, 1, 0.5), (0, 0.5, 0.5, 1), (0.5, 0.5, 1, 1), (0.25, 0.25, 0.75, 0.75),
+)  # fmt: skip
 
 
 class PocketVisionConfig(PreTrainedConfig):
-    """Shape of the pocket vision tower: `image_size` pixels, one token of `hidden_size` a patch of 32 x 32 pixels."""
+    """Shape of the pocket vision tower: `image_size` pixels, one token of `hidden_size` a patch of 32 x 32 pixels.
+
+    class_regions: for how many of REGIONS a further token holds what the trunk's classifier sees (0: none).
+    """
 
     model_type = "pocket_vision"
     base_config_key = "vision_config"
 
     def __init__(
-        self, hidden_size=WIDTH, image_size=256, patch_size=32, layers=2, heads=5, dropout=0.0, trunk=True, **kwargs
-    ):
+        self, hidden_size=WIDTH, image_size=256, patch_size=32, layers=2, heads=5, dropout=0.0, trunk=True,
+        class_regions=0, **kwargs,
+    ):  # fmt: skip
         super().__init__(**kwargs)
+        self.class_regions = class_regions
         self.hidden_size, self.image_size, self.patch_size = hidden_size, image_size, patch_size
         self.layers, self.heads, self.dropout, self.trunk = layers, heads, dropout, trunk
         self.num_hidden_layers, self.num_attention_heads = layers, heads
@@ -58,8 +68,46 @@ class Block(nn.TransformerEncoderLayer):
         return x + self.linear2(self.activation(self.linear1(self.norm2(x))))
 
 
+class ClassTokens(nn.Module):
+    """The trunk's coarse map [B, 352, G, G] -> a token [B, regions, D] of what its classifier sees in each region.
+
+    token = classes p + reduce(norm(f)) + position, with the head features f averaged over the region and p their
+    ImageNet posterior [1000]. `trunk` is the package's: frozen and, like the trunk itself, never saved.
+    """
+
+    def __init__(self, config: PocketVisionConfig):
+        super().__init__()
+        self.regions = REGIONS[: config.class_regions]
+        self.trunk = Classifier()
+        self.norm = nn.LayerNorm(HEAD_CHANNELS)
+        self.reduce = nn.Linear(HEAD_CHANNELS, config.hidden_size)
+        self.classes = nn.Linear(CLASSES, config.hidden_size, bias=False)
+        self.position = nn.Parameter(torch.zeros(len(self.regions), config.hidden_size))
+
+    def posterior(self, coarse: Tensor) -> tuple[Tensor, Tensor]:
+        """Head features [B, regions, 1280] and the classifier's probabilities [B, regions, 1000]."""
+        with torch.no_grad():
+            maps = self.trunk.features(coarse)
+            size = maps.shape[-1]
+            pooled = torch.stack(
+                [
+                    maps[..., round(y0 * size) : round(y1 * size), round(x0 * size) : round(x1 * size)].mean((2, 3))
+                    for x0, y0, x1, y1 in self.regions
+                ],
+                1,
+            )
+            return pooled, self.trunk(pooled).float().softmax(-1)
+
+    def forward(self, coarse: Tensor) -> Tensor:
+        pooled, posterior = self.posterior(coarse)
+        return self.reduce(self.norm(pooled)) + self.classes(posterior.to(coarse.dtype)) + self.position
+
+
 class Neck(nn.Module):
-    """Fine [B, 120, 2G, 2G] and coarse [B, 352, G, G] features -> contextual visual tokens [B, G*G, D]."""
+    """Fine [B, 120, 2G, 2G] and coarse [B, 352, G, G] features -> contextual visual tokens [B, G*G + regions, D].
+
+    The tokens of the patches come first and know nothing of the classifier's, which every state ends with.
+    """
 
     def __init__(self, config: PocketVisionConfig):
         super().__init__()
@@ -75,6 +123,7 @@ class Neck(nn.Module):
             )
             for _ in range(config.layers)
         )  # fmt: skip
+        self.class_tokens = ClassTokens(config) if config.class_regions else None
 
     def forward(self, fine: Tensor, coarse: Tensor) -> list[Tensor]:
         x = torch.cat([coarse, nn.functional.pixel_unshuffle(fine, 2)], dim=1)
@@ -82,7 +131,10 @@ class Neck(nn.Module):
         states = [x]
         for block in self.blocks:
             states.append(block(states[-1]))
-        return states
+        if self.class_tokens is None:
+            return states
+        seen = self.class_tokens(coarse)
+        return [torch.cat([state, seen.to(state.dtype)], 1) for state in states]
 
 
 class PocketVisionModel(PreTrainedModel):
@@ -101,7 +153,7 @@ class PocketVisionModel(PreTrainedModel):
         self.post_init()
 
     def _init_weights(self, module: nn.Module) -> None:
-        if isinstance(module, Trunk):
+        if isinstance(module, Trunk | Classifier):
             module.load_package()
 
     def features(self, pixel_values: Tensor) -> tuple[Tensor, Tensor]:
@@ -127,9 +179,15 @@ def register() -> None:
     AutoModel.register(PocketVisionConfig, PocketVisionModel, exist_ok=True)
 
 
+def image_tokens(vision: PocketVisionConfig) -> int:
+    """How many visual tokens a photo becomes."""
+    return (vision.image_size // vision.patch_size) ** 2 + vision.class_regions
+
+
 def pocket_config(tokenizer, layers: int = 6, width: int = WIDTH, **vision) -> LlavaConfig:
     """The configuration of the pocket LVLM for a tokenizer (ids of <image>, <s>, </s>, <pad> are read from it)."""
     register()
+    tower = PocketVisionConfig(hidden_size=width, heads=width // 64, **vision)
     padding: dict[str, Any] = {"pad_token_id": tokenizer.pad_token_id}
     text = LlamaConfig(
         vocab_size=len(tokenizer), hidden_size=width, intermediate_size=(width * 27 // 10) // 32 * 32,
@@ -138,9 +196,9 @@ def pocket_config(tokenizer, layers: int = 6, width: int = WIDTH, **vision) -> L
         pad_token_id=tokenizer.pad_token_id,
     )  # fmt: skip
     return LlavaConfig(
-        vision_config=PocketVisionConfig(hidden_size=width, heads=width // 64, **vision), text_config=text,
+        vision_config=tower, text_config=text,
         image_token_index=tokenizer.convert_tokens_to_ids("<image>"), vision_feature_layer=-1,
-        vision_feature_select_strategy="full", image_seq_length=64, projector_hidden_act="gelu",
+        vision_feature_select_strategy="full", image_seq_length=image_tokens(tower), projector_hidden_act="gelu",
         tie_word_embeddings=True, **padding,
     )  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""`python -m halluapp.recipes.pocket train|finish|adapters|measure --data DIR`: makes the embedded model anew."""
+"""`python -m halluapp.recipes.pocket train|finish|adapters|measure|probe --data DIR`: makes the embedded model anew."""
 
 from __future__ import annotations
 
@@ -15,19 +15,28 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m halluapp.recipes.pocket", description="rebuild the embedded model")
     parser.add_argument(
         "action",
-        choices=("train", "finish", "adapters", "measure"),
-        help="finish: from the last checkpoint; adapters: AdaVIB, CHiP and HACL anew; measure: numbers only",
+        choices=("train", "finish", "adapters", "measure", "probe"),
+        help="finish: from the last checkpoint; adapters: AdaVIB, CHiP and HACL anew; measure: numbers only; "
+        "probe: animals, refusals and repetition",
     )
     parser.add_argument("--data", type=Path, required=True, help="folder of the photo shards")
     parser.add_argument(
         "--captions", type=Path, help="text file, a caption a line (default: ../text/captions.txt of DATA)"
     )
     parser.add_argument("--work", type=Path, default=Path("runs/pocket"), help="features and checkpoints")
+    parser.add_argument("--fresh", action="store_true", help="train from nothing, not on from the shipped weights")
+    parser.add_argument(
+        "--half", choices=("all", "calibrated", "reported"), default="calibrated", help="of the photos that probe takes"
+    )
+    parser.add_argument("--limit", type=int, default=0, help="photos of a set that probe takes (0: all)")
     options = parser.parse_args(arguments)
     from halluapp.recipes.pocket import recipe
 
     try:
-        recipe.run(options.action, options.data, options.captions, options.work, Settings.from_environment().assets)
+        recipe.run(
+            options.action, options.data, options.captions, options.work, Settings.from_environment().assets,
+            fresh=options.fresh, half=options.half, limit=options.limit,
+        )  # fmt: skip
     except InputError as error:
         print(f"halluapp: {error}", file=sys.stderr)
         return 2

@@ -21,11 +21,17 @@ class Cooccurrence:
     def absent(
         self, photo: AnnotatedObjects, kind: str, rng: random.Random, among: set[str] | None = None
     ) -> str | None:
-        """An object that the photo does not show; kind: random, popular or adversarial (POPE's three)."""
+        """An object that the photo does not show; kind: random, popular or adversarial (POPE's three).
+
+        Where a photo says which names are certain to be absent (`TrainingPhoto.certain`), it is one of them.
+        """
+        certain = getattr(photo, "certain", None)
         pool = [
             n
             for n in (among or self.count)
-            if n not in photo.present and n not in photo.possible and self.count[n] >= 20
+            if n not in photo.present
+            and self.count[n] >= 20
+            and (n not in photo.possible if certain is None else n in certain)
         ]
         if not pool:
             return None

@@ -7,44 +7,19 @@ import random
 from halluapp.data.wording import article, clean_sentence, mirror
 from halluapp.evaluation.annotations import AnnotatedObjects
 from halluapp.grounding.words import vocabulary
+from halluapp.recipes.pocket import questions
 from halluapp.recipes.pocket.cooccurrence import Cooccurrence
 from halluapp.recipes.pocket.crops import area, crop_box
-from halluapp.recipes.pocket.description import describe, list_sentence
+from halluapp.recipes.pocket.description import MOST_NAMED, describe, list_sentence
+from halluapp.recipes.pocket.prompts import ASK, DETAIL, LIST, ONE_WORD, OTHER, SHORT, casual, refusal
+from halluapp.recipes.pocket.sets import Category, TrainingPhoto
 
-SHORT = (
-    "Describe this image.", "Describe this image.", "Describe this image.", "Describe the image.",
-    "Describe this photo.",
-    "What is in this image?", "What do you see?", "Write a caption for this image.",
-    "What is happening in this picture?",
-    "Caption this image.", "Briefly describe this image.", "Tell me about this photo.", "What does the picture show?",
-    "Describe the picture in one sentence.", "Give a short description.", "What's this?", "Describe what you see.",
-)  # fmt: skip
-DETAIL = (
-    "Describe this image in detail.", "Describe this image in detail.", "Please describe this image in detail.",
-    "Describe the image in detail.", "Give a detailed description of the image.",
-    "Describe everything you see in this photo.",
-    "Describe this picture in as much detail as possible.", "Write a long description of this photo.",
-)  # fmt: skip
-LIST = (
-    "List the objects in the image.",
-    "List the objects in the image.",
-    "Which objects are in the image?",
-    "Name the objects in this photo.",
-    "List everything you see.",
-)
-ASK = (
-    "Is there {a} {x} in the image?", "Is there {a} {x} in the image?", "Is there {a} {x} in the image?",
-    "Is there a {x} in the image?", "Are there any {xs} in the image?", "Can you see {a} {x} in this photo?",
-    "Does the image show {a} {x}?", "Is there {a} {x} in the picture?",
-)  # fmt: skip
-ONE_WORD = ("", "", "", " Please answer this question with one word.", " Answer with yes or no.")
-OTHER = (
-    "Write a poem about this.", "Hello", "hi", "Who are you?", "Explain.", "Is this photo real?", "What should I do?",
-    "Translate this.", "Tell me a story about the picture.", "Why?", "What is the mood of this photo?", "test", "?", "",
-    "What happened before this photo was taken?", "Say something.", "Summarize the scene.", "What stands out?",
-    "Help me.",
-)  # fmt: skip
 WHOLE = [0.0, 0.0, 1.0, 1.0, 0.0]  # the view that is the photo itself
+# Share of the photos without captions that teach "The image shows ...": a sentence that always begins alike is the
+# likeliest beginning for every photo, and the model would only list.
+BARE = 0.3
+MOST_SHORT = 5  # short questions a view: longer rows cost more than they teach
+REFUSED = 0.5  # share of photos with a question that the model cannot answer: about one pair in twenty
 Pair = tuple[str, str]  # question, answer
 
 
@@ -55,20 +30,50 @@ class Corpus:
         self.cooccurrence = Cooccurrence(photos)
         self.order = _usual_order(photos)
 
-    def pairs(self, record: dict, photo: AnnotatedObjects, crop: list[float], rng: random.Random) -> list[Pair]:
-        """Question-answer pairs for one view of a photo: captions, details, lists, yes/no, other questions."""
+    def pairs(
+        self,
+        record: dict,
+        photo: AnnotatedObjects,
+        crop: list[float],
+        rng: random.Random,
+        seen: Category | None = None,
+    ) -> list[Pair]:
+        """Question-answer pairs for one view of a photo, for every skill that its record can teach.
+
+        seen: the class that the trunk's classifier is sure of in this view.
+        """
         orient = mirror if crop[4] else str
-        captions = [orient(clean_sentence(caption)) for caption in record.get("captions", [])]
+        if isinstance(photo, TrainingPhoto) and photo.category:
+            pairs = questions.category(photo, rng) + self.yes_no(photo, rng, 2)
+        else:
+            captions = [orient(clean_sentence(caption)) for caption in record.get("captions", [])]
+            short = self.yes_no(photo, rng, 4, crop) + self._questions(record, rng, orient)
+            if rng.random() < 0.5:
+                short += questions.animal(photo, seen, rng)
+            if not captions or rng.random() < 0.6:
+                short += questions.main_object(photo, seen, rng)
+            if isinstance(photo, TrainingPhoto) and photo.certain:
+                short += questions.counts(photo, crop, rng)
+            short += questions.colours(captions, rng)
+            pairs = self._sentences(captions, record, photo, crop, rng) + rng.sample(short, min(len(short), MOST_SHORT))
+        return pairs + [refusal(rng)] * (rng.random() < REFUSED)
+
+    def _sentences(
+        self, captions: list[str], record: dict, photo: AnnotatedObjects, crop: list[float], rng: random.Random
+    ) -> list[Pair]:
+        """Captions, a detailed description and a list."""
+        captions = [caption for caption in captions if questions.most_named(caption) <= MOST_NAMED]
         rng.shuffle(captions)
-        pairs = [(rng.choice(OTHER) if rng.random() < 0.08 else rng.choice(SHORT), caption) for caption in captions[:3]]
+        pairs = [
+            (rng.choice(OTHER) if rng.random() < 0.08 else casual(rng.choice(SHORT), rng), caption)
+            for caption in captions[:2]
+        ]
         detail = self.detail(captions, record, photo, crop, rng)
-        if detail:
-            pairs.append((rng.choice(DETAIL), detail))
+        if detail and (captions or rng.random() < BARE):
+            pairs.append((casual(rng.choice(DETAIL), rng), detail))
         names = self._names(photo, crop)
         if names:
             pairs.append((rng.choice(LIST), ", ".join(names[:10]) + "."))
-        pairs += self.yes_no(photo, rng, 4)
-        pairs += self._questions(record, rng, orient)
         return pairs
 
     def _names(self, photo: AnnotatedObjects, crop: list[float]) -> list[str]:
@@ -79,20 +84,31 @@ class Corpus:
 
     def listing(self, photo: AnnotatedObjects, rng: random.Random) -> Pair:
         """A question and the list of what a photo shows, as a plain list or as a sentence, in the usual order."""
-        if rng.random() < 0.5:
+        if rng.random() < 0.8:
             return rng.choice(LIST), ", ".join(self._names(photo, WHOLE)[:10] or ["nothing"]) + "."
         return rng.choice(DETAIL), list_sentence(photo, WHOLE, self.order) or "The image shows nothing."
 
-    def yes_no(self, photo: AnnotatedObjects, rng: random.Random, count: int) -> list[Pair]:
-        """Balanced questions about presence; negatives are random, popular or adversarial in equal parts."""
-        questions = []
+    def yes_no(
+        self, photo: AnnotatedObjects, rng: random.Random, count: int, crop: list[float] | None = None
+    ) -> list[Pair]:
+        """Balanced questions about presence; negatives are random, popular or adversarial in equal parts.
+
+        crop: a view; what has boxes, none of them in the view, is not asked about.
+        """
+        present = photo.present - self._cut_off(photo, crop) if crop else photo.present
+        pairs: list[Pair] = []
         for _ in range(count // 2):
-            if photo.present:
-                questions.append(self.ask(rng.choice(sorted(photo.present)), True, rng))
             absent = self.cooccurrence.absent(photo, rng.choice(("random", "popular", "adversarial")), rng)
+            if absent and present:
+                pairs.append(self.ask(rng.choice(sorted(present)), True, rng))
             if absent:
-                questions.append(self.ask(absent, False, rng))
-        return questions
+                pairs.append(self.ask(absent, False, rng))
+        return pairs
+
+    @staticmethod
+    def _cut_off(photo: AnnotatedObjects, crop: list[float]) -> set[str]:
+        boxed = {name for name, _ in photo.boxes}
+        return boxed - {name for name, box in photo.boxes if crop_box(box, crop)}
 
     def ask(self, name: str, present: bool, rng: random.Random) -> Pair:
         """One yes/no question about an object."""
@@ -100,17 +116,17 @@ class Corpus:
         return question, "Yes." if present else "No."
 
     def _questions(self, record: dict, rng: random.Random, orient) -> list[Pair]:
-        questions = []
+        pairs = []
         for pair in rng.sample(record.get("qa", []), min(2, len(record.get("qa", [])))):
             answer = orient(clean_sentence(pair["answer"]))
             if rng.random() < 0.3 and len(pair["distractors"]) == 3:
                 options = [answer, *(orient(clean_sentence(other)) for other in pair["distractors"])]
                 rng.shuffle(options)
                 letters = " ".join(f"{letter}. {option}" for letter, option in zip("ABCD", options, strict=True))
-                questions.append((f"{pair['question']} {letters}", "ABCD"[options.index(answer)] + "."))
+                pairs.append((f"{pair['question']} {letters}", "ABCD"[options.index(answer)] + "."))
             else:
-                questions.append((orient(pair["question"]), answer))
-        return questions
+                pairs.append((orient(pair["question"]), answer))
+        return pairs
 
     def detail(self, captions: list[str], record: dict, photo: AnnotatedObjects, crop, rng: random.Random) -> str:
         """A detailed description of a view (`description.describe`), objects in the order of this corpus."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 import re
+from collections import Counter
 from dataclasses import dataclass
 
 from halluapp.data.wording import article, clean_sentence, enumerate_items, mirror, noun_phrase
@@ -24,6 +25,7 @@ PREPOSITION = re.compile(
 )
 KINDS_WITHOUT_POSITION = {"clothing", "bodyparts", "scene"}  # kinds of phrases whose place says nothing
 MAX_LISTED, MAX_FACTS, MAX_PLACED = 8, 2, 3
+MOST_NAMED = 2  # times that a text names one object: a decoder taught "a boy ... a boy" never stops
 
 
 @dataclass(frozen=True)
@@ -47,8 +49,8 @@ def describe(
     groups = sorted(find_groups(photo, crop), key=lambda group: order.get(group.name, len(order)))
     if captions:
         description.add(max(captions[:3], key=len))
-        further = max(captions, key=lambda caption: sum(description.is_new(m.object) for m in find_mentions(caption)))
-        if any(description.is_new(mention.object) for mention in find_mentions(further)):
+        further = max(captions, key=description.gain)
+        if description.gain(further) > 0:
             description.add(further)
         unsaid = [group for group in groups if description.is_new(group.name)][:MAX_LISTED]
         if unsaid:
@@ -58,7 +60,11 @@ def describe(
         description.add(list_sentence(photo, crop, order))
     for fact in find_facts(record, rng)[:MAX_FACTS]:
         description.add(mirror(fact) if crop[4] else fact)
-    positioned = [group for group in groups if group.has_position and group.box and position_words(group.box) != ACROSS]
+    positioned = [
+        group
+        for group in groups
+        if group.has_position and group.box and position_words(group.box) != ACROSS and not description.is_worn(group)
+    ]
     if positioned and len(description.sentences) < 4:
         description.add(_places(positioned[:MAX_PLACED]))
     return " ".join(description.sentences) if len(description.sentences) > 1 else ""
@@ -76,11 +82,24 @@ class _Description:
 
     def __init__(self):
         self.sentences: list[str] = []
-        self.names: set[str] = set()
+        self.names: Counter[str] = Counter()
 
     def add(self, sentence: str) -> None:
-        self.sentences.append(sentence)
-        self.names.update(mention.object for mention in find_mentions(sentence))
+        """Adds a sentence, unless an object would be named too often."""
+        named = Counter(mention.object for mention in find_mentions(sentence))
+        if not self.sentences or max((self.names + named)[name] for name in [*named, ""]) <= MOST_NAMED:
+            self.sentences.append(sentence)
+            self.names += named
+
+    def gain(self, sentence: str) -> float:
+        """How many new objects a sentence names; 0 where it names too many that were named before."""
+        named = [mention.object for mention in find_mentions(sentence)]
+        new = sum(self.is_new(name) for name in named)
+        return new if new >= len(named) - new else 0
+
+    def is_worn(self, group: Group) -> bool:
+        """Whether an object was named as often as one may be."""
+        return self.names[group.name] >= MOST_NAMED
 
     def is_new(self, name: str) -> bool:
         return not any(vocabulary.same_or_kind(name, other) for other in self.names)
@@ -118,7 +137,8 @@ def find_groups(photo: AnnotatedObjects, crop) -> list[Group]:
         noun = f"{article(name)} {name}" if len(views) == 1 else f"{number} {_many(name)}"
         groups[name] = Group(noun, name, views[0] if len(views) == 1 else None)
     if not photo.phrases:  # what questions and answers name without a box
-        for name in sorted(photo.present):
+        boxed = {name for name, _ in photo.boxes + photo.uncertain_boxes}  # and so not in this view
+        for name in sorted(photo.present - boxed):
             if name not in groups and not _same_or_kind(name, groups):
                 groups[name] = Group(noun_phrase(name), name, None)
     return list(groups.values())

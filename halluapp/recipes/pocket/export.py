@@ -10,17 +10,19 @@ import torch
 from halluapp.grounding.detectors import pocket_head
 from halluapp.lvlm.families import pocket as pocket_model
 from halluapp.lvlm.quantize import BLOCK
-from halluapp.recipes.pocket.train import Pocket, PocketRecipe
+from halluapp.recipes.pocket.train import Pocket
 
 
-def load_run(run: Path, recipe: PocketRecipe) -> tuple[Pocket, object]:
+def load_run(run: Path) -> tuple[Pocket, object]:
     """The last checkpoint of a training folder -> (Pocket in evaluation mode, tokenizer)."""
-    from transformers import AutoTokenizer
+    from transformers import AutoTokenizer, LlavaConfig, LlavaForConditionalGeneration
 
     words = AutoTokenizer.from_pretrained(run / "tokenizer", trust_remote_code=False)
     state = torch.load(run / "checkpoint.pt", weights_only=True, map_location="cpu")
     labels = (run / "labels.txt").read_text(encoding="utf-8").splitlines()
-    pocket = Pocket(pocket_model.build(words, layers=recipe.layers), pocket_head.DetectionHead(labels))
+    lvlm = LlavaForConditionalGeneration(LlavaConfig.from_pretrained(run / "model"))
+    lvlm.model.vision_tower.apply(lvlm.model.vision_tower._init_weights)  # what is the package's, and not saved
+    pocket = Pocket(lvlm, pocket_head.DetectionHead(labels))
     pocket.load_state_dict(state["pocket"], strict=False)
     return pocket.eval(), words
 

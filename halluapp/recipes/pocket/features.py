@@ -44,6 +44,10 @@ class FeatureStore:
     def open(cls, folder: Path) -> FeatureStore:
         rows = [json.loads(line) for line in (folder / "records.jsonl").read_text(encoding="utf-8").splitlines()]
         arrays = [np.load(folder / f"{name}.npy", mmap_mode="r") for name in ("coarse", "fine", "crops")]
+        progress = folder / "progress.json"
+        if progress.exists():  # a training may begin while the last features are being computed
+            ready = json.loads(progress.read_text(encoding="utf-8"))
+            arrays, rows = [array[:ready] for array in arrays], rows[:ready]
         return cls(*arrays, [row["key"] for row in rows], [row["record"] for row in rows])
 
 

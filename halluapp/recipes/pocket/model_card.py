@@ -58,7 +58,7 @@ def caption_loss(lvlm, shard: Path, limit: int) -> float:
     from halluapp.data.photos import read_photo
     from halluapp.data.wording import clean_sentence
 
-    packer, pocket = Packer(lvlm.tokenizer), Pocket(lvlm.model, torch.nn.Identity())
+    packer, pocket = Packer(lvlm.tokenizer, lvlm.model.config.image_seq_length), Pocket(lvlm.model, torch.nn.Identity())
     total = tokens = 0
     for number, sample in enumerate(shards.read(shard)):
         captions = sample.record.get("captions", [])

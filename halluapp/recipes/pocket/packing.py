@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from halluapp.efficientnet import Classifier
 from halluapp.evaluation.annotations import AnnotatedObjects
 from halluapp.grounding.words import vocabulary
-from halluapp.recipes.pocket.corpus import SHORT, Corpus, Pair
+from halluapp.recipes.pocket.corpus import Corpus, Pair
 from halluapp.recipes.pocket.crops import crop_box
 from halluapp.recipes.pocket.detector_loss import assign
 from halluapp.recipes.pocket.features import FeatureStore
+from halluapp.recipes.pocket.prompts import SHORT
+from halluapp.recipes.pocket.questions import SURE
+from halluapp.recipes.pocket.sets import WEIGHTS, Category, class_names, kept_out, quota
 from halluapp.recipes.pocket.tokenizer import AFTER, BEFORE
 
 IGNORE = -100
+PACKED = 11  # rows of a similar length that are padded and computed together
 
 
 @dataclass
@@ -99,9 +105,16 @@ class TrainingBatch:
 
 
 class Batches:
-    """Draws seeded training batches from feature stores and captions without photos."""
+    """Draws seeded training batches from feature stores and captions without photos.
 
-    def __init__(self, stores, photos, labels: list[str], packer: Packer, captions: list[str], size: int = 32):
+    names: of the stores, as in `sets.WEIGHTS`; with them photos are drawn by these weights and some are kept out, and
+    the classes of the ImageNet sample teach what the trunk's classifier sees. Without: by the sizes of the stores.
+    """
+
+    def __init__(
+        self, stores, photos, labels: list[str], packer: Packer, captions: list[str], size: int = 32,
+        names: Sequence[str] = (),
+    ):  # fmt: skip
         self.stores: list[FeatureStore] = stores
         self.photos: list[list[AnnotatedObjects]] = photos
         self.corpus = Corpus([photo for part in photos for photo in part])
@@ -109,30 +122,68 @@ class Batches:
         coco = vocabulary.coco_names()
         self.coco = torch.tensor([float(label in coco) for label in labels])
         self.number = {label: index for index, label in enumerate(labels)}
-        self.index = [(part, row) for part, store in enumerate(stores) for row in range(len(store.keys))]
+        self.rows = [np.arange(len(store.keys)) for store in stores]
+        self.classes: dict[int, Category] = {}
+        self.classifier: Classifier | None = None
+        for part, name in enumerate(names):
+            self.rows[part] = np.setdiff1d(self.rows[part], kept_out(name, stores[part].records))
+            if name == "imagenet-sample":
+                self.classes = class_names(stores[part].keys, stores[part].records)
+                self.classifier = Classifier().eval()
+                self.classifier.load_package()
+        weights = np.array([WEIGHTS[name] for name in names] or [len(rows) for rows in self.rows], float)
+        self.shares = weights / weights.sum()
+        self.index = [(part, int(row)) for part, rows in enumerate(self.rows) for row in rows]
+        self._boxed = [(part, row) for part, row in self.index if photos[part][row].boxes]
+        self._orders: dict[tuple[int, int, int], np.ndarray] = {}
+
+    def chosen(self, step: int, seed: int) -> list[tuple[int, int]]:
+        """(store, row) of the photos of a step: each store's own series of shuffled rounds, at its share."""
+        chosen = []
+        for part, rows in enumerate(self.rows):
+            for position in quota(step, self.shares[part], self.size):
+                turn, place = divmod(position, len(rows))
+                if (seed, part, turn) not in self._orders:
+                    self._orders[seed, part, turn] = np.random.default_rng((seed, part, turn)).permutation(rows)
+                chosen.append((part, int(self._orders[seed, part, turn][place])))
+        return chosen
+
+    @torch.no_grad()
+    def seen(self, coarse: Tensor) -> list[Category | None]:
+        """Coarse maps of views [B, 352, 8, 8] -> the class that the trunk's classifier is sure of, or None."""
+        if self.classifier is None:
+            return [None] * len(coarse)
+        best, number = self.classifier(self.classifier.features(coarse).mean((2, 3))).softmax(-1).max(-1)
+        return [
+            self.classes.get(index) if sure > SURE else None
+            for sure, index in zip(best.tolist(), number.tolist(), strict=True)
+        ]
 
     def draw(self, step: int, seed: int) -> TrainingBatch:
         """The batch of a step: a function of (step, seed) only, so that a resumed run sees the same data."""
-        order = np.random.default_rng((seed, step * self.size // len(self.index))).permutation(len(self.index))
-        start = step * self.size % len(self.index)
         rng = random.Random(f"{seed}/{step}")
-        fine, coarse, rows, truth = [], [], [], []
-        for position in np.take(order, range(start, start + self.size), mode="wrap"):
-            part, row = self.index[position]
+        chosen = self.chosen(step, seed)
+        rng.shuffle(chosen)
+        views = [rng.randrange(self.stores[part].crops.shape[1]) for part, _ in chosen]
+        fine, coarse = (
+            torch.from_numpy(
+                np.stack([array(part)[row, view] for (part, row), view in zip(chosen, views, strict=True)])
+            ).float()
+            for array in (lambda part: self.stores[part].fine, lambda part: self.stores[part].coarse)
+        )
+        rows, truth = [], []
+        for (part, row), view, seen in zip(chosen, views, self.seen(coarse), strict=True):
             store, photo = self.stores[part], self.photos[part][row]
-            view = rng.randrange(store.crops.shape[1])
             crop = store.crops[row, view].tolist()
-            fine.append(store.fine[row, view])
-            coarse.append(store.coarse[row, view])
-            rows.append(self.corpus.pairs(store.records[row], photo, crop, rng))
+            rows.append(self.corpus.pairs(store.records[row], photo, crop, rng, seen))
             truth.append(self.truth(store.records[row], photo, crop))
         # Without a photo the model must learn what the question alone makes likely, in every skill: VDD's reference
         # and the calibration's prior are exactly that.
-        free = [[(rng.choice(SHORT), rng.choice(self.captions)) for _ in range(4)] for _ in range(3)] + rows[:4]
-        free += [[self.corpus.listing(self.rare(rng), rng) for _ in range(5)] for _ in range(3)]
+        free = [[(rng.choice(SHORT), rng.choice(self.captions)) for _ in range(4)] for _ in range(2)] + rows[:4]
+        free += [[self.corpus.listing(self.rare(rng), rng) for _ in range(4)] for _ in range(2)]
         return TrainingBatch(
-            torch.from_numpy(np.stack(fine)).float(),
-            torch.from_numpy(np.stack(coarse)).float(),
+            fine,
+            coarse,
             self._by_length(rows),
             self.packer.pack(free, rng.choice(("none", "unk", "text"))),
             tuple(torch.stack(column) for column in zip(*truth, strict=True)),
@@ -143,15 +194,15 @@ class Batches:
 
         Lists of them, without the photo, teach what photos alone teach slowly: a list never names an object twice.
         """
-        candidates = [self.photos[part][row] for part, row in rng.sample(self.index, 6)]
+        candidates = [self.photos[part][row] for part, row in rng.sample(self._boxed or self.index, 6)]
         return max(
             candidates, key=lambda photo: sum(1 / self.corpus.cooccurrence.count[name] ** 0.5 for name in photo.present)
         )
 
     def _by_length(self, rows: list[list[Pair]]) -> list[tuple[Tensor, PackedBatch]]:
         order = sorted(range(len(rows)), key=lambda row: sum(len(q) + len(a) + 12 for q, a in rows[row]))
-        halves = order[: len(order) // 2], order[len(order) // 2 :]
-        return [(torch.tensor(half), self.packer.pack([rows[row] for row in half])) for half in halves]
+        parts = [order[first : first + PACKED] for first in range(0, len(order), PACKED)]
+        return [(torch.tensor(part), self.packer.pack([rows[row] for row in part])) for part in parts]
 
     def truth(self, record: dict, photo: AnnotatedObjects, crop: list[float]):
         """Detection targets of one view; a label counts as absent only where the annotation would have named it."""
@@ -160,6 +211,9 @@ class Batches:
             if view := crop_box(box, crop):
                 boxes += [(self.number[n], view) for n in (name, vocabulary.parent(name)) if n in self.number]
         label_mask = torch.ones(len(self.labels)) if record.get("source") == "flickr8k" else self.coco.clone()
+        certain = getattr(photo, "certain", None)
+        if certain is not None:
+            label_mask = torch.tensor([float(label in certain) for label in self.labels])
         for name in photo.possible & self.number.keys():
             label_mask[self.number[name]] = 0
         boxed = {name for name, _ in photo.boxes}

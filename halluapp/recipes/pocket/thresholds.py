@@ -58,6 +58,9 @@ def _truth(record: dict, photo: AnnotatedObjects, label: str) -> float:
 
     if label in photo.present:
         return 1.0
+    certain = getattr(photo, "certain", None)
+    if certain is not None:
+        return 0.0 if label in certain else float("nan")
     unsure = label in photo.possible or (not record.get("entities") and label not in vocabulary.coco_names())
     return float("nan") if unsure else 0.0
 

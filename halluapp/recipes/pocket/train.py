@@ -15,14 +15,15 @@ from torch.nn import functional as F
 
 from halluapp.data.files import atomic_write, write_text
 from halluapp.data.wording import clean_sentence
-from halluapp.evaluation.annotations import read_record
+from halluapp.grounding.detectors import pocket_head
 from halluapp.grounding.detectors.pocket_head import DetectionHead
 from halluapp.lvlm.families import pocket as pocket_model
-from halluapp.recipes.pocket import tokenizer
-from halluapp.recipes.pocket.corpus import DETAIL, LIST, OTHER, SHORT
+from halluapp.recipes.pocket import sight, tokenizer
 from halluapp.recipes.pocket.detector_loss import detection_loss
 from halluapp.recipes.pocket.features import FeatureStore
 from halluapp.recipes.pocket.packing import IGNORE, Batches, PackedBatch, Packer, TrainingBatch, detector_labels
+from halluapp.recipes.pocket.prompts import DETAIL, LIST, OTHER, SHORT
+from halluapp.recipes.pocket.sets import WEIGHTS, read_photo
 
 
 @dataclass(frozen=True)
@@ -42,12 +43,18 @@ class PocketRecipe:
     layers: int = 6
     dropout: float = 0.1
     text_weight: float = 0.5
+    repetition_weight: float = 0.5
     detection_weight: float = 0.15
+    class_regions: int = 6
     seed: int = 11
 
     def rate_at(self, step: int) -> float:
         remaining = max(self.steps - step, 0) / self.decay
         return self.rate * min((step + 1) / self.warmup, max(min(remaining, 1.0), 0.05))
+
+
+# What goes on from the shipped weights: under an hour on one core.
+FURTHER = PocketRecipe(steps=900, decay=850, warmup=50, rate=6e-4, detection_weight=0.1, seed=12)
 
 
 class Pocket(nn.Module):
@@ -56,10 +63,11 @@ class Pocket(nn.Module):
     def __init__(self, lvlm, head: DetectionHead, dropout: float = 0.0):
         super().__init__()
         self.lvlm, self.head = lvlm, head
+        self.repetition_weight, self.function_words = 0.0, torch.empty(0, dtype=torch.long)
         self.dropout = nn.Dropout(dropout)  # on embeddings only: dropout inside attention has no fused CPU kernel
 
     def visual(self, fine: Tensor, coarse: Tensor) -> tuple[Tensor, Tensor]:
-        """Features -> (neck tokens [B, 64, D], projected tokens [B, 64, D])."""
+        """Features -> (neck tokens [B, 70, D], projected tokens [B, 70, D])."""
         tokens = self.lvlm.model.vision_tower.neck(fine, coarse)[-1]
         return tokens, self.lvlm.model.multi_modal_projector(tokens)
 
@@ -74,8 +82,13 @@ class Pocket(nn.Module):
             inputs_embeds=self.dropout(x), attention_mask=packed.mask(), position_ids=packed.positions, use_cache=False
         ).last_hidden_state
         answer_mask = packed.labels[:, 1:] != IGNORE  # logits only where there is something to learn
-        logits = self.lvlm.lm_head(hidden[:, :-1][answer_mask])
-        return F.cross_entropy(logits.float(), packed.labels[:, 1:][answer_mask])
+        logits = self.lvlm.lm_head(hidden[:, :-1][answer_mask]).float()
+        labels = packed.labels[:, 1:][answer_mask]
+        loss = F.cross_entropy(logits, labels)
+        if not self.repetition_weight:
+            return loss
+        answer = (packed.segments + 1000 * torch.arange(len(packed.ids))[:, None])[:, 1:][answer_mask]
+        return loss + self.repetition_weight * repetition_loss(logits, labels, answer, self.function_words)
 
     def losses(self, batch: TrainingBatch) -> dict[str, Tensor]:
         tokens, visual = self.visual(batch.fine, batch.coarse)
@@ -85,6 +98,34 @@ class Pocket(nn.Module):
             "text": self.language_loss(batch.text, None),
             "detection": detection_loss(self.head(batch.fine, tokens), *batch.detection),
         }
+
+
+# What a sentence may well say again.
+FUNCTION_WORDS = (
+    " a an the and is are in on of with to at by from for his her their its it there this that also some one two three "
+    "left right middle background photo image no not can't I tell what an as up down near next while who has have"
+)
+
+
+def function_tokens(words) -> Tensor:
+    """Ids of the tokens that a text may repeat: function words, marks, single letters."""
+    spelled = [" " + word for word in FUNCTION_WORDS.split()] + [*",.?!;:'-/", "</s>", "There", "The", "A", "I"]
+    ids = {index for text in spelled for index in words(text, add_special_tokens=False)["input_ids"]}
+    ids |= {index for index in range(len(words)) if len(words.convert_ids_to_tokens(index).lstrip("Ġ")) < 3}
+    return torch.tensor(sorted(ids))
+
+
+def repetition_loss(logits: Tensor, labels: Tensor, answer: Tensor, exempt: Tensor) -> Tensor:
+    """Unlikelihood of a word that the answer has said before, where it does not come next: mean over tokens.
+
+    logits [N, V] before each token, labels [N], answer [N]: which answer a token belongs to, exempt: ids of function
+    words. Source: Welleck et al. 2020, arXiv 1908.04319, equation 5 (without it small models loop: "a fork, a fork").
+    """
+    said = (answer[:, None] == answer[None]) & (labels[:, None] != labels[None]) & ~torch.isin(labels, exempt)[None]
+    said &= torch.ones_like(said).tril(-1)
+    row, column = said.nonzero(as_tuple=True)
+    p = (logits[row, labels[column]] - logits.logsumexp(-1)[row]).exp()
+    return -torch.log1p(-p.clamp(max=0.999)).sum() / len(labels)
 
 
 def make_tokenizer(captions: list[str], stores: list[FeatureStore], size: int):
@@ -105,20 +146,55 @@ def load_captions(path: Path) -> list[str]:
     return [clean_sentence(line) for line in path.read_text(encoding="utf-8").splitlines() if 15 < len(line) < 160]
 
 
-def setup(cache: Path, captions_file: Path, recipe: PocketRecipe, labels: list[str] | None = None):
+def open_stores(cache: Path) -> tuple[list[str], list[FeatureStore]]:
+    """The training sets whose features are in `cache`: names and stores, in the order of `sets.WEIGHTS`."""
+    names = [name for name in WEIGHTS if (cache / name / "coarse.npy").exists()]
+    return names, [FeatureStore.open(cache / name) for name in names]
+
+
+def setup(
+    cache: Path, captions_file: Path, recipe: PocketRecipe, labels: list[str] | None = None, start: Path | None = None
+):
     """Stores, tokenizer, model and batches for a recipe -> (Pocket, tokenizer, Batches).
 
-    labels: the detector's, of a run that goes on (None: chosen from the data).
+    labels: the detector's, of a run that goes on (None: chosen from the data). start: a folder of exported weights to
+    go on from, with their tokenizer and labels (None: from nothing).
     """
-    stores = [FeatureStore.open(cache / name) for name in ("flickr8k-train", "visual7w")]
-    photos = [[read_record(record) for record in store.records] for store in stores]
+    names, stores = open_stores(cache)
+    photos = [[read_photo(record) for record in store.records] for store in stores]
     captions = load_captions(captions_file)
     torch.manual_seed(recipe.seed)
-    text_tokenizer = make_tokenizer(captions, stores, recipe.vocabulary)
-    lvlm = pocket_model.build(text_tokenizer, layers=recipe.layers, dropout=recipe.dropout)
-    labels = labels or detector_labels([photo for part in photos for photo in part])
-    pocket = Pocket(lvlm, DetectionHead(labels), recipe.dropout)
-    return pocket, text_tokenizer, Batches(stores, photos, labels, Packer(text_tokenizer), captions, recipe.photos)
+    if start:
+        lvlm, text_tokenizer, head = further(start, recipe)
+    else:
+        text_tokenizer = make_tokenizer(captions, stores, recipe.vocabulary)
+        lvlm = pocket_model.build(
+            text_tokenizer, layers=recipe.layers, dropout=recipe.dropout, class_regions=recipe.class_regions
+        )
+        head = DetectionHead(labels or detector_labels([photo for part in photos for photo in part]))
+    packer = Packer(text_tokenizer, pocket_model.image_tokens(lvlm.config.vision_config))
+    batches = Batches(stores, photos, head.labels, packer, captions, recipe.photos, names)
+    if lvlm.model.vision_tower.neck.class_tokens is not None:
+        sight.start(lvlm, text_tokenizer, batches.classes)
+    pocket = Pocket(lvlm, head, recipe.dropout)
+    pocket.repetition_weight, pocket.function_words = recipe.repetition_weight, function_tokens(text_tokenizer)
+    return pocket, text_tokenizer, batches
+
+
+def further(start: Path, recipe: PocketRecipe):
+    """The exported model of a folder, with class tokens if it has none -> (LVLM, tokenizer, detector head)."""
+    from transformers import AutoTokenizer, LlavaConfig, LlavaForConditionalGeneration
+
+    config = LlavaConfig.from_pretrained(start)
+    config.vision_config.class_regions = recipe.class_regions
+    config.vision_config.dropout = recipe.dropout
+    config.image_seq_length = pocket_model.image_tokens(config.vision_config)
+    lvlm = LlavaForConditionalGeneration(config)
+    weights = LlavaForConditionalGeneration.from_pretrained(start, dtype=torch.float32).state_dict()
+    lvlm.load_state_dict(weights, strict=False)
+    lvlm.tie_weights()
+    head, _ = pocket_head.load(start)
+    return lvlm, AutoTokenizer.from_pretrained(start, trust_remote_code=False), head
 
 
 def trainable(pocket: Pocket) -> list[nn.Parameter]:
@@ -152,15 +228,18 @@ def prefetch(batches: Batches, first: int, last: int, seed: int):
         yield item
 
 
-def train(cache: Path, captions_file: Path, out: Path, recipe: PocketRecipe, log=print) -> Path:
+def train(
+    cache: Path, captions_file: Path, out: Path, recipe: PocketRecipe, log=print, start: Path | None = None
+) -> Path:
     """Trains, or goes on where `out` stopped; the recipe of a running folder may change its end (`steps`, `decay`).
 
-    Returns the folder with the finished model, tokenizer and detector head.
+    start: exported weights to begin with (None: from nothing). Returns the folder with the finished model, tokenizer
+    and detector head.
     """
     out.mkdir(parents=True, exist_ok=True)
     names = out / "labels.txt"
     pocket, text_tokenizer, batches = setup(
-        cache, captions_file, recipe, names.read_text(encoding="utf-8").splitlines() if names.exists() else None
+        cache, captions_file, recipe, names.read_text(encoding="utf-8").splitlines() if names.exists() else None, start
     )
     optimizer, first = optimizer_for(pocket, recipe), 0
     checkpoint = out / "checkpoint.pt"
@@ -170,6 +249,7 @@ def train(cache: Path, captions_file: Path, out: Path, recipe: PocketRecipe, log
         optimizer.load_state_dict(state["optimizer"])
         first = state["step"]
     text_tokenizer.save_pretrained(out / "tokenizer")
+    pocket.lvlm.config.save_pretrained(out / "model")
     write_text(names, "\n".join(batches.labels))
     pocket.train()
     started, running_loss = time.time(), {}
@@ -195,7 +275,7 @@ def train(cache: Path, captions_file: Path, out: Path, recipe: PocketRecipe, log
             with open(out / "metrics.jsonl", "a", encoding="utf-8") as lines:
                 lines.write(json.dumps(row) + "\n")
             log(row, flush=True)
-        if (step + 1) % 200 == 0 or step + 1 == recipe.steps:
+        if (step + 1) % 100 == 0 or step + 1 == recipe.steps:
             _checkpoint(pocket, optimizer, step + 1, recipe, checkpoint)
     return out
 

@@ -47,4 +47,5 @@ def _visual_tokens(config: Any) -> int:
     vision = getattr(config, "vision_config", None)
     side, patch = getattr(vision, "image_size", 0), getattr(vision, "patch_size", 0)
     grid = (side // patch) ** 2 if isinstance(side, int) and isinstance(patch, int) and patch else 0
+    grid += getattr(vision, "class_regions", 0)  # of the embedded model
     return min(grid, getattr(config, "image_seq_length", grid) or 0)
