@@ -8,14 +8,15 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from halluapp import report
-from halluapp.decoding.events import Decoded, Detected, Done, Event, Failed, Finished, Started, Status, Token
+from halluapp.decoding.events import Decoded, Detected, Done, Event, Failed, Finished, Started, Status
 from halluapp.errors import InputError, MissingWeights
 from halluapp.grounding.answers import judge_answer
 from halluapp.grounding.evidence import Evidence, evidence_of, verdict_precision
-from halluapp.grounding.inventions import expected_inventions
+from halluapp.grounding.inventions import expected_difference, expected_inventions
 from halluapp.grounding.verdicts import judge_text
 from halluapp.grounding.words.mentions import find_mentions
 from halluapp.methods.base import Method
+from halluapp.methods.baseline import Baseline
 from halluapp.request import Request, make_request
 from halluapp.session import Session, load_session
 from halluapp.settings import Settings
@@ -33,10 +34,12 @@ Runner = Callable[[Request, Session, Callable[[], bool]], Iterator[Event]]
 
 @dataclass
 class _Panel:
-    """One method's answer while its events arrive. end: None until the method has ended."""
+    """One method's answer while its events arrive. tokens: with the end of each in the text. end: None until the method
+    has ended.
+    """
 
     text: str = ""
-    tokens: list[Token] = field(default_factory=list)
+    tokens: list[dict[str, Any]] = field(default_factory=list)
     end: Finished | Failed | None = None
 
 
@@ -54,7 +57,7 @@ def stream(
             detected = event
         elif isinstance(event, Decoded):
             panels[event.method].text = event.text
-            panels[event.method].tokens.append(event.token)
+            panels[event.method].tokens.append({**asdict(event.token), "end": len(event.text)})
         elif isinstance(event, Finished | Failed):
             panels[event.method].end = event
         yield event
@@ -118,6 +121,7 @@ def _describe(method: Method, prompt: str, lvlm: LVLM) -> dict[str, Any]:
         "method": method.name,
         "title": method.title,
         "summary": method.summary,
+        "source": method.source,
         "explanation": _explanation(method, prompt, lvlm),
         "reference": method.reference_description,
         "rows": [row.describe() for row in method.rows(prompt)],
@@ -149,7 +153,10 @@ def _report(request: Request, session: Session, detected: Detected, panels: dict
         judge=_judge(detected),
         photo={"sha256": hashlib.sha256(photo.tobytes()).hexdigest(), "width": photo.width, "height": photo.height},
         detections=detected.detections,
-        panels=[_report_panel(method, panels[method.name], request, session, evidence) for method in request.methods],
+        panels=[
+            _report_panel(method, panels[method.name], request, session, evidence, panels.get(Baseline.name))
+            for method in request.methods
+        ],
     )
 
 
@@ -160,8 +167,11 @@ def _judge(detected: Detected) -> dict[str, Any] | None:
     return {name: getattr(detected, name) for name in ("presence", "support", "cuts", "measured")}
 
 
-def _report_panel(method: Method, panel: _Panel, request: Request, session: Session, evidence: Evidence) -> dict:
+def _report_panel(
+    method: Method, panel: _Panel, request: Request, session: Session, evidence: Evidence, baseline: _Panel | None
+) -> dict:
     end, verdicts = panel.end, judge_text(panel.text, evidence, sure=request.sure)
+    others = None if baseline in (None, panel) else judge_text(baseline.text, evidence, sure=request.sure)
     return report.panel(
         method.name,
         method.parameters(),
@@ -176,6 +186,11 @@ def _report_panel(method: Method, panel: _Panel, request: Request, session: Sess
         note=getattr(end, "note", ""),
         inventions=expected_inventions(verdicts),
         answer=judge_answer(request.prompt, panel.text, evidence, request.sure),
+        title=method.title,
+        source=method.source,
+        reference=method.reference_description,
+        rows=[row.describe() for row in method.rows(request.prompt)],
+        difference=None if others is None else expected_difference(verdicts, others),
     )
 
 

@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, is_dataclass
+from datetime import UTC, datetime
 from importlib import metadata
 from typing import Any
 
@@ -38,6 +39,7 @@ def build(
     """
     return plain({
         "schema": SCHEMA,
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "model": {"name": model} if isinstance(model, str) else model,
         "prompt": prompt,
         "seed": seed,
@@ -66,6 +68,7 @@ def panel(
     note: str = "",
     inventions: Any = None,
     answer: Mapping[str, Any] | None = None,
+    **description: Any,
 ) -> dict[str, Any]:
     """One method's part of a report (`schema.ReportPanel`) as plain JSON values.
 
@@ -73,8 +76,8 @@ def panel(
     `grounding.verdicts.judge` returns them. seconds: until the answer had ended. forward_passes: its rows in
     all forwards. reason: why the answer ended (end, length, stopped). error: why there is none, one sentence.
     explanation: what the method did here. note: what was unusual, one sentence. inventions, answer: as
-    `grounding.inventions` and `grounding.answers` give them. Numbers that JSON does not have become
-    null.
+    `grounding.inventions` and `grounding.answers` give them. description: more of `schema.ReportPanel` (title,
+    source, reference, rows, difference). Numbers that JSON does not have become null.
     """
     return plain({
         "method": method,
@@ -90,6 +93,7 @@ def panel(
         "note": note,
         "inventions": inventions,
         "answer": answer,
+        **description,
     })  # fmt: skip
 
 

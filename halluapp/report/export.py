@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import base64
+import io
 import re
+import zipfile
 from collections.abc import Mapping
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
+from halluapp.errors import InputError
+from halluapp.report.build import dumps
+from halluapp.report.reading import parse
 from halluapp.report.record import Box
-from halluapp.report.schema import MARKS, Report, ReportMention, ReportPanel, parse
+from halluapp.report.schema import MARKS, Report, ReportMention, ReportPanel
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -25,13 +30,32 @@ _COLUMNS = [
 _KINDS = {b"\x89PNG": "image/png", b"\xff\xd8\xff": "image/jpeg", b"RIFF": "image/webp"}
 
 
-def markdown(report: Mapping[str, Any] | Report) -> str:
+def bundle(report: Mapping[str, Any] | Report, photo: bytes | None, stem: str) -> bytes:
+    """Report -> a zip with the report as JSON, HTML and Markdown, and the photo beside them (PNG, JPEG or WebP).
+
+    stem: file names without suffix. Raises InputError where the values are no report.
+    """
+    picture = f"{stem}.{_suffix(photo)}" if _suffix(photo) else ""
+    contents = {
+        f"{stem}.json": dumps(report), f"{stem}.html": html(report, photo), f"{stem}.md": markdown(report, picture),
+    }  # fmt: skip
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, text in contents.items():
+            archive.writestr(name, text)
+        if picture:
+            archive.writestr(picture, photo)
+    return buffer.getvalue()
+
+
+def markdown(report: Mapping[str, Any] | Report, picture: str = "") -> str:
     """Report -> Markdown; mentions are bold and followed by the symbol of their verdict.
 
-    Raises InputError where the values are no report.
+    picture: the name of the photo's file beside it. Raises InputError where the values are no report.
     """
     report = parse(report)
     lines = ["# Comparison", "", _quote(_md(report.prompt, lines=True)), ""]
+    lines += [f"![The photo]({picture})", ""] if picture else []
     lines += [f"- {name}: {_md(value)}" for name, value in _facts(report)]
     lines += ["", "| " + " | ".join(_COLUMNS) + " |", "|" + "---|" * len(_COLUMNS)]
     lines += ["| " + " | ".join(_md(cell) for cell in _row(panel)) + " |" for panel in report.panels]
@@ -68,6 +92,19 @@ def _template() -> Template:
         keep_trailing_newline=True,
     )  # fmt: skip
     return environment.get_template("template.html.j2")
+
+
+def preview_bytes(report: Mapping[str, Any]) -> bytes:
+    """The small photo that a report carries; b"" without one. Raises InputError where it is no base64."""
+    try:
+        return base64.b64decode(report["photo"].get("preview", ""), validate=True)
+    except ValueError as error:
+        raise InputError("The photo inside this report is damaged.") from error
+
+
+def _suffix(photo: bytes | None) -> str:
+    """Of a file of the photo; "" for bytes of another kind."""
+    return next((kind.partition("/")[2] for magic, kind in _KINDS.items() if photo and photo.startswith(magic)), "")
 
 
 def _data_uri(photo: bytes | None) -> str:

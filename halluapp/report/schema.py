@@ -1,16 +1,13 @@
-"""The report of a comparison as pydantic models, checked when one is read; the verdicts and their signs."""
+"""The report of a comparison as pydantic models; the verdicts and their signs."""
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError, model_validator
-from pydantic_core import ErrorDetails, PydanticCustomError
+from pydantic import Field, model_validator
+from pydantic_core import PydanticCustomError
 
-from halluapp.errors import InputError
-from halluapp.report.record import SCHEMA, Box, Record
+from halluapp.report.record import Box, Record
 
 Verdict = Literal["grounded", "contradicted", "not sure", "not checkable"]
 # verdict -> symbol, underline style, what it says in words: never colour alone.
@@ -34,12 +31,16 @@ class ReportModel(Record):
 
 
 class ReportPhoto(Record):
-    """The photo, which is not part of a report."""
+    """The photo; its own pixels are not part of a report."""
 
     sha256: str
     """Of the upright RGB pixels, row by row."""
     width: int
     height: int
+    name: str = ""
+    """Of its file, without the folder."""
+    preview: str = ""
+    """A small JPEG of it in base64, which the page's own reports carry; "" without one."""
 
 
 class ReportDetection(Record):
@@ -70,6 +71,8 @@ class ReportToken(Record):
     """What a method adds, as calibrated label probabilities."""
     branches: list[float | None] = Field(default_factory=list)
     """Its probability under each row, the main one first."""
+    end: int | None = None
+    """The character of the panel's text after this token."""
 
 
 class ReportMention(Record):
@@ -108,6 +111,15 @@ class ReportInventions(Record):
     """How many things are checked."""
 
 
+class ReportDifference(Record):
+    """Expected inventions minus the baseline's; what both name cancels."""
+
+    value: float
+    low: float
+    high: float
+    """95 % interval, if every p is right."""
+
+
 class ReportAnswer(Record):
     """A yes/no or choice answer, judged by the same probabilities."""
 
@@ -122,8 +134,16 @@ class ReportPanel(Record):
     """One method's answer."""
 
     method: str
+    title: str = ""
+    """Of the panel."""
     parameters: dict[str, Any]
     explanation: str = ""
+    source: str = ""
+    """Paper and equation."""
+    reference: str = ""
+    """What the reference rows are."""
+    rows: list[str] = Field(default_factory=list)
+    """What each row sees, the main one first."""
     text: str
     error: str | None
     """Why the method could not answer, one sentence."""
@@ -136,6 +156,8 @@ class ReportPanel(Record):
     note: str = ""
     """What was unusual, one sentence."""
     inventions: ReportInventions | None = None
+    difference: ReportDifference | None = None
+    """Null for the baseline, and without one."""
     answer: ReportAnswer | None = None
 
     @model_validator(mode="after")
@@ -172,6 +194,16 @@ class ReportVerdict(Record):
     """Mentions that it was measured on."""
 
 
+class ReportFlag(Record):
+    """A verdict that a person holds to be wrong."""
+
+    method: str
+    start: int
+    end: int
+    text: str
+    verdict: Verdict
+
+
 class ReportJudge(Record):
     """What a calibrated detector knows of the photo, and how right its verdicts are."""
 
@@ -188,6 +220,8 @@ class Report(Record):
     """One photo, one prompt, the answers of the chosen methods: what `halluapp compare --json` writes."""
 
     schema_number: Literal[1] = Field(alias="schema")
+    date: str = ""
+    """When it was made: ISO 8601, in UTC."""
     model: ReportModel
     prompt: str
     seed: int
@@ -203,79 +237,5 @@ class Report(Record):
     judge: ReportJudge | None = None
     """Null for a detector whose scores are not calibrated."""
     panels: list[ReportPanel]
-
-
-def load(path: str | Path) -> Report:
-    """The report in a file. Raises InputError in one sentence."""
-    try:
-        content = Path(path).read_bytes()
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror or error}.") from error
-    return parse(_json(content))
-
-
-def loads(text: str | bytes) -> dict[str, Any]:
-    """JSON text -> checked report as plain values. Raises InputError in one sentence."""
-    return validate(_json(text))
-
-
-def validate(report: Any) -> dict[str, Any]:
-    """Returns the report itself if it has the shape of this schema; else raises InputError in one sentence."""
-    parse(report)
-    return report
-
-
-def parse(report: Any) -> Report:
-    """Plain values (or a Report) -> Report. Raises InputError in one sentence that names the first wrong part."""
-    if isinstance(report, Report):
-        return report
-    if not isinstance(report, dict) or "schema" not in report:
-        raise InputError("This is not a halluapp report: it has no schema number.")
-    if type(report["schema"]) is not int or report["schema"] != SCHEMA:
-        number = repr(report["schema"])[:20]
-        raise InputError(
-            f"This report has schema {number}, but only {SCHEMA} is read here; use the version that wrote it."
-        )
-    try:
-        return Report.model_validate(report)
-    except ValidationError as error:
-        raise InputError(f"This report cannot be read: {_sentence(error.errors()[0])}.") from error
-
-
-def _json(text: str | bytes) -> Any:
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise InputError("This file is not JSON; open a report that `compare --json` or the page has saved.") from error
-
-
-_PROBLEMS = {
-    "missing": "is missing",
-    "model_type": "must be an object",
-    "dict_type": "must be an object",
-    "list_type": "must be a list",
-    "string_type": "must be text",
-    "string_unicode": "must be text",
-    "int_type": "must be a whole number",
-    "float_type": "must be a number",
-    "finite_number": "must be a finite number",
-    "bool_type": "must be true or false",
-    "literal_error": "must be one of " + ", ".join(MARKS),
-}
-_ARRAYS = {"box": "must hold four numbers", "top": "must hold [text, probability] pairs"}
-
-
-def _sentence(error: ErrorDetails) -> str:
-    """Where a report is wrong, and how: "report.panels[0].text must be text"."""
-    where = list(error["loc"])
-    for name, problem in _ARRAYS.items():  # said of the whole array, not of a member
-        if name in where:
-            return f"{_path(where[: where.index(name) + 1])} {problem}"
-    if error["type"] == "outside":
-        return _path(where) + error["msg"]
-    problem = _PROBLEMS.get(error["type"], error["msg"][:1].lower() + error["msg"][1:])
-    return f"{_path(where)} {problem}"
-
-
-def _path(where: list[int | str]) -> str:
-    return "report" + "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in where)
+    flags: list[ReportFlag] = Field(default_factory=list)
+    """Verdicts that a person held to be wrong."""

@@ -14,6 +14,7 @@ from halluapp.serving.models import Models
 from halluapp.serving.visitors import Visitor
 from halluapp.settings import Settings
 from halluapp.ui import api, texts
+from halluapp.ui.compare import exports
 from halluapp.ui.compare import tab as compare_tab
 from halluapp.ui.compare.photo_input import photo_input
 from halluapp.ui.compare.run import describe_model
@@ -24,28 +25,53 @@ from halluapp.ui.train import tab as train_tab
 FONT = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif"]
 MONO = ["ui-monospace", "SFMono-Regular", "Menlo", "monospace"]
 CSS = """
-.gradio-container { max-width: 1480px !important; margin: 0 auto; }
-#title h1 { font-size: 22px; margin: 0; } #title p { margin: 2px 0 0; opacity: .75; }
-#model p { font-size: 13px; opacity: .75; }
-#presets { gap: 6px; flex-wrap: wrap; } #presets button { font-weight: 400; white-space: normal; }
-#request .gallery { gap: 6px; } #request .gallery-item img { border-radius: 6px; }
-#train-intro p, .train-about p { font-size: 13px; opacity: .8; margin: 0; }
+.gradio-container { max-width: 1560px !important; margin: 0 auto; }
+.gradio-container > main { padding: 8px 16px !important; }
+#header { align-items: baseline; gap: 4px 16px; } #header > * { width: auto; min-width: 0 !important; }
+#title { flex: 1 1 420px; } #title p { margin: 0; font-size: 13px; }
+#title h1 { font-size: 18px; margin: 0 10px 0 0; display: inline; } #title p { display: inline; }
+#model { flex: 0 1 auto; } #model p { font-size: 12px; margin: 0; }
+.dark { --color-accent: #2dd4bf; }
+#tabs .tab-container button { min-height: 32px; } #tabs .tabitem { padding: 10px 0 0; }
+#rail .form, #rail .block { border-width: 0; box-shadow: none; }
+#rail textarea { font-size: 14px; } #prompt { padding: 0; }
+#presets { display: grid; grid-template-columns: 1fr 1fr; gap: 4px; }
+#presets button { font-weight: 400; font-size: 12px; white-space: normal; padding: 2px 4px; min-height: 26px; }
+#go { gap: 8px; } #go button { min-height: 38px; padding: 4px 12px; }
+#methods .wrap { gap: 4px; } #methods label { padding: 2px 9px; min-height: 26px; font-size: 12px; gap: 0; }
+#methods input { position: absolute; opacity: 0; width: 1px; height: 1px; } #methods label span { margin: 0; }
+#methods label:focus-within { outline: 2px solid var(--color-accent); outline-offset: 1px; }
+#methods label:has(input:checked) { background: var(--button-primary-background-fill); border-color: transparent; }
+#methods label:has(input:checked) span { color: white; }
+#methods label:has(input:checked) span::before { content: "✓ "; }
+#settings-help { overflow: visible !important; }
+#settings-help p { font-size: 12px; margin: 0; } #settings .form { flex: none; overflow: visible; }
+#report { align-items: center; gap: 6px; margin-top: 12px; } #report > * { flex: 0 0 auto !important; width: auto; }
+#report button, #report a { min-height: 28px; font-size: 12px; font-weight: 400; }
+#save-label p { font-size: 12px; margin: 0; }
+#train-intro p, .train-about p { font-size: 13px; margin: 0; }
 .train-presets, .train-actions { gap: 6px; flex-wrap: wrap; }
 .train-presets button, .train-actions button { font-weight: 400; white-space: normal; }
 .train-presets button, .train-actions button { flex: 0 1 auto !important; padding-left: 12px; padding-right: 12px; }
 #train-board .html-container, #train-notice .html-container { padding: 0; }
 #train-notice { overflow: visible; }
 /* On a phone the form fills the screen: what was done or refused is said at its foot, not far below. */
-@media (max-width: 640px) { #train-notice { position: fixed; bottom: 0; left: 0; right: 0; z-index: 20; } }
+@media (max-width: 640px) {
+  #train-notice { position: fixed; bottom: 0; left: 0; right: 0; z-index: 20; }
+  .gradio-container > main { padding: 8px !important; }
+  #panels:not(:has(.settings-open)) #methods { display: none; }
+  #presets button, #methods label, #go button, #report button, #report a { min-height: 44px; }
+}
 #train-command textarea { font-family: ui-monospace, Menlo, monospace; font-size: 12px; }
-footer { opacity: .7; }
 """
 
 
 def build(settings: Settings) -> gr.Blocks:
     """The whole app; nothing is loaded before a visitor comes, except on ZeroGPU."""
-    with gr.Blocks(title=texts.TITLE, analytics_enabled=False) as app:
-        gr.Markdown(f"# {texts.TITLE}\n{texts.TAGLINE}", elem_id="title")
+    with gr.Blocks(title=texts.TITLE, analytics_enabled=False, fill_width=True) as app:
+        with gr.Row(elem_id="header"):
+            gr.Markdown(f"# {texts.TITLE}\n{texts.TAGLINE}", elem_id="title")
+            model = gr.Markdown(texts.LOADING, elem_id="model")
         models = Models.of_server(settings)
         with gr.Tabs(elem_id="tabs"):
             with gr.Tab(texts.TAB, id="compare"):
@@ -58,7 +84,8 @@ def build(settings: Settings) -> gr.Blocks:
             outputs = [comparison.methods, *training.view.outputs]
             app.load(with_visitor(settings, partial(show_runs, settings)), comparison.methods, outputs, **INSTANT)
             app.load(training.preview, training.form.inputs, training.preview_outputs, **INSTANT)
-        app.load(partial(describe_model, models), None, comparison.model, **QUEUED)
+        comparison.open_link(app)
+        app.load(partial(describe_model, models), None, model, **QUEUED)
     refusals.check_requests(app)
     return app
 
@@ -77,9 +104,8 @@ def serve(settings: Settings) -> None:
 
 def launch_options(settings: Settings) -> dict[str, Any]:
     """Keyword arguments for `launch`: theme, style, address. Fonts are the system's: no request leaves the machine."""
-    theme = gr.themes.Default(primary_hue="teal", neutral_hue="slate", font=FONT, font_mono=MONO)
     return {
-        "theme": theme,
+        "theme": theme(),
         "css": CSS,
         "server_name": settings.host,
         "server_port": settings.port or None,
@@ -90,9 +116,27 @@ def launch_options(settings: Settings) -> dict[str, Any]:
     }
 
 
+def theme() -> gr.themes.Base:
+    """One accent, for what is pressed and focused; every text has a contrast of at least 4.5:1 in both themes."""
+    base = gr.themes.Default(primary_hue="teal", neutral_hue="slate", font=FONT, font_mono=MONO)
+    quiet, pressed = {"light": "*neutral_600", "dark": "*neutral_300"}, "*primary_700"
+    return base.set(
+        button_primary_background_fill=pressed, button_primary_background_fill_dark=pressed,
+        button_primary_background_fill_hover="*primary_800", button_primary_background_fill_hover_dark="*primary_800",
+        button_primary_text_color="white", button_primary_text_color_dark="white",
+        color_accent=pressed, body_text_color_subdued=quiet["light"], body_text_color_subdued_dark=quiet["dark"],
+        block_label_text_color=quiet["light"], block_label_text_color_dark=quiet["dark"],
+        block_title_text_color=quiet["light"], block_title_text_color_dark=quiet["dark"],
+        block_info_text_color=quiet["light"], block_info_text_color_dark=quiet["dark"],
+        input_placeholder_color=quiet["light"], input_placeholder_color_dark=quiet["dark"],
+        checkbox_background_color_selected=pressed, checkbox_background_color_selected_dark=pressed,
+        slider_color=pressed, slider_color_dark="*primary_500",
+    )  # fmt: skip
+
+
 def routes(settings: Settings) -> list[Route]:
     """Routes beside gradio's: health, metrics, and the operator's page where there is an operator."""
-    return [*health.routes(), *([cookies.operator_route(settings)] if settings.operator_token else [])]
+    return [*health.routes(), exports.route(), *([cookies.operator_route(settings)] if settings.operator_token else [])]
 
 
 def middleware(settings: Settings) -> list[Middleware]:

@@ -1,26 +1,43 @@
-"""A gr.HTML component from the files of a folder: template.html, style.css, pure.js and script.js."""
+"""A gr.HTML component from the files of a folder: template.html, style.css, pure.js, script.js and other scripts."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 
 SHARED = Path(__file__).resolve().parent / "shared"
+FIRST, LAST = "pure.js", "script.js"
+
+
+def scripts(folder: Path) -> list[Path]:
+    """The component's own scripts in the order in which they run: the pure functions (`node --test` runs these too),
+    parts of the drawing, and last the one that draws.
+    """
+    parts = sorted(path for path in folder.glob("*.js") if path.name not in (FIRST, LAST))
+    return [folder / FIRST, *parts, folder / LAST]
 
 
 def script(folder: Path) -> str:
-    """What the page runs: shared functions, the component's pure ones (`node --test` runs these too), the drawing."""
-    files = (SHARED / "dom.js", folder / "pure.js", folder / "script.js")
-    return "\n".join(file.read_text(encoding="utf-8") for file in files)
+    """What the page runs: shared functions, then the component's."""
+    return "\n".join(file.read_text(encoding="utf-8") for file in (SHARED / "dom.js", *scripts(folder)))
 
 
-def build(folder: Path, value: dict[str, Any], **options: Any) -> gr.HTML:
-    """The component that draws `value`. Its script writes text nodes only: model output and names are untrusted."""
+def build(
+    folder: Path, value: dict[str, Any], replacements: Mapping[str, str] | None = None, **options: Any
+) -> gr.HTML:
+    """The component that draws `value`. Its script writes text nodes only: model output and names are untrusted.
+
+    replacements: parts of the template -> markup of ours in their place.
+    """
+    template = (folder / "template.html").read_text(encoding="utf-8")
+    for part, markup in (replacements or {}).items():
+        template = template.replace(part, markup)
     return gr.HTML(
         value=value,
-        html_template=(folder / "template.html").read_text(encoding="utf-8"),
+        html_template=template,
         css_template=(folder / "style.css").read_text(encoding="utf-8"),
         js_on_load=script(folder),
         apply_default_css=False,

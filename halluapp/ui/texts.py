@@ -1,7 +1,7 @@
 """All text that a person reads on the page."""
 
 TITLE = "halluapp"
-TAGLINE = "One photo, one prompt, the same quantized LVLM as it is and under several mitigation methods at once."
+TAGLINE = "One photo, one prompt: the same quantized LVLM as it is and under mitigation methods, side by side."
 TAB = "Compare"
 PROMPTS = (
     "Describe this image in detail.",
@@ -14,9 +14,9 @@ PROMPT = "Prompt"
 PROMPT_HINT = "Ask something about the photo"
 RUN = "Run"
 STOP = "Stop"
-EXAMPLES = "Examples (a click runs them)"
 METHODS = "Methods"
-METHODS_HELP = "One panel each, decoded together in one batch; up to {most}."
+SETTINGS = "Methods and settings"
+SETTINGS_HELP = "Every method is one panel, up to {most}; all of them are decoded together in one batch."
 STACKED = (
     "Stacked panels",
     "A method applied to the model that another one edited; both take their own settings below.",
@@ -33,7 +33,9 @@ SURE = (
     "How sure verdicts must be",
     "Higher: fewer words are judged, more of those verdicts are right. Moving it judges again without decoding again.",
 )
-REPORT = "Report: JSON, one HTML page, Markdown"
+SAVE = "Save this comparison:"
+EXAMPLE_SHOWN = "An example, decoded beforehand. Run decodes it anew, with your prompt and settings."
+REPORT_SHOWN = "A saved report{date}, decoded by {model}."
 LOADING = "Loading the model…"
 READY = "Choose a photo and press Run."
 CHECKING = "Checking the request…"

@@ -10,6 +10,8 @@ DONE = r"""() => { const states = [...document.querySelectorAll('.panel .state')
   return states.length > 0 && states.every((s) => /^(done|stopped|failed)/.test(s))
     && !document.querySelector('#run').disabled; }"""
 
+CHANGED = "(before) => document.querySelector('[data-run]')?.dataset.run !== before"
+
 
 class Visit:
     """One open page; collects console errors and requests that leave the machine."""
@@ -17,8 +19,8 @@ class Visit:
     # Vega and gradio's own notes, none of them ours.
     KNOWN = ("Method not implemented", "vega", "preload", "DevTools")
 
-    def __init__(self, browser, address: str, width: int = 1400, dark: bool = False):
-        self.page: Page = browser.new_page(viewport={"width": width, "height": 900})
+    def __init__(self, browser, address: str, width: int = 1400, dark: bool = False, height: int = 900):
+        self.page: Page = browser.new_page(viewport={"width": width, "height": height})
         self.errors: list[str] = []
         self.outside: list[str] = []
         self.page.on("console", self._console)
@@ -26,7 +28,7 @@ class Visit:
         self.page.on("request", self._request)
         self.host = address.split("//")[1].split("/")[0]
         self.page.goto(address + ("?__theme=dark" if dark else ""), wait_until="load")
-        self.page.wait_for_selector("#panels .stage", state="attached", timeout=60_000)
+        self.page.wait_for_selector("#panels [data-run], [data-run]", state="attached", timeout=60_000)
         self.page.wait_for_function(
             "() => document.querySelector('#model').textContent.includes('NF4')", timeout=60_000
         )
@@ -40,8 +42,9 @@ class Visit:
             self.outside.append(request.url)
 
     def upload(self, photo: Path) -> None:
-        self.page.set_input_files("#photo input[type=file]", str(photo))
-        self.page.wait_for_selector("#photo img", timeout=30_000)
+        before = self.page.get_attribute("[data-run]", "data-run")
+        self.page.set_input_files("#panels input.file", str(photo))
+        self.page.wait_for_function(CHANGED, arg=before, timeout=30_000)
 
     def ask(self, prompt: str) -> None:
         self.page.fill("#prompt textarea", prompt)
@@ -49,9 +52,7 @@ class Visit:
     def run(self, wait: bool = True) -> None:
         before = self.page.evaluate("() => document.querySelector('[data-run]')?.dataset.run")
         self.page.click("#run")
-        self.page.wait_for_function(
-            "(before) => document.querySelector('[data-run]')?.dataset.run !== before", arg=before, timeout=60_000
-        )
+        self.page.wait_for_function(CHANGED, arg=before, timeout=60_000)
         if wait:
             self.wait_done()
 

@@ -71,9 +71,9 @@ test("a token without text takes no piece", () => {
   assert.deepEqual(pieces.map((piece) => [piece.text, piece.token]), [["dog", 1]]);
 });
 
-test("a token that a method changed marks its pieces", () => {
-  const pieces = pure.textPieces({ text: "a b", tokens: [token(0, 1), token(1, 3, { instead: " c" })], mentions: [] });
-  assert.deepEqual(pieces.map((piece) => piece.changed), [false, true]);
+test("a piece knows where it stands in the text", () => {
+  const pieces = pure.textPieces({ text: "a b", tokens: [token(0, 1), token(1, 3)], mentions: [] });
+  assert.deepEqual(pieces.map(({ start, end }) => [start, end]), [[0, 1], [1, 3]]);
 });
 
 test("only the tail is drawn again while a text grows", () => {
@@ -100,45 +100,22 @@ test("probabilities are readable at every size", () => {
   for (const [p, text] of expected) assert.equal(pure.percent(p), text);
 });
 
-test("verdicts are counted, none is left out", () => {
-  const mentions = [mention(0, 1), mention(1, 2), mention(2, 3, "contradicted"), mention(3, 4, "not sure")];
-  const counts = [["✓", 2, "grounded"], ["✗", 1, "contradicted"], ["~", 1, "not sure"], ["?", 0, "not checkable"]];
-  assert.deepEqual(pure.verdictCounts(mentions), counts);
-  assert.deepEqual(pure.verdictCounts([]).map(([, count]) => count), [0, 0, 0, 0]);
-});
-
 test("the cost of an answer that took no time is no division by zero", () => {
   const data = { tokens: [1, 2], seconds: 0, passes: 4 };
   assert.equal(pure.costLine(data), "2 tokens · 0.00 s · 0 tok/s · 4 forward passes");
   assert.equal(pure.costLine({ ...data, seconds: 0.5 }), "2 tokens · 0.50 s · 4 tok/s · 4 forward passes");
 });
 
-test("boxes are those of what the texts name, each once", () => {
-  const dog = { ...mention(0, 1), box: [0, 0, 1, 1], label: "dog", object: "dog" };
-  const man = { ...mention(1, 2), box: [0, 0, 0.5, 1], label: null, object: "man" };
-  const boxless = { ...mention(2, 3, "contradicted"), box: null, label: null, object: "cat" };
-  const boxes = pure.namedBoxes([{ mentions: [dog, boxless] }, { mentions: [dog, man] }]);
-  assert.deepEqual(boxes, [{ box: [0, 0, 1, 1], label: "dog" }, { box: [0, 0, 0.5, 1], label: "man" }]);
-  assert.deepEqual(pure.namedBoxes([]), []);
-});
-
-test("a box is placed in percent of the photo", () => {
-  assert.deepEqual(pure.boxStyle([0.25, 0, 0.75, 1]), { left: "25%", top: "0%", width: "50%", height: "100%" });
-});
-
-test("expected inventions stand with their interval and what they are out of", () => {
-  assert.equal(pure.inventionsLine({ expected: 1.84, low: 0.62, high: 3.06, named: 5 }), "1.8 [0.6, 3.1] of 5 things");
-  assert.equal(pure.inventionsLine({ expected: 0, low: 0, high: 0, named: 1 }), "0.0 [0.0, 0.0] of 1 thing");
-});
-
 test("the legend says how often a verdict was right, and nothing where nobody measured", () => {
   const grounded = { precision: 0.94, low: 0.92, high: 0.96, n: 512 };
   const measured = { grounded, contradicted: { precision: null, n: 0 } };
-  assert.equal(pure.measuredText(measured, "grounded"), " – right in 94 % [92 %, 96 %] of 512 measured");
-  assert.equal(pure.measuredText({ grounded: { precision: 0.9, n: 3 } }, "grounded"), " – right in 90 % of 3 measured");
-  assert.equal(pure.measuredText(measured, "contradicted"), "");
-  assert.equal(pure.measuredText(measured, "not sure"), "");
-  for (const nothing of [{}, null, undefined]) assert.equal(pure.measuredText(nothing, "grounded"), "");
+  const full = "right in 94 % [92 %, 96 %] of 512 measured mentions";
+  assert.deepEqual(pure.measuredTexts(measured, "grounded"), [", right in 94 %", full]);
+  const short = pure.measuredTexts({ grounded: { precision: 0.9, n: 3 } }, "grounded");
+  assert.deepEqual(short, [", right in 90 %", "right in 90 % of 3 measured mentions"]);
+  assert.deepEqual(pure.measuredTexts(measured, "contradicted"), ["", ""]);
+  assert.deepEqual(pure.measuredTexts(measured, "not sure"), ["", ""]);
+  for (const nothing of [{}, null, undefined]) assert.deepEqual(pure.measuredTexts(nothing, "grounded"), ["", ""]);
 });
 
 test("a judged answer is said as it was given", () => {
@@ -146,17 +123,27 @@ test("a judged answer is said as it was given", () => {
   assert.equal(pure.answerLine(answer), "The answer “" + EVIL + "” is wrong: p(dog in photo) = 0.97");
 });
 
-test("evidence names the reference, the branches and what other panels had there", () => {
+test("evidence names the method, the reference and the branches", () => {
   const mine = token(0, 3, { t: " dog", ref: 0.1, branches: [0.4, 0.2, 0.3] });
-  const data = { method: "vdd", reference: "without a photo", rows: ["photo", "none", "unk"], tokens: [mine] };
-  const others = [
-    data, { method: "a", title: "A", tokens: [token(0, 3, { top: [[" dog", 0.7]] })] },
-    { method: "b", title: "B", tokens: [token(0, 3, { top: [[" cat", 0.7]] })] },
-    { method: "c", title: "C", tokens: [] },
+  const data = { title: "VDD", reference: "without a photo", rows: ["photo", "none", "unk"], tokens: [mine] };
+  assert.deepEqual(pure.evidenceRows(data, mine), [
+    ["VDD", "50 %"], ["model with the photo", "40 %"], ["without a photo", "10 %"], ["– with none", "20 %"],
+    ["– with unk", "30 %"],
+  ]);
+});
+
+test("another panel has a probability only where its text was the same up to there", () => {
+  const a = token(0, 1, { t: "A" }), dog = token(1, 5, { t: " dog" });
+  const data = { method: "vdd", title: "VDD", tokens: [a, dog] };
+  const panels = [
+    data, { method: "same", title: "Same", tokens: [a, token(1, 5, { t: " dog", p: 0.6 })] },
+    { method: "top", title: "Top", tokens: [a, token(1, 5, { t: " cat", top: [[" dog", 0.3]] })] },
+    { method: "other", title: "Other", tokens: [a, token(1, 5, { t: " cat" })] },
+    { method: "apart", title: "Apart", tokens: [token(0, 3, { t: "The" }), dog] },
+    { method: "short", title: "Short", tokens: [a] },
   ];
-  assert.deepEqual(pure.evidenceRows(data, mine, others), [
-    ["this method", "50 %"], ["model with the photo", "40 %"], ["without a photo", "10 %"], ["– with none", "20 %"],
-    ["– with unk", "30 %"], ["A at this position", "70 %"], ["B at this position", "not in its top 5"],
+  assert.deepEqual(pure.otherRows(data, 1, panels), [
+    ["Same", " dog", 0.6], ["Top", " cat", 0.3], ["Other", " cat", null], ["Apart", null, null], ["Short", null, null],
   ]);
 });
 

@@ -1,9 +1,7 @@
-"""The run of a comparison: from the page's inputs to the states that it draws, stop, sureness, files of the report."""
+"""The run of a comparison: from the page's inputs to the states that it draws; stop; sureness."""
 
 from __future__ import annotations
 
-import base64
-import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -12,27 +10,28 @@ from typing import Any
 
 import gradio as gr
 
-from halluapp import report
 from halluapp.errors import InputError
 from halluapp.request import Request, make_request
 from halluapp.serving import request_log
 from halluapp.serving.models import Models
 from halluapp.ui import texts
-from halluapp.ui.compare import sidebar, state
+from halluapp.ui.compare import exports, sidebar, state
 
 UPDATE_SECONDS = 0.125  # the browser, not the server, limits streaming: at most eight updates a second
+# What the page shows and the report behind it, None for a photo that nobody has asked about yet.
+Result = dict[str, Any] | None
 _stop_flags: dict[str, threading.Event] = {}  # of comparisons that run or wait, by visitor
-_report_folder = tempfile.TemporaryDirectory(prefix="halluapp-reports-")
 
 
 def run(
-    models: Models, parameters: list[tuple[str, str]], visitor: str, photo: str | None, prompt: str,
+    models: Models, parameters: list[tuple[str, str]], visitor: str, last: Result, photo: str | None, prompt: str,
     methods: list[str], stacks: list[str] | None, sure: float, temperature: float, top_p: float,
     seed: float | None, max_tokens: float, repetition: float, stop_strings: str, *values: Any,
 ) -> Iterator[tuple]:  # fmt: skip
-    """Inputs: photo path, prompt, method names, stacked names, sureness, sampling, method parameters.
+    """Inputs: last result, photo path, prompt, method names, stacked names, sureness, sampling, method parameters.
 
-    Outputs: stage state, result, report files, run button, stop button.
+    Outputs: stage state, result, files of the report, run button, stop button. A run that ends in an error leaves the
+    last result where it is.
     parameters: (method, parameter) of each of `values`.
     """
     stop_flag = _stop_flags[visitor] = threading.Event()
@@ -44,10 +43,10 @@ def run(
             int(max_tokens), temperature, top_p, seed=int(seed or 0), sure=sure,
             repetition_penalty=repetition, stop=[line for line in stop_strings.splitlines() if line.strip()],
         )  # fmt: skip
-        yield from _stream(models, request, stop_flag)
+        yield from _stream(models, request, stop_flag, Path(photo).name if isinstance(photo, str) else "")
     except InputError as error:
         entry.outcome = request_log.REFUSED
-        yield _outputs(state.empty(str(error)), None, [], busy=False)
+        yield _outputs(fault(last, str(error)), gr.skip(), exports.nothing_new(), busy=False)
     finally:
         entry.end(stopped=stop_flag.is_set())
         stop_flag.set()
@@ -55,47 +54,47 @@ def run(
             del _stop_flags[visitor]
 
 
-def _stream(models: Models, request: Request, stop_flag: threading.Event) -> Iterator[tuple]:
+def _stream(models: Models, request: Request, stop_flag: threading.Event, name: str) -> Iterator[tuple]:
     """Decodes and yields the page's outputs, coalesced; the last state is always sent."""
-    comparison = state.ComparisonState(request.photo, request.prompt, request.sure)
+    comparison, same = state.ComparisonState(request.photo, request.prompt, request.sure, name), exports.nothing_new()
     comparison.data["status"] = texts.LOADING
-    yield _outputs(comparison.snapshot(), gr.skip(), [], busy=True)
+    yield _outputs(comparison.snapshot(), gr.skip(), exports.updates(None), busy=True)
     sent = 0.0
     for event in models.stream(request, stop_flag.is_set):
         comparison.add(event)
         if time.monotonic() - sent >= UPDATE_SECONDS:
             sent = time.monotonic()
-            yield _outputs(comparison.snapshot(), gr.skip(), [], busy=True)
-    yield _outputs(comparison.snapshot(), gr.skip(), [], busy=True)  # the last tokens do not wait for the files
-    files = _write_report(comparison)
+            yield _outputs(comparison.snapshot(), gr.skip(), same, busy=True)
     final = comparison.snapshot()
-    yield _outputs(final, final, files, busy=False)
+    yield _outputs(final, gr.skip(), same, busy=True)  # the last tokens do not wait for the files
+    stage, result, *files = finished(final, comparison.report)
+    yield _outputs(stage, result, files, busy=False)
 
 
-def _outputs(stage: dict[str, Any], result: Any, files: list[str], *, busy: bool) -> tuple:
-    """Values of stage, result, report files, run button and stop button."""
-    reports = gr.update(value=files, visible=True) if files else gr.update(visible=False)
-    return stage, result, reports, gr.update(interactive=not busy), gr.update(interactive=busy)
+def _outputs(stage: dict[str, Any], result: Any, files: list[Any], *, busy: bool) -> tuple:
+    """Values of stage, result, files of the report, run button and stop button."""
+    return stage, result, *files, gr.update(interactive=not busy), gr.update(interactive=busy)
 
 
-def _write_report(comparison: state.ComparisonState) -> list[str]:
-    """Writes the report in every form to a folder of its own, which lives as long as the process -> paths.
-
-    The HTML form holds the photo as the page shows it.
-    """
-    folder = Path(_report_folder.name) / str(comparison.data["run"])
-    folder.mkdir()
-    photo = base64.b64decode(comparison.data["photo"].partition(",")[2])
-    data = comparison.report
-    forms = {"json": report.dumps(data), "html": report.html(data, photo), "md": report.markdown(data)}
-    for suffix, text in forms.items():
-        (folder / f"halluapp-report.{suffix}").write_text(text, encoding="utf-8")
-    return [str(folder / f"halluapp-report.{suffix}") for suffix in forms]
+def finished(stage: dict[str, Any], report: dict[str, Any] | None) -> tuple:
+    """Stage state, result, files of a report that is shown; None: of a photo that nobody has asked about yet."""
+    paths = exports.write(report) if report else None
+    stage = {**stage, "link": exports.key(paths) if paths else ""}
+    return stage, {"stage": stage, "report": report}, *exports.updates(paths)
 
 
-def announce() -> dict[str, Any]:
-    """Says at once what a run waits for, before it gets its turn. Output: stage state."""
-    return {**state.empty(), "status": texts.BUSY if _stop_flags else texts.CHECKING, "busy": True}
+def announce(last: Result) -> dict[str, Any]:
+    """Says at once what a run waits for, before it gets its turn. Input: last result. Output: stage state."""
+    return {**_stage(last), "status": texts.BUSY if _stop_flags else texts.CHECKING, "error": "", "busy": True}
+
+
+def fault(last: Result, sentence: str) -> dict[str, Any]:
+    """The last result with the sentence that says why there is no newer one: a stage state."""
+    return {**_stage(last), "status": "", "error": sentence, "busy": False}
+
+
+def _stage(last: Result) -> dict[str, Any]:
+    return last["stage"] if last else state.empty()
 
 
 def stop(visitor: str) -> None:
@@ -104,12 +103,12 @@ def stop(visitor: str) -> None:
         stop_flag.set()
 
 
-def judge_again(result: dict | None, sure: float) -> tuple:
-    """Inputs: result, sureness. Outputs: stage state, result."""
-    if result is None:
-        return gr.skip(), gr.skip()
-    stage = state.judge_again(result, sure)
-    return stage, stage
+def judge_again(result: Result, sure: float) -> tuple:
+    """Inputs: result, sureness. Outputs: stage state, result, files of the report."""
+    if result is None or result["report"] is None:
+        return gr.skip(), gr.skip(), *exports.nothing_new()
+    report = state.judge_again(result["report"], sure)
+    return finished(state.of_report(report, result["stage"]["run"]), report)
 
 
 def describe_model(models: Models) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""The sidebar: which methods, how sure verdicts must be, sampling and parameters.
+"""The settings column: which methods, how sure verdicts must be, sampling and parameters.
 
 Its widgets are made from the methods' dataclasses: a new method needs no code here.
 """
@@ -25,7 +25,7 @@ Key = tuple[str, str]  # (method, parameter)
 
 @dataclass(frozen=True)
 class Sidebar:
-    """The components of the sidebar. sampling: in the order of `_sampling`; parameters: of every method."""
+    """The components of the settings. sampling: in the order of `_sampling`; parameters: of every method."""
 
     methods: gr.CheckboxGroup
     stacks: gr.Dropdown
@@ -40,13 +40,18 @@ class Sidebar:
         return [self.methods, self.stacks, self.sure, *self.sampling, *self.parameters.values()]
 
 
-def build(settings: Settings) -> Sidebar:
-    """Builds the sidebar, in the place where it is called."""
-    with gr.Sidebar(position="right", open=False, label="Settings"):
-        methods = gr.CheckboxGroup(
-            [(method.title, name) for name, method in METHODS.items()], value=defaults(), label=texts.METHODS,
-            info=texts.METHODS_HELP.format(most=MAX_PANELS), elem_id="methods",
-        )  # fmt: skip
+def build_methods() -> gr.CheckboxGroup:
+    """The methods as chips, in the place where it is called."""
+    return gr.CheckboxGroup(
+        [(method.title, name) for name, method in METHODS.items()], value=defaults(), label=texts.METHODS,
+        show_label=False, container=False, elem_id="methods",
+    )  # fmt: skip
+
+
+def build(settings: Settings, methods: gr.CheckboxGroup) -> Sidebar:
+    """Builds the column, in the place where it is called. methods: from `build_methods`."""
+    with gr.Column(elem_id="settings", min_width=260):
+        gr.Markdown(texts.SETTINGS_HELP.format(most=MAX_PANELS), elem_id="settings-help")
         stack_list = gr.Dropdown(
             stack_choices(), value=[], multiselect=True, label=texts.STACKED[0], info=texts.STACKED[1],
             elem_id="stacked",

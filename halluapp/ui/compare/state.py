@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import itertools
 import json
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from typing import Any
 
@@ -14,10 +15,12 @@ from halluapp.data.photos import small_jpeg
 from halluapp.decoding.events import Decoded, Detected, Done, Event, Failed, Finished, Started, Status
 from halluapp.grounding.answers import judge_answer
 from halluapp.grounding.evidence import Evidence
-from halluapp.grounding.inventions import expected_inventions
+from halluapp.grounding.inventions import expected_difference, expected_inventions
 from halluapp.grounding.verdicts import judge_text
+from halluapp.methods.baseline import Baseline
 from halluapp.ui import texts
 
+URL = "data:image/jpeg;base64,"
 _run_numbers = itertools.count(1)
 
 
@@ -27,28 +30,97 @@ def empty(error: str = "") -> dict[str, Any]:
         "run": 0,
         "status": "" if error else texts.READY,
         "error": error,
+        "busy": False,
         "photo": "",
+        "name": "",
         "prompt": "",
-        "evidence": {},
         "measured": {},
         "panels": [],
+        "flags": [],
+        "link": "",
     }
 
 
-def photo_url(photo: Image.Image) -> str:
-    """The photo as the page shows it: a JPEG data URL, upright and small."""
-    return "data:image/jpeg;base64," + base64.b64encode(small_jpeg(photo)).decode()
+def of_photo(photo: Image.Image, name: str = "") -> dict[str, Any]:
+    """The state of a photo that nobody has asked about yet."""
+    return {**empty(), "run": next(_run_numbers), "photo": URL + preview(photo), "name": name}
+
+
+def preview(photo: Image.Image) -> str:
+    """The photo as the page shows it, upright and small: a JPEG in base64."""
+    return base64.b64encode(small_jpeg(photo)).decode()
+
+
+def of_report(report: Mapping[str, Any], run: int = 0) -> dict[str, Any]:
+    """The state that shows a report as it was judged. run: the number of its run (0: a new one)."""
+    photo, longest = report["photo"], max((panel["seconds"] or 0 for panel in report["panels"]), default=0)
+    stopped = any(panel.get("reason") == "stopped" for panel in report["panels"])
+    return {
+        **empty(),
+        "run": run or next(_run_numbers),
+        "status": texts.STOPPED if stopped else texts.DONE.format(seconds=longest),
+        "photo": URL + photo["preview"] if photo.get("preview") else "",
+        "name": photo.get("name", ""),
+        "size": [photo["width"], photo["height"]],
+        "prompt": report["prompt"],
+        "sure": report.get("sure"),
+        "detector": report["model"].get("detector") or "",
+        "measured": (report.get("judge") or {}).get("measured", {}),
+        "panels": [_panel_of_report(panel) for panel in report["panels"]],
+        "flags": report.get("flags", []),
+    }
+
+
+def _panel_of_report(panel: Mapping[str, Any]) -> dict[str, Any]:
+    tokens, start, labels = [], 0, None
+    for token in panel["tokens"]:
+        end = token.get("end")
+        end = min(start + len(token["text"]), len(panel["text"])) if end is None else end
+        tokens.append(_token_record(token, min(start, end), end))
+        start, labels = end, token.get("notes", {}).get("labels", labels)
+    return {
+        **_panel(panel),
+        **{key: panel.get(key) for key in ("text", "mentions", "inventions", "difference", "answer", "seconds")},
+        "title": panel.get("title") or panel["method"],
+        "status": "failed" if panel["error"] else panel.get("reason") or "end",
+        "error": panel["error"] or "",
+        "tokens": tokens,
+        "labels": labels,
+        "passes": panel["forward_passes"],
+        "note": panel.get("note", ""),
+    }
+
+
+def _panel(description: Mapping[str, Any]) -> dict[str, Any]:
+    """A panel before its first token, from what `Started` or a report tells of its method."""
+    return {
+        "method": description["method"], "title": description.get("title", ""), "source": description.get("source", ""),
+        "explanation": description.get("explanation", ""), "reference": description.get("reference", ""),
+        "rows": description.get("rows", []), "status": "waiting", "error": "", "text": "", "tokens": [],
+        "mentions": [], "inventions": None, "difference": None, "answer": None, "labels": None, "seconds": None,
+        "passes": None, "note": "",
+    }  # fmt: skip
+
+
+def _token_record(token: Mapping[str, Any], start: int, end: int) -> str:
+    """One string a token: gradio and the browser walk through every object of the state at every update."""
+    record = {
+        "s": start, "e": end, "t": token["text"], "p": token["p"], "main": token.get("p_main"),
+        "ref": token["p_reference"], "branches": token.get("branches", []), "top": token["top"],
+        "instead": token.get("instead"),
+    }  # fmt: skip
+    return json.dumps(record, ensure_ascii=False, separators=(",", ":"))
 
 
 class ComparisonState:
     """The state of one run; `add` takes events, `snapshot` gives plain JSON data. report: there after `Done`."""
 
-    def __init__(self, photo: Image.Image, prompt: str, sure: float):
+    def __init__(self, photo: Image.Image, prompt: str, sure: float, name: str = ""):
         self.prompt, self.sure = prompt, sure
         self.evidence = Evidence()
         self.report: dict[str, Any] | None = None
-        self.data = {**empty(), "run": next(_run_numbers), "photo": photo_url(photo), "busy": True,
-                     "prompt": prompt, "sure": sure, "status": texts.CHECKING}  # fmt: skip
+        self.data = {**of_photo(photo, name), "size": list(photo.size), "busy": True, "prompt": prompt, "sure": sure,
+                     "status": texts.CHECKING}  # fmt: skip
         self._panels: dict[str, dict[str, Any]] = {}
 
     def add(self, event: Event) -> None:
@@ -57,9 +129,10 @@ class ComparisonState:
             self.data["status"] = event.text
         elif isinstance(event, Detected):
             self.evidence = Evidence.of(asdict(event))
-            self.data.update(evidence=self.evidence.plain(), detector=event.detector, measured=event.measured)
+            self.data.update(detector=event.detector, measured=event.measured)
         elif isinstance(event, Started):
-            self._start(event)
+            self._panels = {method["method"]: _panel(method) for method in event.methods}
+            self.data["status"] = texts.DECODING.format(n=len(self._panels))
         elif isinstance(event, Decoded):
             self._add_token(self._panels[event.method], event)
         elif isinstance(event, Finished):
@@ -71,59 +144,45 @@ class ComparisonState:
         elif isinstance(event, Done):
             self._finish(event)
 
-    def _start(self, event: Started) -> None:
-        self._panels = {
-            method["method"]: {
-                "method": method["method"], "title": method["title"], "explanation": method["explanation"],
-                "reference": method["reference"], "rows": method["rows"],
-                "status": "waiting", "error": "", "text": "", "tokens": [],
-                "mentions": [], "inventions": None, "answer": None, "labels": None, "seconds": None, "passes": None,
-                "note": "",
-            }
-            for method in event.methods
-        }  # fmt: skip
-        self.data["panels"] = list(self._panels.values())
-        self.data["status"] = texts.DECODING.format(n=len(self._panels))
-
     @staticmethod
     def _add_token(panel: dict[str, Any], event: Decoded) -> None:
-        token, start = event.token, min(len(panel["text"]), len(event.text))
-        record = {
-            "s": start, "e": len(event.text), "t": token.text, "p": token.p, "main": token.p_main,
-            "ref": token.p_reference, "branches": token.branches, "top": token.top, "instead": token.instead,
-        }  # fmt: skip
-        # One string a token: gradio and the browser walk through every object of the state at every update.
-        panel["tokens"].append(json.dumps(record, ensure_ascii=False, separators=(",", ":")))
+        start = min(len(panel["text"]), len(event.text))
+        panel["tokens"].append(_token_record(asdict(event.token), start, len(event.text)))
         panel["text"], panel["status"] = event.text, "decoding"
-        if "labels" in token.notes:
-            panel["labels"] = token.notes["labels"]
+        if "labels" in event.token.notes:
+            panel["labels"] = event.token.notes["labels"]
 
     def _finish(self, event: Done) -> None:
-        self.report = event.report
-        stopped = any(panel["status"] == "stopped" for panel in self._panels.values())
-        longest = max((panel["seconds"] or 0 for panel in self._panels.values()), default=0)
-        self.data["status"] = texts.STOPPED if stopped else texts.DONE.format(seconds=longest)
-        self.data["busy"] = False
+        picture = {"name": self.data["name"], "preview": self.data["photo"].removeprefix(URL)}
+        self.report = {**event.report, "photo": {**event.report["photo"], **picture}}
 
     def snapshot(self) -> dict[str, Any]:
-        """The state as JSON data, mentions judged as surely as was asked."""
+        """The state as JSON data, mentions judged as surely as was asked; the end is the state of the report."""
+        if self.report:
+            return of_report(self.report, self.data["run"])
         panels = [{**panel, "tokens": list(panel["tokens"])} for panel in self._panels.values()]
-        return _judged({**self.data, "panels": panels}, self.evidence, self.sure)
+        return {**self.data, "panels": judge_panels(panels, self.prompt, self.evidence, self.sure)}
 
 
-def judge_again(state: dict[str, Any], sure: float) -> dict[str, Any]:
-    """The same state with surer or less sure verdicts: no model is asked again."""
-    return _judged(state, Evidence.of(state["evidence"]), sure)
+def judge_again(report: Mapping[str, Any], sure: float) -> dict[str, Any]:
+    """The same report with surer or less sure verdicts: no model is asked again."""
+    evidence = Evidence.of({**report, **(report.get("judge") or {})})
+    return {**report, "sure": sure, "panels": judge_panels(report["panels"], report["prompt"], evidence, sure)}
 
 
-def _judged(state: dict[str, Any], evidence: Evidence, sure: float) -> dict[str, Any]:
-    """The state with the verdicts of every panel."""
-    panels = []
-    for panel in state["panels"]:
-        mentions = judge_text(panel["text"], evidence, sure=sure)
-        inventions = expected_inventions(mentions)
-        answer = judge_answer(state["prompt"], panel["text"], evidence, sure)
-        panels.append({
-            **panel, "mentions": mentions, "inventions": asdict(inventions) if inventions else None, "answer": answer
-        })  # fmt: skip
-    return {**state, "panels": panels, "sure": sure}
+def judge_panels(
+    panels: Iterable[Mapping[str, Any]], prompt: str, evidence: Evidence, sure: float
+) -> list[dict[str, Any]]:
+    """Panels (of a state or a report) with the verdicts on their texts."""
+    judged = [{**panel, "mentions": judge_text(panel["text"], evidence, sure=sure)} for panel in panels]
+    baseline = next((panel for panel in judged if panel["method"] == Baseline.name), None)
+    for panel in judged:
+        inventions = expected_inventions(panel["mentions"])
+        compared = baseline is not None and panel is not baseline
+        difference = expected_difference(panel["mentions"], baseline["mentions"]) if compared else None
+        panel.update(
+            inventions=asdict(inventions) if inventions else None,
+            difference=asdict(difference) if difference else None,
+            answer=judge_answer(prompt, panel["text"], evidence, sure),
+        )
+    return judged

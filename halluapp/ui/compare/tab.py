@@ -1,4 +1,4 @@
-"""The compare tab: photo, prompt, run and stop, five panels."""
+"""The compare tab: a rail with photo, prompt, run and stop; beside it the summary and a panel a method."""
 
 from __future__ import annotations
 
@@ -7,57 +7,75 @@ from dataclasses import dataclass
 from functools import partial
 
 import gradio as gr
+from gradio.components import Component
 
 from halluapp.serving.models import Models
-from halluapp.settings import Settings
 from halluapp.ui import hallu_space_button, texts
-from halluapp.ui.compare import examples, panels, sidebar
-from halluapp.ui.compare.photo_input import photo_input
-from halluapp.ui.compare.run import announce, judge_again, run, stop
+from halluapp.ui.compare import examples, exports, opened, panels, sidebar
+from halluapp.ui.compare.run import Result, announce, judge_again, run, stop
 from halluapp.ui.event_options import INSTANT, MODEL, QUEUED
 
 
 @dataclass(frozen=True)
 class CompareTab:
-    """The components that the rest of the page needs. methods: the list of panels to decode; model: the line below."""
+    """The components that the rest of the page needs. methods: the list of panels to decode; photo: the path of the
+    photo that is asked about; result: as `run.Result`; views: the outputs of `opened.show`.
+    """
 
     methods: gr.CheckboxGroup
-    model: gr.Markdown
+    photo: gr.State
+    prompt: gr.Textbox
+    result: gr.State
+    views: list[Component]
+
+    def open_link(self, app: gr.Blocks) -> None:
+        """A page that is opened with ?r=KEY shows the report that is kept under it."""
+
+        def handler(request: gr.Request, result: Result) -> tuple:
+            link = request.query_params.get("r", "")
+            return opened.follow(result, link) if link else tuple(gr.skip() for _ in self.views)
+
+        app.load(handler, self.result, self.views, **INSTANT)
 
 
 @dataclass(frozen=True)
 class RequestForm:
-    """Photo, prompt and the buttons beside them. presets: a button a prompt of `texts.PROMPTS`."""
+    """Prompt and the buttons beside it. presets: a button a prompt of `texts.PROMPTS`."""
 
-    photo: gr.Image
     prompt: gr.Textbox
     presets: list[gr.Button]
     run: gr.Button
     stop: gr.Button
-    examples: gr.Examples
-    model: gr.Markdown
 
 
 def build(models: Models) -> CompareTab:
     """Builds the tab, in the place where it is called, and connects its events."""
-    controls = sidebar.build(models.settings)
-    form = _request_form(models.settings)
-    stage = panels.build()
-    files = gr.File(label=texts.REPORT, file_count="multiple", visible=False, elem_id="report")
-    result = gr.State(None)
-    inputs = [form.photo, form.prompt, *controls.inputs]
-    outputs = [stage, result, files, form.run, form.stop]
+    assets = models.settings.assets
+    stage_value, result_value, path, _, *updates = opened.example(assets, 0)
+    photo, result = gr.State(path), gr.State(result_value)
+    with panels.build(stage_value, examples.photos(assets)) as stage:
+        with gr.Column(elem_id="rail", min_width=280):
+            form = _request_form()
+            methods = sidebar.build_methods()
+        controls = sidebar.build(models.settings, methods)
+        files = exports.build(updates)
+    inputs = [result, photo, form.prompt, *controls.inputs]
+    outputs = [stage, result, *files, form.run, form.stop]
     handler = run_handler(models, list(controls.parameters))
-    gr.on([form.run.click, form.prompt.submit], announce, None, stage, **INSTANT).then(
+    gr.on([form.run.click, form.prompt.submit], announce, result, stage, **INSTANT).then(
         handler, inputs, outputs, **MODEL
     )
-    form.examples.load_input_event.then(announce, None, stage, **INSTANT).then(handler, inputs, outputs, **MODEL)
     form.stop.click(stop_handler, None, None, **INSTANT)
-    controls.sure.release(judge_again, [result, controls.sure], [stage, result], **QUEUED)
+    controls.sure.release(judge_again, [result, controls.sure], [stage, result, *files], **QUEUED)
     hallu_space_button.connect(models, controls.hallu_space)
     for button, text in zip(form.presets, texts.PROMPTS, strict=True):
         button.click(partial(set_prompt, text), None, form.prompt, **INSTANT)
-    return CompareTab(controls.methods, form.model)
+    views = [stage, result, photo, form.prompt, *files]
+    stage.take(opened.take, result, [stage, result, photo, *files], **INSTANT)
+    stage.example(chosen(assets), None, views, **INSTANT)
+    stage.reopen(opened.reopen, result, views, **INSTANT)
+    stage.dispute(opened.flag, result, [stage, result, *files], **INSTANT)
+    return CompareTab(methods, photo, form.prompt, result, views)
 
 
 def run_handler(models: Models, parameters: list[tuple[str, str]]) -> Callable[..., Iterator[tuple]]:
@@ -72,6 +90,15 @@ def run_handler(models: Models, parameters: list[tuple[str, str]]) -> Callable[.
     return handler
 
 
+def chosen(assets) -> Callable[..., tuple]:
+    """`opened.chosen_example` of these assets, likewise for gradio's event data."""
+
+    def handler(event: gr.EventData) -> tuple:
+        return opened.chosen_example(assets, event)
+
+    return handler
+
+
 def stop_handler(request: gr.Request) -> None:
     """Stops the comparison of the visitor who clicks."""
     stop(str(request.session_hash))
@@ -82,25 +109,11 @@ def set_prompt(text: str) -> str:
     return text
 
 
-def _request_form(settings: Settings) -> RequestForm:
-    with gr.Row(elem_id="request"):
-        with gr.Column(scale=2, min_width=260):
-            photo = photo_input(
-                sources=["upload", "clipboard", "webcam"], label=texts.PHOTO, height=270, elem_id="photo", buttons=[]
-            )
-        with gr.Column(scale=5, min_width=280):
-            prompt = gr.Textbox(
-                texts.PROMPTS[0], label=texts.PROMPT, placeholder=texts.PROMPT_HINT, lines=2, elem_id="prompt"
-            )
-            with gr.Row(elem_id="presets"):
-                presets = [gr.Button(text, size="sm", min_width=120) for text in texts.PROMPTS]
-            with gr.Row():
-                run_button = gr.Button(texts.RUN, variant="primary", elem_id="run", min_width=120)
-                stop_button = gr.Button(texts.STOP, interactive=False, elem_id="stop", min_width=100)
-            with gr.Row():
-                example_list = gr.Examples(
-                    examples.rows(settings.assets), [photo], label=texts.EXAMPLES, examples_per_page=12,
-                    api_visibility="private",
-                )  # fmt: skip
-            model = gr.Markdown(texts.LOADING, elem_id="model")
-    return RequestForm(photo, prompt, presets, run_button, stop_button, example_list, model)
+def _request_form() -> RequestForm:
+    prompt = gr.Textbox(texts.PROMPTS[0], label=texts.PROMPT, placeholder=texts.PROMPT_HINT, lines=2, elem_id="prompt")
+    with gr.Row(elem_id="presets"):
+        presets = [gr.Button(text, size="sm", min_width=80) for text in texts.PROMPTS]
+    with gr.Row(elem_id="go"):
+        run_button = gr.Button(texts.RUN, variant="primary", elem_id="run", min_width=120)
+        stop_button = gr.Button(texts.STOP, interactive=False, elem_id="stop", min_width=90)
+    return RequestForm(prompt, presets, run_button, stop_button)

@@ -3,7 +3,7 @@
 const VERDICT_CLASSES = {
   grounded: "grounded", contradicted: "contradicted", "not sure": "unsure", "not checkable": "unknown",
 };
-const SIGNS = [["✓", "grounded"], ["✗", "contradicted"], ["~", "not sure"], ["?", "not checkable"]];
+const SIGNS = { grounded: "✓", contradicted: "✗", "not sure": "~", "not checkable": "?" };
 const STATUS_LABELS = {
   waiting: "waiting", decoding: "decoding…", end: "done", length: "done (length limit)", stopped: "stopped",
   failed: "failed",
@@ -35,9 +35,8 @@ function textPieces(data) {
     const mention = data.mentions.findIndex((one) => one.start <= start && end <= one.end);
     const first = mention >= 0 && data.mentions[mention].start === start;
     const verdict = mention >= 0 ? data.mentions[mention].verdict : "";
-    const changed = token >= 0 && data.tokens[token].instead !== null;
-    const key = [start, end, token, mention, verdict, changed].join();
-    pieces.push({ text: characters.slice(start, end).join(""), token, mention, first, verdict, changed, key });
+    const key = [start, end, token, mention, verdict].join();
+    pieces.push({ text: characters.slice(start, end).join(""), start, end, token, mention, first, verdict, key });
   }
   return pieces;
 }
@@ -49,13 +48,6 @@ function samePieces(drawn, pieces) {
   return same;
 }
 
-// [sign, number of mentions, verdict] of every verdict.
-function verdictCounts(mentions) {
-  return SIGNS.map(([sign, verdict]) => (
-    [sign, mentions.filter((mention) => mention.verdict === verdict).length, verdict]
-  ));
-}
-
 function costLine(data) {
   const rate = data.seconds > 0 ? data.tokens.length / data.seconds : 0;
   return [
@@ -64,57 +56,41 @@ function costLine(data) {
   ].join(" · ");
 }
 
-// "1.8 [0.6, 3.1] of 5 things": sum of 1 - p over the named things, each once, with the interval of their number.
-function inventionsLine(inventions) {
-  const { expected, low, high, named } = inventions, things = named === 1 ? "thing" : "things";
-  return expected.toFixed(1) + " [" + low.toFixed(1) + ", " + high.toFixed(1) + "] of " + named + " " + things;
-}
-
-// Boxes of what the texts name, each once: [{ box, label }].
-function namedBoxes(panels) {
-  const boxes = new Map();
-  for (const panel of panels) {
-    for (const { box, label, object } of panel.mentions) {
-      if (box && !boxes.has(box.join())) boxes.set(box.join(), { box, label: label || object });
-    }
-  }
-  return [...boxes.values()];
-}
-
-// How often a verdict was right where it was measured; "" where it was not.
-function measuredText(measured, verdict) {
+// How often a verdict was right where it was measured: [in short, in full]; empty where it was not.
+function measuredTexts(measured, verdict) {
   const one = measured && measured[verdict];
-  if (!one || one.precision === null || one.precision === undefined) return "";
+  if (!one || one.precision === null || one.precision === undefined) return ["", ""];
   const known = one.low !== null && one.low !== undefined;
   const range = known ? " [" + percent(one.low) + ", " + percent(one.high) + "]" : "";
-  return " – right in " + percent(one.precision) + range + " of " + one.n + " measured";
+  const right = "right in " + percent(one.precision);
+  return [", " + right, right + range + " of " + one.n + " measured mentions"];
 }
 
 function answerLine(answer) {
   return "The answer “" + answer.answer + "” is " + answer.verdict + ": " + answer.reason;
 }
 
-// A box [x0, y0, x1, y1] in 0..1 -> its place on the photo.
-function boxStyle([x0, y0, x1, y1]) {
-  const [left, top, width, height] = [x0, y0, x1 - x0, y1 - y0].map((value) => 100 * value + "%");
-  return { left, top, width, height };
-}
-
-// [name, probability] of what the token was worth: under this method, its branches and the other panels.
-function evidenceRows(data, token, panels) {
-  const rows = [["this method", percent(token.p)], ["model with the photo", percent(token.main)]];
-  if (token.ref !== null) rows.push([data.reference, percent(token.ref)]);
+// [name, probability] of what the token was worth under its own method and each of its branches.
+function evidenceRows(data, token) {
+  const rows = [[data.title, percent(token.p)], ["model with the photo", percent(token.main)]];
+  if (token.ref !== null) rows.push([data.reference || "reference", percent(token.ref)]);
   if (token.branches.length > 2) {
     token.branches.slice(1).forEach((p, k) => rows.push(["– with " + data.rows[k + 1], percent(p)]));
   }
-  const index = data.tokens.indexOf(token);
-  for (const other of panels) {
-    const same = other.method === data.method ? undefined : other.tokens[index];
-    if (!same) continue;
-    const alternative = same.top.find(([text]) => text === token.t);
-    rows.push([other.title + " at this position", alternative ? percent(alternative[1]) : "not in its top 5"]);
-  }
   return rows;
+}
+
+// [title, what the text says there, probability of the same token or null, whether it is the same token] of the other
+// panels, while their texts have been the same up to this token: a probability given another text says nothing here.
+function otherRows(data, index, panels) {
+  const token = data.tokens[index];
+  return panels.filter((other) => other.method !== data.method).map((other) => {
+    const prefix = other.tokens.slice(0, index).every((one, k) => one.t === data.tokens[k].t);
+    const same = prefix ? other.tokens[index] : undefined;
+    if (!same) return [other.title, null, null];
+    const alternative = same.top.find(([text]) => text === token.t);
+    return [other.title, same.t, same.t === token.t ? same.p : alternative ? alternative[1] : null];
+  });
 }
 
 function visibleToken(text) {

@@ -1,26 +1,25 @@
 // Draws the state of halluapp/ui/compare/state.py. Text from models, photos and people enters through textContent only.
-const HINT = "Click a word in a panel: its box lights up, and what the token was worth shows here.";
-let run = -1, views = new Map(), state = null, boxesKey = "", chosen = null;
+let run = -1, views = new Map(), state = null;
 
 function reset() {
+  closeEvidence();
   views.clear();
-  boxesKey = "";
-  chosen = null;
   find(".grid").replaceChildren();
-  find(".facts").replaceChildren(make("p", "hint", HINT));
 }
 
 function viewOf(data) {
   if (views.has(data.method)) return views.get(data.method);
   const root = make("section", "panel"), head = make("div", "head");
   root.dataset.method = data.method;
+  root.tabIndex = -1;
   root.setAttribute("aria-label", data.title);
   const view = {
-    pieces: [], tokens: [], text: make("p", "text"), state: make("span", "state"), labels: make("div", "labels"),
-    answer: make("p", "answer"), counts: make("div", "counts"),
+    root, pieces: [], tokens: [], text: make("p", "text"), state: make("span", "state"), labels: make("div", "labels"),
+    answer: make("p", "answer"), foot: make("p", "foot"), why: make("p", "why", data.explanation),
   };
+  view.why.title = [data.explanation, data.source].filter(Boolean).join(" – ");
   head.append(make("h3", "", data.title), view.state);
-  root.append(head, make("p", "why", data.explanation), view.text, view.labels, view.answer, view.counts);
+  root.append(head, view.why, view.text, view.labels, view.answer, view.foot);
   find(".grid").append(root);
   views.set(data.method, view);
   return view;
@@ -30,31 +29,45 @@ function drawText(view, data) {
   const pieces = textPieces(data), same = samePieces(view.pieces, pieces);
   view.pieces.splice(same).forEach((piece) => piece.node.remove()); // append, never rebuild
   for (const piece of pieces.slice(same)) {
-    piece.node = pieceNode(piece, data);
+    piece.node = pieceNode(piece, data.method, data.mentions[piece.mention]);
     view.text.append(piece.node);
     view.pieces.push(piece);
   }
+  if (!view.text.querySelector("[tabindex='0']")) {
+    const first = view.text.querySelector(".seg.m") || view.text.querySelector(".seg:not(.blank)");
+    if (first) first.tabIndex = 0;
+  }
 }
 
-function pieceNode(piece, data) {
-  const node = make("span", "seg" + (piece.changed ? " changed" : ""), piece.text);
-  const choose = () => choosePiece(data.method, piece, node);
-  if (piece.mention >= 0) {
-    const mention = data.mentions[piece.mention];
+function pieceNode(piece, method, mention) {
+  const node = make("span", "seg", piece.text);
+  if (!piece.text.trim()) { node.classList.add("blank"); return node; }
+  if (mention) {
     node.classList.add("m", VERDICT_CLASSES[mention.verdict]);
     if (!piece.first) node.classList.add("inner");
-    node.title = mention.verdict + ": " + mention.reason;
-    if (piece.first) {
-      node.tabIndex = 0;
-      node.setAttribute("role", "button");
-      node.setAttribute("aria-label", mention.text + ": " + mention.verdict);
-    }
+    node.setAttribute("aria-label", (piece.first ? mention.text : piece.text.trim()) + ": " + mention.verdict);
+    node.addEventListener("pointerenter", () => { if (!chosen) lightBox(mention.box); });
+    node.addEventListener("pointerleave", () => { if (!chosen) lightBox(null); });
+    node.addEventListener("focus", () => { if (!chosen) lightBox(mention.box); });
+    node.addEventListener("blur", () => { if (!chosen) lightBox(null); });
   }
-  node.addEventListener("click", choose);
-  node.addEventListener("keydown", (event) => {
-    if (event.key === "Enter" || event.key === " ") { event.preventDefault(); choose(); }
-  });
+  node.tabIndex = -1;
+  node.setAttribute("role", "button");
+  node.addEventListener("click", () => openEvidence(panelOf(method), piece, node));
+  node.addEventListener("keydown", (event) => wordKey(event, node));
   return node;
+}
+
+function wordKey(event, node) {
+  const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+  if (event.key !== "Enter" && event.key !== " " && !step) return;
+  event.preventDefault();
+  if (step) moveFocus(node, step);
+  else node.click();
+}
+
+function panelOf(method) {
+  return state.panels.find((panel) => panel.method === method);
 }
 
 function drawPanel(data) {
@@ -66,19 +79,46 @@ function drawPanel(data) {
   } else drawText(view, data);
   drawLabels(view, data.labels);
   view.answer.textContent = data.answer ? answerLine(data.answer) : "";
-  const nodes = verdictCounts(data.mentions).map(([sign, count, verdict]) => {
-    const item = make("span", "", sign + " ");
-    item.append(make("b", "", count), " " + verdict);
-    return item;
-  });
-  if (data.inventions) {
-    const item = make("span", "inventions", "expected inventions ");
-    item.append(make("b", "", inventionsLine(data.inventions)));
-    nodes.unshift(item);
+  if (data.seconds !== null) view.state.title = costLine(data);
+}
+
+// Once all texts stand: what equals the baseline recedes, what does not is marked; the foot names the things.
+function drawDifferences() {
+  const baseline = state.panels.find((panel) => panel.method === "baseline" && !panel.error);
+  const on = Boolean(baseline) && !state.busy && find(".show-differences").checked;
+  find(".grid").classList.toggle("compared", on);
+  find(".show-differences").parentNode.hidden = !baseline || state.panels.length < 2;
+  for (const data of state.panels) {
+    const view = views.get(data.method), other = on && data !== baseline && !data.error;
+    const spans = other ? differences(baseline.text, data.text) : [];
+    view.root.classList.toggle("against", Boolean(other));
+    for (const { node, start, end, text } of view.pieces) {
+      const span = spanAt(spans, start, end);
+      node.classList.toggle("own", Boolean(span) && text.trim() !== "");
+      node.title = span ? "The baseline " + (span.instead ? "says: " + span.instead : "says nothing here") : "";
+    }
+    view.foot.replaceChildren(...(state.busy ? [] : footNodes(data, baseline)));
   }
-  if (data.seconds !== null) nodes.push(make("span", "", costLine(data)));
-  if (data.note) nodes.push(make("span", "note", data.note));
-  view.counts.replaceChildren(...nodes);
+}
+
+function footNodes(data, baseline) {
+  const nodes = [];
+  if (data.note) nodes.push(make("span", "note", data.note + " "));
+  if (!baseline || data === baseline || data.error) return nodes;
+  const { dropped, added } = changedThings(baseline.mentions, data.mentions);
+  const list = (name, things) => {
+    if (!things.length) return;
+    nodes.push(make("span", "", name + " "));
+    things.forEach((mention) => {
+      const sign = make("span", "sign " + VERDICT_CLASSES[mention.verdict], SIGNS[mention.verdict]);
+      nodes.push(sign, mention.object + "  ");
+    });
+  };
+  list("Drops", dropped);
+  if (dropped.length && added.length) nodes.push("· ");
+  list("Adds", added);
+  if (!dropped.length && !added.length) nodes.push(make("span", "", "Names the same things as the baseline."));
+  return nodes;
 }
 
 function drawLabels(view, labels) {
@@ -94,98 +134,79 @@ function drawLabels(view, labels) {
   view.labels.append(table);
 }
 
-function drawBoxes() {
-  const boxes = namedBoxes(state.panels), key = run + "/" + boxes.map(({ box }) => box.join()).join("/");
-  if (key === boxesKey) return;
-  boxesKey = key;
-  find(".boxes").replaceChildren(...boxes.map(({ box, label }) => boxNode(box, label)));
-}
-
 function drawLegend() {
   find(".eyes").textContent = state.detector ? "Whose eyes: " + state.detector : "";
-  for (const [, verdict] of SIGNS) {
+  for (const verdict of Object.keys(SIGNS)) {
     const note = find(".measured-" + VERDICT_CLASSES[verdict]);
-    if (note) note.textContent = measuredText(state.measured, verdict);
+    if (note) [note.textContent, note.parentNode.title] = measuredTexts(state.measured, verdict);
   }
 }
 
-function boxNode(box, label, lit) {
-  const node = make("div", "box" + (lit ? " lit" : ""));
-  Object.assign(node.style, boxStyle(box));
-  node.append(make("span", "", label));
-  return node;
+function say(text) {
+  find(".status-text").textContent = text;
 }
 
-function choosePiece(method, piece, node) {
-  if (!state) return;
-  const data = state.panels.find((panel) => panel.method === method);
-  const mention = data.mentions[piece.mention], token = data.tokens[piece.token];
-  if (chosen) chosen.classList.remove("chosen");
-  chosen = node;
-  node.classList.add("chosen");
-  const boxes = find(".boxes");
-  boxes.querySelectorAll(".lit").forEach((old) => old.remove());
-  boxes.classList.toggle("focus", Boolean(mention && mention.box));
-  if (mention && mention.box) {
-    boxes.append(boxNode(mention.box, mention.label || mention.object, true));
-  }
-  showEvidence(data, token, mention);
-}
-
-function showEvidence(data, token, mention) {
-  const nodes = mention ? [mentionLine(mention)] : [];
-  if (token) {
-    nodes.push(make("p", "hint", data.title + ", token “" + token.t.trim() + "”"));
-    const table = make("table");
-    for (const [name, value] of evidenceRows(data, token, state.panels)) {
-      const row = make("tr");
-      row.append(make("th", "", name), make("td", "n", value));
-      table.append(row);
-    }
-    nodes.push(table);
-    if (token.instead !== null) nodes.push(make("p", "", "Without the method: “" + token.instead.trim() + "”."));
-    nodes.push(make("p", "hint", "Most probable tokens here"), alternativesTable(token.top));
-  }
-  find(".facts").replaceChildren(...nodes);
-}
-
-function mentionLine(mention) {
-  const line = make("p"), mark = make("span", "mark " + VERDICT_CLASSES[mention.verdict], mention.text);
-  line.append(mark, " – " + mention.verdict + (mention.reason ? ": " + mention.reason : ""));
-  return line;
-}
-
-function alternativesTable(top) {
-  const table = make("table");
-  top.forEach(([text, p]) => {
-    const row = make("tr"), cell = make("td"), bar = make("span", "bar");
-    bar.style.width = Math.max(1, 100 * p) + "%";
-    cell.append(bar);
-    cell.style.width = "45%";
-    row.append(make("td", "", visibleToken(text)), cell, make("td", "n", percent(p)));
-    table.append(row);
-  });
-  return table;
+function complain(text) {
+  say("");
+  find(".error").hidden = !text;
+  find(".error").textContent = text;
 }
 
 function draw() {
   const next = typeof props.value === "string" ? null : props.value;
   if (!next) return;
   state = next;
-  find(".status-text").textContent = state.status || "";
+  complain(state.error);
+  say(state.status || "");
   find(".pulse").hidden = !state.busy;
-  find(".error").hidden = !state.error;
-  find(".error").textContent = state.error || "";
-  if (state.run !== run) { run = state.run; reset(); if (state.photo) find(".photo img").src = state.photo; }
-  find(".columns").hidden = !state.photo;
+  if (state.run !== run) { run = state.run; reset(); }
+  drawPhoto();
   drawLegend();
-  drawBoxes();
   const panels = state.panels.map((data) => ({ ...data, tokens: parseTokens(viewOf(data).tokens, data.tokens) }));
   state = { ...state, panels };
   state.panels.forEach(drawPanel);
+  drawBoxes();
+  drawStrip();
+  drawDifferences();
+  find(".share").hidden = state.busy || !state.link;
+  remember();
   element.dataset.run = run;
   element.dataset.busy = state.busy ? "yes" : "no";
 }
 
+// The rail's own parts stand in the template, its widgets are gradio's: both go into one column that scrolls along.
+function furnish() {
+  const rail = find("#rail"), settings = find("#settings"), save = find("#report");
+  if (!rail || !settings || !save) { requestAnimationFrame(furnish); return; }
+  rail.prepend(find(".photo-part"));
+  rail.append(find(".settings-part"), find("#methods") || "", find(".legend-part"));
+  find(".answers").append(save);
+  wireSettings(settings);
+  find(".legend-part").open = innerHeight > 700 && innerWidth > 1000;
+}
+
+function wireSettings(settings) {
+  const button = find(".toggle-settings"), methods = find("#methods");
+  const show = (open) => {
+    settings.inert = !open;
+    element.classList.toggle("settings-open", open);
+    button.setAttribute("aria-expanded", String(open));
+  };
+  const count = () => {
+    const boxes = [...methods.querySelectorAll("input[type=checkbox]")], on = boxes.filter((box) => box.checked);
+    button.textContent = "Methods and settings (" + on.length + " of " + boxes.length + ")";
+  };
+  button.addEventListener("click", () => show(button.getAttribute("aria-expanded") === "false"));
+  methods.addEventListener("change", () => setTimeout(count));
+  new MutationObserver(count).observe(methods, { childList: true, subtree: true });
+  show(false);
+  count();
+}
+
+furnish();
+wirePhoto();
+wireEvidence();
+wireKept();
+find(".show-differences").addEventListener("change", drawDifferences);
 watch("value", draw);
 draw();

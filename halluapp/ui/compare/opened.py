@@ -1,0 +1,112 @@
+"""What else the page can show than a run of its own: a photo just chosen, an example, a report saved earlier; flags."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+from halluapp import report as reports
+from halluapp.data.photos import read_photo
+from halluapp.errors import InputError
+from halluapp.serving.uploads import NOT_UPLOADED, is_uploaded
+from halluapp.ui import texts
+from halluapp.ui.compare import examples, exports, state
+from halluapp.ui.compare.run import Result, fault, finished
+
+MOST_CHARACTERS = 20_000_000  # of a report that somebody opens
+
+
+def take(result: Result, event: gr.EventData) -> tuple:
+    """A photo that was just uploaded. Input: result. Outputs: stage state, result, photo path, files of the report."""
+    path = str(_field(event, "path"))
+    try:
+        if not is_uploaded(path):
+            raise InputError(NOT_UPLOADED)
+        stage = state.of_photo(read_photo(path), Path(path).name)
+    except InputError as error:
+        return fault(result, str(error)), gr.skip(), gr.skip(), *exports.nothing_new()
+    stage, result, *files = finished(stage, None)
+    return stage, result, path, *files
+
+
+def example(assets: Path, number: int) -> tuple:
+    """An example by its number. Outputs: as `show`."""
+    photos = examples.photos(assets)
+    if not 0 <= number < len(photos):
+        return show(state.empty(), None, None)
+    path = photos[number]
+    report = examples.report_of(path)
+    if report is None:
+        return show(state.of_photo(read_photo(path), path.name), None, str(path))
+    return show({**state.of_report(report), "status": texts.EXAMPLE_SHOWN}, report, str(path))
+
+
+def chosen_example(assets: Path, event: gr.EventData) -> tuple:
+    """The example that was clicked. Outputs: as `show`."""
+    number = _field(event, "number")
+    return example(assets, number if type(number) is int else -1)
+
+
+def reopen(result: Result, event: gr.EventData) -> tuple:
+    """A report that was dropped on the page, or stands in its history. Input: result. Outputs: as `show`."""
+    return open_text(result, lambda: str(_field(event, "text")))
+
+
+def follow(result: Result, link: str) -> tuple:
+    """The report that a link leads to. Input: result. Outputs: as `show`."""
+    return open_text(result, lambda: exports.stored(link).read_text(encoding="utf-8"))
+
+
+def open_text(result: Result, text: Callable[[], str]) -> tuple:
+    """A saved report, or the last result with the sentence that says what is wrong. Outputs: as `show`."""
+    try:
+        report = read(text())
+    except InputError as error:
+        return fault(result, str(error)), gr.skip(), gr.skip(), gr.skip(), *exports.nothing_new()
+    when = report.get("date", "")[:16].replace("T", " ")
+    status = texts.REPORT_SHOWN.format(date=f" of {when}" if when else "", model=report["model"]["name"])
+    return show({**state.of_report(report), "status": status}, report, exports.photo_file(report))
+
+
+def read(text: str) -> dict[str, Any]:
+    """A saved report; the photo that it carries is decoded and encoded anew. Raises InputError."""
+    if len(text) > MOST_CHARACTERS:
+        raise InputError(f"The file has more than {MOST_CHARACTERS // 10**6} million characters; a report is smaller.")
+    report = reports.loads(text)
+    carried = report["photo"].get("preview")
+    if carried:
+        photo = read_photo(reports.preview_bytes(report))
+        report = {**report, "photo": {**report["photo"], "preview": state.preview(photo)}}
+    return report
+
+
+def show(stage: dict[str, Any], report: dict[str, Any] | None, photo: str | None) -> tuple:
+    """Outputs: stage state, result, photo path, prompt, files of the report."""
+    stage, result, *files = finished(stage, report)
+    return stage, result, photo, report["prompt"] if report else gr.skip(), *files
+
+
+def flag(result: Result, event: gr.EventData) -> tuple:
+    """Keeps with the report that a person holds a verdict to be wrong, or no longer does.
+
+    Input: result. Outputs: stage state, result, files of the report.
+    """
+    method, start = _field(event, "method"), _field(event, "start")
+    report = result["report"] if result else None
+    panels = [panel for panel in report["panels"] if panel["method"] == method] if report else []
+    mentions = [mention for panel in panels for mention in panel["mentions"] if mention["start"] == start]
+    if not mentions:
+        return gr.skip(), gr.skip(), *exports.nothing_new()
+    keys, flags = ("start", "end", "text", "verdict"), report.get("flags", [])
+    others = [one for one in flags if (one["method"], one["start"]) != (method, start)]
+    new = [{"method": method, **{key: mentions[0][key] for key in keys}}] if len(others) == len(flags) else []
+    report = {**report, "flags": [*others, *new]}
+    return finished({**result["stage"], "flags": report["flags"]}, report)
+
+
+def _field(event: gr.EventData, name: str) -> Any:
+    """What the page's script sent under a name; None where it sent nothing."""
+    return event._data.get(name) if isinstance(event._data, dict) else None

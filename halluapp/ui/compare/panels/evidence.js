@@ -1,0 +1,120 @@
+// What stands behind a word, beside the word: opened by a click or Enter, closed by Esc; arrows go from word to word.
+let chosen = null; // { node, method, piece }
+
+function openEvidence(data, piece, node) {
+  closeEvidence();
+  chosen = { node, method: data.method, piece };
+  node.classList.add("chosen");
+  node.setAttribute("aria-expanded", "true");
+  const mention = data.mentions[piece.mention], sheet = find(".evidence");
+  find(".evidence .word").textContent = mention ? mention.text : "“" + visibleToken(piece.text) + "”";
+  find(".facts").replaceChildren(...mentionFacts(data, mention), ...tokenFacts(data, piece));
+  lightBox(mention && mention.box);
+  sheet.hidden = false;
+  placeEvidence(sheet, node);
+}
+
+// Below the word, or above it where there is more room; on a phone the style makes it a sheet at the foot.
+function placeEvidence(sheet, node) {
+  const area = element.getBoundingClientRect(), word = node.getClientRects()[0] || node.getBoundingClientRect();
+  const left = Math.max(0, Math.min(word.left - area.left - 16, area.width - sheet.offsetWidth));
+  const below = innerHeight - word.bottom > sheet.offsetHeight + 12 || word.top < sheet.offsetHeight + 12;
+  const top = below ? word.bottom - area.top + 8 : word.top - area.top - sheet.offsetHeight - 8;
+  Object.assign(sheet.style, { left: left + "px", top: top + "px" });
+}
+
+function closeEvidence(focus) {
+  if (!chosen) return;
+  const { node } = chosen;
+  chosen = null;
+  node.classList.remove("chosen");
+  node.removeAttribute("aria-expanded");
+  find(".evidence").hidden = true;
+  lightBox(null);
+  if (focus) node.focus();
+}
+
+function mentionFacts(data, mention) {
+  if (!mention) return [];
+  const line = make("p", "verdict"), mark = VERDICT_CLASSES[mention.verdict];
+  line.append(make("b", "sign " + mark, SIGNS[mention.verdict] + " " + mention.verdict), " – " + mention.reason);
+  return [line, flagButton(data, mention)];
+}
+
+function flagButton(data, mention) {
+  const held = state.flags.some((flag) => flag.method === data.method && flag.start === mention.start);
+  const button = make("button", "flag", held ? "⚑ Held to be wrong (undo)" : "⚑ This verdict is wrong");
+  button.type = "button";
+  button.setAttribute("aria-pressed", String(held));
+  button.disabled = state.busy;
+  button.addEventListener("click", () => {
+    trigger("dispute", { method: data.method, start: mention.start });
+    closeEvidence(true);
+  });
+  return button;
+}
+
+function tokenFacts(data, piece) {
+  const token = data.tokens[piece.token];
+  if (!token) return [];
+  const nodes = [make("h4", "", "Probability of “" + visibleToken(token.t) + "” here")];
+  nodes.push(rowsTable(evidenceRows(data, token)));
+  if (token.instead !== null) nodes.push(make("p", "", "Without the method: “" + token.instead.trim() + "”."));
+  nodes.push(make("h4", "", "Most probable here"), alternativesTable(token.top));
+  const others = otherRows(data, piece.token, state.panels);
+  if (others.length) nodes.push(make("h4", "", "The other panels at this place"), othersTable(others));
+  return nodes;
+}
+
+function rowsTable(rows) {
+  const table = make("table");
+  table.append(...rows.map(([name, value]) => {
+    const row = make("tr"), head = make("th", "", name);
+    head.scope = "row";
+    row.append(head, make("td", "n", value));
+    return row;
+  }));
+  return table;
+}
+
+// A panel whose text was another one by then has no probability that could be compared.
+function othersTable(rows) {
+  const apart = rows.filter(([, text]) => text === null).map(([title]) => title);
+  const lines = rows.filter(([, text]) => text !== null).map(([title, text, p]) => (
+    [title + " says “" + visibleToken(text) + "”", p === null ? "not in its top 5" : percent(p)]
+  ));
+  return rowsTable([...lines, ...(apart.length ? [["Another text by then: " + apart.join(", "), ""]] : [])]);
+}
+
+function alternativesTable(top) {
+  const table = make("table");
+  top.forEach(([text, p]) => {
+    const row = make("tr"), cell = make("td", "wide"), bar = make("span", "bar");
+    bar.style.width = Math.max(1, 100 * p) + "%";
+    cell.append(bar);
+    row.append(make("td", "", visibleToken(text)), cell, make("td", "n", percent(p)));
+    table.append(row);
+  });
+  return table;
+}
+
+// Focus on the next or the one before of a panel's words; only one of them is a tab stop.
+function moveFocus(node, step) {
+  const words = [...node.closest(".text").querySelectorAll(".seg:not(.blank)")];
+  const next = words[words.indexOf(node) + step];
+  if (!next) return;
+  words.forEach((word) => { word.tabIndex = word === next ? 0 : -1; });
+  const open = chosen;
+  next.focus();
+  if (open) next.click();
+}
+
+function wireEvidence() {
+  find(".evidence .close").addEventListener("click", () => closeEvidence(true));
+  element.addEventListener("keydown", (event) => {
+    if (event.key === "Escape" && chosen) { event.stopPropagation(); closeEvidence(true); }
+  });
+  document.addEventListener("click", (event) => {
+    if (chosen && !event.target.closest(".evidence, .seg")) closeEvidence();
+  });
+}
