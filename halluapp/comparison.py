@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from halluapp.lvlm.base import LVLM, ImageFeatures
 
-__all__ = ["compare", "events", "stream", "texts_of"]
+__all__ = ["compare", "events", "judge", "stream", "texts_of"]
 
 
 Runner = Callable[[Request, Session, Callable[[], bool]], Iterator[Event]]
@@ -192,6 +192,24 @@ def _report_panel(
         rows=[row.describe() for row in method.rows(request.prompt)],
         difference=None if others is None else expected_difference(verdicts, others),
     )
+
+
+def judge(session: Session, photo: Image.Image, text: str, prompt: str, sure: float) -> dict[str, Any]:
+    """What the detector says about a text of anybody's: detections, mentions, inventions, the verdict on a yes or no.
+
+    photo: as `read_photo` gives it. prompt: the question that the text answers ("": none).
+    """
+    if hasattr(session.detector, "find"):
+        evidence = Evidence.of(asdict(_find(session, photo, [text])))
+    else:
+        evidence = evidence_of(session.detector, photo)
+    mentions = judge_text(text, evidence, sure=sure)
+    inventions = expected_inventions(mentions)
+    return report.plain({
+        "detector": session.detector.name, "sure": sure, "detections": list(evidence.detections), "mentions": mentions,
+        "inventions": asdict(inventions) if inventions else None,
+        "answer": judge_answer(prompt, text, evidence, sure),
+    })  # fmt: skip
 
 
 def compare(photo, prompt: str, settings: Settings | None = None, **options) -> dict[str, Any]:

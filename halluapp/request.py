@@ -21,6 +21,14 @@ MAX_NEW_TOKENS = 512
 MAX_PANELS = len(registry.METHODS)
 MAX_STOPS, MAX_STOP_CHARACTERS = 8, 40  # stop strings, and characters of one
 MIN_SURE, SURE, MAX_SURE = 0.5, 0.9, 0.99  # of verdicts; `grounding.evidence` has the same default
+NUMBERS = {  # argument of `make_request`: how a person calls it, least, most, whole
+    "max_new_tokens": ("Max new tokens", 1, MAX_NEW_TOKENS, True),
+    "temperature": ("Temperature", 0, 2, False),
+    "top_p": ("Top-p", 0.01, 1, False),
+    "top_k": ("Top-k", 0, 1000, True),
+    "seed": ("Seed", 0, 2**32 - 1, True),
+    "sure": ("How sure", MIN_SURE, MAX_SURE, False),
+}
 
 
 @dataclass(frozen=True)
@@ -52,12 +60,16 @@ def make_request(
     each. stop: strings that end an answer. Raises InputError with one sentence.
     """
     prompt, panels = _check_prompt(prompt), _check_methods(methods)
-    check_number("Max new tokens", max_new_tokens, 1, MAX_NEW_TOKENS, whole=True)
-    check_number("Temperature", temperature, 0, 2)
-    check_number("Top-p", top_p, 0.01, 1)
-    check_number("Top-k", top_k, 0, 1000, whole=True)
-    check_number("Seed", seed, 0, 2**32 - 1, whole=True)
-    check_number("How sure", sure, MIN_SURE, MAX_SURE)
+    values = {
+        "max_new_tokens": max_new_tokens,
+        "temperature": temperature,
+        "top_p": top_p,
+        "top_k": top_k,
+        "seed": seed,
+    }
+    for name, value in {**values, "sure": sure}.items():
+        label, least, most, whole = NUMBERS[name]
+        check_number(label, value, least, most, whole)
     if repetition_penalty != 0:
         check_number("Repetition penalty", repetition_penalty, 1, 2)
     sampling = Sampling(

@@ -23,6 +23,9 @@ DTYPES = ("auto", "float32", "bfloat16", "float16")
 MODELS, DETECTORS = ("pocket", "auto"), ("pocket", "auto", "shared")  # words; anything else is a hub id or a folder
 RANDOM = "random:"  # a model of random weights, by name
 MOST_THREADS, MOST_PORT, LEAST_TOKEN = 1024, 65535, 16
+SERVER_NUMBERS = {  # of a server: least, most
+    "queue": (1, 500), "rate": (0, 100_000), "upload_mb": (1, 1000), "disk_hours": (1, 9000), "disk_mb": (100, 10**7),
+}  # fmt: skip
 _HUB_ID = re.compile(r"[A-Za-z0-9_][\w.-]*/[A-Za-z0-9_][\w.-]*")
 _DEVICE = re.compile(r"auto|cpu|cuda(:\d+)?")
 _TRUE = ("1", "true", "t", "on", "yes")
@@ -41,6 +44,9 @@ class Settings:
     runs: folder of the training runs. port 0: the first free one.
     training: "on", "off", or "auto": on unless the server is public.
     operator_token: whoever gives it may do everything with every run ("": nobody).
+    auth: NAME:PASSWORD that the page and the API ask for ("": none).
+    queue: how many comparisons may wait. rate: comparisons a minute and address (0: any number).
+    upload_mb: of one uploaded file. disk_hours, disk_mb: age and size that uploads and reports may have on the disk.
     exposed: others reach the server although it listens to this machine only, through a proxy or a share link.
     space / zero_gpu: running on Hugging Face Spaces / on ZeroGPU.
     """
@@ -59,6 +65,12 @@ class Settings:
     threads: int = 0
     training: str = "auto"
     operator_token: str = field(default="", repr=False)
+    auth: str = field(default="", repr=False)
+    queue: int = 32
+    rate: int = 0
+    upload_mb: int = 50
+    disk_hours: int = 24
+    disk_mb: int = 2000
     exposed: bool = False
     space: bool = False
     zero_gpu: bool = False
@@ -66,7 +78,8 @@ class Settings:
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Settings:
         """Reads HALLUAPP_MODEL, HALLUAPP_DETECTOR, HALLUAPP_QUANTIZATION, HALLUAPP_DEVICE, HALLUAPP_DTYPE,
-        HALLUAPP_FAST, HALLUAPP_THREADS, HALLUAPP_RUNS, HALLUAPP_TRAINING, HALLUAPP_OPERATOR_TOKEN, HALLUAPP_PUBLIC and
+        HALLUAPP_FAST, HALLUAPP_THREADS, HALLUAPP_RUNS, HALLUAPP_TRAINING, HALLUAPP_OPERATOR_TOKEN, HALLUAPP_PUBLIC,
+        HALLUAPP_AUTH, HALLUAPP_QUEUE, HALLUAPP_RATE, HALLUAPP_UPLOAD_MB, HALLUAPP_DISK_HOURS, HALLUAPP_DISK_MB and
         gradio's own names of host, port, share link and root path. An empty variable is as good as none.
 
         Raises InputError for a number that is none.
@@ -87,6 +100,11 @@ class Settings:
             port=_whole_number(environment, "GRADIO_SERVER_PORT", cls.port, MOST_PORT),
             training=environment.get("HALLUAPP_TRAINING") or cls.training,
             operator_token=environment.get("HALLUAPP_OPERATOR_TOKEN", ""),
+            auth=environment.get("HALLUAPP_AUTH", ""),
+            **{
+                name: _whole_number(environment, f"HALLUAPP_{name.upper()}", getattr(cls, name), most)
+                for name, (_, most) in SERVER_NUMBERS.items()
+            },
             exposed=public.lower() in _TRUE or share.lower() in _TRUE or bool(environment.get("GRADIO_ROOT_PATH")),
             space=space,
             zero_gpu=environment.get("SPACES_ZERO_GPU", "").lower() in _TRUE,
@@ -153,6 +171,11 @@ def _server_problems(settings: Settings, serving: bool) -> Iterator[str]:
         yield f"The port is {settings.port}; use 0 (the first free one) to {MOST_PORT}."
     if 0 < len(settings.operator_token) < LEAST_TOKEN:
         yield f"HALLUAPP_OPERATOR_TOKEN is too easy to guess; use {LEAST_TOKEN} characters or more."
+    for name, (least, most) in SERVER_NUMBERS.items():
+        if not least <= (value := getattr(settings, name)) <= most:
+            yield f"HALLUAPP_{name.upper()} is {value}; use {least} to {most}."
+    if settings.auth and not all(settings.auth.partition(":")):
+        yield "HALLUAPP_AUTH is not NAME:PASSWORD; write both with a colon between them."
     if not settings.zero_gpu:  # nobody trains there
         yield folder_problem(settings.runs, "The folder of runs", "set HALLUAPP_RUNS to one that you may write to")
 

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 from halluapp import comparison
-from halluapp.decoding.events import Event
-from halluapp.request import Request
+from halluapp.data.photos import read_photo
+from halluapp.decoding.events import Event, Status
+from halluapp.request import Request, make_request
 from halluapp.serving import metrics, zero_gpu
-from halluapp.session import Session, load_session
+from halluapp.serving.lane import LANE
+from halluapp.serving.rates import RATES, address_of_caller
+from halluapp.session import Session, is_loaded, load_session
 from halluapp.settings import Settings
 from halluapp.training import library
+
+LOADING = "Loading the model…"
+_decoders = threading.Semaphore(2)  # a photo of 60 megapixels takes half a gigabyte while it is decoded
 
 
 def never() -> bool:
@@ -39,8 +47,40 @@ class Models:
         """The loaded LVLM and detector; the first call loads them. Raises InputError."""
         return load_session(self.settings)
 
+    def request(self, *values, **options) -> Request:
+        """`make_request`, at most two at a time. Raises InputError."""
+        with _decoders:
+            return make_request(*values, **options)
+
     def stream(self, request: Request, stop: Callable[[], bool] = never) -> Iterator[Event]:
-        """Runs a comparison, the adapters of training runs among its methods included. Raises InputError."""
-        session = self.session()
-        library.load_adapters(self.settings.runs, session.lvlm, request.methods)
-        return metrics.count_panels(comparison.stream(request, session, stop, self.runner))
+        """Runs a comparison in the lane, the adapters of training runs among its methods included.
+
+        It ends without `Done` where stop() was true before its turn came. Raises InputError, also for a full lane.
+        """
+
+        RATES.check(address_of_caller(), self.settings.rate)
+
+        def ends() -> bool:
+            return LANE.closed or stop()
+
+        ticket = LANE.join(self.settings.queue)
+        try:
+            for sentence in ticket.waits(stop):
+                yield Status(sentence)
+            if ends():
+                return
+            if not is_loaded():
+                yield Status(LOADING)
+            session = self.session()
+            library.load_adapters(self.settings.runs, session.lvlm, request.methods)
+            yield from metrics.count_panels(comparison.stream(request, session, ends, self.runner))
+        finally:
+            ticket.leave()
+
+    def judge(self, photo, text: str, prompt: str, sure: float) -> dict[str, Any]:
+        """`comparison.judge`, in the lane. photo: path, bytes or image. Raises InputError."""
+        RATES.check(address_of_caller(), self.settings.rate)
+        with _decoders:
+            image = read_photo(photo)
+        with LANE.turn(self.settings.queue):
+            return comparison.judge(self.session(), image, text, prompt, sure)

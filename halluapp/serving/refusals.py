@@ -27,6 +27,8 @@ def check_requests(app: gr.Blocks) -> None:
 
     async def checked(block_fn: Any, inputs: list[Any], *more: Any, **options: Any) -> list[Any]:
         try:
+            if block_fn.api_visibility == "public":  # a program may leave out what it does not need
+                inputs = [*inputs, *(component.value for component in block_fn.inputs[len(inputs) :])]
             _check_files(block_fn, inputs)
             return await preprocess_data(block_fn, inputs, *more, **options)
         except gr.Error as error:

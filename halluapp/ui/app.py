@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import shutil
+import signal
+import threading
+from contextlib import suppress
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from gradio.utils import get_upload_folder
 from starlette.middleware import Middleware
 from starlette.routing import Route
 
-from halluapp.serving import cookies, health, refusals, request_log
+from halluapp.errors import InputError
+from halluapp.serving import callers, cookies, disk, health, refusals, request_log, sessions
+from halluapp.serving.lane import LANE
 from halluapp.serving.models import Models
 from halluapp.serving.visitors import Visitor
 from halluapp.settings import Settings
-from halluapp.ui import api, texts
+from halluapp.ui import api, texts, tools
 from halluapp.ui.compare import exports
 from halluapp.ui.compare import tab as compare_tab
 from halluapp.ui.compare.photo_input import photo_input
@@ -23,6 +31,8 @@ from halluapp.ui.train import live, run_actions
 from halluapp.ui.train import tab as train_tab
 
 FONT = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif"]
+MOST_EVENTS = 500  # in gradio's queue, which nothing waits in for long: comparisons wait in the lane
+OTHER_THREADS = 32  # beside those of comparisons that wait
 MONO = ["ui-monospace", "SFMono-Regular", "Menlo", "monospace"]
 CSS = """
 .gradio-container { max-width: 1560px !important; margin: 0 auto; }
@@ -87,6 +97,7 @@ def build(settings: Settings) -> gr.Blocks:
         comparison.open_link(app)
         app.load(partial(describe_model, models), None, model, **QUEUED)
     refusals.check_requests(app)
+    sessions.forget_calls(app)
     return app
 
 
@@ -96,10 +107,35 @@ def show_runs(settings: Settings, visitor: Visitor, methods: list[str]) -> list[
     return [choices, *live.refresh(settings, visitor, None, [])]
 
 
+def launch(settings: Settings, **options: Any) -> tuple[gr.Blocks, str]:
+    """Builds the app and lets it listen -> (app, address). options: of gradio's `launch`."""
+    app = build(settings)
+    app.queue(max_size=MOST_EVENTS)
+    sessions.bound(app)
+    _, address, _ = app.launch(prevent_thread_lock=True, **{**launch_options(settings), **options})
+    tools.answer_in_json(app)
+    return app, address
+
+
 def serve(settings: Settings) -> None:
-    """Builds the app and serves it until it is stopped."""
+    """Serves the app until it is stopped, by Ctrl-C or SIGTERM; then whoever waits is stopped and its files go."""
+    folder = disk.own_folder()
     request_log.start_logging()
-    build(settings).queue(max_size=32).launch(**launch_options(settings))
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as Ctrl-C does
+    try:
+        app, _ = launch(settings)
+        disk.keep_small(settings, lambda: [folder, Path(get_upload_folder())], lambda: sessions.drop_closed(app))
+        threading.Thread(target=load_early, args=(settings,), daemon=True).start()
+        app.block_thread()
+    finally:
+        LANE.close()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def load_early(settings: Settings) -> None:
+    """Loads the model while nobody waits for it; what is wrong with it is said on the page."""
+    with suppress(InputError):
+        Models(settings).session()
 
 
 def launch_options(settings: Settings) -> dict[str, Any]:
@@ -111,7 +147,11 @@ def launch_options(settings: Settings) -> dict[str, Any]:
         "server_port": settings.port or None,
         "show_error": True,
         "footer_links": ["api"],
-        "max_file_size": "50mb",
+        "max_file_size": f"{settings.upload_mb}mb",
+        "max_threads": settings.queue + OTHER_THREADS,
+        "state_session_capacity": sessions.MOST_PAGES,
+        "mcp_server": not settings.auth,  # gradio's does not ask for a password
+        "auth": tuple(settings.auth.split(":", 1)) if settings.auth else None,
         "app_kwargs": {"routes": routes(settings), "middleware": middleware(settings)},
     }
 
@@ -140,5 +180,6 @@ def routes(settings: Settings) -> list[Route]:
 
 
 def middleware(settings: Settings) -> list[Middleware]:
-    """A cookie for every browser, which its runs belong to, on a public server that trains."""
-    return [Middleware(cookies.VisitorCookies, settings=settings)] if settings.public and settings.trains else []
+    """The watch over direct calls; where a public server trains, a cookie for every browser, whose its runs are."""
+    visitors = [Middleware(cookies.VisitorCookies, settings=settings)] if settings.public and settings.trains else []
+    return [Middleware(callers.CallerWatch), *visitors]

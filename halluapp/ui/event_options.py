@@ -12,8 +12,8 @@ from halluapp.settings import Settings
 
 QUEUED: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 INSTANT: dict[str, Any] = {**QUEUED, "queue": False}  # for handlers that only read or set what is there
-# One comparison at a time; no adapter changes under a comparison.
-MODEL: dict[str, Any] = {**QUEUED, "concurrency_id": "model", "concurrency_limit": 1}
+# Handlers that wait in `serving.lane`: gradio's own queue lets all of them in, so that they can say what they wait for.
+LANE: dict[str, Any] = {**QUEUED, "concurrency_id": "lane", "concurrency_limit": None}
 
 
 def with_visitor(settings: Settings, handler: Callable) -> Callable:

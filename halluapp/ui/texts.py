@@ -42,7 +42,7 @@ CHECKING = "Checking the request…"
 DECODING = "Decoding {n} methods in one batch…"
 DONE = "Done in {seconds:.1f} s."
 STOPPED = "Stopped."
-BUSY = "Waiting for the model: another comparison is running."
+FAILED = "The comparison broke off on the server; run it again."
 
 
 def model_line(name: str, quantization: str, dtype: str, detector: str, notice: str) -> str:

@@ -73,7 +73,7 @@ def test_all_sampling_of_the_command_line_is_there(client, photo):
     assert short["sure"] == 0.8
     assert short["sampling"]["stop"] == [word]
     assert short["sampling"]["repetition_penalty"] == 1
-    for wrong, words in (({"top_p": 3}, "Top-p"), ({"top_k": -1}, "Top-k"), ({"repetition_penalty": 9}, "penalty")):
+    for wrong, words in (({"top_p": 3}, "top_p"), ({"top_k": -1}, "top_k"), ({"repetition_penalty": 9}, "penalty")):
         with pytest.raises(AppError) as caught:
             ask(client, photo, methods="baseline", tokens=2, **wrong)
         assert words in str(caught.value)
@@ -159,5 +159,10 @@ def _is_one_sentence(text: str) -> None:
     assert "verbose" not in text
 
 
-def test_compare_is_the_only_public_endpoint(client):
-    assert set(client.view_api(return_format="dict")["named_endpoints"]) == {"/compare"}
+def test_four_endpoints_are_public(client):
+    assert set(client.view_api(return_format="dict")["named_endpoints"]) == {
+        "/compare",
+        "/judge",
+        "/methods",
+        "/report",
+    }

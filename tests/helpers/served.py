@@ -15,11 +15,9 @@ FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--
 @contextmanager
 def app(**changes) -> Iterator[str]:
     """Launches the app with changed settings -> its address; closes it afterwards."""
-    from halluapp.ui.app import build, launch_options
+    from halluapp.ui.app import launch
 
-    settings = Settings(port=0, **changes)
-    blocks = build(settings).queue(max_size=8)
-    _, address, _ = blocks.launch(prevent_thread_lock=True, quiet=True, **launch_options(settings))
+    blocks, address = launch(Settings(port=0, **changes), quiet=True)
     try:
         yield address
     finally:

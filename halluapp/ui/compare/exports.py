@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 import secrets
-import shutil
 import tempfile
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +20,7 @@ from halluapp.errors import InputError
 from halluapp.ui import texts
 
 FORMS = ("html", "zip", "json")
-MOST = 1000  # reports whose files are kept; the oldest go
 KEY = re.compile(r"[\w-]{22}")
-_folder = tempfile.TemporaryDirectory(prefix="halluapp-reports-")
 
 
 def build(first: list[Any]) -> list[gr.DownloadButton]:
@@ -48,15 +46,18 @@ def nothing_new() -> list[Any]:
     return [gr.skip() for _ in FORMS]
 
 
+@cache
+def _root() -> Path:
+    return Path(tempfile.mkdtemp(prefix="halluapp-reports-"))
+
+
 def write(report: Mapping[str, Any]) -> list[str]:
     """Writes a report in every form -> paths, in the order of `FORMS`. The photo is the one that the page shows.
 
-    They lie in a folder of their own, whose name nobody can guess, and live as long as the process.
+    They lie in a folder of their own, whose name nobody can guess; a server deletes them by age (`serving.disk`).
     """
-    folder = Path(_folder.name) / secrets.token_urlsafe(16)
-    folder.mkdir()
-    for old in sorted(Path(_folder.name).iterdir(), key=lambda path: path.stat().st_mtime)[:-MOST]:
-        shutil.rmtree(old, ignore_errors=True)
+    folder = _root() / secrets.token_urlsafe(16)
+    folder.mkdir(parents=True)  # the root goes with its last file
     photo = reports.preview_bytes(report)
     stem = file_stem(report)
     contents = {
@@ -76,7 +77,7 @@ def key(paths: list[str]) -> str:
 
 def stored(name: str) -> Path:
     """The JSON of a report by its key. Raises InputError."""
-    folder = Path(_folder.name) / name
+    folder = _root() / name
     path = next(folder.glob("*.json"), None) if KEY.fullmatch(name) and folder.is_dir() else None
     if path is None:
         raise InputError("This link leads to no report any more; open the file that was saved of it.")
@@ -106,6 +107,6 @@ def photo_file(report: Mapping[str, Any]) -> str | None:
     photo = reports.preview_bytes(report)
     if not photo:
         return None
-    path = Path(tempfile.mkdtemp(dir=_folder.name)) / "photo.jpg"
+    path = Path(tempfile.mkdtemp(prefix="halluapp-report-")) / "photo.jpg"
     path.write_bytes(photo)
     return str(path)

@@ -11,8 +11,9 @@ from typing import Any
 import gradio as gr
 
 from halluapp.errors import InputError
-from halluapp.request import Request, make_request
+from halluapp.request import Request
 from halluapp.serving import request_log
+from halluapp.serving.callers import departure
 from halluapp.serving.models import Models
 from halluapp.ui import texts
 from halluapp.ui.compare import exports, sidebar, state
@@ -37,13 +38,13 @@ def run(
     stop_flag = _stop_flags[visitor] = threading.Event()
     entry = request_log.Entry("page", [*methods, *(stacks or [])], visitor)
     try:
-        request = make_request(
+        request = models.request(
             photo, prompt,
             sidebar.methods_from([*methods, *(stacks or [])], dict(zip(parameters, values, strict=True))),
             int(max_tokens), temperature, top_p, seed=int(seed or 0), sure=sure,
             repetition_penalty=repetition, stop=[line for line in stop_strings.splitlines() if line.strip()],
         )  # fmt: skip
-        yield from _stream(models, request, stop_flag, Path(photo).name if isinstance(photo, str) else "")
+        yield from _stream(models, request, stop_flag, last, Path(photo).name if isinstance(photo, str) else "")
     except InputError as error:
         entry.outcome = request_log.REFUSED
         yield _outputs(fault(last, str(error)), gr.skip(), exports.nothing_new(), busy=False)
@@ -54,17 +55,21 @@ def run(
             del _stop_flags[visitor]
 
 
-def _stream(models: Models, request: Request, stop_flag: threading.Event, name: str) -> Iterator[tuple]:
+def _stream(models: Models, request: Request, stop_flag: threading.Event, last: Result, name: str) -> Iterator[tuple]:
     """Decodes and yields the page's outputs, coalesced; the last state is always sent."""
     comparison, same = state.ComparisonState(request.photo, request.prompt, request.sure, name), exports.nothing_new()
-    comparison.data["status"] = texts.LOADING
+    has_left = departure()
     yield _outputs(comparison.snapshot(), gr.skip(), exports.updates(None), busy=True)
     sent = 0.0
-    for event in models.stream(request, stop_flag.is_set):
+    for event in models.stream(request, lambda: stop_flag.is_set() or has_left()):
         comparison.add(event)
         if time.monotonic() - sent >= UPDATE_SECONDS:
             sent = time.monotonic()
             yield _outputs(comparison.snapshot(), gr.skip(), same, busy=True)
+    if comparison.report is None:  # stopped before its turn came
+        files = exports.updates(exports.write(last["report"]) if last and last["report"] else None)
+        yield _outputs({**_stage(last), "status": texts.STOPPED, "busy": False}, gr.skip(), files, busy=False)
+        return
     final = comparison.snapshot()
     yield _outputs(final, gr.skip(), same, busy=True)  # the last tokens do not wait for the files
     stage, result, *files = finished(final, comparison.report)
@@ -84,8 +89,13 @@ def finished(stage: dict[str, Any], report: dict[str, Any] | None) -> tuple:
 
 
 def announce(last: Result) -> dict[str, Any]:
-    """Says at once what a run waits for, before it gets its turn. Input: last result. Output: stage state."""
-    return {**_stage(last), "status": texts.BUSY if _stop_flags else texts.CHECKING, "error": "", "busy": True}
+    """Says at once that the click was heard. Input: last result. Output: stage state."""
+    return {**_stage(last), "status": texts.CHECKING, "error": "", "busy": True}
+
+
+def fail(last: Result) -> tuple:
+    """What is shown when a run ended as none should: nothing pulses on. Input: last result. Outputs: as `run`."""
+    return _outputs(fault(last, texts.FAILED), gr.skip(), exports.nothing_new(), busy=False)
 
 
 def fault(last: Result, sentence: str) -> dict[str, Any]:

@@ -12,8 +12,8 @@ from gradio.components import Component
 from halluapp.serving.models import Models
 from halluapp.ui import hallu_space_button, texts
 from halluapp.ui.compare import examples, exports, opened, panels, sidebar
-from halluapp.ui.compare.run import Result, announce, judge_again, run, stop
-from halluapp.ui.event_options import INSTANT, MODEL, QUEUED
+from halluapp.ui.compare.run import Result, announce, fail, judge_again, run, stop
+from halluapp.ui.event_options import INSTANT, LANE, QUEUED
 
 
 @dataclass(frozen=True)
@@ -62,9 +62,9 @@ def build(models: Models) -> CompareTab:
     inputs = [result, photo, form.prompt, *controls.inputs]
     outputs = [stage, result, *files, form.run, form.stop]
     handler = run_handler(models, list(controls.parameters))
-    gr.on([form.run.click, form.prompt.submit], announce, result, stage, **INSTANT).then(
-        handler, inputs, outputs, **MODEL
-    )
+    clicked = gr.on([form.run.click, form.prompt.submit], announce, result, stage, **INSTANT)
+    answered = clicked.then(handler, inputs, outputs, **LANE)
+    answered.failure(fail, result, outputs, **INSTANT)
     form.stop.click(stop_handler, None, None, **INSTANT)
     controls.sure.release(judge_again, [result, controls.sure], [stage, result, *files], **QUEUED)
     hallu_space_button.connect(models, controls.hallu_space)

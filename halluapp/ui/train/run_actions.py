@@ -12,13 +12,12 @@ import gradio as gr
 
 from halluapp.errors import InputError
 from halluapp.methods.registry import METHODS
+from halluapp.serving.lane import LANE
 from halluapp.serving.models import Models
 from halluapp.serving.visitors import Visitor, owner, set_owner
 from halluapp.settings import Settings
 from halluapp.training import library, runs
 from halluapp.ui.train import form, live, measurement, state, texts
-
-_zip_folder = tempfile.TemporaryDirectory(prefix="halluapp-runs-")
 
 
 @dataclass(frozen=True)
@@ -80,7 +79,9 @@ def run_of(settings: Settings, visitor: Visitor, selection: str | None) -> runs.
 def add_panel(models: Models, visitor: Visitor, selection: str | None) -> Outcome:
     """Offers the run as a panel of Compare. Raises InputError."""
     name = run_of(models.settings, visitor, selection).name
-    method = library.add_panel(models.settings.runs, name, models.session().lvlm)
+    lvlm = models.session().lvlm
+    with LANE.turn(models.settings.queue):  # no adapter changes under a comparison
+        method = library.add_panel(models.settings.runs, name, lvlm)
     return Outcome(texts.ADDED.format(name=name), name, method)
 
 
@@ -139,7 +140,9 @@ def import_adapter(
     if not source:
         raise InputError(texts.NOTHING_TO_IMPORT)
     visitor.check_can_own()
-    name = library.import_adapter(models.settings.runs, name.strip(), source, models.session().lvlm)
+    lvlm = models.session().lvlm
+    with LANE.turn(models.settings.queue):
+        name = library.import_adapter(models.settings.runs, name.strip(), source, lvlm)
     set_owner(runs.Run(models.settings.runs / name), visitor)
     return Outcome(texts.ADDED.format(name=name), name, library.PREFIX + name)
 
@@ -177,7 +180,9 @@ def hide_questions() -> tuple:
 def download(settings: Settings, visitor: Visitor, selection: str | None) -> tuple:
     """Input: chosen run. Outputs: notice, zip file."""
     try:
-        path = library.pack(settings.runs, run_of(settings, visitor, selection).name, Path(_zip_folder.name))
+        path = library.pack(
+            settings.runs, run_of(settings, visitor, selection).name, Path(tempfile.mkdtemp(prefix="halluapp-run-"))
+        )
     except (InputError, OSError) as error:
         return str(error), gr.update(visible=False)
     return "", gr.update(value=str(path), visible=True)

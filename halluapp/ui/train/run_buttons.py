@@ -11,7 +11,7 @@ import gradio as gr
 from halluapp.serving.models import Models
 from halluapp.serving.uploads import only_uploads
 from halluapp.settings import Settings
-from halluapp.ui.event_options import INSTANT, MODEL, QUEUED, with_visitor
+from halluapp.ui.event_options import INSTANT, LANE, QUEUED, with_visitor
 from halluapp.ui.train import form, live, run_actions, state, texts
 
 
@@ -103,7 +103,7 @@ def connect(
     def handler(action: Callable[..., run_actions.Outcome]) -> Callable:
         return with_visitor(models.settings, partial(run_actions.perform, action, models))
 
-    buttons.add.click(handler(run_actions.add_panel), inputs, outputs, **MODEL)
+    buttons.add.click(handler(run_actions.add_panel), inputs, outputs, **LANE)
     buttons.remove.click(handler(run_actions.remove_panel), inputs, outputs, **INSTANT)
     buttons.resume.click(handler(run_actions.resume), inputs, outputs, **QUEUED)
     buttons.measure.click(handler(run_actions.measure), inputs, outputs, **INSTANT)
@@ -120,7 +120,7 @@ def connect_import(
     """The button that loads an adapter made elsewhere."""
     inputs = [view.selection, view.overlay, methods, adapter_import.name, adapter_import.files, adapter_import.folder]
     handler = with_visitor(models.settings, partial(run_actions.perform, run_actions.import_adapter, models))
-    adapter_import.button.click(handler, inputs, [notice, methods, *view.outputs], **MODEL)
+    adapter_import.button.click(handler, inputs, [notice, methods, *view.outputs], **LANE)
 
 
 def connect_questions(

@@ -59,6 +59,12 @@ VARIABLES = (
     ("SPACES_ZERO_GPU", "0", "zero_gpu", False),
     ("HALLUAPP_TRAINING", "off", "training", "off"),
     ("HALLUAPP_OPERATOR_TOKEN", "x" * 16, "operator_token", "x" * 16),
+    ("HALLUAPP_AUTH", "ann:secret", "auth", "ann:secret"),
+    ("HALLUAPP_QUEUE", "5", "queue", 5),
+    ("HALLUAPP_RATE", "12", "rate", 12),
+    ("HALLUAPP_UPLOAD_MB", "20", "upload_mb", 20),
+    ("HALLUAPP_DISK_HOURS", "2", "disk_hours", 2),
+    ("HALLUAPP_DISK_MB", "500", "disk_mb", 500),
     ("HALLUAPP_PUBLIC", "on", "exposed", True),
     ("HALLUAPP_PUBLIC", "off", "exposed", False),
     ("GRADIO_SHARE", "True", "exposed", True),
@@ -111,7 +117,8 @@ WRONG = (
     ("HALLUAPP_FAST", "quick"), ("HALLUAPP_DETECTOR", "yolo"), ("HALLUAPP_DETECTOR", "./no/such/folder"),
     ("HALLUAPP_MODEL", "/no/such/folder"), ("HALLUAPP_MODEL", "no-such-word"), ("HALLUAPP_MODEL", "app.py"),
     ("HALLUAPP_MODEL", "docs"), ("HALLUAPP_RUNS", "app.py/runs"), ("HALLUAPP_TRAINING", "maybe"),
-    ("HALLUAPP_OPERATOR_TOKEN", "short"),
+    ("HALLUAPP_OPERATOR_TOKEN", "short"), ("HALLUAPP_AUTH", "nameonly"), ("HALLUAPP_QUEUE", "0"),
+    ("HALLUAPP_QUEUE", "many"), ("HALLUAPP_RATE", "-1"), ("HALLUAPP_UPLOAD_MB", "0"), ("HALLUAPP_DISK_MB", "1"),
 )  # fmt: skip
 
 

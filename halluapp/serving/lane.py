@@ -1,0 +1,135 @@
+"""The lane: one run of the model at a time, for the page, the API and MCP alike; first come, first served.
+
+Everybody who waits has a ticket; a full lane refuses the next one with a sentence. How long it will take is told from
+the runs that were measured.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from halluapp.errors import InputError
+
+FULL = "{n} comparisons wait for the model, which is as many as can; try again in {wait}."
+WAITING = "Waiting for the model: {before} before this one, {wait}."
+RUNS_REMEMBERED = 16
+UNMEASURED_SECONDS = 5.0  # of a run, before one was measured
+POLL_SECONDS = 0.1  # how soon a waiting ticket hears of a stop
+
+
+class Ticket:
+    """A place in the lane, until `leave`."""
+
+    def __init__(self, lane: Lane):
+        self._lane = lane
+        self.start: float | None = None  # when its turn came
+
+    def waits(self, stop: Callable[[], bool]) -> Iterator[str]:
+        """One sentence whenever place or time change, until its turn comes or stop() says so."""
+        sentence = ""
+        while not stop() and not self._lane.closed and not self._lane.has_turn(self, POLL_SECONDS):
+            latest = self._lane.describe(self)
+            if latest != sentence:
+                sentence = latest
+                yield sentence
+
+    def leave(self) -> None:
+        """Gives the place free, whether its turn has come or not."""
+        self._lane.remove(self)
+
+
+class Lane:
+    """Tickets in the order in which they came; the first one runs."""
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._tickets: list[Ticket] = []
+        self._seconds: deque[float] = deque(maxlen=RUNS_REMEMBERED)
+        self.closed = False  # the server ends: whoever runs or waits is to stop
+
+    def close(self) -> None:
+        """Lets everybody stop, within one token or a moment."""
+        self.closed = True
+
+    def join(self, most_waiting: int) -> Ticket:
+        """The last place. Raises InputError where as many wait as may."""
+        with self._changed:
+            if len(self._tickets) > most_waiting:
+                raise InputError(FULL.format(n=len(self._tickets) - 1, wait=duration(self._expected(1))))
+            ticket = Ticket(self)
+            self._tickets.append(ticket)
+            self._begin()
+            return ticket
+
+    @contextmanager
+    def turn(self, most_waiting: int) -> Iterator[None]:
+        """A turn for something short that must not happen while the model decodes. Raises InputError."""
+        ticket = self.join(most_waiting)
+        try:
+            while not self.has_turn(ticket, POLL_SECONDS):
+                pass
+            yield
+        finally:
+            ticket.leave()
+
+    def has_turn(self, ticket: Ticket, seconds: float) -> bool:
+        """Whether the ticket's turn has come, waited for so long at most."""
+        with self._changed:
+            return self._changed.wait_for(lambda: ticket.start is not None, seconds)
+
+    def remove(self, ticket: Ticket) -> None:
+        """Takes a ticket away and lets the next one run."""
+        with self._changed:
+            if ticket not in self._tickets:
+                return
+            self._tickets.remove(ticket)
+            if ticket.start is not None:
+                self._seconds.append(time.monotonic() - ticket.start)
+            self._begin()
+
+    def describe(self, ticket: Ticket) -> str:
+        """How many are before a ticket, and for how long, in one sentence."""
+        with self._changed:
+            before = self._tickets.index(ticket) if ticket in self._tickets else 0
+            text = "one comparison is" if before == 1 else f"{before} comparisons are"
+            return WAITING.format(before=text, wait=duration(self._expected(before)))
+
+    def counts(self) -> dict[str, int]:
+        """How many wait and how many run."""
+        with self._changed:
+            running = sum(ticket.start is not None for ticket in self._tickets)
+            return {"waiting": len(self._tickets) - running, "running": running}
+
+    def expected_seconds(self) -> float:
+        """How long whoever comes now will wait."""
+        with self._changed:
+            return self._expected(len(self._tickets))
+
+    def _begin(self) -> None:
+        if self._tickets and self._tickets[0].start is None:
+            self._tickets[0].start = time.monotonic()
+            self._changed.notify_all()
+
+    def _expected(self, before: int) -> float:
+        """Seconds until so many runs have ended: their mean each, less what the present one has taken."""
+        if not before or not self._tickets:
+            return 0.0
+        mean = sum(self._seconds) / len(self._seconds) if self._seconds else UNMEASURED_SECONDS
+        start = self._tickets[0].start
+        elapsed = time.monotonic() - start if start is not None else 0.0
+        return mean * (before - 1) + max(mean - elapsed, 0.0)
+
+
+def duration(seconds: float) -> str:
+    """A time that nobody knows exactly, for a person."""
+    if seconds < 60:
+        return f"about {max(math.ceil(seconds), 1)} s"
+    return f"about {math.ceil(seconds / 60)} min"
+
+
+LANE = Lane()  # of this process: whatever apps it serves share the model

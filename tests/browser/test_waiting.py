@@ -1,0 +1,83 @@
+"""The page while others are served: place and time are told, Stop leaves the lane, a full lane and a fault are said."""
+
+from __future__ import annotations
+
+import pytest
+from page import Visit
+
+from halluapp.data import scenes
+from halluapp.serving.lane import LANE
+from halluapp.serving.models import Models
+from halluapp.settings import Settings
+from halluapp.ui import texts
+
+QUEUE = Settings.queue
+STATUS = "() => document.querySelector('#panels .status').textContent.includes({})"
+
+
+@pytest.fixture
+def visit(browser, address, tmp_path):
+    path = tmp_path / "park.png"
+    scenes.render("park")[0].save(path)
+    visit = Visit(browser, address)
+    visit.upload(path)
+    yield visit
+    visit.page.close()
+
+
+@pytest.fixture
+def tickets():
+    """Comparisons of others."""
+    tickets = []
+    yield tickets
+    for ticket in tickets:
+        ticket.leave()
+
+
+def wait_for_status(visit: Visit, text: str) -> None:
+    visit.page.wait_for_function(STATUS.format(repr(text)), timeout=60_000)
+
+
+def is_left(visit: Visit) -> None:
+    """Nothing pulses, and another run can be started."""
+    visit.page.wait_for_function("() => !document.querySelector('#run').disabled", timeout=30_000)
+    assert visit.page.is_disabled("#stop")
+    assert visit.page.locator("#panels [data-busy='yes']").count() == 0
+
+
+def test_who_waits_sees_the_place_and_can_leave(visit, tickets):
+    """The kind: no position, no expected time, Stop disabled."""
+    tickets += [LANE.join(QUEUE) for _ in range(2)]
+    visit.page.click("#run")
+    wait_for_status(visit, "2 comparisons are before this one, about")
+    tickets.pop().leave()
+    wait_for_status(visit, "one comparison is before this one, about")
+    visit.page.wait_for_function("() => !document.querySelector('#stop').disabled")
+    visit.page.click("#stop")
+    wait_for_status(visit, texts.STOPPED)
+    is_left(visit)
+    assert LANE.counts() == {"waiting": 0, "running": 1}
+    tickets.pop().leave()
+    visit.run()
+    assert all(state.startswith("done") for state in visit.states())
+
+
+def test_a_full_lane_is_a_sentence_that_stays(visit, tickets):
+    """The kind: a toast that vanishes, and a page that pulses for ever."""
+    tickets += [LANE.join(QUEUE) for _ in range(QUEUE + 1)]
+    visit.page.click("#run")
+    visit.page.wait_for_selector("#panels .error:not([hidden])", timeout=60_000)
+    is_left(visit)
+    visit.page.wait_for_timeout(1500)
+    assert f"{QUEUE} comparisons wait for the model" in visit.page.inner_text("#panels .error")
+
+
+def test_a_fault_of_the_server_leaves_the_page_usable(visit, monkeypatch):
+    with monkeypatch.context() as broken:
+        broken.setattr(Models, "stream", lambda *_: (_ for _ in ()).throw(RuntimeError("a fault")))
+        visit.page.click("#run")
+        visit.page.wait_for_selector("#panels .error:not([hidden])", timeout=60_000)
+        assert visit.page.inner_text("#panels .error") == texts.FAILED
+        is_left(visit)
+    visit.run()
+    assert all(state.startswith("done") for state in visit.states())

@@ -1,0 +1,61 @@
+"""What a Space and a container start with: hardware, the commands of the README, packages that can be had together."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[3]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+DOCKERFILE = (ROOT / "Dockerfile").read_text(encoding="utf-8")
+# What ZeroGPU lists, and needs: its oldest and newest torch with one Python.
+ZERO_GPU_TORCH = ("2.8.0", "2.11.0")
+UNREACHABLE = ("NewConnectionError", "No matching distribution found for torch==", "Could not fetch", "timed out")
+
+
+def test_the_space_runs_on_the_free_hardware():
+    matter = yaml.safe_load(README.split("---\n")[1])
+    assert matter["suggested_hardware"] == "zero-a10g"
+    assert matter["python_version"] == "3.12"
+    assert "mcp-server" in matter["tags"]
+    assert matter["sdk"] == "gradio", "ZeroGPU takes no other"
+
+
+def test_the_container_runs_the_command_of_the_readme():
+    start = re.search(r"<!-- command: start -->\n```sh\n(.*?)\n```", README, re.DOTALL)[1]
+    install = re.findall(r"^RUN (python3 .*)$", DOCKERFILE, re.MULTILINE)
+    command = re.findall(r"^CMD (\[.*\])$", DOCKERFILE, re.MULTILINE)
+    assert len(install) == len(command) == 1
+    assert f"{install[0]} && {' '.join(json.loads(command[0]))}" == start
+
+
+def test_the_container_runs_as_a_user_without_rights_and_copies_no_secrets():
+    assert DOCKERFILE.index("\nUSER halluapp\n") < DOCKERFILE.index("\nCOPY ")
+    ignored = (ROOT / ".dockerignore").read_text(encoding="utf-8").split()
+    assert {".git", ".venv", "runs"} <= set(ignored)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("torch", ZERO_GPU_TORCH)
+def test_the_requirements_can_be_had_together_on_zero_gpu(torch, tmp_path):
+    """pip's dry run for Python 3.12 on Linux; skipped where no package index can be reached."""
+    platforms = [f"--platform=manylinux{tag}_x86_64" for tag in ("2014", "_2_24", "_2_27", "_2_28")]
+    command = [
+        sys.executable, "-m", "pip", "install", "--dry-run", "--ignore-installed", "--only-binary=:all:",
+        "--python-version=3.12", *platforms, f"--target={tmp_path}", "-r", str(ROOT / "requirements.txt"),
+        f"torch=={torch}", "--retries=1", "--disable-pip-version-check",
+    ]  # fmt: skip
+    try:
+        run = subprocess.run(command, capture_output=True, text=True, timeout=300, cwd=tmp_path)
+    except subprocess.TimeoutExpired:
+        pytest.skip("the package index is too slow")
+    if run.returncode and any(text in run.stderr for text in UNREACHABLE):
+        pytest.skip("no package index with this torch can be reached")
+    assert run.returncode == 0, run.stderr[-2000:]
+    assert f"torch-{torch}" in run.stdout
