@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from halluapp.data.pairs import INVISIBLE
 from halluapp.data.photos import read_photo
 from halluapp.decoding.plan import Sampling
 from halluapp.errors import InputError
@@ -82,12 +84,12 @@ def make_request(
 def _check_prompt(prompt: str) -> str:
     """The prompt without outer spaces. Raises InputError for an empty, too long or undecodable one."""
     text = prompt.strip() if isinstance(prompt, str) else ""
-    if not text:
+    if any("\ud800" <= character <= "\udfff" for character in text):  # bytes of a command line that are not UTF-8
+        raise InputError("The prompt holds characters that are not text; type it again.")
+    if all(unicodedata.category(character)[0] in INVISIBLE for character in text):
         raise InputError("The prompt is empty; ask something about the photo.")
     if len(text) > MAX_PROMPT_CHARACTERS:
         raise InputError(f"The prompt has {len(text):,} characters; use at most {MAX_PROMPT_CHARACTERS:,}.")
-    if any("\ud800" <= character <= "\udfff" for character in text):  # bytes of a command line that are not UTF-8
-        raise InputError("The prompt holds characters that are not text; type it again.")
     return text
 
 

@@ -11,8 +11,12 @@ os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
 import numpy as np
 import pytest
 import torch
+from hypothesis import HealthCheck, settings
 
 torch.set_num_threads(2)
+# How long an example takes, or its making, says something about the machine and what else runs there, not about us.
+settings.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("suite")
 
 
 @pytest.fixture

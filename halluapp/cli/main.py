@@ -44,7 +44,8 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"halluapp: {' '.join(str(error).split())}", file=sys.stderr)
         return 2
     except OSError as error:
-        print(f"halluapp: {error.filename or ''}: {error.strerror or error}", file=sys.stderr)
+        reason = ": ".join(str(part) for part in (error.filename, error.strerror or error) if part)
+        print(f"halluapp: {' '.join(reason.split())}", file=sys.stderr)
         return 2
 
 

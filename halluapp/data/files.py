@@ -14,6 +14,7 @@ import psutil
 from halluapp.errors import InputError
 
 PARTIAL_SUFFIX = ".partial"  # ending of a file that a killed process has not finished
+MAX_NAME = 200  # bytes of a name that a temporary file keeps; file systems end at 255
 RESERVED = 4096  # bytes: a block of most file systems
 BLOCK = 2**20  # bytes that are hashed at once
 HUB_ID = re.compile(r"[\w.-]+/[\w.-]+")  # OWNER/NAME
@@ -43,7 +44,7 @@ def atomic_write(path: Path) -> Iterator[Path]:
         return
     path = path.resolve()
     _remove_leftovers(path)
-    partial = path.with_name(f"{path.name}.{os.getpid()}{PARTIAL_SUFFIX}")
+    partial = path.with_name(f"{_short_name(path)}.{os.getpid()}{PARTIAL_SUFFIX}")
     try:
         yield partial
         partial.replace(path)
@@ -55,11 +56,18 @@ def atomic_write(path: Path) -> Iterator[Path]:
 
 def _remove_leftovers(path: Path) -> None:
     """Removes temporary files of this path whose process was killed."""
-    for old in path.parent.glob(f"{_escaped(path.name)}.*{PARTIAL_SUFFIX}"):
-        number = old.name.removeprefix(f"{path.name}.").removesuffix(PARTIAL_SUFFIX)
+    name = _short_name(path)
+    for old in path.parent.glob(f"{_escaped(name)}.*{PARTIAL_SUFFIX}"):
+        number = old.name.removeprefix(f"{name}.").removesuffix(PARTIAL_SUFFIX)
         if number.isdigit() and not psutil.pid_exists(int(number)):
             with suppress(OSError):
                 old.unlink(missing_ok=True)
+
+
+def _short_name(path: Path) -> str:
+    """The name of a file, or what stands for it where an ending would make it too long for the file system."""
+    name = path.name
+    return name if len(os.fsencode(name)) <= MAX_NAME else content_hash(os.fsencode(name))
 
 
 def _escaped(name: str) -> str:
@@ -102,7 +110,7 @@ def check_output(path: Path, inputs: Iterable[Path] = (), folder: bool = False) 
         home = path if folder else path.parent
         home.mkdir(parents=True, exist_ok=True)
         if not path.exists() or folder or path.is_file():
-            trial = home / f".{path.name[:100]}.{os.getpid()}{PARTIAL_SUFFIX}"
+            trial = home / f".{_short_name(path)}.{os.getpid()}{PARTIAL_SUFFIX}"
             trial.write_bytes(b" ")
             trial.unlink()
     except InputError:

@@ -17,6 +17,7 @@ from halluapp.errors import InputError
 ARCHIVES = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
 # A cut or damaged archive ends in any of these, by its kind of compression.
 ARCHIVE_ERRORS = (tarfile.TarError, EOFError, OSError, zlib.error, lzma.LZMAError)
+ZIP = b"PK\x03\x04"
 BLOCK = 512  # bytes of a tar's header; two empty ones end it
 LAYOUT = "photos (.jpg, .png, .webp, .heic, ..) with a KEY.json beside each"
 
@@ -58,7 +59,7 @@ def read(source: str | Path, pattern: str = "*", left_out: list[LeftOut] | None 
     archives = [path for path in files if path.name.lower().endswith(ARCHIVES) and path.match(pattern + ".*")]
     records = [path for path in files if path.suffix.lower() == ".json"]
     if not archives and not records:
-        raise InputError(f"{source} holds neither tar shards ({pattern}.tar) nor {LAYOUT}.")
+        raise InputError(f"{source} holds neither tar shards ({pattern}.tar) nor {LAYOUT}{_elsewhere(source)}.")
     for archive in archives:
         yield from _read_archive(archive, left_out)
     if pattern == "*" or not archives:
@@ -67,15 +68,19 @@ def read(source: str | Path, pattern: str = "*", left_out: list[LeftOut] | None 
 
 def _read_loose(folder: Path, files: list[Path], left_out: list[LeftOut]) -> Iterator[Sample]:
     groups: dict[str, dict[str, list[Path]]] = {}
+    others: dict[str, str] = {}
     for path in files:
         kind = _kind(path.name)
-        if kind:
+        if not kind:
+            others[path.stem] = path.name
+        else:
             groups.setdefault(path.stem, {"photo": [], "json": []})[kind].append(path)
     for key, group in sorted(groups.items()):
         photos, records = group["photo"], group["json"]
         if len(photos) != 1 or len(records) != 1:
             names = " and ".join(path.name for path in photos + records)
-            left_out.append(LeftOut(key, _missing(bool(photos), bool(records)) or f"{names} are of one name"))
+            reason = _missing(bool(photos), bool(records), others.get(key)) or f"{names} are of one name"
+            left_out.append(LeftOut(key, reason))
             continue
         try:
             content = photos[0].read_bytes()
@@ -88,7 +93,8 @@ def _read_loose(folder: Path, files: list[Path], left_out: list[LeftOut]) -> Ite
 def _read_archive(path: Path, left_out: list[LeftOut]) -> Iterator[Sample]:
     halves: dict[str, dict[str, bytes]] = {}
     complete: set[str] = set()
-    for name, content in _members(path, left_out):
+    others: dict[str, str] = {}
+    for name, content in _members(path, left_out, others):
         key, kind = str(PurePosixPath(name).with_suffix("")), str(_kind(name))
         if key in complete or kind in halves.get(key, ()):
             left_out.append(LeftOut(key, f"is twice in {path.name}; the first one counts"))
@@ -100,21 +106,40 @@ def _read_archive(path: Path, left_out: list[LeftOut]) -> Iterator[Sample]:
             complete.add(key)
             record = _parse(parts["json"], f"{printable(key)}.json in {path.name}")
             yield Sample(key, parts["photo"], record, path.name)
-    left_out += [LeftOut(key, _missing("photo" in parts, "json" in parts)) for key, parts in halves.items()]
+    left_out += [
+        LeftOut(key, _missing("photo" in parts, "json" in parts, others.get(key))) for key, parts in halves.items()
+    ]
 
 
-def _members(path: Path, left_out: list[LeftOut]) -> Iterator[tuple[str, bytes]]:
-    """Name and content of every file of an archive. Raises InputError for a damaged one, at whatever place it is."""
+def _members(path: Path, left_out: list[LeftOut], others: dict[str, str]) -> Iterator[tuple[str, bytes]]:
+    """Name and content of every photo and record of an archive, also of one that is a link to another (tar writes equal
+    files so). others: gets key -> name of further files. Raises InputError for a damaged archive, at whatever place."""
     try:
+        with path.open("rb") as file:
+            if file.read(4) == ZIP:
+                raise InputError(f"{path.name} is a zip file; unpack it and name the folder, or make a tar file of it.")
         with tarfile.open(path) as tar:
             for member in tar:
-                if member.isfile() and not _is_hidden(member.name) and _kind(member.name):
-                    content = tar.extractfile(member)
-                    yield member.name, content.read() if content else b""
+                if member.isdir() or _is_hidden(member.name):
+                    continue
+                content = _content(tar, member) if _kind(member.name) else None
+                if content is None:
+                    others[str(PurePosixPath(member.name).with_suffix(""))] = PurePosixPath(member.name).name
+                else:
+                    yield member.name, content
             _check_end(tar, path, left_out)
     except ARCHIVE_ERRORS as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise InputError(f"{path.name} is not a readable tar file, or was cut short ({reason}).") from error
+
+
+def _content(tar: tarfile.TarFile, member: tarfile.TarInfo) -> bytes | None:
+    """A member's bytes; None for a device, and for a link out of the archive."""
+    try:
+        content = tar.extractfile(member)
+    except KeyError:  # tarfile's word for a link to what is not in the archive
+        return None
+    return content.read() if content else None
 
 
 def _check_end(tar: tarfile.TarFile, path: Path, left_out: list[LeftOut]) -> None:
@@ -144,10 +169,20 @@ def _is_hidden(name: str) -> bool:
     return "__MACOSX" in parts or any(part.startswith(".") and part.strip(".") for part in parts)
 
 
-def _missing(has_photo: bool, has_record: bool) -> str:
+def _elsewhere(folder: Path) -> str:
+    """The end of a sentence: which folder inside has what this one lacks."""
+    inside = (path for path in sorted(folder.iterdir()) if path.is_dir() and not _is_hidden(path.name))
+    name = next((path.name for path in inside if any(_kind(file.name) for file in path.iterdir())), "")
+    return f"; its folder {printable(name)} has some, so name that one" if name else ""
+
+
+def _missing(has_photo: bool, has_record: bool, other: str | None = None) -> str:
+    """What one half lacks, "" if both are there. other: a further file of the same name."""
     if has_photo and has_record:
         return ""
-    return "the photo has no record (KEY.json)" if has_photo else f"the record has no photo ({', '.join(SUFFIXES)})"
+    if has_photo:
+        return "the photo has no record (KEY.json)"
+    return f"the record has no photo ({', '.join(SUFFIXES)})" + (f"; {printable(other)} is none" if other else "")
 
 
 def _parse(content: bytes, name: str) -> Any:

@@ -78,7 +78,7 @@ def _parse(text: str, position: str) -> Any:
     try:
         return json.loads(text)
     except ValueError as error:
-        raise InputError(f"{position} is not JSON ({error}).") from error
+        raise InputError(f"{position} is not JSON ({error}); give a .jsonl, .json or .parquet file.") from error
     except RecursionError as error:
         raise InputError(f"{position} is nested too deeply.") from error
 

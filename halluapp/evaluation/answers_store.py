@@ -43,15 +43,16 @@ class Answers:
 def json_lines(path: Path) -> Iterator[tuple[int, Any]]:
     """(number, value) of every line, without a last one that a killed process left half written. Raises InputError."""
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines(keepends=True)
+        # At line feeds alone: a text may hold other characters that Python's splitlines takes for a line's end.
+        lines = path.read_text(encoding="utf-8-sig").split("\n")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"The answers in {path} cannot be read ({error}).") from error
     for number, line in enumerate(lines, 1):
         try:
             if line.strip():
                 yield number, json.loads(line)
-        except ValueError as error:
-            if number < len(lines) or line.endswith("\n"):
+        except (ValueError, RecursionError) as error:
+            if number < len(lines):
                 raise InputError(f"Line {number} of {path} is not JSON ({error}).") from error
 
 

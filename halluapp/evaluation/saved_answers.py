@@ -69,7 +69,7 @@ def read(path: Path) -> SavedAnswers:
     rows = _rows(path)
     if not rows:
         raise InputError(f"{path} holds no answers.")
-    ours = all(isinstance(row, dict) and all(part in row for part in (*KEY, "text")) for _, row in rows)
+    ours = all(_is_ours(row) for _, row in rows)
     labels: dict[str, SavedMethod] = {}
     lines = [_line(path, number, row, ours, labels) for number, row in rows]
     models = sorted({str(row["name"]) for _, row in rows if ours and row.get("name")})
@@ -81,9 +81,15 @@ def _rows(path: Path) -> list[tuple[int, Any]]:
         text = path.read_text(encoding="utf-8-sig")
         if text.lstrip().startswith("["):
             return list(enumerate(json.loads(text), 1))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"The answers in {path} cannot be read ({' '.join(str(error).split())[:160]}).") from error
     return list(json_lines(path))
+
+
+def _is_ours(row: Any) -> bool:
+    if not isinstance(row, dict) or any(part not in row for part in (*KEY, "text")):
+        return False
+    return isinstance(row["sampling"], dict) and isinstance(row.get("seconds", 0.0), int | float)
 
 
 def _line(path: Path, number: int, row: Any, ours: bool, labels: dict[str, SavedMethod]) -> _Line:

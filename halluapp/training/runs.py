@@ -88,7 +88,7 @@ class Run:
             about = json.loads((self.folder / "config.json").read_text(encoding="utf-8"))
             about["recipe"] = recipes.create(about["kind"], **about["recipe"])
             return Config(**about)
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise InputError(f"{self.folder} holds no training run.") from error
 
     def write_config(self, config: Config) -> None:
@@ -180,7 +180,7 @@ class Run:
 
 def _lines(path: Path) -> Iterator[dict[str, Any]]:
     if path.exists():
-        for line in path.read_text(encoding="utf-8").splitlines():
+        for line in path.read_text(encoding="utf-8").split("\n"):  # a caption may hold other ends of lines (U+2028)
             try:
                 yield json.loads(line)
             except ValueError:  # the last line of a killed process

@@ -40,6 +40,7 @@ def load(lvlm: LVLM, folder: str | Path, name: str = "") -> Adapter:
     if (folder / PROJECTOR).exists():
         try:
             projector = load_projector(lvlm, folder / PROJECTOR)
+            lora.check_finite(PROJECTOR, name, projector.state_dict().values())
         except (OSError, SafetensorError) as error:
             raise _damaged(PROJECTOR, name) from error
         except (RuntimeError, KeyError) as error:  # of torch: other names or shapes
@@ -77,7 +78,7 @@ def _json(path: Path, name: str) -> dict:
         return {}
     try:
         values = json.loads(path.read_text(encoding="utf-8-sig"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise _damaged(path.name, name) from error
     if not isinstance(values, dict):
         raise InputError(f"{path.name} of the adapter {name} is no JSON object; save the adapter again.")

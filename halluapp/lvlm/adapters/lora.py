@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import re
+from collections.abc import Iterable
 
 import torch
 from torch import Tensor
@@ -36,10 +38,11 @@ def deltas(lvlm: LVLM, tensors: dict[str, Tensor], config: dict, name: str) -> d
             )
         try:
             scale = _scale(config, module, len(down))
-        except (TypeError, AttributeError, ZeroDivisionError, re.error) as error:
+        except (TypeError, AttributeError, ValueError, ArithmeticError, RecursionError, re.error) as error:
             raise InputError(
                 f"lora_alpha or alpha_pattern of the adapter {name} is no number; save it again."
             ) from error
+        check_finite(module, name, (down, up))
         delta = Delta(down.float().to(lvlm.device), up.float().to(lvlm.device), scale)
         if not delta.fits(names.modules[resolved]):
             raise InputError(f"The adapter {name} was made for another model: {module} does not fit.")
@@ -117,4 +120,12 @@ def _scale(config: dict, module: str, rank: int) -> float:
     patterns = config.get("alpha_pattern") or {}
     matching = (value for pattern, value in patterns.items() if re.match(rf"(.*\.)?({pattern})$", module))
     alpha = next(matching, config.get("lora_alpha", rank))
+    if isinstance(alpha, bool) or not math.isfinite(alpha):
+        raise ValueError(alpha)
     return alpha / (rank**0.5 if config.get("use_rslora") else rank)
+
+
+def check_finite(what: str, name: str, tensors: Iterable[Tensor]) -> None:
+    """Raises InputError for a weight that is no number: every answer with it would be noise."""
+    if not all(bool(torch.isfinite(tensor.float()).all()) for tensor in tensors):
+        raise InputError(f"The adapter {name} holds weights of {what} that are no numbers (NaN or infinite).")

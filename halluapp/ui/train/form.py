@@ -171,7 +171,7 @@ def read(path: str | Path) -> tuple[str, dict[str, Any], str]:
             raise ValueError("too long")
         content = json.loads(Path(path).read_text(encoding="utf-8"))
         kind, values, pairs = content["kind"], dict(content["recipe"]), content.get("data", "")
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise InputError(texts.NOT_SETTINGS) from error
     recipe = recipes.create(str(kind), **values)
     return recipe.kind, {item.name: getattr(recipe, item.name) for item in fields(recipe)}, str(pairs)

@@ -1,59 +1,26 @@
-"""The report: a round trip through JSON, refusal of what is not one, and exports that never turn text into markup."""
+"""The report: a round trip through JSON, and refusal of what is not one."""
 
 from __future__ import annotations
 
 import copy
 import json
 import math
-import re
 import subprocess
 import sys
-from html.parser import HTMLParser
-from pathlib import Path
 from typing import get_args
 
 import numpy as np
 import pytest
 import torch
 from conformity import undescribed
+from example_reports import example, panel
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from halluapp import report
 from halluapp.decoding.events import Token
 from halluapp.errors import InputError
-from halluapp.report import export, schema
-
-PROBE = (
-    "<script>alert(1)</script><img src=x onerror=alert(1)>\"'&[x](javascript:alert(1)) `a` | b {{ 7 * 7 }}{% endif %}{#"
-)
-
-
-def mention(text: str, word: str, verdict: str, **more) -> dict:
-    start = text.index(word)
-    return {
-        "text": word, "start": start, "end": start + len(word), "object": word, "verdict": verdict, "box": None,
-        "score": None, **more,
-    }  # fmt: skip
-
-
-def panel(**changes) -> dict:
-    text = "A dog and a car."
-    tokens = [Token(3, "A", 0.9, 0.8, 0.1, (("A", 0.9), ("The", 0.05))), Token(4, " dog", 0.5, 0.4, None, (), " cat")]
-    mentions = [
-        mention(text, "dog", "grounded", box=[0.1, 0.2, 0.5, 0.9], score=0.8, label="dog", reason="dog found"),
-        mention(text, "car", "contradicted"),
-    ]
-    values = {"method": "vdd", "parameters": {"alpha": 1.0}, "text": text, "tokens": tokens, "mentions": mentions}
-    return report.panel(**{**values, "seconds": 1.25, "forward_passes": 2, "reason": "end", **changes})
-
-
-def example(**changes) -> dict:
-    values = {
-        "model": "tiny", "prompt": "What is here?", "seed": 7, "photo": {"sha256": "0" * 64, "width": 4, "height": 3},
-        "detections": [{"label": "dog", "score": 0.8, "box": [0.1, 0.2, 0.5, 0.9]}], "panels": [panel()],
-    }  # fmt: skip
-    return report.build(**{**values, **changes})
+from halluapp.report import schema
 
 
 def test_round_trip_is_exact():
@@ -221,116 +188,6 @@ def test_any_part_is_accepted_or_refused_but_never_a_crash(key, value):
         report.validate({**example(), key: value})
     except InputError as error:
         assert "\n" not in str(error)
-
-
-class _Tags(HTMLParser):
-    def __init__(self):
-        super().__init__()
-        self.tags: list[str] = []
-        self.names: set[str] = set()
-        self.titles: list[str] = []
-        self.text = ""
-
-    def handle_starttag(self, tag, attrs):
-        self.tags.append(tag)
-        self.names |= {name for name, _ in attrs}
-        self.titles += [value for name, value in attrs if name == "title"]
-
-    def handle_data(self, data):
-        self.text += data
-
-
-def probed() -> dict:
-    text = "A " + PROBE + " dog " + PROBE
-    found = [mention(text, "dog", "not checkable", object=PROBE, reason=PROBE), mention(text, "<script>", "grounded")]
-    return example(
-        model=PROBE, prompt=PROBE, detections=[{"label": PROBE, "score": 0.5, "box": [0, 0, 1, 1]}],
-        panels=[panel(method=PROBE, text=text, mentions=found, explanation=PROBE), panel(error=PROBE)],
-    )  # fmt: skip
-
-
-def test_probe_stays_text_in_html():
-    page = report.html(report.validate(probed()), photo=b"\xff\xd8\xff0")
-    tags = _Tags()
-    tags.feed(page)
-    assert "script" not in tags.tags
-    assert tags.tags.count("img") == 1
-    assert not {name for name in tags.names if name.startswith("on")}
-    assert "href" not in tags.names
-    assert "http" not in page.replace("http-equiv", "")
-    assert tags.text.count(PROBE) == 7
-    assert tags.titles[1] == f"{PROBE} – {PROBE}"
-
-
-@given(st.text(alphabet=st.characters(exclude_characters="\r\0", exclude_categories=["Cs"])))
-def test_any_text_is_shown_as_it_is(text):
-    """Browsers read CR as LF and NUL as U+FFFD, so those two cannot come back."""
-    tags = _Tags()
-    tags.feed(report.html(example(prompt=text, panels=[panel(text=text, mentions=[], explanation=text)])))
-    assert f"Comparison\n{text}\n" in tags.text
-    assert f"\n{text}\n" in tags.text.partition("vdd")[2]
-    assert {"script", "img", "iframe", "svg", "a", "form"}.isdisjoint(tags.tags)
-
-
-def test_the_page_is_under_a_policy_that_loads_nothing():
-    page = report.html(example(), photo=b"RIFF")
-    policy = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
-    assert page.index(f'http-equiv="Content-Security-Policy" content="{policy}"') < page.index("<style>")
-    assert 'src="data:image/webp;base64,UklGRg=="' in page
-    assert page.startswith("<!doctype html>")
-    assert "left:10.00%;top:20.00%;width:40.00%;height:70.00%" in page
-    assert "dog</span>" in page
-    assert "<img" not in report.html(example(), photo=b"GIF89a")
-    assert "<img" not in report.html(example())
-
-
-def test_the_template_escapes_everything():
-    source = (Path(export.__file__).parent / "template.html.j2").read_text(encoding="utf-8")
-    assert export._template().environment.autoescape is True
-    assert not re.search(r"autoescape|\|\s*safe|Markup", source)
-
-
-def test_what_is_no_report_is_not_exported():
-    for write in (report.html, report.markdown):
-        with pytest.raises(InputError, match="no schema number"):
-            write({"panels": []})
-
-
-def test_probe_stays_text_in_markdown():
-    text = report.markdown(report.validate(probed()))
-    assert "<script" not in text.replace("\\<script", "")
-    assert "](javascript" not in text.replace("\\](javascript", "")
-    table = [line for line in text.splitlines() if line.startswith("|")]
-    assert len({line.replace("\\|", "").count("|") for line in table}) == 1  # no cell breaks out of its row
-
-
-def test_markdown_cannot_start_a_block():
-    text = report.markdown(example(prompt="# Title\n- item\n1. one\n> quote\n---"))
-    assert "> \\# Title  \n> \\- item  \n> 1\\. one  \n> \\> quote  \n> \\---" in text
-
-
-def test_names_cannot_start_a_line_and_numbers_stay_readable():
-    made = example(panels=[panel(method="a\n# b", explanation="c\n\n# d")])
-    text = report.markdown(made)
-    assert "\n## a \\# b\n\nc \\# d\n" in text
-    assert "| 1.25 |" in text
-
-
-def test_verdicts_are_marked_without_colour():
-    page, text = report.html(example()), report.markdown(example())
-    assert "**dog** ✓" in text
-    assert "**car** ✗" in text
-    assert 'style="text-decoration-style:wavy" title="car – contradicted' in page
-    assert "car ✗</mark>" in page
-    assert len({mark[0] for mark in report.MARKS.values()}) == len({mark[1] for mark in report.MARKS.values()}) == 4
-
-
-def test_overlapping_mentions_keep_the_text():
-    text = "a hot dog stand"
-    mentions = [mention(text, word, "grounded") for word in ("hot dog", "dog", "stand")]
-    pieces = export._pieces(report.parse(example(panels=[panel(text=text, mentions=mentions)])).panels[0])
-    assert "".join(piece for piece, _ in pieces) == text
-    assert [piece for piece, one in pieces if one] == ["hot dog", "stand"]
 
 
 def test_verdict_names_are_those_of_the_judge():
