@@ -61,7 +61,7 @@ def read_answer(
         record_depths(lvlm, depths, count) as states,
     ):
         deepstack = (image_mask, levels) if levels else None
-        lvlm.forward(DynamicCache(), mask, positions, embeds=embeds, deepstack=deepstack)
+        lvlm.forward(DynamicCache(), mask, positions, embeds=embeds, deepstack=deepstack, image_mask=image_mask)
     return Forced(states, image_mask, mask)
 
 

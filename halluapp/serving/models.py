@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from halluapp import comparison
 from halluapp.data.photos import read_photo
@@ -17,6 +17,9 @@ from halluapp.serving.rates import RATES, address_of_caller
 from halluapp.session import Session, is_loaded, load_session
 from halluapp.settings import Settings
 from halluapp.training import library
+
+if TYPE_CHECKING:
+    from halluapp.inspection.question import Question
 
 LOADING = "Loading the model…"
 _decoders = threading.Semaphore(2)  # a photo of 60 megapixels takes half a gigabyte while it is decoded
@@ -31,17 +34,21 @@ def never() -> bool:
 class Models:
     """The settings of a server with the models that they name.
 
-    runner: decodes in another process, on ZeroGPU; None: in this one.
+    runner: decodes in another process, on ZeroGPU; None: in this one. inspector: likewise, looks into an answer.
     """
 
     settings: Settings
     runner: comparison.Runner | None = None
+    inspector: Callable[[Question], dict[str, Any]] | None = None
 
     @classmethod
     def of_server(cls, settings: Settings) -> Models:
         """The models of a server; on ZeroGPU they are loaded now, for its workers, elsewhere on the first need."""
         models = cls(settings)
-        return replace(models, runner=zero_gpu.runner(models.session)) if settings.zero_gpu else models
+        if not settings.zero_gpu:
+            return models
+        runner, inspector = zero_gpu.runner(models.session), zero_gpu.inspector(models.session)
+        return replace(models, runner=runner, inspector=inspector)
 
     def session(self) -> Session:
         """The loaded LVLM and detector; the first call loads them. Raises InputError."""
@@ -84,3 +91,15 @@ class Models:
             image = read_photo(photo)
         with LANE.turn(self.settings.queue):
             return comparison.judge(self.session(), image, text, prompt, sure)
+
+    def inspect(self, question: Question) -> dict[str, Any]:
+        """What a word of an answer rests on, in the lane; adapters of training runs included. Raises InputError."""
+        RATES.check(address_of_caller(), self.settings.rate)
+        with LANE.turn(self.settings.queue):
+            session = self.session()
+            library.load_adapters(self.settings.runs, session.lvlm, question.methods)
+            if self.inspector:
+                return self.inspector(question)
+            from halluapp.inspection.question import inspect
+
+            return inspect(session.lvlm, question)

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Generator, Iterator
+from typing import TYPE_CHECKING, Any
 
 from halluapp import comparison
 from halluapp.decoding.events import Decoded, Event, Failed, Finished
 from halluapp.request import Request
 from halluapp.session import Session
 
+if TYPE_CHECKING:
+    from halluapp.inspection.question import Question
+
+INSPECTION_SECONDS = 30.0
 START_SECONDS, TOKEN_SECONDS, ROW_SHARE, MOST_SECONDS = 6.0, 0.05, 0.1, 120.0
 
 
@@ -30,6 +35,21 @@ def runner(session: Callable[[], Session]) -> comparison.Runner:
         yield from comparison.events(request, session())
 
     return stoppable_runner(work)
+
+
+def inspector(session: Callable[[], Session]) -> Callable[[Question], dict[str, Any]]:
+    """What answers questions about a finished answer on ZeroGPU. Loads the session now, as `runner` does."""
+    import spaces
+
+    session()
+
+    @spaces.GPU(duration=INSPECTION_SECONDS)
+    def work(question: Question) -> dict[str, Any]:
+        from halluapp.inspection.question import inspect
+
+        return inspect(session().lvlm, question)
+
+    return work
 
 
 def stoppable_runner(work: Callable[[Request], Generator[Event]]) -> comparison.Runner:

@@ -8,13 +8,14 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
 
 from halluapp.data.files import atomic_write
 from halluapp.data.pairs import one_photo_notice, read_pairs, split
+from halluapp.data.photos import read_photo, small_jpeg
 from halluapp.errors import InputError
 from halluapp.lvlm.base import LVLM
 from halluapp.training.endings.failures import failure_in_status
@@ -23,10 +24,13 @@ from halluapp.training.methods import registry
 from halluapp.training.objective import Objective
 from halluapp.training.process_memory import peak_memory
 from halluapp.training.recipes import Recipe
-from halluapp.training.runs import Config, Run
+from halluapp.training.runs import SAMPLE_PHOTO, Config, Run
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 MAX_HELD_OUT_PAIRS = 64  # pairs whose losses are computed at once in a while
-SAMPLE_TOKENS = 60
+SAMPLE_TOKENS, SAMPLE_SIDE = 60, 480  # of a caption; pixels of its photo as the page shows it
 
 
 def log_line(line: str) -> None:
@@ -187,17 +191,24 @@ def _evaluate(
         row = {"step": step, "seconds": round(time.time() - started, 2), "held": held_out_losses(objective, held_out)}
         run.append_row("metrics.jsonl", row)
     if step % recipe.sample_every == 0 or last:
-        run.append_row("samples.jsonl", {"step": step, "text": sample_caption(objective, run.config().photo, held_out)})
+        image = sample_photo(objective, run.config().photo, held_out)
+        if not (run.folder / SAMPLE_PHOTO).exists():
+            with atomic_write(run.folder / SAMPLE_PHOTO) as partial:
+                partial.write_bytes(small_jpeg(image, SAMPLE_SIDE))
+        run.append_row("samples.jsonl", {"step": step, "text": sample_caption(objective, image)})
 
 
-def sample_caption(objective: Objective, photo: str, held_out: list[int]) -> str:
+def sample_photo(objective: Objective, photo: str, held_out: list[int]) -> Image.Image:
+    """The photo that is captioned on the way: the file `photo`, without one ("") the first held-out one."""
+    return read_photo(photo) if photo else objective.pairs[held_out[0] if held_out else 0].open()
+
+
+def sample_caption(objective: Objective, image: Image.Image) -> str:
     """A greedy caption of a photo by the model in training."""
-    from halluapp.data.photos import read_photo
     from halluapp.decoding import engine
     from halluapp.decoding.events import Decoded
     from halluapp.decoding.plan import Sampling
 
-    image = read_photo(photo) if photo else objective.pairs[held_out[0] if held_out else 0].open()
     job = engine.Job(objective.lvlm.encode_image(image), "Describe this image in detail.", [objective.probe()])
     text = ""
     for event in engine.decode(objective.lvlm, job, Sampling(SAMPLE_TOKENS)):

@@ -148,3 +148,21 @@ test("a map's label counts, its numbers are of the held-out pairs only", () => {
   assert.equal(pure.mapNumbers([row, { ...row, on: "others" }, { ...row, key: "margin" }]), "Distance: 0.800 → 0.500");
   assert.equal(pure.mapNumbers([]), "");
 });
+
+test("a zoomed chart shows its steps, and a logarithm only what has one", () => {
+  const series = [{ run: "a", points: [[1, 0], [2, 1], [3, 10], [9, 100]] }, { run: "b", points: [[9, 5]] }];
+  const part = pure.partOf(series, { first: 2, last: 5, log: false });
+  assert.deepEqual(part.map((one) => one.points), [[[2, 1], [3, 10]]]);
+  assert.deepEqual(pure.partOf(series, { first: null, last: null, log: true })[0].points.length, 3);
+  const bounds = { first: 1, last: 9, low: 1, high: 100 }, scale = pure.chartScale(bounds, pure.LARGE, true);
+  const middle = (pure.LARGE.top + pure.LARGE.height - pure.LARGE.bottom) / 2;
+  assert.ok(Math.abs(scale.y(10) - middle) < 1e-9);
+  assert.ok(Math.abs(pure.axisLevels(bounds, true)[1] - 10) < 1e-9);
+  assert.deepEqual(pure.axisLevels(bounds, false), [1, 50.5, 100]);
+});
+
+test("curves are saved as CSV, names with commas in quotes", () => {
+  const curves = [{ name: "a,\"b\"", keys: { loss: { train: [[1, 0.5]], held: [[0, 0.6]] } } }];
+  assert.equal(pure.csvOf(curves, ["loss", "none"]), "run,curve,pairs,step,value\n"
+    + "\"a,\"\"b\"\"\",loss,train,1,0.5\n\"a,\"\"b\"\"\",loss,held,0,0.6\n");
+});

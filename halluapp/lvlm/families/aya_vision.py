@@ -7,6 +7,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from halluapp.lvlm.base import ImageFeatures
+from halluapp.lvlm.families.grids import Box, tiles_and_whole
 from halluapp.lvlm.families.llava import Llava
 
 PLACEHOLDER = "<image>"  # of the chat template; not a special token
@@ -41,3 +42,6 @@ class AyaVision(Llava):
         numbered = "".join(f"TILE_{index}{patches}" for index in range(1, tiles))
         text = f"<|START_OF_IMG|>{numbered}TILE_GLOBAL{patches}<|END_OF_IMG|>"
         return self.tokenizer(text, add_special_tokens=False)["input_ids"]
+
+    def token_boxes(self, image: ImageFeatures, count: int, size: tuple[int, int]) -> list[Box | None]:
+        return [*tiles_and_whole(count, len(image.features), size)]

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from halluapp.lvlm.base import ImageFeatures
+from halluapp.lvlm.families.grids import Box, square
 from halluapp.lvlm.families.llava import Llava
 
 START, PLACEHOLDER, END = "<start_of_image>", "<image_soft_token>", "<end_of_image>"
@@ -44,3 +45,6 @@ class Gemma3(Llava):
             position_ids=torch.arange(mask.shape[1], device=mask.device)[None],
             block_sequence_ids=gemma3.get_block_sequence_ids_for_mask(image_mask.int(), device=embeds.device),
         )
+
+    def token_boxes(self, image: ImageFeatures, count: int, size: tuple[int, int]) -> list[Box | None]:
+        return [*square(count)]

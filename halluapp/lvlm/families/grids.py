@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 Box = tuple[float, float, float, float]
@@ -21,6 +22,25 @@ def grid_boxes(rows: int, columns: int, region: Box = WHOLE) -> list[Box]:
         for row in range(rows)
         for column in range(columns)
     ]
+
+
+def square(count: int, region: Box = WHOLE) -> list[Box]:
+    """As many cells as a square has whose side fits into `count`."""
+    side = math.isqrt(count)
+    return grid_boxes(side, side, region)
+
+
+def tiles_and_whole(count: int, tiles: int, size: tuple[int, int]) -> list[Box]:
+    """`count` tokens of a photo cut into `tiles` - 1 square tiles, which stand before the photo as a whole.
+
+    Of the grids with so many tiles it is the one nearest to the shape of the photo, (width, height).
+    """
+    cut, each = tiles - 1, count // tiles
+    if cut < 1:
+        return square(count)
+    pairs = [(rows, cut // rows) for rows in range(1, cut + 1) if cut % rows == 0]
+    rows, columns = min(pairs, key=lambda pair: abs(pair[1] / pair[0] - size[0] / size[1]))
+    return [box for tile in (*grid_boxes(rows, columns), WHOLE) for box in square(each, tile)]
 
 
 def seen_region(image_processor: Any, size: tuple[int, int]) -> Box:

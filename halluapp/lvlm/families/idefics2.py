@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from halluapp.lvlm.base import ImageFeatures
+from halluapp.lvlm.families.grids import Box
 from halluapp.lvlm.families.smolvlm import TILE_MARK, SmolVLM
 
 
@@ -39,3 +40,6 @@ class Idefics2(SmolVLM):
         """A mark before each tile and one behind the last."""
         mark, tiles = self.tokenizer.convert_tokens_to_ids(TILE_MARK), len(image.layout) // 2
         return [*[mark, *[self.image_token] * (count // tiles)] * tiles, mark]
+
+    def token_boxes(self, image: ImageFeatures, count: int, size: tuple[int, int]) -> list[Box | None]:
+        return [None] * count  # what the perceiver writes down is no patch

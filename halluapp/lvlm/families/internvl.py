@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from halluapp.lvlm.base import ImageFeatures
+from halluapp.lvlm.families.grids import Box, tiles_and_whole
 from halluapp.lvlm.families.llava import Llava
 
 
@@ -33,3 +34,6 @@ class InternVL(Llava):
     def image_ids(self, image: ImageFeatures, count: int) -> list[int]:
         start, end = self.tokenizer.convert_tokens_to_ids(["<img>", "</img>"])
         return [start, *[self.image_token] * count, end]
+
+    def token_boxes(self, image: ImageFeatures, count: int, size: tuple[int, int]) -> list[Box | None]:
+        return [*tiles_and_whole(count, len(image.features), size)]

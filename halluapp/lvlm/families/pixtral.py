@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from halluapp.lvlm.base import ImageFeatures
+from halluapp.lvlm.families.grids import Box, grid_boxes
 from halluapp.lvlm.families.llava import Llava
 
 
@@ -35,6 +36,9 @@ class Pixtral(Llava):
         row_end, end = self.tokenizer.convert_tokens_to_ids(["[IMG_BREAK]", "[IMG_END]"])
         row = [*[self.image_token] * columns, row_end]
         return [*(row * rows)[:-1], end]
+
+    def token_boxes(self, image: ImageFeatures, count: int, size: tuple[int, int]) -> list[Box | None]:
+        return [*grid_boxes(*image.layout)]
 
 
 class Mistral3(Pixtral):

@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from halluapp.lvlm.base import LVLM, ImageFeatures
+from halluapp.lvlm.families.grids import Box, seen_region, square
 
 
 class VipLlava(LVLM):
@@ -35,3 +36,6 @@ class VipLlava(LVLM):
         layers = self.model.config.vision_feature_layer
         layers = [layers] if isinstance(layers, int) else layers
         return ImageFeatures(torch.cat([states[layer][0, 1:] for layer in layers], dim=-1))
+
+    def token_boxes(self, image: ImageFeatures, count: int, size: tuple[int, int]) -> list[Box | None]:
+        return [*square(count, seen_region(self.image_processor, size))]

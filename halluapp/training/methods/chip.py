@@ -7,7 +7,15 @@ from torch import Tensor
 
 from halluapp.training.batches import disk_cache
 from halluapp.training.batches.packed_forward import AnswerStates, PackedRow, lm_logits, packed_forward
-from halluapp.training.methods.chip_loss import Answers, answer_logps, chip_loss, masked_sum, segment_logps, token_kl
+from halluapp.training.methods.chip_loss import (
+    Answers,
+    answer_logps,
+    chip_loss,
+    masked_sum,
+    preferred_share,
+    segment_logps,
+    token_kl,
+)
 from halluapp.training.methods.chip_recipe import ChipRecipe
 from halluapp.training.objective import LoraObjective
 
@@ -119,7 +127,7 @@ def preference_loss(
     numbers = {name: float(value.detach()) for name, value in result.terms.items()}
     numbers |= {"likelihood": float(likelihood.detach()), "reward_margin": float(margin.mean())}
     numbers |= {f"reward_{name}": float(value.mean()) for name, value in result.rewards.items()}
-    return loss, {**numbers, "preferred": float((margin > 0).float().mean())}
+    return loss, {**numbers, "preferred": preferred_share(margin)}
 
 
 def _answer_logps(recipe: ChipRecipe, logps: Tensor, mask: Tensor, changed: Tensor, pairs: int) -> Answers:

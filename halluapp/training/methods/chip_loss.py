@@ -63,6 +63,14 @@ def segment_logps(logps: Tensor, mask: Tensor, changed: Tensor, weight: float) -
     return (logps * share).masked_fill(~mask, 0.0).sum(-1) / share.sum(-1).clamp(min=1e-12)
 
 
+def preferred_share(margin: Tensor) -> float:
+    """The share of pairs whose truthful answer has the larger reward; margins [B]. A tie counts half.
+
+    Before the first step all margins are 0: nothing is preferred, and the share says so, .5 and not 0.
+    """
+    return float(((margin > 0).float() + 0.5 * (margin == 0).float()).mean())
+
+
 def masked_sum(values: Tensor, mask: Tensor, average: bool = False) -> Tensor:
     """Sum (or mean) of the values where `mask` is True, of each row: [R, U], [R, U] -> [R]; 0 for a row without any."""
     total = values.masked_fill(~mask, 0.0).sum(-1)

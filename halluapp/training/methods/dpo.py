@@ -8,7 +8,7 @@ from torch.nn.functional import logsigmoid
 
 from halluapp.training.batches import disk_cache
 from halluapp.training.batches.packed_forward import PackedRow, lm_logits, packed_forward
-from halluapp.training.methods.chip_loss import answer_logps, masked_sum
+from halluapp.training.methods.chip_loss import answer_logps, masked_sum, preferred_share
 from halluapp.training.methods.dpo_recipe import DpoRecipe
 from halluapp.training.objective import LoraObjective
 
@@ -73,5 +73,5 @@ class DpoObjective(LoraObjective):
             "reward_margin": float(self.recipe.beta * margin.detach().mean()),
             "reward_chosen": float(reward[0]),
             "reward_rejected": float(reward[1]),
-            "preferred": float((margin > 0).float().mean()),
+            "preferred": preferred_share(margin),
         }

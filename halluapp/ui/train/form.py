@@ -113,8 +113,6 @@ def _widget(kind: str, item, width: int = 150) -> Component:
         return gr.Dropdown(list(metadata["choices"]), info=metadata["help"], min_width=width, **options)
     # No bounds for the component: its own refusal is an error of the server, ours is a sentence.
     info = f"{metadata['help']} {_readable(metadata['least'])} to {_readable(metadata['most'])}."
-    if isinstance(default, int):
-        options["precision"] = 0
     return gr.Number(info=info, step=metadata["step"] or 0.1, min_width=width, **options)
 
 
@@ -147,7 +145,9 @@ def command(settings: Settings, entries: dict[str, Any]) -> str:
     try:
         photo = entries["photo"] or ""
         run = config(settings, entries, Path(photo).name if settings.public else relative_path(photo) if photo else "")
-        name = (entries["name"] or "").strip() or library.free_name(settings.runs, run.kind)
+        entered_name = (entries["name"] or "").strip()
+        name = library.checked_name(settings.runs, entered_name) if entered_name else ""
+        name = name or library.free_name(settings.runs, run.kind)
         pairs = Path(run.data).name if settings.public else relative_path(run.data)
         arguments = [pairs if part == run.data else part for part in run.command(Path("RUN"))]
         arguments[arguments.index("RUN")] = relative_path(settings.runs / name)

@@ -17,6 +17,7 @@ from halluapp.serving.models import Models
 from halluapp.serving.visitors import Visitor, owner, set_owner
 from halluapp.settings import Settings
 from halluapp.training import library, runs
+from halluapp.training.endings.resume import resumed_config
 from halluapp.ui.train import form, live, measurement, state, texts
 
 
@@ -112,6 +113,21 @@ def resume(models: Models, visitor: Visitor, selection: str | None) -> Outcome:
     return Outcome(texts.RESUMED.format(name=run.name), run.name)
 
 
+def lengthen(models: Models, visitor: Visitor, selection: str | None, name: str, steps: float | None) -> Outcome:
+    """Goes on with a run to a later last step: `train --resume --steps N`. Raises InputError."""
+    run = run_of(replace(models.settings, runs=models.settings.runs.resolve()), visitor, name)
+    _refuse_while_measured(run)
+    if "lengthen" not in state.possible_actions(run, state.list_line(run)):
+        raise InputError(texts.NOTHING_TO_LENGTHEN.format(name=run.name))
+    done, config = run.status()["step"], run.config()
+    longer = resumed_config(run, config.kind, {"steps": steps})
+    if longer.recipe.steps <= done:
+        raise InputError(texts.NOT_LONGER.format(name=run.name, done=done))
+    run.write_config(longer)
+    runs.launch(run.folder, longer, resume=True)
+    return Outcome(texts.LENGTHENED.format(name=run.name, steps=longer.recipe.steps), run.name)
+
+
 def measure(models: Models, visitor: Visitor, selection: str | None) -> Outcome:
     """Starts to measure the run before and after."""
     settings = models.settings
@@ -172,9 +188,19 @@ def ask_name(settings: Settings, visitor: Visitor, selection: str | None) -> tup
     return "", name, gr.update(visible=True), name, button, gr.update(visible=False)
 
 
+def ask_steps(settings: Settings, visitor: Visitor, selection: str | None) -> tuple:
+    """Input: chosen run. Outputs: notice, subject, row of lengthening, its steps."""
+    try:
+        run = run_of(settings, visitor, selection)
+        steps = 2 * max(run.status()["step"], 1)
+    except InputError as error:
+        return str(error), None, gr.update(visible=False), gr.skip()
+    return "", run.name, gr.update(visible=True), steps
+
+
 def hide_questions() -> tuple:
-    """Outputs: row of renaming, row of deletion."""
-    return gr.update(visible=False), gr.update(visible=False)
+    """Outputs: row of renaming, row of deletion, row of lengthening."""
+    return gr.update(visible=False), gr.update(visible=False), gr.update(visible=False)
 
 
 def download(settings: Settings, visitor: Visitor, selection: str | None) -> tuple:

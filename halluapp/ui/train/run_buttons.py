@@ -25,6 +25,7 @@ class RunButtons:
     download: gr.Button
     use: gr.Button
     resume: gr.Button
+    lengthen: gr.Button
     rename: gr.Button
     measure: gr.Button
     delete: gr.Button
@@ -34,6 +35,9 @@ class RunButtons:
     confirm_delete: gr.Button
     cancel_delete: gr.Button
     delete_row: gr.Row
+    steps: gr.Number
+    confirm_lengthen: gr.Button
+    lengthen_row: gr.Row
     zip: gr.File
     subject: gr.State
 
@@ -59,6 +63,7 @@ def build() -> RunButtons:
         add = gr.Button(texts.ADD, variant="primary", size="sm", elem_id="train-add", min_width=110)
         remove = gr.Button(texts.REMOVE, size="sm", elem_id="train-remove", min_width=110)
         resume = gr.Button(texts.RESUME, size="sm", elem_id="train-resume", min_width=70)
+        lengthen = gr.Button(texts.LENGTHEN[0], size="sm", elem_id="train-lengthen", min_width=90)
         download = gr.Button(texts.DOWNLOAD, size="sm", elem_id="train-download", min_width=80)
         use = gr.Button(texts.USE_SETTINGS, size="sm", elem_id="train-use", min_width=110)
         rename = gr.Button(texts.RENAME[0], size="sm", elem_id="train-rename", min_width=70)
@@ -70,10 +75,13 @@ def build() -> RunButtons:
     with gr.Row(visible=False) as delete_row:
         confirm_delete = gr.Button(texts.DELETE, variant="stop", size="sm", elem_id="train-delete-sure", min_width=140)
         cancel_delete = gr.Button(texts.CANCEL_DELETE, size="sm", elem_id="train-keep", min_width=90)
+    with gr.Row(visible=False) as lengthen_row:
+        steps = gr.Number(None, label=texts.LENGTHEN[1], minimum=1, elem_id="train-longer", scale=3)
+        confirm_lengthen = gr.Button(texts.LENGTHEN[2], size="sm", elem_id="train-longer-sure", min_width=140)
     zip_file = gr.File(label=texts.ZIP, visible=False, elem_id="train-zip")
     return RunButtons(
-        add, remove, download, use, resume, rename, measure, delete, new_name, confirm_rename, rename_row,
-        confirm_delete, cancel_delete, delete_row, zip_file, gr.State(None),
+        add, remove, download, use, resume, lengthen, rename, measure, delete, new_name, confirm_rename, rename_row,
+        confirm_delete, cancel_delete, delete_row, steps, confirm_lengthen, lengthen_row, zip_file, gr.State(None),
     )  # fmt: skip
 
 
@@ -110,8 +118,11 @@ def connect(
     name_inputs = [*inputs, buttons.subject, buttons.new_name, methods]
     renaming = buttons.confirm_rename.click(handler(run_actions.rename), name_inputs, outputs, **QUEUED)
     deletion = buttons.confirm_delete.click(handler(run_actions.delete), [*inputs, buttons.subject], outputs, **QUEUED)
-    for event in (renaming.then, deletion.then, buttons.cancel_delete.click):
-        event(run_actions.hide_questions, None, [buttons.rename_row, buttons.delete_row], **INSTANT)
+    longer_inputs = [*inputs, buttons.subject, buttons.steps]
+    longer = buttons.confirm_lengthen.click(handler(run_actions.lengthen), longer_inputs, outputs, **QUEUED)
+    rows = [buttons.rename_row, buttons.delete_row, buttons.lengthen_row]
+    for event in (renaming.then, deletion.then, longer.then, buttons.cancel_delete.click):
+        event(run_actions.hide_questions, None, rows, **INSTANT)
 
 
 def connect_import(
@@ -137,6 +148,8 @@ def connect_questions(
 
     buttons.rename.click(handler(run_actions.ask_name), view.selection, name_outputs, **INSTANT)
     buttons.delete.click(handler(run_actions.ask_delete), view.selection, delete_outputs, **INSTANT)
+    longer_outputs = [notice, buttons.subject, buttons.lengthen_row, buttons.steps]
+    buttons.lengthen.click(handler(run_actions.ask_steps), view.selection, longer_outputs, **INSTANT)
     buttons.download.click(handler(run_actions.download), view.selection, [notice, buttons.zip], **QUEUED)
     buttons.use.click(
         handler(run_actions.use_settings, run_form), view.selection, [notice, *run_form.fill_outputs], **INSTANT

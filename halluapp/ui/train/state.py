@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,13 +11,23 @@ from typing import Any
 from halluapp.errors import InputError
 from halluapp.serving.visitors import OWNER_OF_ALL, Visitor
 from halluapp.training import library, recipes
-from halluapp.training.runs import LIVE, RESUMABLE, Run, list_runs, queue
+from halluapp.training.runs import LIVE, RESUMABLE, SAMPLE_PHOTO, Run, list_runs, queue
 from halluapp.ui.train import measurement, texts
 
 MOST_POINTS = 400  # of one curve on the wire
 MOST_RUNS = 6  # overlaid in one plot
 LOG_CHARACTERS = 3000
-ACTIONS = ("add", "remove", "resume", "download", "use", "rename", "measure", "delete")  # of `run_actions.Actions`
+ACTIONS = (
+    "add",
+    "remove",
+    "resume",
+    "lengthen",
+    "download",
+    "use",
+    "rename",
+    "measure",
+    "delete",
+)  # of `run_actions.Actions`
 NOT_CURVES = ("step", "seconds", "held", "rate")
 GROUPS = ("photo", "truthful", "hallucinated")  # of the representation map
 _row_cache: dict[Path, tuple[tuple[int, int], list[dict]]] = {}
@@ -51,7 +62,7 @@ def snapshot(root: Path, selection: str | None, overlay: list[str], visitor: Vis
         selection = default_run(root, visitor)
     plotted = [name for name in dict.fromkeys([selection, *overlay]) if name in names][:MOST_RUNS]
     waiting = [entry for entry in queue(root) if entry[1] in names]
-    rows = _starting([_row(run) for run in runs], waiting) + [_imported_row(run) for run in imported]
+    rows = _starting([list_line(run) for run in runs], waiting) + [_imported_row(run) for run in imported]
     row = next((row for row in rows if row["name"] == selection), None)
     return {
         "chosen": selection,
@@ -114,7 +125,7 @@ def _last(rows: list[dict], key: str, held: bool) -> float | None:
     return None
 
 
-def _row(run: Run) -> dict[str, Any]:
+def list_line(run: Run) -> dict[str, Any]:
     """A run's line of the list."""
     status, rows = run.status(), _rows(run.folder / "metrics.jsonl")
     try:
@@ -148,6 +159,7 @@ def possible_actions(run: Run, row: dict[str, Any]) -> list[str]:
     conditions = {
         "add": has_adapter and not row["panel"], "remove": row["panel"], "download": True, "use": trained_here,
         "resume": trained_here and over and run.status()["state"] in RESUMABLE,
+        "lengthen": trained_here and over and (run.folder / "state.pt").exists(),
         "measure": trained_here and over and has_adapter, "rename": over, "delete": over,
     }  # fmt: skip
     return [name for name in ACTIONS if conditions[name]]
@@ -162,7 +174,7 @@ def _imported_row(run: Run) -> dict[str, Any]:
 def _details(run: Run) -> dict[str, Any]:
     """The chosen run: progress, time left, memory, captions, the last lines of its log, before-and-after numbers."""
     status, rows = run.status(), _rows(run.folder / "metrics.jsonl")
-    row = _row(run)
+    row = list_line(run)
     failed = status["state"] in ("failed", "interrupted")
     log = run.log(LOG_CHARACTERS) if failed or status["state"] in ("waiting", "preparing") else ""
     messages = [line for line in log.splitlines() if line[:1].strip() and "Warning" not in line]
@@ -170,9 +182,18 @@ def _details(run: Run) -> dict[str, Any]:
         **row, "status": status["state"], "error": status["error"],
         "left": _seconds_left(rows, row) if row["live"] else None,
         "note": messages[-1] if messages and row["live"] else "", "log": log if failed else "",
+        "photo": _sample_photo(run.folder / SAMPLE_PHOTO),
         "samples": [{"step": sample.get("step"), "text": str(sample.get("text", ""))} for sample in run.samples()],
         "measured": _measured(run), "map": _map(run), "measuring_note": measurement.last_line(run),
     }  # fmt: skip
+
+
+def _sample_photo(path: Path) -> str:
+    """The photo that the run captions, as a data URL; "" while there is none."""
+    try:
+        return "data:image/jpeg;base64," + base64.b64encode(path.read_bytes()).decode()
+    except OSError:
+        return ""
 
 
 def _seconds_left(rows: list[dict], run: dict[str, Any]) -> float | None:

@@ -52,8 +52,9 @@ def test_attention_is_transformers_own_and_its_shares_sum_to_one(kind) -> None:
     length = inputs["input_ids"].shape[1]
     whole = torch.cat([inputs["input_ids"], torch.tensor([ids[:-1]])], dim=1)
     inputs |= {"input_ids": whole, "attention_mask": torch.ones_like(whole)}
-    if "mm_token_type_ids" in inputs:
-        inputs["mm_token_type_ids"] = torch.nn.functional.pad(inputs["mm_token_type_ids"], (0, len(ids) - 1))
+    for key in ("mm_token_type_ids", "token_type_ids"):
+        if key in inputs:
+            inputs[key] = torch.nn.functional.pad(inputs[key], (0, len(ids) - 1))
     output = eager_copy(kind)(**inputs, output_attentions=True, use_cache=False)
     theirs = getattr(output, "language_model_outputs", output).attentions
     expected = torch.stack([layer[0].float().mean(0)[length - 1 :] for layer in theirs])
@@ -80,7 +81,7 @@ def test_patches_lie_in_the_photo_and_a_word_s_heat_sums_to_one(kind) -> None:
     heat = attention.heat(model, seen, OPEN, looked, picture.size, 1, 2)
     assert sum(cell["value"] for cell in heat["cells"]) + heat["whole"] == pytest.approx(1, abs=1e-4)
     assert heat["photo"] == pytest.approx(looked.weights[:, 1:3].mean((0, 1))[looked.image_mask].sum().item())
-    if kind == "instructblip":  # its queries are no patches
+    if kind in ("instructblip", "idefics2"):  # queries of a Q-Former or a perceiver are no patches
         assert not heat["cells"]
         assert heat["whole"] == pytest.approx(1, abs=1e-4)
 

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import math
 import os
 
 import pytest
-from training_runs import fresh, pairs_in, start
+import torch
+from training_runs import SHORT, fresh, losses, pairs_in, start
 
-from halluapp.data.pairs import read_pairs
+from halluapp.data.pairs import read_pairs, split
+from halluapp.data.photos import read_photo
 from halluapp.errors import InputError
 from halluapp.methods.registry import create
 from halluapp.serving.models import Models
 from halluapp.serving.visitors import OWNER_OF_ALL
 from halluapp.settings import Settings
-from halluapp.training import library, loop, recipes
+from halluapp.training import library, loop, recipes, runs
 from halluapp.training.measure import before_after
-from halluapp.ui.train import data, form, live, state, texts
+from halluapp.training.methods.chip_loss import preferred_share
+from halluapp.ui.train import data, form, live, run_actions, state, texts
 
 
 def row(board: dict, name: str) -> dict:
@@ -64,7 +68,7 @@ def test_a_run_in_full(measured_root):
     assert "seconds" not in keys
     assert "rate" not in keys
     assert [one["step"] for one in board["run"]["samples"]] == [0, 4]
-    assert set(board["possible"]) == {"add", "download", "use", "rename", "measure", "delete"}
+    assert set(board["possible"]) == {"add", "lengthen", "download", "use", "rename", "measure", "delete"}
     json.dumps(board, allow_nan=False)
 
 
@@ -243,6 +247,54 @@ def test_the_pairs_of_a_run_by_source(tmp_path):
     ):
         with pytest.raises(InputError, match=sentence):
             data.pairs_path(where, which, path, None)
+
+
+def test_the_photo_stands_beside_its_captions(measured_root):
+    run = state.snapshot(measured_root, "mine", [])["run"]
+    assert [sample["step"] for sample in run["samples"]] == [0, 4]
+    shown = read_photo(base64.b64decode(run["photo"].partition(",")[2]))
+    held_out = split(read_pairs(measured_root.parent / "pairs"), SHORT.get("held_out", 0.1), 0)[1]
+    assert shown.size == read_pairs(measured_root.parent / "pairs")[held_out[0]].open().size
+    assert state._sample_photo(measured_root / "none.jpg") == ""
+
+
+def entries(**changes) -> dict:
+    base = {"kind": "chip", "name": "", "source": texts.SHIPPED_PAIRS, "path": "", "uploaded": None, "photo": ""}
+    return {**base, "settings": {}, **changes}
+
+
+def test_what_start_refuses_the_preview_refuses(tmp_path):
+    settings = Settings(runs=tmp_path / "runs")
+    (settings.runs / "taken").mkdir(parents=True)
+    assert "--out" in form.command(settings, entries(name="mine"))
+    for name, reason in (("vdd", "name of a method"), ("taken", "already"), ("a/b", "cannot name a run")):
+        assert reason in form.command(settings, entries(name=name))
+    assert "whole number" in form.command(settings, entries(settings={"steps": 2.5}))
+    assert "--steps 7" in form.command(settings, entries(settings={"steps": 7.0}))
+
+
+def test_a_finished_run_is_lengthened_and_nothing_else_is(tmp_path, monkeypatch):
+    """From its last step on: the same run with a later last step, started as any other (here not for real)."""
+    run = start(tmp_path, "hacl", "mine", train="adapter")
+    loop.train(run, fresh())
+    models, launches = Models(Settings(runs=tmp_path / "runs")), []
+    monkeypatch.setattr(runs, "launch", lambda out, config, resume: launches.append((out, config.recipe.steps, resume)))
+    for steps, reason in ((4, "has done 4 steps"), (2, "has done 4 steps"), (7.5, "whole number")):
+        with pytest.raises(InputError, match=reason):
+            run_actions.lengthen(models, OWNER_OF_ALL, "mine", "mine", steps)
+    assert run_actions.lengthen(models, OWNER_OF_ALL, "mine", "mine", 6.0).sentence == "mine goes on to step 6."
+    assert [(out.name, steps, resume) for out, steps, resume in launches] == [("mine", 6, True)]
+    loop.train(run, fresh())
+    assert [step for step, _ in losses(run)] == [1, 2, 3, 4, 5, 6]
+    (run.folder / "state.pt").unlink()
+    with pytest.raises(InputError, match="no state to go on from"):
+        run_actions.lengthen(models, OWNER_OF_ALL, "mine", "mine", 9)
+
+
+def test_before_the_first_step_no_answer_is_preferred(tmp_path):
+    """All margins are 0 there: a tie counts half, so that the curve begins at chance and not at 0."""
+    assert preferred_share(torch.tensor([0.0, 0.0])) == 0.5
+    assert preferred_share(torch.tensor([0.1, -0.2, 0.0, 3.0])) == 0.625
 
 
 def test_presets_set_what_they_name_and_put_back_what_others_named():

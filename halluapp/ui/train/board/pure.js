@@ -1,6 +1,8 @@
 "use strict";
 // What the board shows, computed from the state of halluapp/ui/train/state.py without touching the page.
 const CHART = { width: 300, height: 150, left: 46, right: 6, top: 8, bottom: 18 };
+const LARGE = { width: 760, height: 250, left: 56, right: 8, top: 10, bottom: 22 };
+const MAIN = ["loss", "reward_margin"]; // drawn large, the others small and folded
 const MAP = { size: 220, room: 10 };
 const COLUMNS = [
   ["Run", ""], ["Plot", ""], ["Method", ""], ["State", ""], ["Steps", "n"], ["Loss", "n"], ["Held-out", "n"],
@@ -89,6 +91,14 @@ function seriesOf(curves, key) {
   return series;
 }
 
+// What a chart shows of its lines: the steps from `first` to `last` (null: all), without what has no logarithm.
+function partOf(series, { first, last, log }) {
+  const inside = ([step, value]) => (
+    (first === null || step >= first) && (last === null || step <= last) && (!log || value > 0)
+  );
+  return series.map((one) => ({ ...one, points: one.points.filter(inside) })).filter(({ points }) => points.length);
+}
+
 function boundsOf(series) {
   const points = series.flatMap((one) => one.points);
   const steps = points.map(([step]) => step), values = points.map(([, value]) => value);
@@ -98,14 +108,38 @@ function boundsOf(series) {
 }
 
 // Step and value -> position in a chart, and back from a position to the step.
-function chartScale(bounds) {
-  const width = CHART.width - CHART.left - CHART.right, height = CHART.height - CHART.top - CHART.bottom;
-  const steps = bounds.last - bounds.first;
+function chartScale(bounds, chart = CHART, log = false) {
+  const width = chart.width - chart.left - chart.right, height = chart.height - chart.top - chart.bottom;
+  const steps = bounds.last - bounds.first, unit = log ? Math.log : (value) => value;
+  const low = unit(bounds.low), high = unit(bounds.high);
   return {
-    x: (step) => CHART.left + width * (step - bounds.first) / steps,
-    y: (value) => CHART.top + height * (1 - (value - bounds.low) / (bounds.high - bounds.low)),
-    stepAt: (x) => bounds.first + steps * Math.min(1, Math.max(0, (x - CHART.left) / width)),
+    x: (step) => chart.left + width * (step - bounds.first) / steps,
+    y: (value) => chart.top + height * (1 - (unit(value) - low) / (high - low)),
+    stepAt: (x) => bounds.first + steps * Math.min(1, Math.max(0, (x - chart.left) / width)),
   };
+}
+
+// The lowest value of an axis, its middle and the highest one.
+function axisLevels({ low, high }, log) {
+  return [low, log ? Math.sqrt(low * high) : (low + high) / 2, high];
+}
+
+function csvField(value) {
+  const text = String(value);
+  return /[",\n]/.test(text) ? "\"" + text.replaceAll("\"", "\"\"") + "\"" : text;
+}
+
+// Every point of the curves of these keys as CSV lines: run, curve, pairs, step, value.
+function csvOf(curves, keys) {
+  const lines = [["run", "curve", "pairs", "step", "value"]];
+  for (const run of curves) {
+    for (const key of keys.filter((one) => run.keys[one])) {
+      for (const side of ["train", "held"]) {
+        for (const [step, value] of run.keys[key][side]) lines.push([run.name, key, side, step, value]);
+      }
+    }
+  }
+  return lines.map((line) => line.map(csvField).join(",")).join("\n") + "\n";
 }
 
 function linePath(points, { x, y }) {

@@ -1,5 +1,5 @@
 // Draws the state of halluapp/ui/train/state.py. Names, captions and logs enter the page through textContent only.
-let state = null, charts = new Map();
+let state = null, charts = new Map(), range = { first: null, last: null, log: false };
 
 function drawNow() {
   const run = state.run;
@@ -60,26 +60,29 @@ function plotBox(run) {
 }
 
 function drawChart(key) {
-  const series = seriesOf(state.curves, key), bounds = boundsOf(series), scale = chartScale(bounds);
+  const large = MAIN.includes(key), chart = large ? LARGE : CHART, all = seriesOf(state.curves, key);
+  const zoomed = large ? partOf(all, { ...range, log: range.log && key === "loss" }) : all;
+  const log = range.log && key === "loss" && zoomed.length > 0, series = zoomed.length ? zoomed : all;
+  const bounds = boundsOf(series), scale = chartScale(bounds, chart, log);
   const figure = figureOf(key), svg = figure.querySelector("svg");
   const lines = series.flatMap((one) => lineShapes(one, scale, key === "loss"));
-  svg.replaceChildren(...axisShapes(bounds, scale), ...lines);
+  svg.replaceChildren(...axisShapes(bounds, scale, chart, log), ...lines);
   const lasts = series.map((one) => formatNumber(one.points[one.points.length - 1][1])).join(" / ");
   const label = (state.labels[key] || key) + " by step, to step " + bounds.last + "; last values " + lasts;
   svg.setAttribute("aria-label", label);
-  figure.chart = { series, bounds, scale };
+  figure.chart = { series, bounds, scale, size: chart };
   showReadout(figure, null);
 }
 
-function axisShapes(bounds, scale) {
-  const bottom = CHART.height - CHART.bottom, right = CHART.width - CHART.right;
-  const levels = [bounds.low, (bounds.low + bounds.high) / 2, bounds.high], labels = tickLabels(levels);
+function axisShapes(bounds, scale, chart, log) {
+  const bottom = chart.height - chart.bottom, right = chart.width - chart.right;
+  const levels = axisLevels(bounds, log), labels = tickLabels(levels);
   const tick = (x, y, anchor, text) => shape("text", { class: "tick", x, y, "text-anchor": anchor }, text);
   return [
-    shape("path", { class: "axis", fill: "none", d: "M" + CHART.left + " " + CHART.top + "V" + bottom + "H" + right }),
-    ...levels.map((value, k) => tick(CHART.left - 4, scale.y(value) + 3, "end", labels[k])),
-    tick(CHART.left, CHART.height - 5, "start", bounds.first),
-    tick(right, CHART.height - 5, "end", "step " + bounds.last),
+    shape("path", { class: "axis", fill: "none", d: "M" + chart.left + " " + chart.top + "V" + bottom + "H" + right }),
+    ...levels.map((value, k) => tick(chart.left - 4, scale.y(value) + 3, "end", labels[k])),
+    tick(chart.left, chart.height - 5, "start", bounds.first),
+    tick(right, chart.height - 5, "end", "step " + bounds.last),
   ];
 }
 
@@ -100,8 +103,8 @@ function lineShapes(series, scale, isLoss) {
 
 function figureOf(key) {
   if (charts.has(key)) return charts.get(key);
-  const figure = make("figure"), caption = make("figcaption");
-  const svg = shape("svg", { viewBox: "0 0 " + CHART.width + " " + CHART.height, role: "img" });
+  const figure = make("figure"), caption = make("figcaption"), { width, height } = MAIN.includes(key) ? LARGE : CHART;
+  const svg = shape("svg", { viewBox: "0 0 " + width + " " + height, role: "img" });
   figure.dataset.key = key;
   caption.append(make("span", "", state.labels[key] || key.replaceAll("_", " ")), make("span"));
   figure.append(caption, svg);
@@ -113,13 +116,14 @@ function figureOf(key) {
 
 // Values under the pointer, or the last ones.
 function showReadout(figure, event) {
-  const { series, bounds, scale } = figure.chart, svg = figure.querySelector("svg"), box = svg.getBoundingClientRect();
+  const { series, bounds, scale, size } = figure.chart, svg = figure.querySelector("svg");
+  const box = svg.getBoundingClientRect();
   svg.querySelector(".cursor")?.remove();
   let step = bounds.last;
-  if (event && box.width) step = scale.stepAt((event.clientX - box.left) * CHART.width / box.width);
+  if (event && box.width) step = scale.stepAt((event.clientX - box.left) * size.width / box.width);
   if (event && series.length) {
     const x = scale.x(nearestPoint(series[0].points, step)[0]);
-    svg.append(shape("line", { class: "cursor", x1: x, x2: x, y1: CHART.top, y2: CHART.height - CHART.bottom }));
+    svg.append(shape("line", { class: "cursor", x1: x, x2: x, y1: size.top, y2: size.height - size.bottom }));
   }
   figure.querySelector("figcaption span + span").textContent = readout(series, step, Boolean(event));
 }
@@ -129,10 +133,63 @@ function drawCurves() {
   find(".curves").hidden = keys.length === 0;
   for (const [key, figure] of charts) if (!keys.includes(key)) { figure.remove(); charts.delete(key); }
   keys.forEach(drawChart);
-  find(".grid").replaceChildren(...keys.map((key) => charts.get(key)));
+  const rest = keys.filter((key) => !MAIN.includes(key));
+  find(".large").replaceChildren(...keys.filter((key) => MAIN.includes(key)).map((key) => charts.get(key)));
+  find(".others").hidden = rest.length === 0;
+  find(".others .number").textContent = rest.length;
+  find(".grid").replaceChildren(...rest.map((key) => charts.get(key)));
   const runs = state.curves.length > 1 ? state.curves.map((run, k) => curveKey(colour(k), "none", run.name)) : [];
   const sides = [curveKey("currentColor", "none", "training pairs"), curveKey("currentColor", "5 3", "held-out pairs")];
   find(".curves .key").replaceChildren(...runs, ...sides);
+}
+
+function download(name, blob) {
+  const link = document.createElement("a");
+  link.href = URL.createObjectURL(blob);
+  link.download = name;
+  link.click();
+  URL.revokeObjectURL(link.href);
+}
+
+function saveCurves() {
+  const text = csvOf(state.curves, curveKeys(state.curves, state.labels));
+  download(state.chosen + "-curves.csv", new Blob([text], { type: "text/csv" }));
+}
+
+// The large charts as one picture, with the colours that they have on the page.
+function savePicture() {
+  const svgs = [...element.querySelectorAll(".large svg")], scale = 2;
+  const canvas = document.createElement("canvas"), context = canvas.getContext("2d");
+  canvas.width = LARGE.width * scale;
+  canvas.height = LARGE.height * scale * svgs.length;
+  context.fillStyle = getComputedStyle(element.querySelector(".large figure")).backgroundColor;
+  context.fillRect(0, 0, canvas.width, canvas.height);
+  const drawn = svgs.map((svg, k) => new Promise((done) => {
+    const image = new Image();
+    image.onload = () => {
+      context.drawImage(image, 0, LARGE.height * scale * k, canvas.width, LARGE.height * scale);
+      done();
+    };
+    image.src = "data:image/svg+xml;charset=utf-8," + encodeURIComponent(withStyles(svg));
+  }));
+  Promise.all(drawn).then(() => canvas.toBlob((blob) => download(state.chosen + "-curves.png", blob), "image/png"));
+}
+
+function withStyles(svg) {
+  const copy = svg.cloneNode(true), before = [...svg.querySelectorAll("*")];
+  copy.setAttribute("xmlns", SVG);
+  copy.setAttribute("width", LARGE.width);
+  copy.setAttribute("height", LARGE.height);
+  [...copy.querySelectorAll("*")].forEach((node, k) => {
+    const style = getComputedStyle(before[k]);
+    for (const name of STYLED) node.style.setProperty(name, style.getPropertyValue(name));
+  });
+  return new XMLSerializer().serializeToString(copy);
+}
+
+function setRange(changes) {
+  range = { ...range, ...changes };
+  if (state) drawCurves();
 }
 
 function curveKey(stroke, dash, text) {
@@ -164,6 +221,9 @@ function drawMeasured() {
   find(".measured table").replaceChildren(head, ...lines);
 }
 
+const STYLED = [
+  "fill", "fill-opacity", "stroke", "stroke-width", "stroke-dasharray", "opacity", "font-size", "font-family",
+];
 const MARKS = {
   photo: { title: "photo", colour: 0, path: "M-3 0A3 3 0 1 0 3 0A3 3 0 1 0 -3 0Z" },
   truthful: { title: "truthful caption", colour: 4, path: "M0 -3.6L3.4 2.6H-3.4Z" },
@@ -199,6 +259,9 @@ function drawMap() {
 }
 
 function drawSamples() {
+  const image = find(".samples img"), source = (state.run && state.run.photo) || "";
+  image.hidden = !source;
+  if (source && image.src !== source) image.src = source;
   const samples = (state.run && state.run.samples) || [];
   find(".samples").hidden = samples.length === 0;
   find(".samples ol").replaceChildren(...[...samples].reverse().map((sample) => {
@@ -221,5 +284,11 @@ function draw() {
   element.dataset.steps = state.run ? state.run.step : 0;
 }
 
+const stepOf = (text) => (text.trim() === "" || Number.isNaN(Number(text)) ? null : Number(text));
+find(".log-scale").addEventListener("change", (event) => setRange({ log: event.target.checked }));
+find(".from").addEventListener("input", (event) => setRange({ first: stepOf(event.target.value) }));
+find(".to").addEventListener("input", (event) => setRange({ last: stepOf(event.target.value) }));
+find(".csv").addEventListener("click", saveCurves);
+find(".png").addEventListener("click", savePicture);
 watch("value", draw);
 draw();
