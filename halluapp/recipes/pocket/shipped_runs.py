@@ -29,10 +29,10 @@ KINDS = ["repaired", "presence"]
 # Beside the defaults of a method; how they were chosen stands in the model card.
 SETTINGS: dict[str, dict[str, Any]] = {
     "chip": {"steps": 150, "anchor": 0.5, "visual": 0.5},
-    "hacl": {"steps": 120},
-    "adavib": {"steps": 120, "beta": 1e-7},
+    "hacl": {"steps": 120, "rate": 2e-4, "contrast": 0.5},
+    "adavib": {"steps": 120, "beta": 1e-7, "mean_similarity": True},
 }
-LAYERS, RANK = (3, 4, 5), 4
+LAYERS, RANK, LENGTH_DIFFERENCE = (3, 4, 5), 4, 2  # of the HalluSpace; the last in words
 AFTER = f"""
 Pairs: {ANSWERS} answers of the model about each of {sum(SOURCES.values())} photos of coco-val2017 and flickr8k-train
 against the same repaired (`train pairs --repaired {ANSWERS}`), and yes/no questions about these photos, which are not
@@ -75,7 +75,7 @@ def make_run(kind: str, settings: Mapping[str, Any], assets: Path, pairs: Path, 
 def make_space(assets: Path, pairs: Path, log=print) -> None:
     """The HalluSpace of the repaired answers, and what it was computed from, beside the weights."""
     lvlm = _pocket(assets)
-    rows = [pair for pair in read_pairs(pairs, check_photos=False) if pair.kind == "repaired"]
+    rows = [pair for pair in read_pairs(pairs, check_photos=False) if pair.kind == "repaired" and _alike(pair)]
     each = ((lvlm.encode_image(pair.open()), pair.question, pair.chosen, pair.rejected) for pair in rows)
     space = compute.compute_hallu_space(lvlm, each, list(LAYERS), RANK)
     catalog.save_space(space, assets / "pocket" / "hallu_space.safetensors")
@@ -83,6 +83,11 @@ def make_space(assets: Path, pairs: Path, log=print) -> None:
     text = json.dumps({"about": space.about, "examples": examples}, indent=1)
     write_text(assets / "pocket" / "hallu_space.json", text)
     log(f"HalluSpace of {len(rows)} pairs")
+
+
+def _alike(pair: Pair) -> bool:
+    """Whether the answers differ in objects and not in length, which the first direction would encode else."""
+    return abs(len(pair.chosen.split()) - len(pair.rejected.split())) <= LENGTH_DIFFERENCE
 
 
 def _example(pair: Pair) -> dict[str, str]:

@@ -49,7 +49,8 @@ class AdavibObjective(Objective):
             None if training else torch.zeros((1, *mu.shape), device=mu.device)
         )  # held out: the mean, as at inference
         samples_of_tokens = reparameterise(mu, std, samples, noise=noise)  # [S*B, n, D], sample-major
-        alpha = photo_weights(samples_of_tokens, table, samples) if recipe.adaptive else None
+        sqrt = not recipe.mean_similarity
+        alpha = photo_weights(samples_of_tokens, table, samples, sqrt=sqrt) if recipe.adaptive else None
         packed = [
             PackedRow(self.prefix(rows[index % len(rows)], tokens.to(table.dtype)), [self.examples[row].chosen])
             for index, tokens in enumerate(samples_of_tokens)

@@ -55,20 +55,24 @@ def gaussian_kl(mu_q: Tensor, std_q: Tensor, mu_p: Tensor, std_p: Tensor) -> Ten
 
 
 @torch.no_grad()
-def similarity(tokens: Tensor, embeddings: Tensor) -> Tensor:
-    """softmax of pooled visual tokens times word embeddings: [B, n, D], [V, D] -> [B, V]. No gradient."""
-    pooled = pool(tokens)  # [B, D]
+def similarity(tokens: Tensor, embeddings: Tensor, sqrt: bool = True) -> Tensor:
+    """softmax of pooled visual tokens times word embeddings: [B, n, D], [V, D] -> [B, V]. No gradient.
+
+    sqrt=False: of their mean. The sum over sqrt(n) grows with n, and where visual tokens are long beside embeddings the
+    softmax has one word left.
+    """
+    pooled = pool(tokens, sqrt=sqrt)  # [B, D]
     chunks = [pooled @ chunk.to(pooled.dtype).T for chunk in embeddings.split(VOCABULARY_CHUNK)]
     return torch.cat(chunks, dim=-1).softmax(dim=-1)
 
 
 @torch.no_grad()
-def similarity_entropy(tokens: Tensor, embeddings: Tensor) -> Tensor:
+def similarity_entropy(tokens: Tensor, embeddings: Tensor, sqrt: bool = True) -> Tensor:
     """Entropy (nats) of `similarity`: [B, n, D], [V, D] -> [B]. Low = the photo clings to few words. No gradient.
 
     Source: AdaVIB, entropy of the similarity distribution (adaptive weight).
     """
-    prob = similarity(tokens, embeddings)  # [B, V]
+    prob = similarity(tokens, embeddings, sqrt)  # [B, V]
     return -(prob * (prob + 1e-8).log()).sum(dim=-1)
 
 
@@ -86,9 +90,9 @@ def adaptive_weight(entropy: Tensor, vocab_size: int, authors: bool = False) -> 
     return -(ratio if authors else ratio.clamp(RATIO_FLOOR, 1.0)).log()
 
 
-def photo_weights(tokens: Tensor, embeddings: Tensor, samples: int, authors: bool = False) -> Tensor:
+def photo_weights(tokens: Tensor, embeddings: Tensor, samples: int, authors: bool = False, sqrt: bool = True) -> Tensor:
     """alpha of every photo, the mean over its noisy samples: [S*B, n, D] sample-major, [V, D] -> [B]. No gradient."""
-    weights = adaptive_weight(similarity_entropy(tokens, embeddings), len(embeddings), authors)  # [S*B]
+    weights = adaptive_weight(similarity_entropy(tokens, embeddings, sqrt), len(embeddings), authors)  # [S*B]
     return weights.reshape(samples, -1).mean(dim=0)
 
 

@@ -64,7 +64,9 @@ def test_one_call_makes_pairs_hallu_space_and_every_run_from_labelled_photos(tmp
     record = {"objects": ["car", "dog"], "boxes": boxes, "captions": ["A dog beside a car."], "complete_labels": True}
     (tmp_path / "data" / "photos").mkdir(parents=True)
     write(tmp_path / "data" / "photos", {f"p{n}": record for n in range(6)}, size=32)
-    answers = iter(f"The image shows a dog and a {name}." for name in ["cat", "bus", "cow", "horse", "bird", "cup"] * 9)
+    answers = iter(
+        f"The image shows a dog and a {name}." for name in ["cat", "bus", "cow", "horse", "bird", "cup", "bear"] * 9
+    )
     monkeypatch.setattr("halluapp.training.pairs.repair.generate_answers", lambda lvlm, images, *_: [
         next(answers) for _ in images
     ])  # fmt: skip

@@ -249,3 +249,15 @@ def test_the_head_starts_quiet_with_a_standard_prior() -> None:
     assert torch.equal(head.mu_p, torch.zeros(6))
     assert head(torch.zeros(1, 2, 5)).max() < 0.01
     assert VariationalHead(5, 6, std_bias=None)(torch.zeros(1, 2, 5)).min() > 0.3
+
+
+def test_the_weight_of_long_visual_tokens_is_at_its_ceiling_unless_it_reads_their_mean() -> None:
+    """As in the embedded model: 64 visual tokens of 50 times the length of a word embedding, much alike."""
+    generator = torch.Generator().manual_seed(0)
+    embeddings = torch.randn(500, 32, generator=generator) / 32**0.5
+    common = torch.randn(4, 1, 32, generator=generator) * 20 / 32**0.5
+    rows = common + torch.randn(4, 64, 32, generator=generator) * 5 / 32**0.5
+    summed, mean = (photo_weights(rows, embeddings, 1, sqrt=sqrt) for sqrt in (True, False))
+    assert (summed > mean + 0.5).all()
+    assert summed.max() > 13.8 > 4 > mean.max()
+    assert torch.allclose(mean, photo_weights(rows / 8, embeddings, 1), rtol=1e-4)
