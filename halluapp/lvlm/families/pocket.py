@@ -22,7 +22,7 @@ from transformers import (
 )
 from transformers.modeling_outputs import BaseModelOutputWithPooling
 
-from halluapp.efficientnet import CLASSES, COARSE_CHANNELS, FINE_CHANNELS, HEAD_CHANNELS, Classifier, Trunk
+from halluapp.efficientnet import CLASSES, COARSE_CHANNELS, FINE_CHANNELS, Classifier, Trunk
 
 WIDTH = 320
 # Where the classifier looks, as x0, y0, x1, y1 in 0..1: the whole photo, its quarters and its middle.
@@ -71,21 +71,19 @@ class Block(nn.TransformerEncoderLayer):
 class ClassTokens(nn.Module):
     """The trunk's coarse map [B, 352, G, G] -> a token [B, regions, D] of what its classifier sees in each region.
 
-    token = classes p + reduce(norm(f)) + position, with the head features f averaged over the region and p their
-    ImageNet posterior [1000]. `trunk` is the package's: frozen and, like the trunk itself, never saved.
+    token = classes p + position, with p the ImageNet posterior [1000] of the region. `trunk` is the package's: frozen
+    and, like the trunk itself, never saved.
     """
 
     def __init__(self, config: PocketVisionConfig):
         super().__init__()
         self.regions = REGIONS[: config.class_regions]
         self.trunk = Classifier()
-        self.norm = nn.LayerNorm(HEAD_CHANNELS)
-        self.reduce = nn.Linear(HEAD_CHANNELS, config.hidden_size)
         self.classes = nn.Linear(CLASSES, config.hidden_size, bias=False)
         self.position = nn.Parameter(torch.zeros(len(self.regions), config.hidden_size))
 
-    def posterior(self, coarse: Tensor) -> tuple[Tensor, Tensor]:
-        """Head features [B, regions, 1280] and the classifier's probabilities [B, regions, 1000]."""
+    def posterior(self, coarse: Tensor) -> Tensor:
+        """The classifier's probabilities [B, regions, 1000]."""
         with torch.no_grad():
             maps = self.trunk.features(coarse)
             size = maps.shape[-1]
@@ -96,11 +94,14 @@ class ClassTokens(nn.Module):
                 ],
                 1,
             )
-            return pooled, self.trunk(pooled).float().softmax(-1)
+            return self.trunk(pooled).float().softmax(-1)
+
+    def embed(self, posterior: Tensor) -> Tensor:
+        """Probabilities [B, regions, 1000] -> tokens [B, regions, D]."""
+        return self.classes(posterior) + self.position
 
     def forward(self, coarse: Tensor) -> Tensor:
-        pooled, posterior = self.posterior(coarse)
-        return self.reduce(self.norm(pooled)) + self.classes(posterior.to(coarse.dtype)) + self.position
+        return self.embed(self.posterior(coarse).to(self.classes.weight.dtype))
 
 
 class Neck(nn.Module):

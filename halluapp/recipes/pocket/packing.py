@@ -13,16 +13,19 @@ from torch import Tensor
 from halluapp.efficientnet import Classifier
 from halluapp.evaluation.annotations import AnnotatedObjects
 from halluapp.grounding.words import vocabulary
+from halluapp.recipes.pocket import questions
 from halluapp.recipes.pocket.corpus import Corpus, Pair
 from halluapp.recipes.pocket.crops import crop_box
 from halluapp.recipes.pocket.detector_loss import assign
-from halluapp.recipes.pocket.features import FeatureStore
+from halluapp.recipes.pocket.features import GRID, FeatureStore
 from halluapp.recipes.pocket.prompts import SHORT
 from halluapp.recipes.pocket.questions import SURE
-from halluapp.recipes.pocket.sets import WEIGHTS, Category, class_names, kept_out, quota
+from halluapp.recipes.pocket.sets import WEIGHTS, Category, TrainingPhoto, class_names, kept_out, quota
+from halluapp.recipes.pocket.sight import drawn_posterior
 from halluapp.recipes.pocket.tokenizer import AFTER, BEFORE
 
 IGNORE = -100
+READ = 24  # drawn posteriors a step
 PACKED = 11  # rows of a similar length that are padded and computed together
 
 
@@ -102,6 +105,8 @@ class TrainingBatch:
     photo: list[tuple[Tensor, PackedBatch]]  # rows of the batch and their pairs, split by length: less padding
     text: PackedBatch
     detection: tuple[Tensor, Tensor, Tensor, Tensor, Tensor]  # target, boxes, has_box, known, present
+    # Drawn posteriors [R, regions, 1000] without a photo, and questions about the class of each.
+    reading: tuple[Tensor, PackedBatch] | None = None
 
 
 class Batches:
@@ -131,6 +136,8 @@ class Batches:
                 self.classes = class_names(stores[part].keys, stores[part].records)
                 self.classifier = Classifier().eval()
                 self.classifier.load_package()
+        self.regions = max(packer.image_tokens - GRID * GRID, 0)
+        self.class_packer = Packer(packer.tokenizer, self.regions)
         weights = np.array([WEIGHTS[name] for name in names] or [len(rows) for rows in self.rows], float)
         self.shares = weights / weights.sum()
         self.index = [(part, int(row)) for part, rows in enumerate(self.rows) for row in rows]
@@ -187,7 +194,20 @@ class Batches:
             self._by_length(rows),
             self.packer.pack(free, rng.choice(("none", "unk", "text"))),
             tuple(torch.stack(column) for column in zip(*truth, strict=True)),
+            self.reading(rng),
         )
+
+    def reading(self, rng: random.Random) -> tuple[Tensor, PackedBatch] | None:
+        """Classes by the classifier's word alone: a photo a class would not teach to say all the names."""
+        if not self.classes or not self.regions:
+            return None
+        numbers = rng.sample(sorted(self.classes), min(READ, len(self.classes)))
+        posteriors = [drawn_posterior(number, sorted(self.classes), self.regions, rng) for number in numbers]
+        rows = []
+        for number in numbers:
+            pairs = questions.category(TrainingPhoto(category=self.classes[number]), rng)
+            rows.append(rng.sample(pairs, min(3, len(pairs))))
+        return torch.stack(posteriors), self.class_packer.pack(rows)
 
     def rare(self, rng: random.Random) -> AnnotatedObjects:
         """A photo with many objects or rare ones: the best of a few draws.

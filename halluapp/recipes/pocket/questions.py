@@ -18,6 +18,7 @@ Pair = tuple[str, str]  # question, answer
 NO_ANIMAL = "There is no animal in this photo."
 SURE = 0.6  # the trunk's classifier is right in 95 of 100 photos of the ImageNet sample where it is this sure
 NONE = 0.35  # share of the photos without an animal that say so: else the answer to every question about animals
+DESCRIBED = 0.5  # share of single-category photos that answer "Describe ..." and "List ...": their answers are short
 NUMBERS = ("no", "one", "two", "three", "four")
 LEAST_AREA = 0.004  # of a thing that is counted
 COLOURS = {c: c for c in "black white red blue green yellow orange brown pink purple gray".split()} | {"grey": "gray"}
@@ -75,11 +76,11 @@ def category(photo: TrainingPhoto, rng: random.Random) -> list[Pair]:
     one = photo.category
     assert one is not None
     noun = one.name if one.animal else one.fine
-    pairs = [
-        (casual(rng.choice(SHORT), rng), clean_sentence(a(noun))),
-        (casual(rng.choice(DETAIL), rng), clean_sentence(a(noun))),
-        (casual(rng.choice(LIST), rng), f"{noun}."),
-        (casual(rng.choice(WHAT), rng), named(one)),
+    pairs = [(casual(rng.choice(WHAT), rng), named(one))]
+    pairs += [
+        (casual(rng.choice(group), rng), answer)
+        for group, answer in ((SHORT, clean_sentence(a(noun))), (DETAIL, clean_sentence(a(noun))), (LIST, f"{noun}."))
+        if rng.random() < DESCRIBED
     ]
     if one.animal or rng.random() < NONE:
         pairs.append((casual(rng.choice(ANIMAL), rng), clean_sentence(a(noun)) if one.animal else NO_ANIMAL))

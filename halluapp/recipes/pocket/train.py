@@ -45,8 +45,13 @@ class PocketRecipe:
     text_weight: float = 0.5
     repetition_weight: float = 0.5
     detection_weight: float = 0.15
+    reading_weight: float = 0.5
     class_regions: int = 6
     seed: int = 11
+
+    def weight_of(self, loss: str) -> float:
+        weights = {"text": self.text_weight, "detection": self.detection_weight, "reading": self.reading_weight}
+        return weights.get(loss, 1.0)
 
     def rate_at(self, step: int) -> float:
         remaining = max(self.steps - step, 0) / self.decay
@@ -93,11 +98,16 @@ class Pocket(nn.Module):
     def losses(self, batch: TrainingBatch) -> dict[str, Tensor]:
         tokens, visual = self.visual(batch.fine, batch.coarse)
         parts = [self.language_loss(packed, visual[rows]) * packed.answer_tokens for rows, packed in batch.photo]
-        return {
+        losses = {
             "photo": sum(parts) / sum(packed.answer_tokens for _, packed in batch.photo),
             "text": self.language_loss(batch.text, None),
             "detection": detection_loss(self.head(batch.fine, tokens), *batch.detection),
         }
+        if batch.reading:
+            posterior, packed = batch.reading
+            seen = self.lvlm.model.vision_tower.neck.class_tokens.embed(posterior)
+            losses["reading"] = self.language_loss(packed, self.lvlm.model.multi_modal_projector(seen))
+        return losses
 
 
 # What a sentence may well say again.
@@ -176,6 +186,8 @@ def setup(
     batches = Batches(stores, photos, head.labels, packer, captions, recipe.photos, names)
     if lvlm.model.vision_tower.neck.class_tokens is not None:
         sight.start(lvlm, text_tokenizer, batches.classes)
+        if start:
+            lvlm.model.multi_modal_projector.requires_grad_(False)  # or the words for the classes would be lost again
     pocket = Pocket(lvlm, head, recipe.dropout)
     pocket.repetition_weight, pocket.function_words = recipe.repetition_weight, function_tokens(text_tokenizer)
     return pocket, text_tokenizer, batches
@@ -198,8 +210,8 @@ def further(start: Path, recipe: PocketRecipe):
 
 
 def trainable(pocket: Pocket) -> list[nn.Parameter]:
-    """Everything but the trunk."""
-    return [p for name, p in pocket.named_parameters() if ".trunk." not in name]
+    """Everything but the trunk and what is frozen."""
+    return [p for name, p in pocket.named_parameters() if ".trunk." not in name and p.requires_grad]
 
 
 def optimizer_for(pocket: Pocket, recipe: PocketRecipe) -> torch.optim.AdamW:
@@ -259,8 +271,7 @@ def train(
         torch.manual_seed(recipe.seed * 1_000_003 + step)  # dropout repeats after a resume
         with torch.autocast("cpu", torch.bfloat16):
             losses = pocket.losses(batch)
-        loss = losses["photo"] + recipe.text_weight * losses["text"] + recipe.detection_weight * losses["detection"]
-        loss.backward()
+        sum(recipe.weight_of(name) * value for name, value in losses.items()).backward()
         nn.utils.clip_grad_norm_(trainable(pocket), 1.0)
         optimizer.step()
         optimizer.zero_grad(set_to_none=True)

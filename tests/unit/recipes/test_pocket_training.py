@@ -12,7 +12,7 @@ import torch
 from halluapp.lvlm.base import ImageFeatures
 from halluapp.lvlm.families.llava import Llava
 from halluapp.methods.formulas.hallu_space import project_out
-from halluapp.recipes.pocket import drawings, export
+from halluapp.recipes.pocket import drawings, export, sight
 from halluapp.recipes.pocket.features import FeatureStore
 from halluapp.recipes.pocket.train import PocketRecipe, load_captions, setup, train
 from halluapp.training.hallu_space import compute
@@ -36,7 +36,15 @@ def _store(folder, source: str) -> None:
                 "entities": [{"type": "other", "phrases": [f"a {a}"], "boxes": [[0.1, 0.1, 0.6, 0.6]]}],
                 "detections": [["person", 0.9, 0.5, 0.5, 0.9, 0.9]],
             }
-            out.write(json.dumps({"key": str(index), "record": record}) + "\n")
+            if source == "imagenet-sample":
+                record = {
+                    "source": source,
+                    "objects": [a],
+                    "fine": a,
+                    "animal": True,
+                    "label_set": "one category per photo",
+                }
+            out.write(json.dumps({"key": f"in1k_{index}", "record": record}) + "\n")
 
 
 @pytest.fixture(scope="module")
@@ -44,6 +52,7 @@ def world(tmp_path_factory):
     folder = tmp_path_factory.mktemp("world")
     _store(folder / "features" / "flickr8k-train", "flickr8k")
     _store(folder / "features" / "visual7w", "visual7w")
+    _store(folder / "features" / "imagenet-sample", "imagenet-sample")
     (folder / "captions.txt").write_text("A man rides a horse on the beach.\nTwo dogs play in the snow.\n" * 20)
     return folder
 
@@ -64,6 +73,35 @@ def test_a_resumed_run_equals_an_uninterrupted_one(world):
     first, second = (torch.load(f / "checkpoint.pt", weights_only=True)["pocket"] for f in (whole, parts))
     for name, value in first.items():
         assert torch.allclose(value, second[name], atol=1e-6), name
+
+
+@pytest.mark.slow
+def test_a_run_goes_on_from_exported_weights_and_gives_them_class_tokens(world, tmp_path):
+    former, words, _ = setup(world / "features", world / "captions.txt", replace(RECIPE, class_regions=0))
+    export.export(former, words, tmp_path / "former")
+    pocket, same, batches = setup(world / "features", world / "captions.txt", RECIPE, start=tmp_path / "former")
+    assert same.get_vocab() == words.get_vocab()
+    assert batches.packer.image_tokens == pocket.lvlm.config.image_seq_length == 70
+    assert pocket.head.labels == former.head.labels
+    maps = [
+        torch.from_numpy(array[:2, 0].astype("float32")) for array in (batches.stores[0].fine, batches.stores[0].coarse)
+    ]
+    with torch.no_grad():
+        before, after = (one.eval().lvlm.model.vision_tower.neck(*maps)[-1] for one in (former, pocket))
+    assert torch.allclose(before, after[:, :64], atol=5e-2)  # stored in float16
+    # A class begins as the words for it: the projector makes the mean of their embeddings of it.
+    number, category = next(iter(batches.classes.items()))
+    token = pocket.lvlm.model.vision_tower.neck.class_tokens.classes.weight[:, number]
+    (expected,) = sight.name_targets(pocket.lvlm, words, {number: category})
+    made = pocket.lvlm.model.multi_modal_projector(token)
+    assert torch.nn.functional.cosine_similarity(made, expected, dim=0) > 0.9
+
+
+def test_a_store_that_is_being_computed_has_the_photos_that_are_ready(tmp_path):
+    _store(tmp_path / "visual7w", "visual7w")
+    (tmp_path / "visual7w" / "progress.json").write_text("32")
+    store = FeatureStore.open(tmp_path / "visual7w")
+    assert len(store.coarse) == len(store.keys) == len(store.records) == 32
 
 
 @pytest.fixture(scope="module")
