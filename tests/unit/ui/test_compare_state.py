@@ -236,9 +236,9 @@ def test_widgets_give_the_methods_their_parameters():
     assert (stack.name, vdd.name) == ("nullu+vdd", "vdd")
 
 
-def test_the_whole_page_has_one_public_endpoint_that_names_all_methods(tmp_path):
+def test_the_whole_page_has_four_public_endpoints_and_one_names_all_methods(tmp_path):
     info = app.build(Settings(runs=tmp_path)).get_api_info()
-    assert set(info["named_endpoints"]) == {"/compare"}
+    assert set(info["named_endpoints"]) == {"/compare", "/judge", "/methods", "/report"}
     description = info["named_endpoints"]["/compare"]["description"]
     for name in METHODS:
         assert name in description, name
