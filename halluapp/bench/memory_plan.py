@@ -56,7 +56,7 @@ def plan_memory(
     Raises InputError for a configuration that no training run knows.
     """
     if config.model_type != "llava":
-        raise InputError(f"Training knows LLaVA-class models only; this one is a {config.model_type}.")
+        raise InputError(f"The memory plan knows LLaVA-class models only; this one is a {config.model_type}.")
     one_layer, two_layers = (_layer_bytes(config, recipe, count, prefix, answer) for count in (1, 2))
     depth, width = config.text_config.num_hidden_layers, config.text_config.hidden_size
     layer, outside_layers = two_layers - one_layer, one_layer - (two_layers - one_layer)

@@ -108,7 +108,7 @@ def _logits(
     sequences, labels = [], []
     for row in rows:
         answer = getattr(objective.examples[row], kind)
-        prefix = objective.prefix(row, lvlm.project(objective.projector_input(row, corrupted)))
+        prefix = objective.prefix(row, objective.image(row, corrupted)).embeds
         answer_embeds = lvlm.decoder.get_input_embeddings()(torch.tensor(answer, device=lvlm.device))
         sequences.append(torch.cat([prefix, answer_embeds]))
         labels.append([-100] * len(prefix) + answer)

@@ -37,6 +37,20 @@ def generate(session, new_tokens: int) -> Work:
     return work
 
 
+def plain(session, new_tokens: int) -> dict[str, Work]:
+    """Ways to a plain `generate` by name: with the weights as loaded and, where the engine decodes small 4-bit layers
+    once a process, with these as well ("dense"): then the panels are not compared with what is slow in 4 bits alone."""
+    lvlm, as_loaded = session.lvlm, generate(session, new_tokens)
+    if not lvlm.dequantized.layers:
+        return {lvlm.quantization: as_loaded}
+
+    def dense() -> None:
+        with lvlm.lock, lvlm.dequantized.active():
+            as_loaded()
+
+    return {lvlm.quantization: as_loaded, "dense": dense}
+
+
 def usable(lvlm, names: Sequence[str]) -> tuple[list[str], dict[str, str]]:
     """-> (the methods whose weights the model has, and for every other one the sentence that says what it lacks)."""
     from halluapp.methods.registry import create

@@ -24,6 +24,16 @@ def penalise(scores: Tensor, tokens: Iterable[int], penalty: float) -> Tensor:
     return scores.index_copy(0, index, torch.where(values > 0, values / penalty, values * penalty))
 
 
+def choose_greedily(scores: list[Tensor]) -> list[int | None]:
+    """The best token of each of several scores [V], in one operation; None where `choose` must say what is wrong."""
+    if not scores:
+        return []
+    stacked = torch.stack(scores)
+    finite = torch.isfinite(stacked.amax(-1))  # a NaN is the largest of all
+    pairs = zip(stacked.argmax(-1).tolist(), finite.tolist(), strict=True)
+    return [index if is_finite else None for index, is_finite in pairs]
+
+
 def choose(scores: Tensor, sampling: Sampling, generator: torch.Generator) -> int:
     """Scores [V] (-inf: excluded) -> token id. Warpers come after the contrast: the rows are combined already.
 

@@ -9,9 +9,9 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
-from halluapp.decoding import memory
+from halluapp.decoding import memory, trace
 from halluapp.decoding.batch import RowBatch, prefill
-from halluapp.decoding.choose import choose, penalise
+from halluapp.decoding.choose import choose, choose_greedily, penalise
 from halluapp.decoding.events import Decoded, Event, Failed, Finished, MethodEvent, Token
 from halluapp.decoding.hooks.early_exits import EarlyStates, read_out, record_depths
 from halluapp.decoding.hooks.vision_adapter import tower_adapter
@@ -23,7 +23,6 @@ from halluapp.errors import InputError, MissingWeights
 from halluapp.lvlm.base import LVLM, ImageFeatures
 from halluapp.methods.base import Combination, Method, Step
 
-ALTERNATIVES = 5
 OUT_OF_MEMORY = "There is not enough memory for this method alone; ask for fewer new tokens, or load a smaller model."
 
 
@@ -137,11 +136,9 @@ def _decode_group(
     batch = policy.choose_batch(lvlm, prefilled, sampling.max_new_tokens)
     del prefilled  # a batch that has moved to other buffers must not hold its first ones
     for index in range(sampling.max_new_tokens):
-        log_p = logits.log_softmax(-1)
         ongoing: list[_Stream] = []
         last = index + 1 == sampling.max_new_tokens
-        for stream in live:
-            event, continues = _advance(lvlm, stream, jobs[stream.job].prompt, index, logits, log_p, sampling, last)
+        for stream, event, continues in _advance(lvlm, live, jobs, index, logits, sampling, last):
             yield stream.job, event
             if continues and not last:
                 ongoing.append(stream)
@@ -211,56 +208,67 @@ def _set_exits(live: list[_Stream], early: EarlyStates) -> None:
 
 
 def _advance(
-    lvlm: LVLM,
-    stream: _Stream,
-    prompt: str,
-    index: int,
-    logits: Tensor,
-    log_p: Tensor,
-    sampling: Sampling,
-    last: bool,
-) -> tuple[Decoded | Failed, bool]:
-    """Chooses the stream's next token -> (event, whether the answer continues)."""
-    name, rows = stream.method.name, torch.tensor(stream.rows, device=logits.device)
-    stream.passes += len(stream.rows)
-    try:
-        step = Step(index, prompt, tuple(stream.ids), stream.exits)
-        combination = stream.method.combine(logits[rows], step, lvlm)
-        penalty = sampling.repetition_penalty or combination.repetition
-        combination = replace(combination, scores=penalise(combination.scores, stream.ids, penalty))
-        token_id = choose(combination.scores, sampling, stream.generator)
-    except Exception as error:  # whatever goes wrong in one method, the others go on
-        reason = " ".join(str(error).split()) or type(error).__name__
-        return Failed(name, f"{stream.method.title} could not combine its rows: {reason}"), False
-    stream.ids.append(token_id)
-    token = _trace(lvlm, token_id, combination, log_p[rows], sampling)
-    whole, continues = lvlm.decode(stream.ids), sampling.ignore_end or token_id not in lvlm.end_tokens
+    lvlm: LVLM, live: list[_Stream], jobs: list[Job], index: int, logits: Tensor, sampling: Sampling, last: bool
+) -> Iterator[tuple[_Stream, Decoded | Failed, bool]]:
+    """Chooses the next token of every stream -> (stream, event, whether its answer continues)."""
+    choices = _choose(lvlm, live, jobs, index, logits, sampling)
+    chosen = [each for each in choices if isinstance(each, trace.Choice)]
+    rows = [stream.rows for stream, each in zip(live, choices, strict=True) if isinstance(each, trace.Choice)]
+    tokens = iter(trace.tokens(lvlm, chosen, rows, logits.log_softmax(-1), sampling))
+    for stream, each in zip(live, choices, strict=True):
+        if isinstance(each, Failed):
+            yield stream, each, False
+        else:
+            yield stream, *_decoded(lvlm, stream, index, next(tokens), sampling, last)
+
+
+def _choose(
+    lvlm: LVLM, live: list[_Stream], jobs: list[Job], index: int, logits: Tensor, sampling: Sampling
+) -> list[trace.Choice | Failed]:
+    """The next token of every stream; a method that fails in any way is told so, and the others go on."""
+    of_streams = logits[torch.tensor([row for stream in live for row in stream.rows], device=logits.device)]
+    parts = of_streams.split([len(stream.rows) for stream in live])
+    combinations: list[Combination | Failed] = []
+    for stream, part in zip(live, parts, strict=True):
+        stream.passes += len(stream.rows)
+        try:
+            step = Step(index, jobs[stream.job].prompt, tuple(stream.ids), stream.exits)
+            combination = stream.method.combine(part, step, lvlm)
+            penalty = sampling.repetition_penalty or combination.repetition
+            combinations.append(replace(combination, scores=penalise(combination.scores, stream.ids, penalty)))
+        except Exception as error:  # whatever goes wrong in one method, the others go on
+            combinations.append(_failed(stream, error))
+    scores = [each.scores for each in combinations if isinstance(each, Combination)]
+    greedy = iter(choose_greedily(scores) if sampling.temperature <= 0 else [None] * len(scores))
+    choices: list[trace.Choice | Failed] = []
+    for stream, each in zip(live, combinations, strict=True):
+        if isinstance(each, Failed):
+            choices.append(each)
+            continue
+        token_id = next(greedy)
+        try:
+            token_id = choose(each.scores, sampling, stream.generator) if token_id is None else token_id
+            choices.append(trace.Choice(each, token_id))
+        except ValueError as error:
+            choices.append(_failed(stream, error))
+    return choices
+
+
+def _failed(stream: _Stream, error: Exception) -> Failed:
+    reason = " ".join(str(error).split()) or type(error).__name__
+    return Failed(stream.method.name, f"{stream.method.title} could not combine its rows: {reason}")
+
+
+def _decoded(
+    lvlm: LVLM, stream: _Stream, index: int, token: Token, sampling: Sampling, last: bool
+) -> tuple[Decoded, bool]:
+    """Adds the chosen token to the answer -> (event, whether the answer continues)."""
+    stream.ids.append(token.id)
+    whole, continues = lvlm.decode(stream.ids), sampling.ignore_end or token.id not in lvlm.end_tokens
     text, stopped = cut(whole, sampling.stop)
     if not stopped and (last or not continues):
         text = whole  # nothing follows that could complete a stop string
-    return Decoded(name, index, token, text), continues and not stopped
-
-
-def _trace(lvlm: LVLM, token_id: int, combination: Combination, log_p: Tensor, sampling: Sampling) -> Token:
-    """The chosen token with its probability under the final distribution and under each row; log_p [R, V]."""
-    final = combination.scores.softmax(-1)
-    best = final.topk(min(ALTERNATIVES, len(final)))
-    ranking = zip(best.indices.tolist(), best.values.tolist(), strict=True)
-    top = tuple((lvlm.piece(i), round(p, 5)) for i, p in ranking if p > 0)
-    main_choice = int(log_p[0].argmax())
-    differs = sampling.temperature <= 0 and main_choice != token_id
-    branches = [round(p, 5) for p in log_p[:, token_id].exp().tolist()]
-    return Token(
-        id=token_id,
-        text=lvlm.piece(token_id),
-        p=round(float(final[token_id]), 5),
-        p_main=branches[0],
-        p_reference=round(sum(branches[1:]) / (len(branches) - 1), 5) if len(branches) > 1 else None,
-        top=top,
-        instead=lvlm.piece(main_choice) if differs else None,
-        notes=combination.notes,
-        branches=tuple(branches),
-    )
+    return Decoded(stream.method.name, index, token, text), continues and not stopped
 
 
 def _regroup(batch: policy.Batch, ongoing: list[_Stream]) -> list[int]:

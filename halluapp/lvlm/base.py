@@ -36,12 +36,14 @@ class LVLM(PromptTokenizer, DecoderParts, ABC):
     replay_mode: which decode steps may be taken, "auto", "off" or "on"; replay_verdicts: what was measured of them, by
     number of rows (both belong to `decoding.replay.policy`).
     dense_modules: full names of the modules that are never quantized.
+    trainable: whether CHiP, HACL and AdaVIB know how this family's visual tokens come about.
     has_image_marks: whether a start and an end token enclose the image placeholder.
     processor_parts: further arguments of the constructor, which are attributes of transformers' processor.
     """
 
     dense_modules: ClassVar[tuple[str, ...]] = ("model.vision_tower", "model.multi_modal_projector", "lm_head")
     has_image_marks: ClassVar[bool] = False
+    trainable: ClassVar[bool] = False
     processor_parts: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, model: Any, tokenizer: Any, image_processor: Any, name: str, quantization: str = "none"):
@@ -160,6 +162,10 @@ class LVLM(PromptTokenizer, DecoderParts, ABC):
     def visual_tokens(self, image: ImageFeatures, prompt: str, projector: nn.Module | None = None) -> Tensor:
         """Visual tokens [n, D] of a photo for a prompt, by the base projector or another."""
         return self.project(image.features, projector)
+
+    def token_inputs(self, image: ImageFeatures) -> Tensor:
+        """What each visual token is made of, [n, d']: AdaVIB's deviations are read from it."""
+        return image.features.flatten(0, -2)
 
     def prompt_ids(self, prompt: str, view: str) -> list[int]:
         """Token ids of the chat-formatted prompt, with one image placeholder where the photo stands.

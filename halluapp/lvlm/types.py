@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 
@@ -13,6 +15,14 @@ class HalluSpace:
 
     layers: dict[int, Tensor]
     about: dict = field(default_factory=dict)
+    _on_devices: dict[tuple[int, torch.device], Tensor] = field(default_factory=dict, compare=False, repr=False)
+
+    def basis(self, layer: int, rank: int, device: torch.device) -> Tensor:
+        """The first `rank` directions of a layer (0: all) on a device, where they stay after their first use."""
+        if (layer, device) not in self._on_devices:
+            self._on_devices[layer, device] = self.layers[layer].to(device)
+        directions = self._on_devices[layer, device]
+        return directions[:, :rank] if rank else directions
 
 
 @dataclass(frozen=True)
@@ -27,6 +37,11 @@ class ImageFeatures:
     maps: tuple[Tensor, ...] = ()
     layout: tuple[int, ...] = ()
     deepstack: tuple[Tensor, ...] = ()
+
+    def to(self, *target: Any) -> ImageFeatures:
+        """The same on a device or in a dtype, as `Tensor.to`; without the maps of a detector."""
+        levels = tuple(level.to(*target) for level in self.deepstack)
+        return replace(self, features=self.features.to(*target), maps=(), deepstack=levels)
 
 
 @dataclass(frozen=True)

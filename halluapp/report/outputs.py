@@ -212,11 +212,16 @@ class BenchResult(Record):
     """Why no step could be replayed; empty if it could."""
     fast_by_rows: dict[str, str]
     """Rows of the batch -> which step was taken, and why."""
+    one: str
+    """The fastest plain generate: a quantization, or "dense" for small 4-bit layers that are decoded once a process."""
+    ratio_five_panels_to_each_generate: dict[str, float]
     ratio_five_panels_to_one: float
+    """To the fastest."""
     ratio_least: float
     ratio_most: float
     ratio_eleven_panels_to_one: float
     ratio_sequential_to_five: float
+    seconds_of_each_generate: dict[str, float]
     seconds_one: float
     seconds_five: float
     seconds_eleven: float

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
 from halluapp.data.pairs import Pair
-from halluapp.lvlm.base import LVLM
+from halluapp.lvlm.base import LVLM, EmbeddedPrompt, ImageFeatures
 from halluapp.lvlm.weights.fingerprint import fingerprint
 from halluapp.methods.base import Method
 from halluapp.methods.baseline import Baseline
@@ -44,6 +44,9 @@ class Objective(ABC):
         self.pixels = Pixels(lvlm, pairs, strategy, step, recipe.seed)
         self.model_hash = fingerprint(lvlm) if cache else ""
         self.features = examples.encode_images(lvlm, self.pixels, self._cache_path("features"), log)
+        if any(image.layout for image in self.features.images):  # photos of other shapes have other lengths
+            lengths = [lvlm.image_length(image.to(lvlm.device), "") for image in self.features.images]
+            examples.check_lengths(lvlm, pairs, self.examples, lengths)
         self.build()
         if recipe.checkpointing:
             self.language.activation_checkpointing_enable(activation_checkpointing_kwargs={"use_reentrant": False})
@@ -129,21 +132,27 @@ class Objective(ABC):
 
     def projector_input(self, row: int, corrupted: bool = False) -> Tensor:
         """Projector input [n, d] of a pair's image: cached, or with gradients while the tower is trained."""
+        return self.image(row, corrupted).features
+
+    def image(self, row: int, corrupted: bool = False) -> ImageFeatures:
+        """A pair's image as the projector gets it: cached, or with gradients while the tower is trained."""
         if self.trains_tower:
             return self._encoded(self.examples[row].photo, corrupted)
-        features = self.features.corrupted if corrupted else self.features.clean
-        return features[self.examples[row].photo].to(self.lvlm.device)
+        images = self.features.corrupted_images if corrupted else self.features.images
+        assert images is not None
+        return images[self.examples[row].photo].to(self.lvlm.device)
 
-    def _encoded(self, photo: int, corrupted: bool) -> Tensor:
+    def _encoded(self, photo: int, corrupted: bool) -> ImageFeatures:
         pixels = self.pixels.corrupted(photo) if corrupted else self.pixels.clean(photo)
         # One image at a time like the reference's features: kernels round in another way on a batch.
         if self.recipe.checkpointing and torch.is_grad_enabled():
             return checkpoint(examples.encode_pixels, self.lvlm, pixels, use_reentrant=False)
         return examples.encode_pixels(self.lvlm, pixels)
 
-    def prefix(self, row: int, visual_tokens: Tensor) -> Tensor:
-        """Embeddings of a pair's question with these visual tokens [n, D] -> [P, D]."""
-        return self.lvlm.embed(self.examples[row].prompt, visual_tokens)
+    def prefix(self, row: int, image: ImageFeatures, visual_tokens: Tensor | None = None) -> EmbeddedPrompt:
+        """A pair's question with its image, and with these visual tokens [n, D] (None: the base projector's)."""
+        tokens = self.lvlm.visual_tokens(image, "") if visual_tokens is None else visual_tokens
+        return self.lvlm.embed_prompt(self.examples[row].prompt, image, tokens)
 
 
 class LoraObjective(Objective):

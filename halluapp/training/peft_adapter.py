@@ -30,7 +30,9 @@ def wrap(lvlm: LVLM, recipe: Lora, tower_layers: Sequence[str] = (), language: b
     from peft import LoraConfig, get_peft_model
 
     names = "|".join(TARGETS[recipe.targets])
-    patterns = [rf".*language_model.*\.({names})"] if language else []  # towers have layers of the same names
+    decoder = next(name for name, module in lvlm.model.named_modules() if module is lvlm.decoder)
+    # Below the decoder's own name: towers have layers of the same names.
+    patterns = [rf"{re.escape(decoder)}\..*\.({names})"] if language else []
     patterns += [re.escape(name) for name in tower_layers]
     config = LoraConfig(
         r=recipe.rank, lora_alpha=recipe.alpha, lora_dropout=recipe.dropout, bias="none",

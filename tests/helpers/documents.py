@@ -77,8 +77,16 @@ def measured() -> str:
     return model_card.tables(json.loads((ROOT / "assets/pocket/measured.json").read_text("utf-8")))
 
 
+def families() -> str:
+    """What can be loaded, and what the tests try of it."""
+    from families_table import table
+
+    return table()
+
+
 BLOCKS = {
     "commands": (DOCS / "command-line.md", command_line),
+    "families": (DOCS / "families.md", families),
     "import law": (DOCS / "architecture.md", import_law),
     "measured": (DOCS / "results.md", measured),
 }

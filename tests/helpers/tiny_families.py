@@ -31,6 +31,7 @@ from transformers.processing_utils import ProcessorMixin
 
 from halluapp.lvlm import catalog
 from halluapp.lvlm.base import LVLM, HalluSpace, ImageFeatures
+from halluapp.lvlm.families import FAMILIES
 
 __all__ = [
     "KINDS",
@@ -42,6 +43,7 @@ __all__ = [
     "folder",
     "from_scratch",
     "inputs",
+    "is_trainable",
     "lvlm",
     "photo",
     "tokenizer",
@@ -103,6 +105,11 @@ def _projector(kind: str, model):
 def lvlm(kind: str, quantization: str = "none") -> LVLM:
     """The tiny model of a family, loaded once."""
     return _loaded(kind, quantization)
+
+
+def is_trainable(kind: str) -> bool:
+    """Whether CHiP, HACL and AdaVIB know this family."""
+    return FAMILIES[kind].lvlm_class().trainable
 
 
 @cache

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -26,16 +27,15 @@ def apply_interventions(
     projection of the same output. The caller holds `lvlm.lock`; the hooks are removed whatever happens.
     Yields the hooks: they own the tensors that they add to a forward, which a CUDA graph of it must keep alive.
     """
-    by_layer: dict[int, list[tuple[list[int], Tensor, float]]] = {}
-    for change, space in {row: row.space for row in rows if row is not None and row.space}.items():
-        indices = [index for index, row in enumerate(rows) if row == change]
-        for layer, directions in lvlm.space(space).layers.items():
-            basis = directions[:, : change.rank] if change.rank else directions
-            by_layer.setdefault(layer, []).append((indices, basis, change.space_strength))
+    by_layer: dict[int, list[tuple[Tensor, Tensor, float]]] = {}
+    for change, name in {row: row.space for row in rows if row is not None and row.space}.items():
+        space, indices = lvlm.space(name), tuple(index for index, row in enumerate(rows) if row == change)
+        for layer in space.layers:
+            device = next(lvlm.output_projection(layer).parameters()).device
+            basis = space.basis(layer, change.rank, device)
+            by_layer.setdefault(layer, []).append((row_index(indices, device), basis, change.space_strength))
     hooks = _adapter_hooks(lvlm, rows)
-    for layer, changes in by_layer.items():
-        module = lvlm.output_projection(layer)
-        hooks.append((module, _projection_hook(changes, next(module.parameters()).device)))
+    hooks += [(lvlm.output_projection(layer), _projection_hook(changes)) for layer, changes in by_layer.items()]
     handles = [module.register_forward_hook(hook) for module, hook in hooks]
     try:
         with amplify_attention(lvlm, rows, image_mask, positions):
@@ -45,14 +45,19 @@ def apply_interventions(
             handle.remove()
 
 
-def _projection_hook(changes: list[tuple[list[int], Tensor, float]], device: torch.device):
-    on_device = [  # before the forward: a CUDA graph cannot record a copy from the CPU
-        (torch.tensor(rows, device=device), directions.to(device), strength) for rows, directions, strength in changes
-    ]
+@lru_cache(maxsize=512)
+def row_index(rows: tuple[int, ...], device: torch.device) -> Tensor:
+    """Numbers of rows as an index on a device, copied there once: the GPU is waited for at every copy.
 
+    Before the forward: a CUDA graph cannot record a copy from the CPU. Shared: never written to.
+    """
+    return torch.tensor(rows, device=device)
+
+
+def _projection_hook(changes: list[tuple[Tensor, Tensor, float]]):
     def project(_module, _inputs, output: Tensor) -> Tensor:
         result = output.clone()
-        for index, directions, strength in on_device:
+        for index, directions, strength in changes:
             result[index] = project_out(output[index], directions, strength)
         return result
 
@@ -61,9 +66,9 @@ def _projection_hook(changes: list[tuple[list[int], Tensor, float]], device: tor
 
 def _adapter_hooks(lvlm: LVLM, rows: list[Intervention | None]) -> list:
     """(linear layer, hook) for every layer to which the adapter of any row adds."""
-    by_module: dict[str, list[tuple[list[int], Delta, float]]] = {}
+    by_module: dict[str, list[tuple[tuple[int, ...], Delta, float]]] = {}
     for change, adapter in {row: row.adapter for row in rows if row is not None and row.adapter}.items():
-        indices = [index for index, row in enumerate(rows) if row == change]
+        indices = tuple(index for index, row in enumerate(rows) if row == change)
         for name, delta in lvlm.adapter(adapter).deltas.items():
             by_module.setdefault(name, []).append((indices, delta, change.adapter_strength))
     modules = {name: lvlm.model.get_submodule(name) for name in by_module}
@@ -74,8 +79,8 @@ def _adapter_hooks(lvlm: LVLM, rows: list[Intervention | None]) -> list:
     ]
 
 
-def _addition_hook(changes: list[tuple[list[int], Delta, float]], device: torch.device):
-    on_device = [(torch.tensor(rows, device=device), delta, share) for rows, delta, share in changes]
+def _addition_hook(changes: list[tuple[tuple[int, ...], Delta, float]], device: torch.device):
+    on_device = [(row_index(rows, device), delta, share) for rows, delta, share in changes]
 
     def add(_module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
         result = output.clone()

@@ -43,7 +43,8 @@ def deltas(lvlm: LVLM, tensors: dict[str, Tensor], config: dict, name: str) -> d
                 f"lora_alpha or alpha_pattern of the adapter {name} is no number; save it again."
             ) from error
         check_finite(module, name, (down, up))
-        delta = Delta(down.float().to(lvlm.device), up.float().to(lvlm.device), scale)
+        device = next(names.modules[resolved].parameters()).device  # of a model over several cards
+        delta = Delta(down.float().to(device), up.float().to(device), scale)
         if not delta.fits(names.modules[resolved]):
             raise InputError(f"The adapter {name} was made for another model: {module} does not fit.")
         if resolved in additions:

@@ -35,6 +35,9 @@ class AyaVision(Llava):
         """Tile features [tiles, n, d] -> visual tokens [tiles * n', D]."""
         return (projector or self.base_projector)(features).flatten(0, 2)
 
+    def token_inputs(self, image: ImageFeatures) -> Tensor:
+        return self.base_projector.pixel_shuffle(image.features).flatten(0, 2)
+
     def image_ids(self, image: ImageFeatures, count: int) -> list[int]:
         """Numbered tiles, then the whole photo; a small photo has no tiles."""
         tiles = len(image.features)

@@ -18,6 +18,7 @@ class Gemma3(Llava):
     """A Gemma 3 with its vision tower. The photo is seen as a whole: no crops (pan and scan, off by default)."""
 
     template = ""
+    trainable = False  # packed rows know no attention both ways
     has_image_marks = True
 
     def chat(self, prompt: str, answer: str | None = None) -> str:

@@ -15,6 +15,8 @@ from halluapp.lvlm.families.smolvlm import TILE_MARK, SmolVLM
 class Idefics2(SmolVLM):
     """An Idefics2. layout: rows and columns of patches of each tile; tiles are padded to the largest one."""
 
+    trainable = False  # a visual token of the perceiver is made of the whole tile
+
     def chat(self, prompt: str, answer: str | None = None) -> str:
         """As the processor writes it: a space between a photo and the text behind it."""
         return re.sub(r"<image>(?=[^\s<])", "<image> ", super().chat(prompt, answer), count=1)

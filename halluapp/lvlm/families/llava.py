@@ -15,6 +15,7 @@ from halluapp.lvlm.families.grids import Box, grid_boxes, seen_region
 class Llava(LVLM):
     """A LLaVA with its image processor. Images are resized as the checkpoint's processor says."""
 
+    trainable: ClassVar[bool] = True
     template: ClassVar[str] = (  # of LLaVA-1.5: checkpoints in its class may come without one
         "{% for message in messages %}{% if message['role'] == 'assistant' %}ASSISTANT: "
         "{{ message['content'][0]['text'] }}</s>{% else %}USER: {% for part in message['content'] %}"

@@ -21,10 +21,15 @@ class LlavaNext(Llava):
 
     def visual_tokens(self, image: ImageFeatures, prompt: str, projector: nn.Module | None = None) -> Tensor:
         """Projected tiles are put together, padding cut off, the learned newline put after every row."""
-        model, tiles = self.model.model, self.project(image.features, projector)
+        return self._packed(self.project(image.features, projector), image, self.model.model.image_newline)
+
+    def _packed(self, tiles: Tensor, image: ImageFeatures, newline: Tensor) -> Tensor:
+        """Vectors of all tiles [tiles, n, D] as one image -> [n', D]; newline [D]."""
         strategy = self.model.config.vision_feature_select_strategy
-        packed, _ = model.pack_image_features([tiles], [list(image.layout)], strategy, model.image_newline)
-        return packed[0]  # [n, D]
+        return self.model.model.pack_image_features([tiles], [list(image.layout)], strategy, newline)[0][0]
+
+    def token_inputs(self, image: ImageFeatures) -> Tensor:
+        return self._packed(image.features, image, image.features.new_zeros(image.features.shape[-1]))
 
     def token_boxes(self, image: ImageFeatures, count: int, size: tuple[int, int]) -> list[Box | None]:
         """The photo as a whole, then its tiles as one grid without padding, with a token that ends each row."""
@@ -47,8 +52,6 @@ class LlavaNext(Llava):
 class LlavaOnevision(LlavaNext):
     """A LLaVA-OneVision: more than nine tiles are scaled down."""
 
-    def visual_tokens(self, image: ImageFeatures, prompt: str, projector: nn.Module | None = None) -> Tensor:
-        model, tiles = self.model.model, self.project(image.features, projector)
+    def _packed(self, tiles: Tensor, image: ImageFeatures, newline: Tensor) -> Tensor:
         ratio = self.model.config.vision_aspect_ratio
-        packed, _ = model.pack_image_features([tiles], [list(image.layout)], model.image_newline, ratio)
-        return packed[0]  # [n, D]
+        return self.model.model.pack_image_features([tiles], [list(image.layout)], newline, ratio)[0][0]

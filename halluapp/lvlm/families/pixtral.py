@@ -44,6 +44,8 @@ class Pixtral(Llava):
 class Mistral3(Pixtral):
     """A Mistral-Small-3.x: its projector joins neighbouring patches, so it must know how they lie."""
 
+    trainable: ClassVar[bool] = False
+
     def visual_tokens(self, image: ImageFeatures, prompt: str, projector: nn.Module | None = None) -> Tensor:
         rows, columns = image.layout
         size: Any = (rows * self._patch, columns * self._patch)

@@ -18,6 +18,7 @@ class Qwen25VL(LVLM):
     """A Qwen2.5-VL. Larger photos are scaled down to at most MAX_VISUAL_TOKENS visual tokens."""
 
     dense_modules: ClassVar[tuple[str, ...]] = ("model.visual", "lm_head")
+    trainable: ClassVar[bool] = True
     has_image_marks: ClassVar[bool] = True  # <|vision_start|> and <|vision_end|>
     moments: ClassVar[int] = 1  # how often the processor's limits of size count a pixel of a still photo
 
@@ -78,6 +79,9 @@ class Qwen25VL(LVLM):
         """Patch features [N, d] -> visual tokens [n, D]: the merger joins neighbouring patches."""
         return (projector or self.base_projector)(features)
 
+    def token_inputs(self, image: ImageFeatures) -> Tensor:
+        return image.features.unflatten(0, (-1, self._merge**2)).flatten(1)
+
     def token_boxes(self, image: ImageFeatures, count: int, size: tuple[int, int]) -> list[Box | None]:
         rows, columns = image.layout
         return [*grid_boxes(rows, columns)]
@@ -133,3 +137,6 @@ class Glm4v(Qwen2VL):
     """A GLM-4.xV. Features [n, D] are joined patches; the processor's limits count both moments of a still photo."""
 
     moments = 2
+
+    def token_inputs(self, image: ImageFeatures) -> Tensor:
+        return image.features

@@ -16,6 +16,7 @@ TILE_MARK, WHOLE_MARK = "<fake_token_around_image>", "<global-img>"
 class SmolVLM(LVLM):
     """A SmolVLM or Idefics3. Features [tiles, n, d]; the connector joins neighbouring patches of a tile."""
 
+    trainable: ClassVar[bool] = True
     dense_modules: ClassVar[tuple[str, ...]] = ("model.vision_model", "model.connector", "lm_head")
 
     @property
@@ -42,6 +43,10 @@ class SmolVLM(LVLM):
     def project(self, features: Tensor, projector: nn.Module | None = None) -> Tensor:
         """Tile features [tiles, n, d] -> visual tokens [tiles * n', D]."""
         return (projector or self.base_projector)(features).flatten(0, 1)
+
+    def token_inputs(self, image: ImageFeatures) -> Tensor:
+        connector = self.base_projector
+        return connector.pixel_shuffle(image.features, connector.scale_factor).flatten(0, 1)
 
     def token_boxes(self, image: ImageFeatures, count: int, size: tuple[int, int]) -> list[Box | None]:
         rows, columns = image.layout

@@ -14,6 +14,7 @@ from halluapp.lvlm.families.grids import Box, seen_region, square
 class VipLlava(LVLM):
     """A ViP-LLaVA. Features [n, L * d]: L layers of the tower side by side, without the CLS token."""
 
+    trainable: ClassVar[bool] = True
     template: ClassVar[str] = (  # for checkpoints that come without one
         "{% for message in messages %}###Human: {% for part in message['content'] %}{% if part['type'] == 'image' %}"
         "<image>\n{% else %}{{ part['text'] }}{% endif %}{% endfor %}{% endfor %}###Assistant:"

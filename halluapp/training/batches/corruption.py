@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -11,6 +13,9 @@ from torch.nn import functional
 from halluapp.errors import InputError
 from halluapp.lvlm.diffusion import diffuse
 from halluapp.training.methods.chip_recipe import STRATEGIES
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 ROTATION_DEGREES = (10.0, 80.0)
 
@@ -47,6 +52,15 @@ def corrupt(
         shift = int(torch.randint(1, len(pixels), (1,), generator=generator))
         return pixels.roll(shift, 0)
     raise InputError(f"The rejected photo must be one of {', '.join(STRATEGIES)}, not {strategy!r}.")
+
+
+def corrupt_photo(photo: Image.Image, strategy: str, generator: torch.Generator) -> Image.Image:
+    """`corrupt` for a photo that is no tensor yet, in every way but noise; black is black here."""
+    from PIL import Image
+
+    values = torch.from_numpy(np.array(photo.convert("RGB"))).permute(2, 0, 1)[None].float()
+    changed = corrupt(values, strategy, generator)[0].permute(1, 2, 0)
+    return Image.fromarray(changed.round().clamp(0, 255).byte().numpy())
 
 
 def rotate(photo: Tensor, degrees: float, black: Tensor | None = None) -> Tensor:

@@ -42,15 +42,16 @@ def read(path: Path | None, count: int) -> dict[str, list[Tensor]] | None:
         return None
     with contextlib.suppress(OSError):
         os.utime(path)  # now it is the one used last
+    names = {"clean", "corrupted", *(name.rpartition(".")[0] for name in tensors)}
     lists = {
-        part: [tensors[f"{part}.{row}"] for row in range(count) if f"{part}.{row}" in tensors]
-        for part in ("clean", "corrupted")
+        part: [tensors[f"{part}.{row}"] for row in range(count) if f"{part}.{row}" in tensors] for part in sorted(names)
     }
-    return lists if len(lists["clean"]) == count and len(lists["corrupted"]) in (0, count) else None
+    whole = len(lists["clean"]) == count and all(len(rows) in (0, count) for rows in lists.values())
+    return lists if whole else None
 
 
 def write(path: Path | None, lists: dict[str, list[Tensor]]) -> None:
-    """Writes lists of tensors ("clean", "corrupted"), whole or not at all; does nothing without a path."""
+    """Writes lists of tensors ("clean", "corrupted", others), whole or not at all; does nothing without a path."""
     from safetensors.torch import save_file
 
     if path is None:

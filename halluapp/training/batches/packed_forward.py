@@ -14,16 +14,24 @@ from torch import Tensor, nn
 
 from halluapp.decoding.hooks.interventions import apply_interventions
 from halluapp.errors import InputError
-from halluapp.lvlm.base import LVLM
+from halluapp.lvlm.base import LVLM, EmbeddedPrompt
 from halluapp.methods.base import Intervention
 
 
 @dataclass
 class PackedRow:
-    """prefix [P, D] embeddings; answers: token ids, end token included."""
+    """prefix: embeddings [P, D], or with positions and visual tokens; answers: token ids, end token included."""
 
-    prefix: Tensor
+    prefix: Tensor | EmbeddedPrompt
     answers: list[list[int]]
+
+    @property
+    def prompt(self) -> EmbeddedPrompt:
+        """The prefix with its positions, 0, 1, 2, ... for bare embeddings."""
+        if isinstance(self.prefix, EmbeddedPrompt):
+            return self.prefix
+        count, device = len(self.prefix), self.prefix.device
+        return EmbeddedPrompt(self.prefix, torch.arange(count), torch.zeros(count, dtype=torch.bool, device=device))
 
 
 @dataclass
@@ -37,11 +45,12 @@ class AnswerStates:
 
 
 def check_supported(lvlm: LVLM) -> None:
-    """Raises InputError for a family whose rows cannot be packed (visual tokens in deeper layers, M-RoPE, tiles)."""
-    from halluapp.lvlm.families.llava import Llava
-
-    if type(lvlm) is not Llava:
-        raise InputError(f"Training knows LLaVA-class models only; {lvlm.name} is a {type(lvlm).__name__}.")
+    """Raises InputError for a family whose rows cannot be packed, or whose visual tokens depend on the prompt."""
+    if not lvlm.trainable:
+        raise InputError(
+            f"Training does not know the family of {lvlm.name} ({type(lvlm).__name__}); docs/families.md names those "
+            "that can be trained, LLaVA and Qwen3-VL among them."
+        )
 
 
 def lm_logits(lvlm: LVLM, hidden: Tensor) -> Tensor:
@@ -56,37 +65,49 @@ def answer_ids(lvlm: LVLM, text: str) -> list[int]:
 
 def packed_forward(lvlm: LVLM, rows: list[PackedRow], intervention: Intervention | None = None) -> AnswerStates:
     """One forward over packed rows. Differentiable in prefixes and adapters. intervention: changes all rows."""
-    packed_rows = [_pack(lvlm, row) for row in rows]
+    prompts = [row.prompt for row in rows]
+    packed_rows = [_pack(lvlm, prompt, row.answers) for prompt, row in zip(prompts, rows, strict=True)]
     longest = max(len(embeds) for embeds, _, _, _ in packed_rows)
     first = packed_rows[0][0]
     device = first.device
     embeds = first.new_zeros(len(rows), longest, first.shape[-1])
     segments = torch.full((len(rows), longest), -1, device=device)
-    positions = torch.zeros(len(rows), longest, dtype=torch.long, device=device)
+    positions = segments.new_zeros(*packed_rows[0][2].shape[:-1], len(rows), longest)
+    image_mask = torch.zeros_like(segments, dtype=torch.bool)
     answer_positions = []
     for index, (row, segment, position, answers_of_row) in enumerate(packed_rows):
         embeds[index, : len(row)] = row
         segments[index, : len(row)] = segment.to(device)
-        positions[index, : len(row)] = position.to(device)
+        positions[..., index, : len(row)] = position.to(device)
+        image_mask[index, : len(prompts[index].image_mask)] = prompts[index].image_mask
         answer_positions += [(index, answer_position) for answer_position in answers_of_row]
+    levels = tuple(torch.cat(level) for level in zip(*(p.deepstack for p in prompts if p.deepstack), strict=True))
+    deepstack = (image_mask, levels) if levels else None
     with apply_interventions(lvlm, [intervention] * len(rows)):
-        hidden = run_decoder(lvlm, embeds, block_mask(segments), positions)
+        hidden = run_decoder(lvlm, embeds, block_mask(segments), positions, deepstack)
     return _gather(hidden, answer_positions, [answer for row in rows for answer in row.answers])
 
 
-def _pack(lvlm: LVLM, row: PackedRow) -> tuple[Tensor, Tensor, Tensor, list[list[int]]]:
-    """Embeddings [T, D], segment and position of each token, and for every answer where its tokens are predicted."""
-    embedding, size = lvlm.decoder.get_input_embeddings(), len(row.prefix)
-    segments, positions, answer_positions, ids = [0] * size, list(range(size)), [], []
-    for number, answer in enumerate(row.answers, 1):
+def _pack(
+    lvlm: LVLM, prompt: EmbeddedPrompt, answers: list[list[int]]
+) -> tuple[Tensor, Tensor, Tensor, list[list[int]]]:
+    """Embeddings [T, D], segment [T] and position [T] or [3, T] of each token, and for every answer where its tokens
+    are predicted."""
+    embedding, size = lvlm.decoder.get_input_embeddings(), len(prompt.embeds)
+    next_position = int(prompt.positions.max()) + 1
+    segments, positions, answer_positions, ids = [0] * size, [], [], []
+    for number, answer in enumerate(answers, 1):
         inputs = answer[:-1]  # nothing is predicted after the last token
         start = size + len(ids)
         answer_positions.append([size - 1, *range(start, start + len(inputs))])
         segments += [number] * len(inputs)
-        positions += range(size, size + len(inputs))
+        positions += range(next_position, next_position + len(inputs))
         ids += inputs
-    input_embeds = embedding(torch.tensor(ids, dtype=torch.long, device=row.prefix.device)).to(row.prefix.dtype)
-    return torch.cat([row.prefix, input_embeds]), torch.tensor(segments), torch.tensor(positions), answer_positions
+    prefix, before = prompt.embeds, prompt.positions.cpu()
+    input_embeds = embedding(torch.tensor(ids, dtype=torch.long, device=prefix.device)).to(prefix.dtype)
+    after = torch.tensor(positions, dtype=torch.long).expand(*before.shape[:-1], -1)
+    whole = torch.cat([prefix, input_embeds])
+    return whole, torch.tensor(segments), torch.cat([before, after], dim=-1), answer_positions
 
 
 def block_mask(segments: Tensor) -> Tensor:
@@ -98,13 +119,26 @@ def block_mask(segments: Tensor) -> Tensor:
     return (allowed | itself)[:, None]  # padding attends to itself: a row without keys gives NaN
 
 
-def run_decoder(lvlm: LVLM, embeds: Tensor, mask: Tensor, positions: Tensor) -> Tensor:
-    """Embeddings [R, T, D] -> hidden states after the final norm [R, T, D], without a cache."""
+def run_decoder(
+    lvlm: LVLM,
+    embeds: Tensor,
+    mask: Tensor,
+    positions: Tensor,
+    deepstack: tuple[Tensor, tuple[Tensor, ...]] | None = None,
+) -> Tensor:
+    """Embeddings [R, T, D] -> hidden states after the final norm [R, T, D], without a cache.
+
+    deepstack: as `LVLM.forward` takes it.
+    """
     # Backward computes a checkpointed layer again, when the decoded weights are gone: it reads the packed ones.
     recomputed = torch.is_grad_enabled() and lvlm.decoder.is_activation_checkpointing
     with lvlm.lock, nullcontext() if recomputed else lvlm.dequantized.active():
         return lvlm.decoder(
-            inputs_embeds=embeds, attention_mask=mask, position_ids=positions, use_cache=False
+            inputs_embeds=embeds,
+            attention_mask=mask,
+            position_ids=positions,
+            use_cache=False,
+            **lvlm.deepstack_arguments(deepstack),
         ).last_hidden_state
 
 

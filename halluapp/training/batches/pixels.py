@@ -11,11 +11,15 @@ from torch import Tensor
 
 from halluapp.data.pairs import Pair
 from halluapp.lvlm.base import LVLM
-from halluapp.training.batches.corruption import corrupt
+from halluapp.lvlm.diffusion import diffuse
+from halluapp.training.batches.corruption import corrupt, corrupt_photo
 
 
 class Pixels:
-    """The distinct photos of pairs in their order, [1, 3, H, W] each. strategy: how they are corrupted, None: not.
+    """The distinct photos of pairs in their order, as the image processor gives them: "pixel_values" and their layout.
+
+    strategy: how they are corrupted, None: not. Pixels [1, 3, H, W] are corrupted themselves; of families that cut a
+    photo into tiles or patches it is the photo that is cropped or turned, and the noise is the family's.
 
     The corrupted copy of a photo depends on seed and name alone: policy and reference, and all epochs, get the same.
     Recomputed at every access, because the pixels of a data set do not fit into memory (2.7 MB for a photo
@@ -36,17 +40,23 @@ class Pixels:
         """Name and content of every photo: [name, SHA-256]. Raises InputError for a file that is gone."""
         return [[name, pair.content_hash()] for name, pair in zip(self.names, self.photos, strict=True)]
 
-    def clean(self, photo: int) -> Tensor:
+    def clean(self, photo: int) -> dict:
         """A photo as the image processor gives it."""
-        return self.lvlm.pixels(self.photos[photo].open())["pixel_values"][:1]
+        return self.lvlm.pixels(self.photos[photo].open())
 
-    def corrupted(self, photo: int) -> Tensor:
+    def corrupted(self, photo: int) -> dict:
         """The rejected copy of a photo."""
         name = f"{self.seed}/{self.names[photo]}"
         generator = torch.Generator().manual_seed(int(hashlib.sha256(name.encode()).hexdigest()[:12], 16))
         if self.strategy == "random" and len(self) > 1:  # another photo of the data, not of this batch of one
             return self.clean((photo + int(torch.randint(1, len(self), (1,), generator=generator))) % len(self))
-        return corrupt(self.clean(photo), self.strategy, generator, self.step, self._black)
+        inputs = self.clean(photo)
+        pixels = inputs["pixel_values"]
+        if inputs.keys() == {"pixel_values"} and pixels.shape[:2] == (1, 3):
+            return {"pixel_values": corrupt(pixels, self.strategy, generator, self.step, self._black)}
+        if self.strategy == "diffusion":
+            return {**inputs, "pixel_values": diffuse(pixels, self.step, self.lvlm.image_noise(pixels, generator))}
+        return self.lvlm.pixels(corrupt_photo(self.photos[photo].open(), self.strategy, generator))
 
     @cached_property
     def _black(self) -> Tensor:

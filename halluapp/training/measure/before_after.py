@@ -150,13 +150,14 @@ def margins(
     tokenized = examples.tokenize(lvlm, pairs)
     pixels = Pixels(lvlm, pairs, "diffusion", 500, seed)
     features = examples.encode_images(lvlm, pixels, vision_adapter=tower_adapter(lvlm, intervention))
+    corrupted_images = features.corrupted_images or []
     values: dict[str, list[float]] = {"margin": [], "preferred": [], "visual_margin": []}
     for first in range(0, len(tokenized), BATCH):
         part = tokenized[first : first + BATCH]
         rows = [
-            _packed_row(lvlm, one, features.clean[one.photo], intervention, [one.chosen, one.rejected]) for one in part
+            _packed_row(lvlm, one, features.images[one.photo], intervention, [one.chosen, one.rejected]) for one in part
         ]
-        rows += [_packed_row(lvlm, one, features.corrupted[one.photo], intervention, [one.chosen]) for one in part]
+        rows += [_packed_row(lvlm, one, corrupted_images[one.photo], intervention, [one.chosen]) for one in part]
         answer_states = packed_forward(lvlm, rows, intervention)
         token_logps = answer_logps(lm_logits(lvlm, answer_states.hidden), answer_states.ids)
         logps = masked_sum(token_logps, answer_states.mask)
@@ -169,14 +170,10 @@ def margins(
 
 
 def _packed_row(
-    lvlm: LVLM, one: examples.Example, features: Tensor, intervention, answers: list[list[int]]
+    lvlm: LVLM, one: examples.Example, image: ImageFeatures, intervention, answers: list[list[int]]
 ) -> PackedRow:
-    return PackedRow(lvlm.embed(one.prompt, _visual_tokens(lvlm, features, intervention)), answers)
-
-
-def _visual_tokens(lvlm: LVLM, features: Tensor, intervention: Intervention | None) -> Tensor:
-    """Visual tokens as the decoder would get them under an intervention, [n, D]."""
-    return visual_tokens(lvlm, ImageFeatures(features.to(lvlm.device)), "", intervention)
+    image = image.to(lvlm.device)
+    return PackedRow(lvlm.embed_prompt(one.prompt, image, visual_tokens(lvlm, image, "", intervention)), answers)
 
 
 @torch.no_grad()
@@ -189,7 +186,8 @@ def end_states(
     embedding = lvlm.decoder.get_input_embeddings()
     end = torch.tensor([lvlm.tokenizer.eos_token_id], device=lvlm.device)
     sequences = [
-        torch.cat([_visual_tokens(lvlm, features.clean[one.photo], intervention), embedding(end)]) for one in tokenized
+        torch.cat([visual_tokens(lvlm, features.images[one.photo].to(lvlm.device), "", intervention), embedding(end)])
+        for one in tokenized
     ]
     for name in ("chosen", "rejected"):
         sequences += [embedding(torch.tensor(getattr(one, name), device=lvlm.device)) for one in tokenized]

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from halluapp.lvlm.base import LVLM, ImageFeatures
 from halluapp.methods.base import Method
 from halluapp.training import peft_adapter
 from halluapp.training.batches.packed_forward import PackedRow, cross_entropy, packed_forward
@@ -27,7 +28,8 @@ class AdavibObjective(Objective):
         torch.manual_seed(self.recipe.seed)
         self.mean = copy.deepcopy(self.lvlm.base_projector).float().requires_grad_(True)
         self.lvlm.projectors[PROJECTOR_NAME] = self.mean
-        width_in, width = self.features.clean[0].shape[-1], self.lvlm.decoder.get_input_embeddings().weight.shape[1]
+        first = self.lvlm.token_inputs(self.features.images[0].to(self.lvlm.device))
+        width_in, width = first.shape[-1], self.lvlm.decoder.get_input_embeddings().weight.shape[1]
         self.head = VariationalHead(width_in, width, self.recipe.std_bias).to(self.lvlm.device)
 
     def parameter_groups(self) -> list[dict[str, Any]]:
@@ -40,9 +42,30 @@ class AdavibObjective(Objective):
         return {"mean": self.mean, "head": self.head}
 
     def losses(self, rows: list[int], step: int) -> tuple[Tensor, dict[str, float]]:
+        images = [self.image(row).to(torch.float32) for row in rows]
+        inputs = [self.lvlm.token_inputs(image) for image in images]
+        sizes = dict.fromkeys(len(part) for part in inputs)  # photos of other shapes have other numbers of tokens
+        groups = [[i for i, part in enumerate(inputs) if len(part) == size] for size in sizes]
+        parts = [
+            (len(group) / len(rows), *self._group([rows[i] for i in group], [images[i] for i in group],
+                                                  torch.stack([inputs[i] for i in group])))
+            for group in groups
+        ]  # fmt: skip
+        loss = sum((share * part for share, part, _ in parts), start=parts[0][1].new_zeros(()))
+        if len(parts) == 1:
+            return parts[0][1:]
+        return loss, {name: sum(share * numbers[name] for share, _, numbers in parts) for name in parts[0][2]}
+
+    def _means(self, images: list[ImageFeatures], inputs: Tensor) -> Tensor:
+        """The projector's visual tokens of equally long images, [B, n, D]; inputs [B, n, d]."""
+        if type(self.lvlm).project is LVLM.project and type(self.lvlm).visual_tokens is LVLM.visual_tokens:
+            return self.mean(inputs)  # token by token: one product for all
+        return torch.stack([self.lvlm.visual_tokens(image, "", self.mean) for image in images])
+
+    def _group(self, rows: list[int], images: list[ImageFeatures], inputs: Tensor) -> tuple[Tensor, dict[str, float]]:
+        """Loss and numbers of pairs whose images have equally many visual tokens."""
         recipe, table = self.recipe, self.lvlm.decoder.get_input_embeddings().weight
-        features = torch.stack([self.projector_input(row).float() for row in rows])  # [B, n, d]
-        mu, std = self.mean(features), self.head(features)
+        mu, std = self._means(images, inputs), self.head(inputs)
         training = torch.is_grad_enabled()
         samples = recipe.samples if training else 1
         noise = (
@@ -52,9 +75,9 @@ class AdavibObjective(Objective):
         sqrt = not recipe.mean_similarity
         alpha = photo_weights(samples_of_tokens, table, samples, sqrt=sqrt) if recipe.adaptive else None
         packed = [
-            PackedRow(self.prefix(rows[index % len(rows)], tokens.to(table.dtype)), [self.examples[row].chosen])
+            PackedRow(self.prefix(rows[of], images[of], tokens.to(table.dtype)), [self.examples[rows[of]].chosen])
             for index, tokens in enumerate(samples_of_tokens)
-            for row in (rows[index % len(rows)],)
+            for of in (index % len(rows),)
         ]
         generation = cross_entropy(self.lvlm, packed_forward(self.lvlm, packed))
         kl = adavib_loss(mu, std, self.head.mu_p, self.head.std_p, recipe.beta, alpha, recipe.authors_pooling)

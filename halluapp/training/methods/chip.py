@@ -39,11 +39,9 @@ class ChipObjective(LoraObjective):
         packed = []
         for row in rows:
             example = self.examples[row]
-            tokens = self.lvlm.project(self.projector_input(row))
-            packed.append(PackedRow(self.prefix(row, tokens), [example.chosen, example.rejected]))
+            packed.append(PackedRow(self.prefix(row, self.image(row)), [example.chosen, example.rejected]))
         for row in rows if self.recipe.visual else []:
-            tokens = self.lvlm.project(self.projector_input(row, corrupted=True))
-            packed.append(PackedRow(self.prefix(row, tokens), [self.examples[row].chosen]))
+            packed.append(PackedRow(self.prefix(row, self.image(row, corrupted=True)), [self.examples[row].chosen]))
         return packed
 
     @torch.no_grad()

@@ -38,8 +38,7 @@ class DpoObjective(LoraObjective):
         packed = []
         for row in rows:
             example = self.examples[row]
-            prefix = self.prefix(row, self.lvlm.project(self.projector_input(row)))
-            packed.append(PackedRow(prefix, [example.chosen, example.rejected]))
+            packed.append(PackedRow(self.prefix(row, self.image(row)), [example.chosen, example.rejected]))
         states = packed_forward(self.lvlm, packed)
         logps = masked_sum(answer_logps(lm_logits(self.lvlm, states.hidden), states.ids), states.mask)
         return logps.view(-1, 2), states.mask.sum(-1).view(-1, 2)[:, 0]

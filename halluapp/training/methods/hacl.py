@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from halluapp.data.files import atomic_write
+from halluapp.lvlm.base import ImageFeatures
 from halluapp.methods.base import Method
 from halluapp.training import peft_adapter
 from halluapp.training.batches.packed_forward import PackedRow, cross_entropy, end_token_states, packed_forward
@@ -79,9 +80,9 @@ class HaclObjective(Objective):
         rng.shuffle(order)
         return order
 
-    def visual_tokens(self, row: int) -> Tensor:
+    def visual_tokens(self, image: ImageFeatures) -> Tensor:
         dtype = self.lvlm.decoder.get_input_embeddings().weight.dtype
-        return self.lvlm.project(self.projector_input(row).float(), self.projector).to(dtype)
+        return self.lvlm.visual_tokens(image.to(torch.float32), "", self.projector).to(dtype)
 
     def represent(self, rows: list[int], visual_tokens: list[Tensor]) -> tuple[Tensor, Tensor, Tensor]:
         """Unit vectors [B, E] of photos (as visual tokens [n, D] each), captions and hallucinated captions."""
@@ -96,10 +97,11 @@ class HaclObjective(Objective):
 
     def losses(self, rows: list[int], step: int) -> tuple[Tensor, dict[str, float]]:
         recipe, numbers = self.recipe, {}
-        visual_tokens = [self.visual_tokens(row) for row in rows]  # once: a trained tower runs here
+        images = [self.image(row) for row in rows]  # once: a trained tower runs here
+        visual_tokens = [self.visual_tokens(image) for image in images]
         packed = [
-            PackedRow(self.prefix(row, tokens), [self.examples[row].chosen])
-            for row, tokens in zip(rows, visual_tokens, strict=True)
+            PackedRow(self.prefix(row, image, tokens), [self.examples[row].chosen])
+            for row, image, tokens in zip(rows, images, visual_tokens, strict=True)
         ]
         loss = generation = cross_entropy(self.lvlm, packed_forward(self.lvlm, packed))
         if recipe.contrast:

@@ -29,7 +29,10 @@ def test_bench_of_a_random_model() -> None:
     assert result["peak_memory_ratio"] > 0
     for key, value in result.items():
         if key.startswith(("seconds", "ratio", "tokens")):
-            assert value >= 0, key
+            assert all(each >= 0 for each in (value.values() if isinstance(value, dict) else [value])), key
+    assert set(result["seconds_of_each_generate"]) == {"nf4", "dense"}
+    assert result["seconds_one"] == min(result["seconds_of_each_generate"].values())
+    assert result["ratio_five_panels_to_one"] == result["ratio_five_panels_to_each_generate"][result["one"]]
 
 
 def test_works_run_on_a_random_model_of_another_family() -> None:

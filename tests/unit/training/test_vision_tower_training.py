@@ -164,7 +164,7 @@ def test_hacls_projector_reads_the_tower_that_was_trained_with_it(tmp_path, trai
         for parameter in trained.projector.parameters():
             parameter.mul_(1.5)
         expected, features = (
-            trained.visual_tokens(0),
+            trained.visual_tokens(trained.image(0)),
             trained.lvlm.project(trained.features.clean[0].float(), trained.projector),
         )
     trained.save(tmp_path / "out", {})
