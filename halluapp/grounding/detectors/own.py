@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from halluapp.errors import InputError
 from halluapp.grounding import presence
+from halluapp.grounding.detectors import imagenet
 from halluapp.grounding.detectors.suppression import keep, overlaps
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ class PresenceDetector:
             }
             self.cuts = {side: float(about["cuts"][side]) for side in ("grounded", "contradicted")}
             self.measured: dict[str, Any] = about.get("measured", {})
+            self._sureness = imagenet.Sureness(**about["beyond"]) if about.get("beyond") else None
             self._trunk = trunk or _package_trunk()
         except (OSError, KeyError, ValueError, TypeError, RuntimeError, SafetensorError) as error:
             raise InputError(
@@ -75,27 +77,45 @@ class PresenceDetector:
     def look(self, photo: Image.Image) -> dict[str, Any]:
         """All that one pass over a photo tells, as plain data.
 
-        {"detections": as `detect`, "presence": {label: p}, "support": {label: {"grounded": bool, "contradicted":
-        bool}}, "cuts": {"grounded": p, "contradicted": p}}.
+        {"detections": as `detect`, "labels": names that are answered for on this photo, "presence": {label: p},
+        "support": {label: {"grounded": bool, "contradicted": bool}}, "cuts": {"grounded": p, "contradicted": p}}.
+        Names beyond `labels` are there where the trunk's ImageNet classifier is sure of them, and never contradict.
         """
-        scores, cells, boxes = self.witness(photo)
-        p = presence.probabilities(dict(zip(self.labels, scores.tolist(), strict=True)), self._curves)
+        import torch
+
+        with self._lock, torch.inference_mode(), torch.autocast("cpu", enabled=False):
+            fine, wide = self._maps(photo)
+            scores, cells, boxes = average(self._heads, fine, wide)
+            p = presence.probabilities(dict(zip(self.labels, scores.tolist(), strict=True)), self._curves)
+            beyond, places = self._beyond(wide, p)
+        if self._sureness:
+            p = self._sureness.without(p, beyond)
+        detections = _detections(self.labels, p, cells, boxes) + [
+            {"label": name, "score": round(value, 4), "box": places[name]} for name, value in beyond.items()
+        ]
         return {
-            "detections": _detections(self.labels, p, cells, boxes),
-            "presence": {label: round(value, 4) for label, value in p.items()},
-            "support": self.support,
+            "detections": sorted(detections, key=lambda detection: -detection["score"]),
+            "labels": [*self.labels, *beyond],
+            "presence": {label: round(value, 4) for label, value in {**p, **beyond}.items()},
+            "support": {**self.support, **{name: {"grounded": True, "contradicted": False} for name in beyond}},
             "cuts": self.cuts,
         }
 
-    def witness(self, photo: Image.Image) -> tuple[Tensor, Tensor, Tensor]:
-        """Before calibration: scores [K] (logits), cell probabilities [C, K], boxes [C, 4] in 0..1."""
-        import torch
-
+    def _maps(self, photo: Image.Image) -> tuple[Tensor, Tensor]:
+        """The trunk's fine [1, 112, 28, 28] and widened [1, 1280, 14, 14] maps of a photo."""
         from halluapp.grounding.detectors.trunk import to_pixels
 
-        with self._lock, torch.inference_mode(), torch.autocast("cpu", enabled=False):
-            fine, coarse = self._trunk(to_pixels([photo]))
-            return average(self._heads, fine, self._trunk.widen(coarse))
+        fine, coarse = self._trunk(to_pixels([photo]))
+        return fine, self._trunk.widen(coarse)
+
+    def _beyond(self, wide: Tensor, p: Mapping[str, float]) -> tuple[dict[str, float], dict[str, list[float]]]:
+        """Confirmed names beyond the labels: their p, and the boxes that say where."""
+        if not self._sureness:
+            return {}, {}
+        names = self._sureness.confirmed(self._trunk.classify(wide)[0], p, self.cuts["grounded"])
+        names = {name: value for name, value in names.items() if name not in self.labels}
+        weight = self._trunk.classifier.weight
+        return names, {name: imagenet.activation_box(wide[0], weight, name) for name in names}
 
 
 def average(heads: list[PresenceHead], fine: Tensor, wide: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -138,7 +158,8 @@ def _first_line(error: Exception) -> str:
 def save(heads: list[PresenceHead], folder: Path, about: Mapping[str, Any]) -> None:
     """Writes the heads' weights in float16, a file each, and `about` with the labels and size of the heads.
 
-    about: "curves" (presence.to_json), "support" {label: [may ground, may contradict]}, "cuts", "measured".
+    about: "curves" (presence.to_json), "support" {label: [may ground, may contradict]}, "cuts", "measured" and, for
+    names beyond the labels, "beyond" (the fields of `imagenet.Sureness`).
     """
     import torch
     from safetensors.torch import save_file

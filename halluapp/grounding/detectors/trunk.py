@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 FINE_CHANNELS = 112  # stride 16
 COARSE_CHANNELS = 320  # stride 32
 WIDE_CHANNELS = 1280
+IMAGENET_CLASSES = 1000
+SHARPNESS = 3.0  # the classifier learned at 240 px; at 448 its order of classes holds, its logits are flat
 PIXELS = 448  # at 256 small things are missed
 GRID = PIXELS // 32
 
@@ -32,14 +34,21 @@ class OwnTrunk(Trunk):
     def __init__(self):
         super().__init__(LITE1)
         self.last = nn.Conv2d(COARSE_CHANNELS, WIDE_CHANNELS, 1)
+        self.classifier = nn.Linear(WIDE_CHANNELS, IMAGENET_CLASSES)
 
     def widen(self, coarse: Tensor) -> Tensor:
         """The last convolution of the ImageNet classifier: coarse [B, 320, h, w] -> [B, 1280, h, w] in 0..6."""
         return F.relu6(self.last(coarse))
 
+    def classify(self, wide: Tensor) -> Tensor:
+        """What the ImageNet classifier makes of widened maps [B, 1280, h, w]: probabilities [B, 1000]."""
+        return (SHARPNESS * self.classifier(wide.mean((2, 3)))).softmax(-1)
+
     def _read(self, state: dict[str, Tensor]) -> None:
         super()._read(state)
         fold(self.last, state, "_conv_head", "_bn1")
+        self.classifier.weight.copy_(state["_fc.weight"])
+        self.classifier.bias.copy_(state["_fc.bias"])
 
 
 def to_pixels(photos: list[Image.Image]) -> Tensor:

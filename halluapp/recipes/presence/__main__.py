@@ -12,7 +12,7 @@ from halluapp.settings import Settings
 
 def main(arguments: list[str] | None = None) -> int:
     """Runs stages of the recipe -> exit code: 0, or 2 with one clear line."""
-    from halluapp.recipes.presence import recipe
+    from halluapp.recipes.presence import recipe, sources
 
     parser = argparse.ArgumentParser(
         prog="python -m halluapp.recipes.presence", description="rebuild the presence detector; every stage resumes"
@@ -22,12 +22,12 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--work", type=Path, default=Path("runs/presence"), help="maps, answers and heads in between")
     parser.add_argument("--out", type=Path, help="folder to write (default: presence in the assets)")
     parser.add_argument("--limit", type=int, default=0, help="first N photos of each set only (0: all), to try it out")
-    parser.add_argument("--epochs", type=float, default=recipe.EPOCHS)
+    parser.add_argument("--epochs", type=float, default=sources.EPOCHS)
     options = parser.parse_args(arguments)
     out = options.out or Settings.from_environment().assets / "presence"
     stages = recipe.STAGES if options.stage == "all" else (options.stage,)
     try:
-        recipe.run(stages, recipe.Folders(options.data, options.work, out, options.limit, options.epochs))
+        recipe.run(stages, sources.Folders(options.data, options.work, out, options.limit, options.epochs))
     except (InputError, ValueError) as error:
         print(f"halluapp: {error}", file=sys.stderr)
         return 2

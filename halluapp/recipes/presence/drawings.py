@@ -15,7 +15,6 @@ from PIL import Image
 from halluapp.data import scenes
 from halluapp.grounding.detectors.trunk import OwnTrunk, to_pixels
 from halluapp.grounding.words import vocabulary
-from halluapp.recipes.presence import heads
 from halluapp.recipes.presence.features import Store
 from halluapp.recipes.presence.labels import LABELS
 
@@ -89,17 +88,4 @@ def figures(folder: Path, count: int = FRESH) -> dict[str, int]:
         totals["right"] += len(grounded & proven)
         totals["drawn"] += len(proven)
         totals["contradicted"] += len(absent & proven)
-    return totals
-
-
-def write(folder: Path, figures: dict[str, int]) -> None:
-    """Adds the figures of drawn scenes to the card, before its limits."""
-    text = (
-        "## Drawn scenes\n\nThe app's own examples are drawings. Trained heads learned on for "
-        f"{heads.TEACH} steps, {heads.DRAWINGS} drawings beside {heads.PHOTOS} photos at a time ({COUNT} scenes). On\n"
-        f"60 fresh scenes {figures['right']} of {figures['grounded']} grounded labels are drawn, and of "
-        f"{figures['drawn']} drawn labels {figures['contradicted']} are contradicted.\n\n"
-    )
-    card = folder / "README.md"
-    before, limits, after = card.read_text(encoding="utf-8").partition("## Limits")
-    card.write_text(before + text + limits + after, encoding="utf-8")
+    return {"count": count, **totals}

@@ -43,6 +43,11 @@ class Store:
         arrays = [np.load(folder / f"{name}.npy", mmap_mode="r") for name in ("coarse", "fine", "crops")]
         return cls(*arrays, [row["key"] for row in rows], [row["record"] for row in rows])
 
+    def take(self, rows: list[int]) -> Store:
+        """Some of the photos, their maps in memory."""
+        arrays = [np.asarray(array[rows]) for array in (self.coarse, self.fine, self.crops)]
+        return Store(*arrays, [self.keys[row] for row in rows], [self.records[row] for row in rows])
+
 
 def build(data: Path, pattern: str, view: str, folder: Path, limit: int = 0, log=print) -> Store:
     """Computes the maps of all shards that match `pattern`, or goes on where an earlier run stopped."""

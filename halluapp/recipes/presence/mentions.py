@@ -13,7 +13,7 @@ from halluapp.evaluation.detection import truth_of
 from halluapp.grounding.words.mentions import find_mentions
 from halluapp.recipes.presence.labels import LABELS, label_of
 
-ANSWERED = ("coco-dev", "flickr8k-dev")
+ANSWERED = {"coco-dev": 0, "flickr8k-dev": 400}  # how many photos of a set are described (0: all)
 
 
 @dataclass(frozen=True)
@@ -36,8 +36,8 @@ def answers(data: Path, file: Path, limit: int = 0, log=print) -> None:
     done = {json.loads(line)["key"] for line in lines}
     todo = [
         (name, sample)
-        for name in ANSWERED
-        for _, sample in zip(range(limit or 10**9), _shard(data, name), strict=False)
+        for name, most in ANSWERED.items()
+        for _, sample in zip(range(min(limit or 10**9, most or 10**9)), _shard(data, name), strict=False)
         if sample.key not in done
     ]
     answer = _panels() if todo else None

