@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from halluapp.cli.support import diagnosis
+from halluapp.cli.support import diagnosis, licences
 
 TITLES = {
     "versions": "Versions",
@@ -23,11 +23,16 @@ def add(commands) -> None:
     command = commands.add_parser("doctor", help=about, description=about)
     command.set_defaults(run=run)
     command.add_argument("--devices", action="store_true", help="ask torch for its devices, which takes seconds")
+    command.add_argument("--licences", action="store_true", help="list every package with its version and licence")
     command.add_argument("--json", action="store_true", help="print the findings as JSON, schema 1")
 
 
 def run(options) -> int:
     """Prints the findings -> exit code: 0 where nothing is wrong, else 1."""
+    if options.licences:
+        packages = licences.packages()
+        print(json.dumps(packages) if options.json else "\n".join(f"{n} {v}: {text}" for n, v, text in packages))
+        return 0
     findings = diagnosis.examine(options.devices)
     print(json.dumps(findings, indent=1, ensure_ascii=False) if options.json else as_text(findings))
     return 1 if findings["problems"] else 0

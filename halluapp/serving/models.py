@@ -74,7 +74,7 @@ class Models:
         try:
             for sentence in ticket.waits(stop):
                 yield Status(sentence)
-            if ends():
+            if ticket.start is None:
                 return
             if not is_loaded():
                 yield Status(LOADING)
