@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from PIL import Image, ImageStat
@@ -17,11 +18,70 @@ from halluapp.errors import InputError
 from halluapp.inspection.answer import WORD
 from halluapp.inspection.evidence import main_prefix, token_logps
 from halluapp.lvlm.base import LVLM
-from halluapp.lvlm.families.grids import WHOLE, Box, grid_boxes
+from halluapp.lvlm.families.grids import WHOLE, Box
 from halluapp.methods.base import Method
 
-MOST_CELLS = 64  # covered one at a time; a finer grid is joined into cells of several patches
+COARSE, FINE = 16, 3  # cells of the first round at most; how many of them are covered part by part in the second
 FALLBACK = (8, 8)  # of a family whose visual tokens are no patches
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A rectangle of patches: its first row and column, and those behind its last ones."""
+
+    top: int
+    left: int
+    bottom: int
+    right: int
+
+    def quarters(self) -> list[Cell]:
+        """Its four parts, two where it is one patch high or wide, itself where it is one patch."""
+        middle, centre = (self.top + self.bottom + 1) // 2, (self.left + self.right + 1) // 2
+        rows = [(self.top, middle), (middle, self.bottom)]
+        columns = [(self.left, centre), (centre, self.right)]
+        return [
+            Cell(top, left, bottom, right)
+            for top, bottom in rows
+            for left, right in columns
+            if top < bottom and left < right
+        ]
+
+
+@dataclass(frozen=True)
+class PatchGrid:
+    """The finest grid of a family's patches over the part of the photo that it sees."""
+
+    rows: int
+    columns: int
+    region: Box = WHOLE
+
+    @classmethod
+    def of(cls, boxes: Sequence[Box | None]) -> PatchGrid:
+        """The grid of these patches; `FALLBACK` without any."""
+        patches = [box for box in boxes if box]
+        if not patches:
+            return cls(*FALLBACK)
+        x0, y0 = (min(box[index] for box in patches) for index in (0, 1))
+        x1, y1 = (max(box[index] for box in patches) for index in (2, 3))
+        width, height = (min(box[index + 2] - box[index] for box in patches) for index in (0, 1))
+        return cls(round((y1 - y0) / height), round((x1 - x0) / width), (x0, y0, x1, y1))
+
+    def cells(self, most: int) -> list[Cell]:
+        """At most `most` cells, squares of as many patches as it takes, which cover the grid."""
+        side = 1
+        while math.ceil(self.rows / side) * math.ceil(self.columns / side) > most:
+            side += 1
+        return [
+            Cell(row, column, min(row + side, self.rows), min(column + side, self.columns))
+            for row in range(0, self.rows, side)
+            for column in range(0, self.columns, side)
+        ]
+
+    def box(self, cell: Cell) -> Box:
+        """Where a cell lies in the photo."""
+        x0, y0, x1, y1 = self.region
+        right, down = (x1 - x0) / self.columns, (y1 - y0) / self.rows
+        return x0 + right * cell.left, y0 + down * cell.top, x0 + right * cell.right, y0 + down * cell.bottom
 
 
 def cover(photo: Image.Image, box: Sequence[float]) -> Image.Image:
@@ -32,30 +92,6 @@ def cover(photo: Image.Image, box: Sequence[float]) -> Image.Image:
     copy = photo.copy()
     copy.paste(colour, corners)
     return copy
-
-
-def cells(boxes: Sequence[Box | None], most: int = MOST_CELLS) -> list[Box]:
-    """A grid of at most `most` cells over the patches of a family, whole patches each; `FALLBACK` without patches."""
-    patches = [box for box in boxes if box]
-    if not patches:
-        return grid_boxes(*FALLBACK)
-    region = tuple(edge([box[index] for box in patches]) for index, edge in enumerate((min, min, max, max)))
-    width, height = (min(box[index + 2] - box[index] for box in patches) for index in (0, 1))
-    rows, columns = round((region[3] - region[1]) / height), round((region[2] - region[0]) / width)
-    side = 1
-    while math.ceil(rows / side) * math.ceil(columns / side) > most:
-        side += 1
-    down, right = (region[3] - region[1]) / rows, (region[2] - region[0]) / columns
-    return [
-        (
-            region[0] + right * column,
-            region[1] + down * row,
-            region[0] + right * min(column + side, columns),
-            region[1] + down * min(row + side, rows),
-        )
-        for row in range(0, rows, side)
-        for column in range(0, columns, side)
-    ]
 
 
 def occlusion(
@@ -71,18 +107,30 @@ def occlusion(
     """How much log p of a word falls when each cell of the photo is covered -> {"cells": [{"box", "value"}], "logp"}.
 
     value: log p with the photo - log p with the cell covered, in nats, above 0 where the cell speaks for the word; all
-    in the main row of the method, behind the answer's own beginning. Source: Zeiler & Fergus, ECCV 2014.
+    in the main row of the method, behind the answer's own beginning. Cells are whole patches of the family's grid,
+    `COARSE` at most; the `FINE` that speak most for the word give way to their quarters, so that a map takes half the
+    passes of the vision tower. Source: Zeiler & Fergus, ECCV 2014.
     """
     method.prepare(lvlm)
     clean = Views(lvlm, photo, seed)
     count = len(lvlm.visual_tokens(clean.clean, prompt))
-    boxes = cells(lvlm.token_boxes(clean.clean, count, photo.size))
-    views = [clean, *(Views(lvlm, cover(photo, box), seed) for box in boxes)]
-    prefixes = [main_prefix(method, prompt, job) for job in range(len(views))]
-    states = final_states(lvlm, prefixes, [prompt] * len(views), views, ids[:last], last - first + 1)
-    logps = [float(token_logps(lvlm, state, ids[first : last + 1]).sum()) for state in states]
-    values = [{"box": list(box), "value": logps[0] - logp} for box, logp in zip(boxes, logps[1:], strict=True)]
-    return {"cells": values, "logp": logps[0]}
+    grid = PatchGrid.of(lvlm.token_boxes(clean.clean, count, photo.size))
+
+    def logps(pictures: list[Views]) -> list[float]:
+        prefixes = [main_prefix(method, prompt, job) for job in range(len(pictures))]
+        prompts, length = [prompt] * len(pictures), last - first + 1
+        states = final_states(lvlm, prefixes, prompts, pictures, ids[:last], length)
+        return [float(token_logps(lvlm, state, ids[first : last + 1]).sum()) for state in states]
+
+    def covered(parts: list[Cell]) -> list[Views]:
+        return [Views(lvlm, cover(photo, grid.box(part)), seed) for part in parts]
+
+    coarse = grid.cells(COARSE)
+    base, *values = logps([clean, *covered(coarse)])
+    ranking = sorted(zip(values, coarse, strict=True), key=lambda pair: pair[0])
+    quarters = [part for _, cell in ranking[:FINE] for part in cell.quarters()]
+    pairs = [*ranking[FINE:], *zip(logps(covered(quarters)), quarters, strict=True)]
+    return {"cells": [{"box": list(grid.box(cell)), "value": base - logp} for logp, cell in pairs], "logp": base}
 
 
 def counterfactual(

@@ -10,7 +10,7 @@ import gradio as gr
 from gradio.components import Component
 
 from halluapp.serving.models import Models
-from halluapp.ui import hallu_space_button, texts
+from halluapp.ui import hallu_space_button, inside, texts
 from halluapp.ui.compare import examples, exports, opened, panels, sidebar
 from halluapp.ui.compare.run import Result, announce, fail, judge_again, run, stop
 from halluapp.ui.event_options import INSTANT, LANE, QUEUED
@@ -70,6 +70,7 @@ def build(models: Models) -> CompareTab:
     hallu_space_button.connect(models, controls.hallu_space)
     for button, text in zip(form.presets, texts.PROMPTS, strict=True):
         button.click(partial(set_prompt, text), None, form.prompt, **INSTANT)
+    inside.build(models, photo, result)
     views = [stage, result, photo, form.prompt, *files]
     stage.take(opened.take, result, [stage, result, photo, *files], **INSTANT)
     stage.example(chosen(assets), None, views, **INSTANT)

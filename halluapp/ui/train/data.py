@@ -6,6 +6,7 @@ import hashlib
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from halluapp.data.pairs import Pair, read_pairs
 from halluapp.data.photos import read_photo, small_jpeg
@@ -13,7 +14,11 @@ from halluapp.errors import InputError
 from halluapp.settings import Settings
 from halluapp.ui.train import texts
 
+if TYPE_CHECKING:
+    from PIL import Image
+
 UPLOADS, PHOTOS = ".uploads", ".photos"  # beside the runs: a gradio upload may be gone before the run is over
+SHOWN_PAIRS = 2
 TABLES = (".jsonl", ".json", ".parquet")
 
 
@@ -34,6 +39,19 @@ def pairs_path(settings: Settings, source: str, path: str, upload_path: str | No
     if not path:
         raise InputError("Say which pairs to learn from: a folder with pairs.jsonl, a file, or a data set's id.")
     return str(Path(path).resolve()) if Path(path).exists() else path
+
+
+def preview(path: str) -> list[tuple[Image.Image, str]]:
+    """The first pairs of the first photos as (photo, question and both answers). Raises InputError."""
+    first: dict[Any, Pair] = {}
+    for pair in read_pairs(path):
+        first.setdefault(pair.photo, pair)
+        if len(first) == SHOWN_PAIRS:
+            break
+    return [
+        (pair.open(), texts.PAIR.format(question=pair.question, chosen=pair.chosen, rejected=pair.rejected))
+        for pair in first.values()
+    ]
 
 
 def check(path: str) -> str:

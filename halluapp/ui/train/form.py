@@ -36,6 +36,7 @@ class Form:
     upload: gr.File
     upload_path: gr.State
     check: gr.Button
+    pairs: gr.Gallery
     photo: gr.Image
     settings: dict[Key, Component]
     groups: dict[str, gr.Column]
@@ -67,6 +68,10 @@ def build(settings: Settings, photo_input: Callable[..., gr.Image]) -> Form:
         gr.File(label=texts.UPLOAD, file_count="multiple", visible=False, elem_id="train-upload", height=150)
     )
     check = gr.Button(texts.CHECK, size="sm", elem_id="train-check")
+    pairs = gr.Gallery(
+        label=texts.PAIRS, columns=2, height="auto", object_fit="contain", visible=False, interactive=False,
+        buttons=[], elem_id="train-pairs",
+    )  # fmt: skip
     upload_path, widgets, groups, presets = gr.State(None), {}, {}, {}
     for recipe_kind, recipe in recipes.RECIPES.items():
         with gr.Column(visible=recipe_kind == first) as groups[recipe_kind]:
@@ -80,7 +85,7 @@ def build(settings: Settings, photo_input: Callable[..., gr.Image]) -> Form:
             sources=["upload", "clipboard"], show_label=False, height=160, elem_id="train-photo", buttons=[]
         )
     name = gr.Textbox("", label=texts.NAME[0], info=texts.NAME[1], max_lines=1, elem_id="train-name")
-    return Form(kind, name, source, path, upload, upload_path, check, photo, widgets, groups, presets)
+    return Form(kind, name, source, path, upload, upload_path, check, pairs, photo, widgets, groups, presets)
 
 
 def _recipe_widgets(kind: str, recipe: type[recipes.Recipe]) -> dict[Key, Component]:
@@ -108,7 +113,7 @@ def _widget(kind: str, item, width: int = 150) -> Component:
     metadata, default = item.metadata, item.default
     options: dict[str, Any] = {"label": metadata["label"], "value": default, "elem_id": f"train-{kind}-{item.name}"}
     if isinstance(default, bool):
-        return gr.Checkbox(info=metadata["help"], min_width=width, **options)
+        return gr.Checkbox(info=metadata["help"], min_width=max(width, 240), **options)  # a sentence stands beside it
     if metadata["choices"]:
         return gr.Dropdown(list(metadata["choices"]), info=metadata["help"], min_width=width, **options)
     # No bounds for the component: its own refusal is an error of the server, ours is a sentence.

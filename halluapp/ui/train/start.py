@@ -88,8 +88,9 @@ def _connect_form(settings: Settings, run_form: form.Form, controls: StartContro
         [run_form.upload.upload, run_form.upload.clear], partial(store_upload, settings), run_form.upload,
         [run_form.upload_path, notice], **QUEUED,
     )  # fmt: skip
-    run_form.check.click(partial(check_pairs, settings), source_inputs, notice, **QUEUED)
-    run_form.path.submit(partial(check_pairs, settings), source_inputs, notice, **QUEUED)
+    shown = [notice, run_form.pairs]
+    run_form.check.click(partial(check_pairs, settings), source_inputs, shown, **QUEUED)
+    run_form.path.submit(partial(check_pairs, settings), source_inputs, shown, **QUEUED)
     controls.load.upload(partial(load_settings, settings, run_form), controls.load, fill_outputs, **QUEUED)
     for (kind, title), button in run_form.presets.items():
         button.click(partial(use_preset, settings, run_form, kind, title), None, fill_outputs, **INSTANT)
@@ -169,12 +170,13 @@ def store_upload(settings: Settings, files: list[str] | None) -> tuple:
         return None, str(error)
 
 
-def check_pairs(settings: Settings, source: str, path: str, upload_path: str | None) -> str:
-    """Inputs: source, path, upload path. Output: notice."""
+def check_pairs(settings: Settings, source: str, path: str, upload_path: str | None) -> tuple[str, Any]:
+    """Inputs: source, path, upload path. Outputs: notice, two of the pairs with their photos."""
     try:
-        return data.check(data.pairs_path(settings, source, path, upload_path))
+        pairs = data.pairs_path(settings, source, path, upload_path)
+        return data.check(pairs), gr.update(value=data.preview(pairs), visible=True)
     except (InputError, OSError) as error:
-        return str(error)
+        return str(error), gr.update(value=None, visible=False)
 
 
 def load_settings(settings: Settings, run_form: form.Form, file: str) -> list[Any]:

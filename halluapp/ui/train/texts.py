@@ -3,7 +3,9 @@
 TAB = "Train"
 INTRO = (
     "A short run of CHiP, HACL or AdaVIB on the 4-bit model, in a process of its own: close the page, come back, "
-    "and it is still here. What it has learned becomes one more panel of Compare."
+    "and it is still here. What it has learned becomes one more panel of Compare. Expect a more careful model, not a "
+    "better one: CHiP's default run names fewer wrong things and fewer right ones, and on drawn scenes no run lowers "
+    "CHAIR beyond chance."
 )
 ZERO_GPU = (
     "Training is off on ZeroGPU, which lends a GPU for seconds at a time; run the app on your own machine to train."
@@ -23,6 +25,8 @@ SHIPPED_PAIRS, PAIRS_PATH, UPLOADED_PAIRS = (
 PATH = ("Path or hub id", "A folder with pairs.jsonl, a JSONL or parquet file, or the id of a set like RLHF-V.")
 UPLOAD = "pairs.jsonl with its photos, or one parquet file"
 CHECK = "Check the pairs"
+PAIRS = "Two of the pairs"
+PAIR = "{question} — truthful: {chosen} — hallucinated: {rejected}"
 PHOTO = "Photo to caption while it trains (none: a held-out one)"
 PRESETS = "Presets and ablations"
 METHOD_SETTINGS = "Settings of"
@@ -42,7 +46,7 @@ IMPORT_PATH = ("Or its folder on this machine", "Safetensors only: other formats
 IMPORT_NAME = "Name"
 IMPORT_BUTTON = "Load as panel"
 ZIP = "The run as a zip: settings, curve, captions, adapter"
-NO_RUNS = "No runs yet. The shipped pairs and the defaults make a good first one: press Start."
+NO_RUNS = "No runs yet. The shipped pairs and the defaults make a first one: press Start."
 IMPORTED = "made elsewhere"
 STATES = {"waiting": "waiting", "starting": "starting", "preparing": "preparing", "running": "training",
           "finished": "finished", "stopped": "stopped", "failed": "failed", "interrupted": "interrupted"}  # fmt: skip

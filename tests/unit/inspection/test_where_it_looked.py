@@ -15,6 +15,7 @@ from halluapp.decoding.plan import Sampling
 from halluapp.decoding.views import Views
 from halluapp.inspection import attention, hallu_space, occlusion, prior, visual_words
 from halluapp.lvlm import catalog
+from halluapp.lvlm.families.grids import grid_boxes
 from halluapp.methods.registry import PAI, VDD, Baseline, Nullu
 
 KINDS = [*tiny.KINDS, *tiny_families.KINDS]
@@ -110,10 +111,11 @@ def test_occlusion_equals_separate_runs(kind, monkeypatch) -> None:
     """Every cell by itself, by one forward of the whole text; in groups of rows and in one."""
     model, picture = lvlm(kind), photo(1)
     ids = run(model, views(kind, "none", 1), OPEN, [Baseline()], max_new_tokens=6, ignore_end=True)["baseline"].ids
-    monkeypatch.setattr(occlusion, "MOST_CELLS", 4)
-    monkeypatch.setattr(occlusion.cells, "__defaults__", (4,))
+    monkeypatch.setattr(occlusion, "COARSE", 4)
+    monkeypatch.setattr(occlusion, "FINE", 1)
     result = occlusion.occlusion(model, picture, OPEN, VDD(), ids, 3, 4)
-    assert 1 < len(result["cells"]) <= 4
+    assert 4 < len(result["cells"]) <= 7
+    assert sum((x1 - x0) * (y1 - y0) for x0, y0, x1, y1 in (cell["box"] for cell in result["cells"])) <= 1 + 1e-9
     monkeypatch.setattr("halluapp.decoding.forced.CHUNK_TOKENS", 1)
     one_by_one = occlusion.occlusion(model, picture, OPEN, VDD(), ids, 3, 4)
 
@@ -129,18 +131,17 @@ def test_occlusion_equals_separate_runs(kind, monkeypatch) -> None:
         assert alone["value"] == pytest.approx(cell["value"], abs=3e-3)
 
 
-def test_cells_are_whole_patches_and_cover_the_grid() -> None:
-    for rows, columns, most, expected in ((8, 8, 64, 64), (24, 24, 64, 64), (5, 7, 9, 6), (1, 3, 64, 3)):
-        boxes = occlusion.cells(tiny_grid(rows, columns), most)
-        assert len(boxes) == expected
-        assert sum((x1 - x0) * (y1 - y0) for x0, y0, x1, y1 in boxes) == pytest.approx(1)
-    assert len(occlusion.cells([None] * 5)) == 64
-
-
-def tiny_grid(rows: int, columns: int):
-    from halluapp.lvlm.families.grids import grid_boxes
-
-    return grid_boxes(rows, columns)
+@pytest.mark.parametrize(("rows", "columns", "most", "count"), [(8, 8, 16, 16), (24, 24, 16, 16), (5, 7, 9, 6)])
+def test_cells_are_whole_patches_and_cover_the_grid(rows, columns, most, count) -> None:
+    grid = occlusion.PatchGrid.of(grid_boxes(rows, columns, (0.125, 0.0, 0.875, 1.0)))
+    assert (grid.rows, grid.columns) == (rows, columns)
+    cells = grid.cells(most)
+    for parts in (cells, [part for cell in cells for part in cell.quarters()]):
+        boxes = [grid.box(part) for part in parts]
+        assert sum((x1 - x0) * (y1 - y0) for x0, y0, x1, y1 in boxes) == pytest.approx(0.75)
+    assert len(cells) == count
+    assert occlusion.Cell(0, 0, 1, 1).quarters() == [occlusion.Cell(0, 0, 1, 1)]
+    assert occlusion.PatchGrid.of([None] * 5) == occlusion.PatchGrid(8, 8)
 
 
 def test_counterfactual_answers_the_covered_photo() -> None:

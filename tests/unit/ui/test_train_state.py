@@ -22,6 +22,7 @@ from halluapp.training import library, loop, recipes, runs
 from halluapp.training.measure import before_after
 from halluapp.training.methods.chip_loss import preferred_share
 from halluapp.ui.train import data, form, live, run_actions, state, texts
+from halluapp.ui.train import start as start_controls
 
 
 def row(board: dict, name: str) -> dict:
@@ -295,6 +296,21 @@ def test_before_the_first_step_no_answer_is_preferred(tmp_path):
     """All margins are 0 there: a tie counts half, so that the curve begins at chance and not at 0."""
     assert preferred_share(torch.tensor([0.0, 0.0])) == 0.5
     assert preferred_share(torch.tensor([0.1, -0.2, 0.0, 3.0])) == 0.625
+
+
+def test_pairs_are_shown_beside_their_photos_before_a_run(tmp_path):
+    settings = Settings(runs=tmp_path / "runs")
+    folder = pairs_in(tmp_path / "pairs")
+    sentence, gallery = start_controls.check_pairs(settings, texts.PAIRS_PATH, str(folder), None)
+    assert sentence.startswith("10 pairs of 5 photos")
+    assert len(gallery["value"]) == data.SHOWN_PAIRS
+    pair = read_pairs(folder)[0]
+    image, caption = gallery["value"][0]
+    assert image.tobytes() == pair.open().tobytes()
+    assert caption.index(pair.chosen) < caption.index(pair.rejected)
+    refusal, gallery = start_controls.check_pairs(settings, texts.PAIRS_PATH, str(tmp_path / "none"), None)
+    assert "none" in refusal
+    assert gallery["visible"] is False
 
 
 def test_presets_set_what_they_name_and_put_back_what_others_named():

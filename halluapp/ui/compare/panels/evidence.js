@@ -12,6 +12,8 @@ function openEvidence(data, piece, node) {
   lightBox(mention && mention.box);
   sheet.hidden = false;
   placeEvidence(sheet, node);
+  const detail = { method: data.method, start: piece.start };
+  document.dispatchEvent(new CustomEvent("halluapp:word", { detail })); // the fold "Look inside" takes it up
 }
 
 // Below the word, or above it where there is more room; on a phone the style makes it a sheet at the foot.

@@ -1,0 +1,147 @@
+// Draws the fold. Text from models, photos and people enters through textContent only.
+let state = null, photo = "", choice = { view: "evidence", method: "", word: 1, box: null }, answers = new Map();
+let waiting = "";
+const HINT = "Choose a word.";
+const COVER = "A part of the photo is painted over in its mean colour, and the same method answers again.";
+
+const panelNow = () => state.panels.find((panel) => panel.method === choice.method);
+
+function ask() {
+  const key = answerKey(choice);
+  drawChoice();
+  if (answers.has(key) || choice.view === "counterfactual" && !choice.asked) { waiting = ""; drawView(); return; }
+  waiting = key;
+  drawView();
+  trigger("select", { view: choice.view, method: choice.method, word: choice.word, box: choice.box });
+}
+
+function choose(changes) {
+  choice = { ...choice, box: null, asked: false, ...changes };
+  ask();
+}
+
+function drawWords() {
+  const panel = panelNow();
+  find(".words").replaceChildren(...wordPieces(panel).map(({ text, number }) => {
+    if (!number) return document.createTextNode(text);
+    const node = make("button", "word", text);
+    node.type = "button";
+    node.dataset.number = number;
+    node.setAttribute("role", "option");
+    node.addEventListener("click", () => choose({ word: number }));
+    return node;
+  }));
+}
+
+function drawChoice() {
+  for (const node of element.querySelectorAll(".word")) mark(node, Number(node.dataset.number) === choice.word);
+  for (const node of element.querySelectorAll(".tabs button")) mark(node, node.dataset.view === choice.view);
+}
+
+function mark(node, chosen) {
+  node.setAttribute("aria-selected", chosen);
+  node.tabIndex = chosen ? 0 : -1;
+}
+
+// Arrow keys go from word to word and from tab to tab; Home and End to the ends.
+function walk(event, selector) {
+  const nodes = [...element.querySelectorAll(selector)], at = nodes.indexOf(document.activeElement);
+  const steps = { ArrowRight: at + 1, ArrowDown: at + 1, ArrowLeft: at - 1, ArrowUp: at - 1, Home: 0 };
+  const next = event.key === "End" ? nodes.length - 1 : steps[event.key];
+  if (at < 0 || next === undefined || !nodes[next]) return;
+  event.preventDefault();
+  nodes[next].focus();
+}
+
+function drawView() {
+  const root = find(".view"), answer = answers.get(answerKey(choice));
+  const title = VIEWS.find(([name]) => name === choice.view)[1];
+  root.setAttribute("aria-label", title);
+  element.dataset.view = answer && !answer.error ? answerKey(choice) : "";
+  if (waiting) {
+    const line = make("p", "hint");
+    line.append(make("span", "pulse"), "Looking…");
+    root.replaceChildren(line);
+  } else if (answer && answer.error) root.replaceChildren(make("p", "error", answer.error));
+  else if (answer) {
+    root.replaceChildren(...(answer.note ? [make("p", "hint", answer.note)] : []), ...DRAWN[choice.view](answer));
+  } else root.replaceChildren(...(choice.view === "counterfactual" ? coverButtons() : [make("p", "hint", HINT)]));
+}
+
+function coverButtons() {
+  const box = panelNow().words[choice.word - 1]?.[2], nodes = [];
+  const button = (text, where) => {
+    const node = make("button", "go", text);
+    node.type = "button";
+    node.addEventListener("click", () => { choice = { ...choice, box: where, asked: true }; ask(); });
+    nodes.push(node, " ");
+  };
+  nodes.push(make("p", "hint", COVER));
+  if (box) button("Cover the box of this word", box);
+  button("Cover the whole photo", null);
+  return nodes;
+}
+
+function drawBase() {
+  find(".body").hidden = !state.panels.length;
+  if (!state.panels.length) return;
+  if (!panelNow()) choice = { ...choice, method: state.panels[0].method, word: 0 };
+  if (!choice.word) choice = { ...choice, word: firstWord(panelNow()) };
+  const select = find(".method");
+  select.replaceChildren(...state.panels.map((panel) => {
+    const option = make("option", "", panel.title);
+    option.value = panel.method;
+    return option;
+  }));
+  select.value = choice.method;
+  drawWords();
+  drawChoice();
+  drawView();
+}
+
+function draw() {
+  const next = props.value;
+  if (!next || typeof next === "string") return;
+  const fresh = !state || next.run !== state.run;
+  state = next;
+  if (next.photo) photo = next.photo;
+  if (next.answer) {
+    const key = answerKey(next.answer.key);
+    answers.set(key, { ...next.answer, error: next.error, note: next.note });
+    if (key === waiting) waiting = "";
+    if (!fresh) { drawView(); return; }
+  }
+  find(".note").textContent = next.answer ? "" : next.note;
+  if (fresh) { answers = new Map(); waiting = ""; choice = { ...choice, word: 0, box: null, asked: false }; }
+  drawBase();
+}
+
+find(".method").addEventListener("change", (event) => {
+  choice = { ...choice, method: event.target.value, box: null, asked: false };
+  choice.word = firstWord(panelNow());
+  drawWords();
+  ask();
+});
+find(".tabs").replaceChildren(...VIEWS.map(([view, title]) => {
+  const node = make("button", "", title);
+  node.type = "button";
+  node.dataset.view = view;
+  node.setAttribute("role", "tab");
+  node.addEventListener("click", () => choose({ view }));
+  return node;
+}));
+find(".words").addEventListener("keydown", (event) => walk(event, ".word"));
+find(".tabs").addEventListener("keydown", (event) => walk(event, ".tabs button"));
+find(".inside").addEventListener("toggle", () => { if (find(".inside").open && state.panels.length) ask(); });
+// A word that was chosen in a panel is the one to look into.
+document.addEventListener("halluapp:word", ({ detail }) => {
+  const panel = state && state.panels.find((one) => one.method === detail.method);
+  if (!panel) return;
+  choice = { ...choice, method: panel.method, word: wordAt(panel, detail.start), box: null, asked: false };
+  find(".method").value = choice.method;
+  drawWords();
+  if (find(".inside").open) ask();
+  else drawChoice();
+});
+watch("value", draw);
+draw();

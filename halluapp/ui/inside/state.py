@@ -1,0 +1,103 @@
+"""What the fold shows: the words of every panel, and the answer to the last question about one of them."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from typing import Any
+
+from halluapp import report as reports
+from halluapp.data.photos import read_photo
+from halluapp.errors import InputError
+from halluapp.methods.registry import create
+from halluapp.request import MAX_NEW_TOKENS
+from halluapp.serving.models import Models
+from halluapp.ui.inside import texts
+
+SAMPLING = ("max_new_tokens", "temperature", "top_p", "top_k", "seed", "repetition_penalty", "stop")
+Result = dict[str, Any] | None
+
+
+def of_result(result: Result) -> dict[str, Any]:
+    """The fold for a result that the page shows. Input: result. Output: fold."""
+    report = (result or {}).get("report")
+    if not report:
+        return {"run": 0, "photo": "", "panels": [], "answer": None, "error": "", "note": texts.NOTHING}
+    stage = result["stage"]
+    panels = [_panel(panel) for panel in report["panels"] if panel["text"]]
+    return {"run": stage["run"], "photo": stage["photo"], "panels": panels, "answer": None, "error": "", "note": ""}
+
+
+def _panel(panel: dict[str, Any]) -> dict[str, Any]:
+    """A panel's words: [start, end, box of the thing that the word names or None]."""
+    from halluapp.inspection.answer import WORD
+
+    words = []
+    for match in WORD.finditer(panel["text"]):
+        covering = (one["box"] for one in panel["mentions"] if one["start"] <= match.start() < one["end"])
+        words.append([match.start(), match.end(), next(covering, None)])
+    return {"method": panel["method"], "title": panel.get("title") or panel["method"], "text": panel["text"],
+            "words": words}  # fmt: skip
+
+
+def look(models: Models, result: Result, photo: str | None, event: Any) -> dict[str, Any]:
+    """Inputs: result, photo path, and what was clicked. Output: fold, without the photo, which it has already.
+
+    event: view, method, word (its number, from 1), and box of the counterfactual (None: the whole photo).
+    """
+    fold = {**of_result(result), "photo": ""}
+    values = event._data if isinstance(event._data, dict) else {}
+    key = {name: values.get(name) for name in ("view", "method", "word", "box")}
+    try:
+        answer, note = _answer(models, result, photo, key)
+        return {**fold, "answer": {**answer, "key": key}, "note": note}
+    except InputError as error:
+        return {**fold, "error": str(error), "answer": {"key": key}}
+
+
+def _answer(models: Models, result: Result, photo: str | None, key: dict[str, Any]) -> tuple[dict[str, Any], str]:
+    """The view that was asked for, and a note on what it was read from ("" for the photo itself). Raises InputError."""
+    from halluapp.inspection.question import Question
+
+    report = (result or {}).get("report")
+    if not report:
+        raise InputError(texts.NO_REPORT)
+    lvlm = models.session().lvlm
+    if report["model"]["name"] != lvlm.name:
+        raise InputError(texts.OTHER_MODEL.format(other=report["model"]["name"], name=lvlm.name))
+    image, note = _photo(report, photo)
+    panels = report["panels"]
+    panel = next((panel for panel in panels if panel["method"] == key["method"]), None)
+    if panel is None or type(key["word"]) is not int or not isinstance(key["view"], str):
+        raise InputError(texts.NOT_A_QUESTION)
+    sampling = {name: value for name in SAMPLING if (value := (report.get("sampling") or {}).get(name)) is not None}
+    methods = [create(one["method"], **one["parameters"]) for one in panels if not one["error"] or one is panel]
+    request = models.request(image, report["prompt"], methods, **sampling)
+    ids = tuple(token["id"] for token in panel["tokens"][:MAX_NEW_TOKENS])
+    question = Question(
+        key["view"], request.photo, request.prompt, request.methods, panel["method"], ids, key["word"],
+        request.sampling, _box(key["box"]),
+    )  # fmt: skip
+    return reports.plain(models.inspect(question)), note
+
+
+def _box(value: Any) -> tuple[float, float, float, float]:
+    """A box that the page sends, None for the whole photo. Raises InputError."""
+    if value is None:
+        return 0.0, 0.0, 1.0, 1.0
+    numbers = isinstance(value, list) and len(value) == 4 and all(isinstance(edge, int | float) for edge in value)
+    if not numbers or not all(math.isfinite(edge) and 0 <= edge <= 1 for edge in value):
+        raise InputError(texts.NOT_A_QUESTION)
+    x0, y0, x1, y1 = map(float, value)
+    return x0, y0, x1, y1
+
+
+def _photo(report: dict[str, Any], path: str | None) -> tuple[Any, str]:
+    """The photo of a report: the file that it was made from, else the small copy in it. Raises InputError."""
+    if path:
+        photo = read_photo(path)
+        if hashlib.sha256(photo.tobytes()).hexdigest() == report["photo"]["sha256"]:
+            return photo, ""
+    if not report["photo"].get("preview"):
+        raise InputError(texts.NO_PHOTO)
+    return read_photo(reports.preview_bytes(report)), texts.SMALL_COPY
