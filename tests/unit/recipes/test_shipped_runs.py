@@ -95,3 +95,8 @@ def test_one_call_makes_pairs_hallu_space_and_every_run_from_labelled_photos(tmp
     user = fresh()
     attach(user, shipped)
     assert "default" in user.spaces
+    shipped_runs.make(tmp_path / "assets", tmp_path / "data", tmp_path / "work", lines.append)  # goes on: all is there
+    again = fresh()
+    attach(again, shipped)
+    for name, value in user.projectors["adavib"].state_dict().items():
+        assert torch.equal(value, again.projectors["adavib"].state_dict()[name])
