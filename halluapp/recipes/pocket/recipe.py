@@ -3,38 +3,25 @@
 from __future__ import annotations
 
 import json
-import random
 import shutil
-from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
-import torch
-
 from halluapp.data.files import write_text
-from halluapp.lvlm import catalog
-from halluapp.lvlm.base import ImageFeatures
-from halluapp.lvlm.families.llava import Llava
 from halluapp.recipes.pocket import (
     drawings,
     export,
     features,
-    hallu_space_pairs,
     model_card,
     probe,
     shipped_runs,
     thresholds,
 )
-from halluapp.recipes.pocket.features import FeatureStore
 from halluapp.recipes.pocket.packing import Batches, Packer
 from halluapp.recipes.pocket.sets import WEIGHTS, read_photo
 from halluapp.recipes.pocket.train import FURTHER, PocketRecipe, load_captions, open_stores, train
 from halluapp.session import load_session
 from halluapp.settings import Settings
-from halluapp.training.hallu_space import compute
-
-PAIRS, LAYERS, RANK = 1500, [3, 4, 5], 8
-PAIR_SETS = ("flickr8k-train", "visual7w", "coco-val2017")  # whose captions or answers name several objects
 
 
 def run(
@@ -63,7 +50,7 @@ def run(
 
 
 def finish(work: Path, captions: Path, folder: Path, log=print) -> None:
-    """Exports the last checkpoint and computes everything that is derived from it."""
+    """Exports the last checkpoint and teaches the detector's head; what was made for other weights goes."""
     recipe = PocketRecipe(**json.loads((work / "run" / "recipe.json").read_text(encoding="utf-8")))
     pocket, tokenizer = export.load_run(work / "run")
     for stale in ("hallu_space.safetensors", "projector-adavib.safetensors"):
@@ -78,38 +65,6 @@ def finish(work: Path, captions: Path, folder: Path, log=print) -> None:
     photos = [[read_photo(record) for record in store.records] for store in stores]
     packer = Packer(tokenizer, pocket.lvlm.config.image_seq_length)
     batches = Batches(stores, photos, pocket.head.labels, packer, load_captions(captions), 16, names)
-    drawings.teach(pocket, batches, drawings.scene_features(log=log), log=log)
+    scene_views = drawings.scene_features(recipe.scenes, log)
+    drawings.teach(pocket, batches, scene_views, recipe.drawing_steps, log)
     thresholds.choose(pocket, stores, photos, folder, log)
-    lvlm, _ = catalog.load("pocket", "nf4", "cpu", folder.parent)
-    spoken = [number for number, name in enumerate(names) if name in PAIR_SETS]
-    parts = [stores[number] for number in spoken], [photos[number] for number in spoken]
-    pair_count = make_space(lvlm, *parts, batches, folder, recipe.seed)
-    log(f"HalluSpace from {pair_count} pairs")
-
-
-def visual_of(lvlm: Llava, store: FeatureStore, row: int) -> ImageFeatures:
-    """A training photo as the model sees it, from its cached features (whole view)."""
-    with torch.no_grad():
-        maps = [torch.from_numpy(array[row, :1].astype("float32")) for array in (store.fine, store.coarse)]
-        return ImageFeatures(lvlm.model.model.vision_tower.neck(*maps)[-1][0])
-
-
-def make_space(lvlm, stores, photos, batches: Batches, folder: Path, seed: int) -> int:
-    """Makes caption pairs from the training photos and saves the HalluSpace -> number of pairs."""
-    share = PAIRS // len(stores)
-    pair_sets = [
-        hallu_space_pairs.make_pairs(store.keys, store.records, part, batches.corpus, lvlm.tokenizer, share, seed)
-        for store, part in zip(stores, photos, strict=True)
-    ]
-
-    def each() -> Iterator[tuple[ImageFeatures, str, str, str]]:
-        for store, pair_set in zip(stores, pair_sets, strict=True):
-            row = {key: index for index, key in enumerate(store.keys)}
-            for pair in pair_set:
-                yield visual_of(lvlm, store, row[pair.key]), pair.question, pair.truthful, pair.hallucinated
-
-    space = compute.compute_hallu_space(lvlm, each(), LAYERS, RANK)
-    catalog.save_space(space, folder / "hallu_space.safetensors")
-    sample = random.Random(seed).sample([asdict(pair) for pair_set in pair_sets for pair in pair_set], 20)
-    write_text(folder / "hallu_space.json", json.dumps({"about": space.about, "examples": sample}, indent=1))
-    return sum(len(pair_set) for pair_set in pair_sets)

@@ -31,6 +31,7 @@ class PocketRecipe:
     """Settings of the training run; written into the model card.
 
     The rate rises over `warmup` steps, stays, and falls linearly to a twentieth over the last `decay` steps.
+    scenes, drawing_steps: what the detector's head is taught by afterwards.
     """
 
     steps: int = 3000
@@ -47,6 +48,8 @@ class PocketRecipe:
     detection_weight: float = 0.15
     reading_weight: float = 0.5
     class_regions: int = 6
+    scenes: int = 600
+    drawing_steps: int = 600
     seed: int = 11
 
     def weight_of(self, loss: str) -> float:
@@ -59,7 +62,9 @@ class PocketRecipe:
 
 
 # What goes on from the shipped weights: under an hour on one core.
-FURTHER = PocketRecipe(steps=900, decay=850, warmup=50, rate=6e-4, detection_weight=0.1, seed=12)
+FURTHER = PocketRecipe(
+    steps=900, decay=850, warmup=50, rate=6e-4, detection_weight=0.1, scenes=200, drawing_steps=150, seed=12
+)
 
 
 class Pocket(nn.Module):

@@ -1,4 +1,4 @@
-"""Training text: facts from records, geometry of views, balanced questions, equal-length caption pairs."""
+"""Training text: facts from records, geometry of views, balanced questions."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 
 from halluapp.evaluation.annotations import read_record
 from halluapp.grounding.words.mentions import find_mentions
-from halluapp.recipes.pocket import corpus, crops, hallu_space_pairs, tokenizer
+from halluapp.recipes.pocket import corpus, crops
 
 WHOLE = [0.0, 0.0, 1.0, 1.0, 0.0]
 RECORD = {
@@ -94,24 +94,3 @@ def test_questions_are_balanced_and_never_ask_about_what_may_be_there():
             else:
                 assert named & photos[0].present, question
     assert 0.45 < answers.count("Yes.") / len(answers) < 0.55
-
-
-def test_pairs_have_equal_length_and_swap_one_absent_object():
-    records, photos = _world()
-    corpus_of_photos = corpus.Corpus(photos)
-    words = tokenizer.train(
-        [c for r in records for c in r["captions"]] * 5 + ["a bus a car a train a bird a cat a horse"] * 50, 420
-    )
-    result = hallu_space_pairs.make_pairs(
-        [str(i) for i in range(len(records))], records, photos, corpus_of_photos, words, 30, seed=1
-    )
-    assert len(result) >= 10
-    for pair in result:
-        photo = photos[int(pair.key)]
-        assert len(words.encode(" " + pair.truthful)) == len(words.encode(" " + pair.hallucinated))
-        assert pair.swapped[0] in photo.present
-        assert pair.swapped[1] not in photo.present | photo.possible
-        assert pair.truthful != pair.hallucinated
-    assert result == hallu_space_pairs.make_pairs(
-        [str(i) for i in range(len(records))], records, photos, corpus_of_photos, words, 30, seed=1
-    )
