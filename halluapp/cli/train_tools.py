@@ -134,8 +134,8 @@ def _add_answers_of_model(options, pair_set) -> str:
 
     lvlm = train_options.load(common.settings_of(options))
     if options.own:
-        kept = kept_answers.KeptAnswers(options.out / kept_answers.NAME, lvlm)
-        pair_set.add_own_answers(lvlm, options.own, options.seed, common.log, kept)
+        store = kept_answers.KeptAnswers(options.out / kept_answers.NAME, lvlm)
+        pair_set.add_own_answers(lvlm, options.own, options.seed, common.log, store)
     if options.repaired:
         pair_set.add_repaired_answers(lvlm, options.repaired, options.seed, common.log)
     return lvlm.name

@@ -187,9 +187,9 @@ def split(pairs: list[Pair], held_out: float = 0.2, seed: int = 0) -> tuple[list
     Random(f"split/{seed}").shuffle(units)
     count = max(1, round(held_out * len(units))) if held_out > 0 else 0
     if count >= len(units):
-        shown = f"one photo with {len(units)} texts" if texts else f"{len(units)} photos"
+        subject = f"one photo with {len(units)} texts" if texts else f"{len(units)} photos"
         raise InputError(
-            f"The pairs show {shown}; at least {count + 1} are needed to hold {count} out "
+            f"The pairs show {subject}; at least {count + 1} are needed to hold {count} out "
             "(a held-out share of 0 learns from all)."
         )
     held_out_units = set(units[:count])

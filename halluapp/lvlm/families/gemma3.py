@@ -38,13 +38,13 @@ class Gemma3(Llava):
         """Masks of both kinds of layers in which the tokens of a photo see each other."""
         from transformers.models.gemma3 import modeling_gemma3 as gemma3
 
-        return gemma3.create_masks_for_vision_model(
-            config=self.decoder.config,
-            inputs_embeds=embeds,
-            attention_mask=mask,
-            cache=cache,
-            position_ids=torch.arange(mask.shape[1], device=mask.device)[None],
-            block_sequence_ids=gemma3.get_block_sequence_ids_for_mask(image_mask.int(), device=embeds.device),
+        return gemma3.create_masks_for_vision_model(  # by position: the cache's name differs between versions
+            self.decoder.config,
+            embeds,
+            mask,
+            cache,
+            torch.arange(mask.shape[1], device=mask.device)[None],
+            gemma3.get_block_sequence_ids_for_mask(image_mask.int(), device=embeds.device),
         )
 
     def token_boxes(self, image: ImageFeatures, count: int, size: tuple[int, int]) -> list[Box | None]:

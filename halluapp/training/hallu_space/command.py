@@ -22,11 +22,11 @@ POOLING = "answer_mean"
 
 @dataclass(frozen=True)
 class Progress:
-    """So many pairs are done, of so many (None: not counted yet); kept: of them, from a run that was ended."""
+    """So many pairs are done, of so many (None: not counted yet); reused: of them, from a run that was ended."""
 
     done: int
     total: int | None
-    kept: int
+    reused: int
 
 
 @dataclass(frozen=True)
@@ -96,19 +96,19 @@ def compute_for(
     total = len(pairs) if isinstance(pairs, list) else None
     compute.check_rank(rank, total)
     file = out or writable_folder(lvlm, assets) / SPACE  # refused before the pairs are read, not after
-    kept, states, found = KeptStates(file, lvlm, chosen, pooling), [], 0
+    store, states, reused = KeptStates(file, lvlm, chosen, pooling), [], 0
     for done, pair in enumerate(pairs, 1):
-        one = kept.read(pair)
-        found += kept.was_there(pair)
+        one = store.read(pair)
+        reused += store.was_there(pair)
         if one is None:
             visual = lvlm.encode_image(pair.open())
             one = compute.pair_states(lvlm, visual, pair.question, pair.chosen, pair.rejected, chosen, pooling)
-            kept.write(pair, one)
+            store.write(pair, one)
         states.append(one)
-        yield Progress(done, total, found)
+        yield Progress(done, total, reused)
     space = compute.space_of_states(lvlm, states, chosen, rank, pooling)
     save_space(space, file)
-    kept.remove()
+    store.remove()
     if out is None:
         lvlm.spaces["default"] = space
     yield Computed(space, file)
@@ -116,5 +116,5 @@ def compute_for(
 
 def _line(event: Progress) -> str:
     total = "" if event.total is None else f" of {event.total}"
-    again = f" ({event.kept} were there already)" if event.kept else ""
+    again = f" ({event.reused} were there already)" if event.reused else ""
     return f"pair {event.done}{total}{again}"

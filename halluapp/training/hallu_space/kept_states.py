@@ -41,19 +41,19 @@ class KeptStates:
         self.record = np.dtype([("pair", "V16"), ("lengths", "<i4", 2), ("states", "<f4", self.shape)])
         about = {"format": FORMAT, "model": fingerprint(lvlm), "layers": layers, "pooling": pooling, "width": width}
         self.header = (json.dumps(about) + "\n").encode()
-        self.places: dict[bytes, int] = {}
+        self.offsets: dict[bytes, int] = {}
         self.full = False
         self._open()
-        self.earlier = frozenset(self.places)  # of a process that was ended
+        self.earlier = frozenset(self.offsets)  # of a process that was ended
 
     def _open(self) -> None:
         """Finds what is there; cuts off half a record of a killed process."""
         with suppress(OSError), self.path.open("rb") as file:
             if file.read(len(self.header)) == self.header:
                 size, step = self.path.stat().st_size, self.record.itemsize
-                for place in range(len(self.header), size - step + 1, step):
-                    file.seek(place)
-                    self.places[file.read(16)] = place
+                for offset in range(len(self.header), size - step + 1, step):
+                    file.seek(offset)
+                    self.offsets[file.read(16)] = offset
                 end = len(self.header) + (size - len(self.header)) // step * step
                 if end < size:
                     with self.path.open("r+b") as cut:
@@ -70,11 +70,11 @@ class KeptStates:
 
     def read(self, pair: Pair) -> PairStates | None:
         """What was computed of a pair; None where it was not."""
-        place = self.places.get(_name(pair))
-        if place is None:
+        offset = self.offsets.get(_name(pair))
+        if offset is None:
             return None
         with self.path.open("rb") as file:
-            file.seek(place)
+            file.seek(offset)
             record = np.frombuffer(file.read(self.record.itemsize), self.record)[0]
         return PairStates(torch.from_numpy(record["states"].copy()), tuple(map(int, record["lengths"])))
 
@@ -87,12 +87,12 @@ class KeptStates:
         record["states"] = states.states.numpy()
         try:
             with self.path.open("ab") as file:
-                place = file.tell()
+                offset = file.tell()
                 file.write(record.tobytes())
         except OSError:
             self.full = True
             return
-        self.places[_name(pair)] = place
+        self.offsets[_name(pair)] = offset
 
     def remove(self) -> None:
         """The result is written: the states have served."""

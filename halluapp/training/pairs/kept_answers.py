@@ -31,7 +31,7 @@ class KeptAnswers:
 
         self.path, self.model, self.full = path, fingerprint(lvlm), False
         self.texts: dict[str, list[str]] = {}
-        self.found = 0  # answers that were read instead of decoded
+        self.reused = 0  # answers that were read instead of decoded
         with suppress(OSError):
             self._open()
 
@@ -56,7 +56,7 @@ class KeptAnswers:
         texts = self.texts.get(key)
         if texts is None or len(texts) != count:
             return None
-        self.found += count
+        self.reused += count
         return texts
 
     def write(self, key: str, texts: Sequence[str]) -> None:

@@ -29,11 +29,11 @@ MIN_LENGTH_RATIO = 0.75  # the shorter of two answers has at least this share of
 
 def generate_answers(
     lvlm: LVLM, images: Sequence[Callable], question: str, method=None, temperature: float = 0.0, seed: int = 0,
-    kept: KeptAnswers | None = None,
+    store: KeptAnswers | None = None,
 ) -> list[str]:  # fmt: skip
     """Answers to one question about every image (a callable that opens it), by a method with one answer.
 
-    kept: has the answers of the baseline that are not decoded again, and gets the others as they come.
+    store: has the answers of the baseline that are not decoded again, and gets the others as they come.
     """
     from halluapp.decoding import engine
     from halluapp.decoding.events import Decoded
@@ -43,18 +43,18 @@ def generate_answers(
     texts = [""] * len(images)
     for first in range(0, len(images), BATCH):
         part = [image() for image in images[first : first + BATCH]]
-        if kept and method is None:
-            key = kept.key(list(map(pixels_id, part)), question, MAX_TOKENS, temperature, seed + first)
-            if (found := kept.read(key, len(part))) is not None:
-                texts[first : first + BATCH] = found
+        if store and method is None:
+            key = store.key(list(map(pixels_id, part)), question, MAX_TOKENS, temperature, seed + first)
+            if (earlier := store.read(key, len(part))) is not None:
+                texts[first : first + BATCH] = earlier
                 continue
         jobs = [engine.Job(Views(lvlm, image), question, [method or Baseline()]) for image in part]
         # One seed for jobs that are decoded together would give them equal draws, and equal photos equal answers.
         for index, event in engine.decode_many(lvlm, jobs, Sampling(MAX_TOKENS, temperature, seed=seed + first)):
             if isinstance(event, Decoded):
                 texts[first + index] = event.text
-        if kept and method is None:
-            kept.write(key, texts[first : first + BATCH])
+        if store and method is None:
+            store.write(key, texts[first : first + BATCH])
     return texts
 
 
@@ -99,25 +99,25 @@ def own_answer_rows(
     seed: int = 0,
     exact: Mapping[str, str] | None = None,
     log: Callable[[str], None] = lambda line: None,
-    kept: KeptAnswers | None = None,
+    store: KeptAnswers | None = None,
 ) -> list[dict[str, Any]]:
     """Rows of pairs, at most one a photo.
 
     photos: (file name, what opens the image, all objects in it, objects that may be in it). answers: how many the model
     gives about each, the first one greedy. exact: file name -> a description that is chosen instead of an answer.
-    kept: as `generate_answers` takes it.
+    store: as `generate_answers` takes it.
     """
     images = [image for _, image, *_ in photos]
     answer_rounds: list[list[str]] = []
     for number in range(answers):
         answer_rounds.append(
             generate_answers(
-                lvlm, images, question, None, TEMPERATURE if number else 0.0, seed + 1_000_003 * number, kept
+                lvlm, images, question, None, TEMPERATURE if number else 0.0, seed + 1_000_003 * number, store
             )
         )
         log(f"answer {number + 1} of {answers} about {len(images)} photos")
-    if kept and kept.found:
-        log(f"{kept.found} of {answers * len(images)} answers were there already")
+    if store and store.reused:
+        log(f"{store.reused} of {answers * len(images)} answers were there already")
     rows = []
     for (name, _, present, unsure), texts in zip(photos, zip(*answer_rounds, strict=True), strict=True):
         pair = best_and_worst(texts, present, unsure)

@@ -84,11 +84,11 @@ class PairSet:
         self.photos = {name: content for name, content in self.photos.items() if name in used}
 
     def add_own_answers(
-        self, lvlm, answers: int, seed: int = 0, log=lambda line: None, kept: KeptAnswers | None = None
+        self, lvlm, answers: int, seed: int = 0, log=lambda line: None, store: KeptAnswers | None = None
     ) -> int:
         """Adds on-policy pairs, from so many answers of the model about each photo -> their number.
 
-        kept: as `own_answers.generate_answers` takes it.
+        store: as `own_answers.generate_answers` takes it.
         """
         from halluapp.training.pairs.own_answers import own_answer_rows
 
@@ -97,7 +97,7 @@ class PairSet:
             for name, content in self.photos.items()
             if self.present[name]
         ]
-        rows = own_answer_rows(lvlm, images, DETAIL, answers, seed, self.exact, log, kept)
+        rows = own_answer_rows(lvlm, images, DETAIL, answers, seed, self.exact, log, store)
         named = {row["image"] for row in self.rows}
         for row in rows:  # a teacher's objects choose between answers; they are no truth to measure against
             if row["image"] not in named:

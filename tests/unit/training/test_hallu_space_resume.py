@@ -61,12 +61,12 @@ def test_a_killed_process_leaves_what_it_has_computed(tmp_path):
     model = catalog.load(str(folder("llava")), "none", "cpu", tmp_path)[0]
     rows = read_pairs(pairs)
     forwards, events = forwards_of(model, compute_for(model, rows, out, tmp_path, 3))
-    kept = events[-2].kept
+    kept = events[-2].reused
     assert 0 < kept < len(rows)
     assert forwards == 2 * (len(rows) - kept), "a pair that was computed is computed again"
     assert not states.exists()
     forwards, again = forwards_of(model, compute_for(model, rows, whole, tmp_path, 3))
-    assert (forwards, again[-2].kept) == (2 * len(rows), 0)
+    assert (forwards, again[-2].reused) == (2 * len(rows), 0)
     one, other = (catalog.load_space(path) for path in (out, whole))
     assert one.about.keys() == other.about.keys()
     for layer, directions in one.layers.items():  # another process adds floats in another order

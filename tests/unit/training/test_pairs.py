@@ -198,13 +198,15 @@ def test_nothing_is_made_up_where_no_kind_applies():
 
 
 def test_scene_pairs_are_deterministic_and_true(tmp_path):
-    count = pair_sets.scene_pairs(6, seed=1).write(tmp_path / "one")
+    pair_set = pair_sets.scene_pairs(6, seed=1)
+    count = pair_set.write(tmp_path / "one")
     pair_sets.scene_pairs(6, seed=1).write(tmp_path / "two")
     files = sorted(path.name for path in (tmp_path / "one").iterdir())
     assert all((tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes() for name in files)
     pairs = read_pairs(tmp_path / "one")
     assert count == len(pairs) >= 18
-    assert "24 pairs of 6 photos" in pair_sets.summary(tmp_path / "one")
+    about = pair_sets.result(tmp_path / "one", pair_set, 1, None)
+    assert "24 pairs of 6 photos" in pair_sets.summary(about)
     for pair in pairs:
         if pair.kind == "co-occurrence":
             assert set(object_mentions(pair.chosen)) <= set(pair.objects)
