@@ -6,7 +6,10 @@ of its own, of which nothing is needed once it has ended. Pages keep theirs unti
 
 from __future__ import annotations
 
+import ctypes
 import datetime
+import sys
+from contextlib import suppress
 from typing import Any
 
 import gradio as gr
@@ -14,7 +17,15 @@ import gradio as gr
 MOST_PAGES = 128  # whose state is remembered; the page that was used longest ago starts anew
 MOST_STREAMS = 512  # of messages that nobody has fetched yet
 CLOSED_SECONDS = 3600  # how long a page that was closed may come back to its state
+M_ARENA_MAX = -8  # malloc.h
 MOST_ANALYTICS = 64  # gradio makes a table of all of them after every request
+
+
+def share_arenas() -> None:
+    """Lets all threads share two arenas of glibc: each of the many that may decode would hold what it once needed."""
+    if sys.platform == "linux":
+        with suppress(OSError, AttributeError):  # another C library
+            ctypes.CDLL(None).mallopt(M_ARENA_MAX, 2)
 
 
 def forget_calls(app: gr.Blocks) -> None:

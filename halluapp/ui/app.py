@@ -119,6 +119,7 @@ def launch(settings: Settings, **options: Any) -> tuple[gr.Blocks, str]:
 
 def serve(settings: Settings) -> None:
     """Serves the app until it is stopped, by Ctrl-C or SIGTERM; then whoever waits is stopped and its files go."""
+    sessions.share_arenas()
     folder = disk.own_folder()
     request_log.start_logging()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as Ctrl-C does

@@ -28,7 +28,7 @@ def by_queue(address: str, data: list) -> str:
 @functools.cache
 def fn_index(address: str) -> int:
     """The number of the handler `compare`."""
-    with urllib.request.urlopen(f"{address}config", timeout=120) as response:
+    with urllib.request.urlopen(f"{address}config", timeout=600) as response:
         config = json.loads(response.read())
     return next(function["id"] for function in config["dependencies"] if function["api_name"] == "compare")
 

@@ -16,7 +16,7 @@ def post(address: str, route: str, body: dict) -> tuple[int, str]:
         f"{address}gradio_api/{route}", json.dumps(body).encode(), {"Content-Type": "application/json"}
     )
     try:
-        with urllib.request.urlopen(request, timeout=120) as response:
+        with urllib.request.urlopen(request, timeout=600) as response:
             return response.status, response.read().decode()
     except urllib.error.HTTPError as error:
         return error.code, error.read().decode()
@@ -24,7 +24,7 @@ def post(address: str, route: str, body: dict) -> tuple[int, str]:
 
 def answer(address: str, event: str, name: str) -> str:
     """The end of the event stream of a call."""
-    with urllib.request.urlopen(f"{address}gradio_api/call/{name}/{event}", timeout=120) as response:
+    with urllib.request.urlopen(f"{address}gradio_api/call/{name}/{event}", timeout=600) as response:
         return response.read().decode()
 
 
@@ -33,7 +33,7 @@ def joined(address: str, fn_index: int, data: list) -> Any:
     session = secrets.token_hex(5)
     _, text = post(address, "queue/join", {"data": data, "fn_index": fn_index, "session_hash": session})
     event = json.loads(text)["event_id"]
-    with urllib.request.urlopen(f"{address}gradio_api/queue/data?session_hash={session}", timeout=120) as stream:
+    with urllib.request.urlopen(f"{address}gradio_api/queue/data?session_hash={session}", timeout=600) as stream:
         for line in stream:
             message = json.loads(line[6:]) if line.startswith(b"data: ") else {}
             if message.get("event_id") == event and message["msg"] == "process_completed":
@@ -55,7 +55,7 @@ class Stranger:
     def get(self, route: str) -> str:
         """The text of a GET."""
         request = urllib.request.Request(self.address + route, headers=self.headers)
-        with self.opener.open(request, timeout=120) as response:
+        with self.opener.open(request, timeout=600) as response:
             return response.read().decode()
 
     def reload(self) -> None:
@@ -87,13 +87,13 @@ class Stranger:
             f"{self.address}gradio_api/queue/join", json.dumps(body).encode(),
             {"Content-Type": "application/json", **self.headers},
         )  # fmt: skip
-        with self.opener.open(request, timeout=120) as response:
+        with self.opener.open(request, timeout=600) as response:
             event_id = json.loads(response.read())["event_id"]
         return self._result(event_id)
 
     def _result(self, event_id: str) -> Any:
         address = f"{self.address}gradio_api/queue/data?session_hash={self.session}"
-        with self.opener.open(urllib.request.Request(address, headers=self.headers), timeout=120) as stream:
+        with self.opener.open(urllib.request.Request(address, headers=self.headers), timeout=600) as stream:
             for line in stream:
                 if line.startswith(b"data: "):
                     message = json.loads(line[6:])
@@ -110,5 +110,5 @@ class Stranger:
     def open_operator_page(self, token: str) -> None:
         """Sends the form of the operator's page."""
         form = urllib.parse.urlencode({"token": token}).encode()
-        with self.opener.open(f"{self.address}operator", form, timeout=120) as response:
+        with self.opener.open(f"{self.address}operator", form, timeout=600) as response:
             response.read()

@@ -14,7 +14,7 @@ from halluapp.data import scenes
 def connect(address: str) -> http.client.HTTPConnection:
     """A connection to the server of an address."""
     parts = urllib.parse.urlsplit(address)
-    return http.client.HTTPConnection(parts.hostname, parts.port, timeout=120)
+    return http.client.HTTPConnection(parts.hostname, parts.port, timeout=600)
 
 
 def upload(address: str, name: str, content: bytes) -> str:
