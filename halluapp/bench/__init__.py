@@ -43,29 +43,22 @@ def run(settings: Settings, new_tokens: int = 60, rounds: int = 7, profiled: boo
     five, lacking_five = work.usable(session.lvlm, defaults())
     eleven, lacking = work.usable(session.lvlm, reference_panels())
     plain = work.plain(session, new_tokens)
-    works = {
+    works: dict = {
         **plain,
         "five": work.panels(session, new_tokens, five),
         "eleven": work.panels(session, new_tokens, eleven),
         "sequential": work.one_after_another(session, new_tokens, five),
     }
-    for name in (*plain, "five", "eleven"):
-        works[name]()  # warm up
-    seconds = [{name: _seconds(each) for name, each in works.items()} for _ in range(rounds)]
-    median = {name: round(statistics.median(row[name] for row in seconds), 3) for name in works}
-    one = min(plain, key=median.__getitem__)
-    seconds = [row | {"one": row[one]} for row in seconds]
-    median["one"], works["one"] = median[one], works[one]
+    seconds, median, one = _rounds(works, rounds, list(plain))
+    works["one"] = works[one]
     ratios = sorted(row["five"] / row["one"] for row in seconds)
-    visual = session.lvlm.encode_image(work.synthetic_image())
-    prefix = len(session.lvlm.prompt_ids(work.PROMPT, "photo")) + session.lvlm.image_length(visual, work.PROMPT) - 1
     return {
         "schema": 1,
         "model": session.lvlm.name,
         "quantization": session.lvlm.quantization,
         "device": torch.cuda.get_device_name() if session.lvlm.device.type == "cuda" else "cpu",
         "threads": torch.get_num_threads(),
-        "prefix_tokens": prefix,
+        "prefix_tokens": work.prefix_tokens(session.lvlm),
         "new_tokens": new_tokens,
         "rounds": rounds,
         **policy.replay_report(session.lvlm),
@@ -86,6 +79,18 @@ def run(settings: Settings, new_tokens: int = 60, rounds: int = 7, profiled: boo
         **memory.peaks(settings, session, works, new_tokens),
         **({"operations_five": profile(works["five"])} if profiled else {}),
     }
+
+
+def _rounds(works: dict, rounds: int, plain: list[str]) -> tuple[list[dict[str, float]], dict[str, float], str]:
+    """Interleaved rounds, after one to warm up -> (seconds of every round, medians, the fastest of `plain`), the
+    fastest also as "one"."""
+    for name, each in works.items():
+        if name != "sequential":
+            each()
+    seconds = [{name: _seconds(each) for name, each in works.items()} for _ in range(rounds)]
+    median = {name: round(statistics.median(row[name] for row in seconds), 3) for name in works}
+    one = min(plain, key=lambda name: median[name])
+    return [row | {"one": row[one]} for row in seconds], median | {"one": median[one]}, one
 
 
 def _ratio(seconds: list[dict], above: str, below: str) -> float:

@@ -19,6 +19,12 @@ def synthetic_image():
     return Image.linear_gradient("L").resize((640, 480)).convert("RGB")
 
 
+def prefix_tokens(lvlm) -> int:
+    """Tokens of photo and prompt."""
+    visual = lvlm.encode_image(synthetic_image())
+    return len(lvlm.prompt_ids(PROMPT, "photo")) + lvlm.image_length(visual, PROMPT) - 1
+
+
 def generate(session, new_tokens: int) -> Work:
     """transformers' own greedy `generate`, end tokens ignored, photo processing included."""
     import copy

@@ -103,10 +103,7 @@ class LVLM(PromptTokenizer, DecoderParts, ABC):
             return self.encode_pixels(inputs)
 
     def pixels(self, photo: Image.Image) -> dict:
-        """The output of the checkpoint's image processor: normalised "pixel_values", and their layout.
-
-        Raises InputError for a photo that it cannot read.
-        """
+        """The image processor's output: normalised "pixel_values", and their layout. Raises InputError."""
         return self.processed(photo)
 
     def processed(self, photo: Image.Image, **options: Any) -> dict:
@@ -114,10 +111,9 @@ class LVLM(PromptTokenizer, DecoderParts, ABC):
         try:
             return dict(self.image_processor(photo, return_tensors="pt", **options))
         except (ValueError, ZeroDivisionError) as error:
-            raise InputError(
-                f"{self.name} cannot read a photo of {photo.width} x {photo.height} pixels; use one that is larger "
-                "or less narrow."
-            ) from error
+            size = f"{photo.width} x {photo.height} pixels"
+            sentence = f"{self.name} cannot read a photo of {size}; use one that is larger or less narrow."
+            raise InputError(sentence) from error
 
     def _add_noise(self, pixels: Tensor, noise_step: int, seed: int) -> Tensor:
         """Normalised pixels after VCD's diffusion, at step 0 themselves; drawn on the CPU: one seed, one noise."""
