@@ -7,7 +7,9 @@ import io
 import re
 import zipfile
 from collections.abc import Mapping
+from difflib import SequenceMatcher
 from functools import cache
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from halluapp.errors import InputError
@@ -22,11 +24,13 @@ if TYPE_CHECKING:
 _COLUMNS = [
     "method",
     "expected inventions",
+    "against the baseline",
     *(f"{mark[0]} {name}" for name, mark in MARKS.items()),
     "tokens",
     "seconds",
     "forward passes",
 ]
+BASELINE = "baseline"  # the method that the others are compared with
 _KINDS = {b"\x89PNG": "image/png", b"\xff\xd8\xff": "image/jpeg", b"RIFF": "image/webp"}
 
 
@@ -66,7 +70,9 @@ def markdown(report: Mapping[str, Any] | Report, picture: str = "") -> str:
         )
         body = f"Failed: {_md(panel.error)}" if panel.error else "".join(pieces)
         explanation = [_md(panel.explanation), ""] if panel.explanation else []
-        lines += ["", f"## {_md(panel.method)}", "", *explanation, _quote(body)]
+        parameters = [f"Parameters: {_md(_parameters(panel))}", ""] if panel.parameters else []
+        lines += ["", f"## {_md(panel.title or panel.method)}", "", *explanation, *parameters, _quote(body)]
+    lines += ["", "Signs: " + "; ".join(f"{symbol} {_md(words)}" for symbol, _, words in MARKS.values())]
     return "\n".join(lines) + "\n"
 
 
@@ -79,7 +85,8 @@ def html(report: Mapping[str, Any] | Report, photo: bytes | None = None) -> str:
     report = parse(report)
     return _template().render(
         report=report, photo=_data_uri(photo), facts=_facts(report), columns=_COLUMNS, marks=MARKS, row=_row,
-        pieces=_pieces, boxes=_boxes(report), percent=lambda share: f"{100 * share:.2f}%",
+        pieces=_marked_pieces, boxes=_boxes(report), parameters=_parameters, compared=_compared(report),
+        percent=lambda share: f"{100 * share:.2f}%",
     )  # fmt: skip
 
 
@@ -130,7 +137,15 @@ def _row(panel: ReportPanel) -> list[str]:
     counts = [str(sum(mention.verdict == verdict for mention in panel.mentions)) for verdict in MARKS]
     seconds = "–" if panel.seconds is None else f"{panel.seconds:.2f}"
     passes = "–" if panel.forward_passes is None else str(panel.forward_passes)
-    return [panel.method, _inventions(panel), *counts, str(len(panel.tokens)), seconds, passes]
+    return [
+        panel.title or panel.method,
+        _inventions(panel),
+        _difference(panel),
+        *counts,
+        str(len(panel.tokens)),
+        seconds,
+        passes,
+    ]
 
 
 def _boxes(report: Report) -> list[tuple[str, Box]]:
@@ -144,6 +159,60 @@ def _inventions(panel: ReportPanel) -> str:
     """ "1.8 [0.6, 3.1] of 5", or a dash where nothing is calibrated."""
     one = panel.inventions
     return f"{one.expected:.1f} [{one.low:.1f}, {one.high:.1f}] of {one.named}" if one else "–"
+
+
+def _difference(panel: ReportPanel) -> str:
+    """ "-1.3 [-2.2, -0.4]", or a dash for the baseline and where nothing is calibrated."""
+    one = panel.difference
+    return f"{one.value:+.1f} [{one.low:+.1f}, {one.high:+.1f}]" if one else "–"
+
+
+def _parameters(panel: ReportPanel) -> str:
+    """ "alpha 1.0, beta 0.1", "" for a method without any."""
+    return ", ".join(f"{name} {value}" for name, value in panel.parameters.items())
+
+
+def _compared(report: Report) -> bool:
+    """Whether there is a baseline that other panels can differ from."""
+    return len(report.panels) > 1 and any(panel.method == BASELINE for panel in report.panels)
+
+
+def _words(text: str) -> list[tuple[int, int, str]]:
+    """Words: first character, the one after the last, the word in small letters."""
+    return [(match.start(), match.end(), match[0].lower()) for match in re.finditer(r"\w+(?:['’-]\w+)*", text)]
+
+
+def _differing(panel: ReportPanel, report: Report) -> list[tuple[int, int]]:
+    """Stretches of a panel's text that the baseline's does not have."""
+    baseline = next((other for other in report.panels if other.method == BASELINE and not other.error), None)
+    if baseline is None or baseline is panel:
+        return []
+    words, others = _words(panel.text), _words(baseline.text)
+    matcher = SequenceMatcher(None, [word[2] for word in others], [word[2] for word in words], autojunk=False)
+    return [(words[j][0], words[k - 1][1]) for _, _, _, j, k in _changes(matcher) if k > j]
+
+
+def _changes(matcher: SequenceMatcher) -> list[tuple[str, int, int, int, int]]:
+    return [change for change in matcher.get_opcodes() if change[0] != "equal"]
+
+
+def _marked_pieces(panel: ReportPanel, report: Report) -> list[tuple[str, ReportMention | None, bool]]:
+    """`_pieces`, cut where the text leaves the baseline's -> [(piece, mention or None, whether it is the panel's own)].
+
+    A mention stays whole, and is the panel's own where any part of it is.
+    """
+    spans, pieces, start = _differing(panel, report), [], 0
+    for piece, mention in _pieces(panel):
+        end = start + len(piece)
+        inside = [(max(a, start), min(b, end)) for a, b in spans if a < end and start < b]
+        if mention or not inside:
+            pieces.append((piece, mention, bool(inside)))
+        else:
+            cuts = sorted({start, end, *(cut for span in inside for cut in span)})
+            parts = [(panel.text[a:b], None, (a, b) in inside) for a, b in pairwise(cuts)]
+            pieces += parts
+        start = end
+    return pieces
 
 
 def _verdicts(report: Report) -> str:
@@ -162,7 +231,20 @@ def _facts(report: Report) -> list[tuple[str, str]]:
     packages = ", ".join(f"{name} {version}" for name, version in report.versions.items())
     picture = f"{photo.width} × {photo.height}, SHA-256 {photo.sha256}"
     verdicts = [("Verdicts", measured)] if (measured := _verdicts(report)) else []
-    return [("Model", model), ("Photo", picture), ("Seed", str(report.seed)), *verdicts, ("Versions", packages)]
+    facts = [
+        ("Date", report.date), ("Model", model), ("Photo", f"{photo.name}, {picture}" if photo.name else picture),
+        ("Seed", str(report.seed)), ("Sampling", _sampling(report)),
+        ("Verdicts have to be", f"{report.sure:g} sure" if report.sure else ""), *verdicts,
+        ("Held to be wrong", "; ".join(f"{flag.text} ({flag.verdict}, {flag.method})" for flag in report.flags)),
+        ("Versions", packages),
+    ]  # fmt: skip
+    return [(name, value) for name, value in facts if value]
+
+
+def _sampling(report: Report) -> str:
+    """All settings of the sampling, "" where the report has none."""
+    values = report.sampling.model_dump() if report.sampling else {}
+    return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in values.items() if name != "seed")
 
 
 def _md(text: Any, lines: bool = False) -> str:

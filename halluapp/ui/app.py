@@ -36,7 +36,7 @@ OTHER_THREADS = 32  # beside those of comparisons that wait
 MONO = ["ui-monospace", "SFMono-Regular", "Menlo", "monospace"]
 CSS = """
 .gradio-container { max-width: 1560px !important; margin: 0 auto; }
-.gradio-container > main { padding: 8px 16px !important; }
+.gradio-container > .main { padding: 8px 24px !important; } #panels > .html-container { padding: 0; }
 #header { align-items: baseline; gap: 4px 16px; } #header > * { width: auto; min-width: 0 !important; }
 #title { flex: 1 1 420px; } #title p { margin: 0; font-size: 13px; }
 #title h1 { font-size: 18px; margin: 0 10px 0 0; display: inline; } #title p { display: inline; }
@@ -68,7 +68,7 @@ CSS = """
 /* On a phone the form fills the screen: what was done or refused is said at its foot, not far below. */
 @media (max-width: 640px) {
   #train-notice { position: fixed; bottom: 0; left: 0; right: 0; z-index: 20; }
-  .gradio-container > main { padding: 8px !important; }
+  .gradio-container > .main { padding: 8px 12px !important; }
   #panels:not(:has(.settings-open)) #methods { display: none; }
   #presets button, #methods label, #go button, #report button, #report a { min-height: 44px; }
 }

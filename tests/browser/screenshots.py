@@ -25,13 +25,12 @@ from train_page import STATE, TrainTab, few_pairs, finished_run  # noqa: E402
 
 from halluapp.data import scenes  # noqa: E402
 from halluapp.lvlm.base import LVLM  # noqa: E402
-from halluapp.ui.compare import examples  # noqa: E402
 
 WIDTHS = (1400, 1100, 390)
 DOCS = ROOT / "assets" / "docs"
 LONGEST = 400  # tokens of an answer that nobody stops
 MOST_BYTES = 400_000  # of a picture of the README
-TOGGLE_SIDEBAR = "() => document.querySelector('.sidebar .toggle-button, .toggle-button')?.click()"
+SETTINGS = ".toggle-settings"
 MANY = ("VCD", "ICD", "M3ID", "PAI", "DoLa", "DeCo")
 
 
@@ -97,24 +96,29 @@ def check(visit: Visit) -> None:
 def compare_states(visit: Visit, photo: Path) -> Iterator[str]:
     """Brings the compare tab from state to state -> the name of each."""
     page = visit.page
-    yield "compare-empty"
+    yield "compare-open"
+    page.locator(".things .thing").first.hover()
+    yield "compare-box"
     visit.upload(photo)
     visit.ask("Describe this image in detail.")
     yield "compare-request"
     visit.run()
     yield "compare-result"
-    page.locator(".seg.m[tabindex='0']").first.click()
+    page.locator(".panel .seg.m").first.click()
     yield "compare-evidence"
-    page.evaluate(TOGGLE_SIDEBAR)
-    page.wait_for_timeout(600)
-    yield "compare-sidebar"
-    page.evaluate(TOGGLE_SIDEBAR)
+    page.keyboard.press("Escape")
+    page.click(SETTINGS)
+    yield "compare-settings"
+    page.click(SETTINGS)
+    page.locator(".history summary").click()
+    yield "compare-history"
+    page.locator(".history summary").click()
     visit.ask("Is there a dog in the image?")
     visit.run()
     yield "compare-labels"
     yield from long_states(visit)
     yield from many_panels(visit)
-    page.locator("#photo button[aria-label='Remove Image'], #photo button[aria-label='Clear']").first.click()
+    visit.ask(" ")
     page.click("#run")
     page.wait_for_selector("#panels .error:not([hidden])", timeout=60_000)
     yield "compare-error"
@@ -139,14 +143,13 @@ def long_states(visit: Visit) -> Iterator[str]:
 def many_panels(visit: Visit) -> Iterator[str]:
     """Twelve panels, a stacked one among them."""
     page = visit.page
-    page.evaluate(TOGGLE_SIDEBAR)
-    page.wait_for_timeout(600)
+    page.click(SETTINGS)
     for name in MANY:
         page.locator("#methods").get_by_label(name, exact=True).check()
     page.locator("#stacked input").click()
     page.get_by_role("option", name="Nullu + VDD", exact=True).click()
     page.keyboard.press("Escape")
-    page.evaluate(TOGGLE_SIDEBAR)
+    page.click(SETTINGS)
     visit.run()
     yield "compare-twelve"
 
@@ -200,20 +203,16 @@ def fill_runs(root: Path, pairs: Path) -> None:
 
 
 def document(browser, temporary: Path) -> None:
-    """Writes the README's pictures: a comparison and a training run, both real, of our own drawn scenes only.
+    """Writes the README's pictures: the example that the page opens with, and a real training run.
 
     Of the long training tab the picture shows the form, the first curves, the numbers and the captions.
     """
-    examples.SHIPPED = ()  # photos of others are not ours to publish
     DOCS.mkdir(exist_ok=True)
     root = temporary / "runs"
     train("chip", root / "chip-1", 60)
     with app(runs=root) as address:
-        visit = Visit(browser, address)
-        visit.upload(scene(temporary, "beach"))
-        visit.ask("Describe this image in detail.")
-        visit.run()
-        visit.page.locator(".panel[data-method=vdd] .seg.grounded", has_text="umbrella").first.click()
+        visit = Visit(browser, address, height=1000)
+        visit.page.wait_for_selector(".panel .own")
         publish(visit, "compare.png")
         tab = TrainTab(browser, address)
         tab.wait(STATE, ["finished"])

@@ -47,7 +47,7 @@ def run(
         yield from _stream(models, request, stop_flag, last, Path(photo).name if isinstance(photo, str) else "")
     except InputError as error:
         entry.outcome = request_log.REFUSED
-        yield _outputs(fault(last, str(error)), gr.skip(), exports.nothing_new(), busy=False)
+        yield _outputs(fault(last, str(error)), gr.skip(), _files(last), busy=False)
     finally:
         entry.end(stopped=stop_flag.is_set())
         stop_flag.set()
@@ -67,8 +67,7 @@ def _stream(models: Models, request: Request, stop_flag: threading.Event, last: 
             sent = time.monotonic()
             yield _outputs(comparison.snapshot(), gr.skip(), same, busy=True)
     if comparison.report is None:  # stopped before its turn came
-        files = exports.updates(exports.write(last["report"]) if last and last["report"] else None)
-        yield _outputs({**_stage(last), "status": texts.STOPPED, "busy": False}, gr.skip(), files, busy=False)
+        yield _outputs({**_stage(last), "status": texts.STOPPED, "busy": False}, gr.skip(), _files(last), busy=False)
         return
     final = comparison.snapshot()
     yield _outputs(final, gr.skip(), same, busy=True)  # the last tokens do not wait for the files
@@ -95,12 +94,17 @@ def announce(last: Result) -> dict[str, Any]:
 
 def fail(last: Result) -> tuple:
     """What is shown when a run ended as none should: nothing pulses on. Input: last result. Outputs: as `run`."""
-    return _outputs(fault(last, texts.FAILED), gr.skip(), exports.nothing_new(), busy=False)
+    return _outputs(fault(last, texts.FAILED), gr.skip(), _files(last), busy=False)
 
 
 def fault(last: Result, sentence: str) -> dict[str, Any]:
     """The last result with the sentence that says why there is no newer one: a stage state."""
     return {**_stage(last), "status": "", "error": sentence, "busy": False}
+
+
+def _files(last: Result) -> list[Any]:
+    """The files of the last report again, which a run that began has put away."""
+    return exports.updates(exports.write(last["report"]) if last and last["report"] else None)
 
 
 def _stage(last: Result) -> dict[str, Any]:

@@ -124,3 +124,32 @@ def test_overlapping_mentions_keep_the_text():
     pieces = export._pieces(report.parse(example(panels=[panel(text=text, mentions=mentions)])).panels[0])
     assert "".join(piece for piece, _ in pieces) == text
     assert [piece for piece, one in pieces if one] == ["hot dog", "stand"]
+
+
+@given(st.text("ab cd,\n", max_size=40), st.text("ab cd,\n", max_size=40))
+def test_what_differs_from_the_baseline_is_marked_and_no_letter_is_lost(first, second):
+    read = report.parse(example(panels=[
+        panel(method="baseline", text=first, mentions=[]), panel(method="vdd", text=second, mentions=[])
+    ]))  # fmt: skip
+    pieces = export._marked_pieces(read.panels[1], read)
+    assert "".join(piece for piece, _, _ in pieces) == second
+    if first.split() == second.split():
+        assert not any(differs for _, _, differs in pieces)
+    assert all(not differs for _, _, differs in export._marked_pieces(read.panels[0], read))
+
+
+def test_the_words_that_a_method_changed_are_marked_in_html():
+    panels = [panel(method="baseline", text="A red kite.", mentions=[]), panel(text="A big boat.", mentions=[])]
+    page = report.html(example(panels=panels))
+    assert 'A <span class="own">big boat</span>.' in page
+    assert page.count('class="own"') == 1
+
+
+def test_exports_say_what_the_numbers_depend_on():
+    flags = [{"method": "vdd", "start": 0, "end": 3, "text": "dog", "verdict": "grounded"}]
+    made = {**example(), "date": "2026-11-30T12:00:00+00:00", "flags": flags}
+    made["photo"]["name"] = "park.png"
+    legend = [words for _, _, words in report.MARKS.values()]
+    for text in (report.html(made), report.markdown(made).replace("\\", "")):
+        for part in ("2026-11-30", "park.png", "dog (grounded, vdd)", *legend):
+            assert part in text
