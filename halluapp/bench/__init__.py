@@ -53,7 +53,7 @@ def run(settings: Settings, new_tokens: int = 60, rounds: int = 7, profiled: boo
     works["one"] = works[one]
     ratios = sorted(row["five"] / row["one"] for row in seconds)
     return {
-        "schema": 1,
+        "schema": 2,
         "model": session.lvlm.name,
         "quantization": session.lvlm.quantization,
         "device": torch.cuda.get_device_name() if session.lvlm.device.type == "cuda" else "cpu",

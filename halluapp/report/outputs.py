@@ -197,7 +197,7 @@ class BenchResult(Record):
     Ratios and seconds are medians over the rounds.
     """
 
-    schema_number: Literal[1] = Field(alias="schema")
+    schema_number: Literal[2] = Field(alias="schema")
     model: str
     quantization: str
     device: str

@@ -19,6 +19,7 @@ from halluapp.settings import ASSETS, Settings
 def test_bench_of_a_random_model() -> None:
     result = bench.run(Settings(model="random:llava-tiny", device="cpu"), new_tokens=3, rounds=1, profiled=True)
     conforms("bench", result)
+    assert result["schema"] == 2
     assert result["model"] == "random:llava-tiny"
     assert result["quantization"] == "nf4"
     assert result["device"] == "cpu"

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import skeletons
 import torch
 from tiny import run
+from training_runs import SHORT, pairs_in
 
+from halluapp.data.pairs import read_pairs
 from halluapp.methods import registry
 from halluapp.methods.registry import Baseline
+from halluapp.training import recipes
+from halluapp.training.methods import registry as registry_of_training
 
 PROMPT, TOKENS = "Describe this image in detail.", 6
 
@@ -35,6 +41,25 @@ def test_ids_pixels_and_greedy_tokens_are_transformers_own(name: str, quantizati
     assert answers["baseline"].ids == generated
     answers = run(lvlm, image, PROMPT, [registry.create(method) for method in registry.defaults()], max_new_tokens=3)
     assert all(answer.ids for answer in answers.values())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", skeletons.VISION_LANGUAGE)
+def test_three_steps_of_training(name: str, tmp_path: Path) -> None:
+    """CHiP with a corrupted photo, on the real tokenizer and processor."""
+    pairs = read_pairs(pairs_in(tmp_path / "pairs", photos=2))
+    recipe = recipes.create("chip", **{**SHORT, "rank": 2, "batch": 1})
+    trained = registry_of_training.objective("chip")(skeletons.lvlm(name, "none"), recipe, pairs, log=str)
+    optimizer = torch.optim.AdamW(trained.parameter_groups(), lr=1e-3)
+    losses = []
+    for step in range(3):
+        loss, _ = trained.losses([0], step)
+        loss.backward()
+        optimizer.step()
+        optimizer.zero_grad()
+        losses.append(float(loss.detach()))
+    trained.undo()
+    assert losses[2] < losses[0]
 
 
 def test_leading_spaces_of_token_texts_are_kept() -> None:
