@@ -65,28 +65,41 @@ def commands(parser: argparse.ArgumentParser, path: tuple[str, ...] = ()) -> lis
 
 
 COMMANDS = dict(commands(cli.parser()))
-VALUES = {"photo": "photo.png", "data": "data", "pairs": "pairs", "prompt": OPEN, "run_folder": "run",
-          "folder_of_runs": "."}  # fmt: skip
-FLAGS = {"model": "--model", "max_new_tokens": "--max-new-tokens"}
+VALUES = {
+    "photo": "photo.png", "data": "data", "pairs": "pairs", "prompt": OPEN, "run_folder": "run", "folder_of_runs": ".",
+    "methods": "baseline,vdd", "method": "vdd", "metrics": "chair", "grid": "alpha=0.5", "layers": "0-1",
+    "assignments": "vdd.alpha=0.5", "kinds": "presence", "photos": "data", "objective": "recall", "stop": "x",
+    "adapter": "no-adapter",
+}  # fmt: skip
+# Commands that may really run, on a tiny model, and what keeps them short and its folder as it is.
+LOADED = {("compare",): ["--max-new-tokens", "2"], ("halluspace",): ["--out", "space.safetensors"]}
+TYPED = {
+    int: st.sampled_from(["0", "1", "2", "3", "-1", "9" * 30, "1_0", "4.0"]),
+    float: st.sampled_from(["0", "0.5", "1", "-1", "2.5", "nan", "inf", "1e-400", "1e308", "x"]),
+    Path: st.sampled_from(["out/a.json", "photo.png", "data", "pairs", "", ".", "/dev/null", "a\0b", "x" * 300, "-"]),
+}  # fmt: skip
 
 
 @st.composite
 def command_lines(draw) -> list[str]:
     path = draw(st.sampled_from(sorted(COMMANDS)))
-    words, chosen = list(path), set()
+    words = list(path)
     for action in COMMANDS[path]:
         needed = not action.option_strings or action.required
         if isinstance(action, argparse._HelpAction) or not (needed or draw(st.integers(0, 5)) == 0):
             continue
-        chosen.add(action.dest)
-        good = VALUES.get(action.dest)
-        value = good if good and draw(st.integers(0, 4)) else draw(JUNK)
-        if action.choices and draw(st.booleans()):
+        if draw(st.integers(0, 11)) == 0:
+            value = draw(JUNK)
+        elif action.choices:
             value = draw(st.sampled_from(sorted(action.choices)))
+        elif action.dest in VALUES:
+            value = VALUES[action.dest]
+        else:
+            value = draw(TYPED.get(action.type, JUNK))
         values = [] if action.nargs == 0 else [value]
         words += [*action.option_strings[-1:], *values]
-    if path in {("compare",), ("halluspace",)} and "model" not in chosen and draw(st.booleans()):
-        words += [*MODEL, *(["--max-new-tokens", "2"] if path == ("compare",) else [])]
+    if path in LOADED and draw(st.booleans()):
+        words += [*MODEL, *LOADED[path]]
     return words
 
 
