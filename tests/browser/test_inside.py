@@ -39,13 +39,13 @@ def test_a_word_is_looked_into_by_keyboard_on_a_phone(visit):
     fold, page = Fold(visit), visit.page
     assert "Baseline" in fold.look("evidence", tab=False)
     assert page.locator("#inside .view tr").count() == 2 + page.locator("#panels .panel").count()
-    chosen = page.locator("#inside .word[aria-selected=true]")
+    chosen = page.locator("#inside .word[aria-pressed=true]")
     first = int(chosen.get_attribute("data-number"))
     chosen.focus()
     page.keyboard.press("ArrowRight")
     page.keyboard.press("Enter")
     assert int(chosen.get_attribute("data-number")) == first + 1
-    second = page.inner_text("#inside .word[aria-selected=true]")
+    second = page.inner_text("#inside .word[aria-pressed=true]")
     page.wait_for_function(SHOWN, arg=second)
     page.locator("#inside .tabs button[aria-selected=true]").focus()
     page.keyboard.press("ArrowRight")
@@ -70,7 +70,7 @@ def test_a_word_of_a_panel_is_taken_up_and_the_photo_covered(visit):
     name = word.inner_text().strip()
     word.click()
     page.wait_for_function(
-        "(name) => document.querySelector('#inside .word[aria-selected=true]').textContent.includes(name)",
+        "(name) => document.querySelector('#inside .word[aria-pressed=true]').textContent.includes(name)",
         arg=name.split()[0].strip("✓✗~? \u2060"),
     )
     page.keyboard.press("Escape")

@@ -27,19 +27,23 @@ function drawWords() {
     const node = make("button", "word", text);
     node.type = "button";
     node.dataset.number = number;
-    node.setAttribute("role", "option");
     node.addEventListener("click", () => choose({ word: number }));
     return node;
   }));
 }
 
 function drawChoice() {
-  for (const node of element.querySelectorAll(".word")) mark(node, Number(node.dataset.number) === choice.word);
-  for (const node of element.querySelectorAll(".tabs button")) mark(node, node.dataset.view === choice.view);
+  for (const node of element.querySelectorAll(".words .word")) {
+    mark(node, "aria-pressed", node.dataset.number === String(choice.word));
+  }
+  for (const node of element.querySelectorAll(".tabs button")) {
+    mark(node, "aria-selected", node.dataset.view === choice.view);
+  }
+  element.dataset.word = choice.word;
 }
 
-function mark(node, chosen) {
-  node.setAttribute("aria-selected", chosen);
+function mark(node, attribute, chosen) {
+  node.setAttribute(attribute, chosen ? "true" : "false");
   node.tabIndex = chosen ? 0 : -1;
 }
 
@@ -56,6 +60,7 @@ function walk(event, selector) {
 function drawView() {
   const root = find(".view"), answer = answers.get(answerKey(choice));
   const title = VIEWS.find(([name]) => name === choice.view)[1];
+  drawChoice();
   root.setAttribute("aria-label", title);
   element.dataset.view = answer && !answer.error ? answerKey(choice) : "";
   if (waiting) {

@@ -88,9 +88,9 @@ def _connect_form(settings: Settings, run_form: form.Form, controls: StartContro
         [run_form.upload.upload, run_form.upload.clear], partial(store_upload, settings), run_form.upload,
         [run_form.upload_path, notice], **QUEUED,
     )  # fmt: skip
-    shown = [notice, run_form.pairs]
-    run_form.check.click(partial(check_pairs, settings), source_inputs, shown, **QUEUED)
-    run_form.path.submit(partial(check_pairs, settings), source_inputs, shown, **QUEUED)
+    outputs = [notice, run_form.pairs]
+    run_form.check.click(partial(check_pairs, settings), source_inputs, outputs, **QUEUED)
+    run_form.path.submit(partial(check_pairs, settings), source_inputs, outputs, **QUEUED)
     controls.load.upload(partial(load_settings, settings, run_form), controls.load, fill_outputs, **QUEUED)
     for (kind, title), button in run_form.presets.items():
         button.click(partial(use_preset, settings, run_form, kind, title), None, fill_outputs, **INSTANT)
