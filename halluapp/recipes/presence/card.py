@@ -24,9 +24,9 @@ tower is Lite2. Here lie only the heads, whose scores are averaged (`head-*.safe
 
 ## How it was made
 
-`python -m halluapp.recipes.presence all --data DIR`, in one clean run. The pooled maps go through a linear layer, each
-cell of the 14 x 14 grid (with the four finer cells it covers) through one hidden layer of 384, taught by boxes. The two
-witnesses are trained apart; presence is the linear score plus the soft maximum over the cells, weighed by photos that
+`python -m halluapp.recipes.presence all --data DIR`. The pooled maps go through a linear layer, each cell of the
+14 x 14 grid (with the four finer cells it covers) through one hidden layer of 384, taught by boxes. The two witnesses
+are trained apart; presence is the linear score plus the soft maximum over the cells, weighed by photos that
 trained neither. Trained on COCO val2017 photos with complete labels (four fifths of the photos, whole and, for the
 second head, in mirrored crops), on Visual7W scenes with weak labels (a detector's boxes at 0.5, questions and answers,
 or two models that agree, one of them a first head that knew the complete labels only), and on part of VOC 2007, most of
