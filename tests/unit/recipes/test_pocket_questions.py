@@ -10,7 +10,7 @@ import torch
 from test_pocket_sets import BOXER, COCO, LION, OPEN
 
 from halluapp.recipes.pocket import corpus, probe, prompts, questions, sets, tokenizer
-from halluapp.recipes.pocket.train import function_tokens, repetition_loss
+from halluapp.recipes.pocket.repetition import function_tokens, repetition_loss
 
 WHOLE = [0.0, 0.0, 1.0, 1.0, 0.0]
 
