@@ -134,8 +134,8 @@ class Neck(nn.Module):
             states.append(block(states[-1]))
         if self.class_tokens is None:
             return states
-        seen = self.class_tokens(coarse)
-        return [torch.cat([state, seen.to(state.dtype)], 1) for state in states]
+        classes = self.class_tokens(coarse)
+        return [torch.cat([state, classes.to(state.dtype)], 1) for state in states]
 
 
 class PocketVisionModel(PreTrainedModel):

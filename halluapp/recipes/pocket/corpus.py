@@ -36,11 +36,11 @@ class Corpus:
         photo: AnnotatedObjects,
         crop: list[float],
         rng: random.Random,
-        seen: Category | None = None,
+        top_class: Category | None = None,
     ) -> list[Pair]:
         """Question-answer pairs for one view of a photo, for every skill that its record can teach.
 
-        seen: the class that the trunk's classifier is sure of in this view.
+        top_class: the class that the trunk's classifier is sure of in this view.
         """
         orient = mirror if crop[4] else str
         if isinstance(photo, TrainingPhoto) and photo.category:
@@ -49,9 +49,9 @@ class Corpus:
             captions = [orient(clean_sentence(caption)) for caption in record.get("captions", [])]
             short = self.yes_no(photo, rng, 4, crop) + self._questions(record, rng, orient)
             if rng.random() < 0.5:
-                short += questions.animal(photo, seen, rng)
+                short += questions.animal(photo, top_class, rng)
             if not captions or rng.random() < 0.6:
-                short += questions.main_object(photo, seen, rng)
+                short += questions.main_object(photo, top_class, rng)
             if isinstance(photo, TrainingPhoto) and photo.certain:
                 short += questions.counts(photo, crop, rng)
             short += questions.colours(captions, rng)

@@ -18,10 +18,10 @@ from halluapp.recipes.pocket.corpus import Corpus, Pair
 from halluapp.recipes.pocket.crops import crop_box
 from halluapp.recipes.pocket.detector_loss import assign
 from halluapp.recipes.pocket.features import GRID, FeatureStore
+from halluapp.recipes.pocket.posterior import drawn_posterior
 from halluapp.recipes.pocket.prompts import SHORT
 from halluapp.recipes.pocket.questions import SURE
 from halluapp.recipes.pocket.sets import WEIGHTS, Category, TrainingPhoto, class_names, kept_out, quota
-from halluapp.recipes.pocket.sight import drawn_posterior
 from halluapp.recipes.pocket.tokenizer import AFTER, BEFORE
 
 IGNORE = -100
@@ -149,14 +149,14 @@ class Batches:
         chosen = []
         for part, rows in enumerate(self.rows):
             for position in quota(step, self.shares[part], self.size):
-                turn, place = divmod(position, len(rows))
+                turn, offset = divmod(position, len(rows))
                 if (seed, part, turn) not in self._orders:
                     self._orders[seed, part, turn] = np.random.default_rng((seed, part, turn)).permutation(rows)
-                chosen.append((part, int(self._orders[seed, part, turn][place])))
+                chosen.append((part, int(self._orders[seed, part, turn][offset])))
         return chosen
 
     @torch.no_grad()
-    def seen(self, coarse: Tensor) -> list[Category | None]:
+    def top_classes(self, coarse: Tensor) -> list[Category | None]:
         """Coarse maps of views [B, 352, 8, 8] -> the class that the trunk's classifier is sure of, or None."""
         if self.classifier is None:
             return [None] * len(coarse)
@@ -179,10 +179,10 @@ class Batches:
             for array in (lambda part: self.stores[part].fine, lambda part: self.stores[part].coarse)
         )
         rows, truth = [], []
-        for (part, row), view, seen in zip(chosen, views, self.seen(coarse), strict=True):
+        for (part, row), view, top_class in zip(chosen, views, self.top_classes(coarse), strict=True):
             store, photo = self.stores[part], self.photos[part][row]
             crop = store.crops[row, view].tolist()
-            rows.append(self.corpus.pairs(store.records[row], photo, crop, rng, seen))
+            rows.append(self.corpus.pairs(store.records[row], photo, crop, rng, top_class))
             truth.append(self.truth(store.records[row], photo, crop))
         # Without a photo the model must learn what the question alone makes likely, in every skill: VDD's reference
         # and the calibration's prior are exactly that.

@@ -73,14 +73,14 @@ def animals(say, data: Path) -> dict[str, Any]:
     result = {}
     for name in sets.KEPT_OUT:
         samples = list(shards.read(data, name + "-*"))
-        asked = described = 0
+        by_question = by_description = 0
         rows = sets.kept_out(name, [sample.record for sample in samples])
         for row in rows:
             category = sets.category_of(samples[row].record)
             texts = say(read_photo(samples[row].jpeg), [ANIMAL_QUESTION, "Describe this image."], SHORT_TOKENS)
             right = [any(names(text, word) for word in (category.name, category.fine)) for text in texts]
-            asked, described = asked + right[0], described + right[1]
-        result[name] = {"photos": len(rows), "asked": asked, "described": described}
+            by_question, by_description = by_question + right[0], by_description + right[1]
+        result[name] = {"photos": len(rows), "asked": by_question, "described": by_description}
     return result
 
 

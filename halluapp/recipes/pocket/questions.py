@@ -41,27 +41,27 @@ def most_named(text: str) -> int:
     return max(Counter(mention.object for mention in find_mentions(text)).values(), default=0)
 
 
-def animal(photo: AnnotatedObjects, seen: Category | None, rng: random.Random) -> list[Pair]:
-    """Which animal a photo with sentences or boxes shows; seen: what the trunk's classifier is sure of."""
+def animal(photo: AnnotatedObjects, top_class: Category | None, rng: random.Random) -> list[Pair]:
+    """Which animal a photo with sentences or boxes shows; top_class: what the trunk's classifier is sure of."""
     question = casual(rng.choice(ANIMAL), rng)
     names = sorted(photo.present & ANIMALS)
     if len(names) == 1:
         return [(question, clean_sentence(a(names[0])))]
     if names:
         return [(question, clean_sentence(enumerate_items([a(name) for name in names])))] if len(names) < 4 else []
-    if seen and seen.animal:
-        return [(question, clean_sentence(a(seen.name)))]
+    if top_class and top_class.animal:
+        return [(question, clean_sentence(a(top_class.name)))]
     certain = getattr(photo, "certain", None)
     if certain and len(certain & ANIMALS) >= 9 and rng.random() < NONE:
         return [(question, NO_ANIMAL)]
     return []
 
 
-def main_object(photo: AnnotatedObjects, seen: Category | None, rng: random.Random) -> list[Pair]:
+def main_object(photo: AnnotatedObjects, top_class: Category | None, rng: random.Random) -> list[Pair]:
     """The one thing that people boxed, or else what the trunk's classifier is sure of."""
     if getattr(photo, "certain", None) is not None and len(photo.present) == 1:
         return [(casual(rng.choice(WHAT), rng), clean_sentence(a(next(iter(photo.present)))))]
-    return [(casual(rng.choice(WHAT), rng), named(seen))] if seen else []
+    return [(casual(rng.choice(WHAT), rng), named(top_class))] if top_class else []
 
 
 def named(category: Category) -> str:
@@ -115,7 +115,7 @@ def counts(photo: TrainingPhoto, crop: list[float], rng: random.Random) -> list[
 
 def colours(captions: list[str], rng: random.Random) -> list[Pair]:
     """ "What color is the ball?", where the captions name one colour of one ball."""
-    found: dict[str, set[str]] = {}
+    colours_by_object: dict[str, set[str]] = {}
     for caption in captions:
         for mention in find_mentions(caption):
             if mention.object in PEOPLE:
@@ -123,8 +123,8 @@ def colours(captions: list[str], rng: random.Random) -> list[Pair]:
             plural = mention.text.lower() == vocabulary.plural(mention.object)
             before = re.search(r"(\w+) (\w+) $", " x " + caption[: mention.start])
             if before and before[2].lower() in COLOURS and before[1].lower() != "and":
-                found.setdefault(mention.object, set()).add("" if plural else COLOURS[before[2].lower()])
-    sure = {name: next(iter(of)) for name, of in found.items() if len(of) == 1 and "" not in of}
+                colours_by_object.setdefault(mention.object, set()).add("" if plural else COLOURS[before[2].lower()])
+    sure = {name: next(iter(of)) for name, of in colours_by_object.items() if len(of) == 1 and "" not in of}
     if not sure:
         return []
     name = rng.choice(sorted(sure))

@@ -26,8 +26,8 @@ def repetition_loss(logits: Tensor, labels: Tensor, answer: Tensor, exempt: Tens
     logits [N, V] before each token, labels [N], answer [N]: which answer a token belongs to, exempt: ids of function
     words. Source: Welleck et al. 2020, arXiv 1908.04319, equation 5 (without it small models loop: "a fork, a fork").
     """
-    said = (answer[:, None] == answer[None]) & (labels[:, None] != labels[None]) & ~torch.isin(labels, exempt)[None]
-    said &= torch.ones_like(said).tril(-1)
-    row, column = said.nonzero(as_tuple=True)
+    earlier = (answer[:, None] == answer[None]) & (labels[:, None] != labels[None]) & ~torch.isin(labels, exempt)[None]
+    earlier &= torch.ones_like(earlier).tril(-1)
+    row, column = earlier.nonzero(as_tuple=True)
     p = (logits[row, labels[column]] - logits.logsumexp(-1)[row]).exp()
     return -torch.log1p(-p.clamp(max=0.999)).sum() / len(labels)

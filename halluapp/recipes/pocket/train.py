@@ -18,7 +18,7 @@ from halluapp.data.wording import clean_sentence
 from halluapp.grounding.detectors import pocket_head
 from halluapp.grounding.detectors.pocket_head import DetectionHead
 from halluapp.lvlm.families import pocket as pocket_model
-from halluapp.recipes.pocket import sight, tokenizer
+from halluapp.recipes.pocket import posterior, tokenizer
 from halluapp.recipes.pocket.detector_loss import detection_loss
 from halluapp.recipes.pocket.features import FeatureStore
 from halluapp.recipes.pocket.packing import IGNORE, Batches, PackedBatch, Packer, TrainingBatch, detector_labels
@@ -110,9 +110,9 @@ class Pocket(nn.Module):
             "detection": detection_loss(self.head(batch.fine, tokens), *batch.detection),
         }
         if batch.reading:
-            posterior, packed = batch.reading
-            seen = self.lvlm.model.vision_tower.neck.class_tokens.embed(posterior)
-            losses["reading"] = self.language_loss(packed, self.lvlm.model.multi_modal_projector(seen))
+            probabilities, packed = batch.reading
+            tokens = self.lvlm.model.vision_tower.neck.class_tokens.embed(probabilities)
+            losses["reading"] = self.language_loss(packed, self.lvlm.model.multi_modal_projector(tokens))
         return losses
 
 
@@ -163,7 +163,7 @@ def setup(
     packer = Packer(text_tokenizer, pocket_model.image_tokens(lvlm.config.vision_config))
     batches = Batches(stores, photos, head.labels, packer, captions, recipe.photos, names)
     if lvlm.model.vision_tower.neck.class_tokens is not None:
-        sight.start(lvlm, text_tokenizer, batches.classes)
+        posterior.start(lvlm, text_tokenizer, batches.classes)
         if start:
             lvlm.model.multi_modal_projector.requires_grad_(False)  # or the words for the classes would be lost again
     pocket = Pocket(lvlm, head, recipe.dropout)
