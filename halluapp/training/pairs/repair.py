@@ -10,6 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from difflib import SequenceMatcher
 from typing import Any
 
 from halluapp.data.wording import article
@@ -24,6 +25,8 @@ MAX_MENTIONS = 2  # of one object: named once, located once
 # One thing of an enumeration with what separates it: ", a red car", " and two dogs", before a comma, "and" or the end.
 ITEM = r"(?:, and |, | and )(?:(?:an?|two|three|four|five|several|some|the) )?(?:\w+ )?{word}(?=,| and |\.|$)"
 KINDS = (frozenset(vocabulary.PEOPLE), ANIMALS, VEHICLES)  # what does or carries something, in sentences with a verb
+SENTENCES = re.compile(r"[^.]+\.?")
+LIKENESS = 0.5  # of two sentences of which one is the other's repair: share of words in common
 LISTS = re.compile(r"(the image shows|there is|there are)\b", re.IGNORECASE)
 FIRST_ITEM = r"(?<=shows )(?:(?:an?|two|three|four|five|several|some) )?(?:\w+ )?{word}(?:, | and )"
 
@@ -86,6 +89,19 @@ def completed(text: str, offered: Sequence[str], mentions: int) -> str:
     if last < 0:
         return f"{text[:end]}{''.join(f', {item}' for item in items[:-1])} and {items[-1]}{text[end:]}"
     return f"{text[:last]}{''.join(f', {item}' for item in items)}{text[last:]}"
+
+
+def aligned(answer: str, repaired: str) -> str:
+    """The answer without the sentences that its repair dropped: what is left differs in words, not in what is told.
+
+    A run on whole answers learned to end after the first sentence.
+    """
+    kept = [sentence.split() for sentence in SENTENCES.findall(repaired)]
+    sentences = [
+        sentence.strip() for sentence in SENTENCES.findall(answer)
+        if any(SequenceMatcher(None, sentence.split(), other, autojunk=False).ratio() >= LIKENESS for other in kept)
+    ]  # fmt: skip
+    return " ".join(sentences)
 
 
 def _first_fault(text: str, mentions: list[Mention], present: Sequence[str], unsure: Sequence[str]) -> Mention | None:
@@ -154,6 +170,8 @@ def repaired_rows(
 ) -> list[dict[str, Any]]:
     """Rows of pairs: each of the model's answers that has a fault, and the same repaired; at most `answers` a photo.
 
+    Sentences that the repair drops are in neither answer.
+
     The first answer of a photo is greedy, the others are drawn. complete: repaired enumerations name further objects
     that are there, up to as many mentions as before.
     """
@@ -168,9 +186,10 @@ def repaired_rows(
             mended = repair(text, photo.present, photo.unsure, photo.offered)
             if mended and complete:
                 mended = completed(mended, photo.offered, len(find_mentions(text)))
-            if mended:
-                rows[photo.name, text] = {
-                    "image": photo.name, "question": question, "chosen": mended, "rejected": text, "kind": "repaired",
+            wrong = aligned(text, mended) if mended else None
+            if wrong and wrong != mended:
+                rows[photo.name, wrong] = {
+                    "image": photo.name, "question": question, "chosen": mended, "rejected": wrong, "kind": "repaired",
                     "objects": sorted(photo.present),
                 }  # fmt: skip
     return [rows[key] for key in sorted(rows)]

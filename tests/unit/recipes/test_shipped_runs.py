@@ -35,7 +35,7 @@ def test_an_adapter_takes_the_place_of_an_earlier_one(tmp_path, kind):
     assert not earlier.exists()
     assert kind in user.adapters
     card = (shipped / "adapters" / kind / "README.md").read_text()
-    assert f"train {kind} --data" in card
+    assert f"train {kind} --data PAIRS" in card
     assert "Research use" in card
     assert card.endswith("own card.\n")
 
@@ -81,7 +81,7 @@ def test_one_call_makes_pairs_hallu_space_and_every_run_from_labelled_photos(tmp
     pairs = read_pairs(tmp_path / "work" / "pairs")
     repaired = [pair for pair in pairs if pair.kind == "repaired"]
     assert len(repaired) == 12
-    assert {pair.kind for pair in pairs} == {"repaired", "presence"}
+    assert {pair.kind for pair in pairs} == {"repaired"}
     assert all(pair.chosen == "The image shows a dog and a car." for pair in repaired)
     shipped = tmp_path / "assets" / "pocket"
     names = {path.relative_to(shipped).as_posix() for path in shipped.rglob("*") if path.is_file()}

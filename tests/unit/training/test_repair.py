@@ -8,7 +8,7 @@ from tiny import lvlm, photo
 from halluapp.evaluation import chair
 from halluapp.grounding.words.mentions import find_mentions
 from halluapp.training.pairs import pair_sets, repair
-from halluapp.training.pairs.repair import completed, offered_objects, repaired_rows
+from halluapp.training.pairs.repair import aligned, completed, offered_objects, repaired_rows
 
 LIST = "The image shows a dog, a car and two cats. The car is on the left."
 
@@ -43,6 +43,12 @@ def test_an_enumeration_that_lost_its_wrong_words_names_what_else_is_there():
     )
     assert completed("The image shows a dog.", ["dog"], 3) == "The image shows a dog."
     assert completed("A dog runs.", ["bench"], 3) == "A dog runs."
+
+
+def test_a_dropped_sentence_is_in_neither_answer():
+    whole = "The image shows a dog and a cat. It is night. The cat is on the left."
+    assert aligned(whole, "The image shows a dog. It is night.") == "The image shows a dog and a cat. It is night."
+    assert aligned(whole, whole) == whole
 
 
 def test_nothing_false_and_no_loop_is_left_in_any_repaired_text():
