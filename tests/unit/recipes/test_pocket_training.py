@@ -12,7 +12,7 @@ import torch
 from halluapp.lvlm.base import ImageFeatures
 from halluapp.lvlm.families.llava import Llava
 from halluapp.methods.formulas.hallu_space import project_out
-from halluapp.recipes.pocket import drawings, export, sight
+from halluapp.recipes.pocket import drawings, export, posterior
 from halluapp.recipes.pocket.features import FeatureStore
 from halluapp.recipes.pocket.train import PocketRecipe, load_captions, setup, train
 from halluapp.training.hallu_space import compute
@@ -92,7 +92,7 @@ def test_a_run_goes_on_from_exported_weights_and_gives_them_class_tokens(world, 
     # A class begins as the words for it: the projector makes the mean of their embeddings of it.
     number, category = next(iter(batches.classes.items()))
     token = pocket.lvlm.model.vision_tower.neck.class_tokens.classes.weight[:, number]
-    (expected,) = sight.name_targets(pocket.lvlm, words, {number: category})
+    (expected,) = posterior.name_targets(pocket.lvlm, words, {number: category})
     made = pocket.lvlm.model.multi_modal_projector(token)
     assert torch.nn.functional.cosine_similarity(made, expected, dim=0) > 0.9
 
