@@ -41,7 +41,7 @@ def licence(package: Distribution) -> str:
         if text and text not in UNKNOWN:
             return text.splitlines()[0][:100]
     files = [path for path in package.files or [] if path.name.upper().startswith("LICEN")]
-    lines = files[0].read_text().split("\n") if files else []
+    lines = files[0].read_text(encoding="utf-8").split("\n") if files else []
     return next((f"{line.strip()} (its licence file)"[:100] for line in lines if line.strip()), "?")
 
 

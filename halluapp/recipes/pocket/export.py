@@ -20,7 +20,7 @@ def load_run(run: Path) -> tuple[Pocket, object]:
     words = AutoTokenizer.from_pretrained(run / "tokenizer", trust_remote_code=False)
     state = torch.load(run / "checkpoint.pt", weights_only=True, map_location="cpu")
     labels = (run / "labels.txt").read_text(encoding="utf-8").splitlines()
-    lvlm = LlavaForConditionalGeneration(LlavaConfig.from_pretrained(run / "model"))
+    lvlm = LlavaForConditionalGeneration(LlavaConfig.from_pretrained(run / "model", trust_remote_code=False))
     lvlm.model.vision_tower.apply(lvlm.model.vision_tower._init_weights)  # what is the package's, and not saved
     pocket = Pocket(lvlm, pocket_head.DetectionHead(labels))
     pocket.load_state_dict(state["pocket"], strict=False)

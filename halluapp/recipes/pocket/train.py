@@ -175,7 +175,7 @@ def further(start: Path, recipe: PocketRecipe):
     """The exported model of a folder, with class tokens if it has none -> (LVLM, tokenizer, detector head)."""
     from transformers import AutoTokenizer, LlavaConfig, LlavaForConditionalGeneration
 
-    config = LlavaConfig.from_pretrained(start)
+    config = LlavaConfig.from_pretrained(start, trust_remote_code=False)
     config.vision_config.class_regions = recipe.class_regions
     config.vision_config.dropout = recipe.dropout
     config.image_seq_length = pocket_model.image_tokens(config.vision_config)

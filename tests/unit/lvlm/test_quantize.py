@@ -98,7 +98,7 @@ def test_layers_of_uneven_width_stay_dense() -> None:
     assert uneven(320, 864, num_attention_heads=5) == ["down_proj"]
     assert uneven(64, 128, num_attention_heads=4, head_dim=24) == ["o_proj"]
     assert set(uneven(48, 96, num_attention_heads=4)) == {
-        "q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj",
+        "q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "gate_up_proj", "down_proj",
     }  # fmt: skip
 
 

@@ -28,6 +28,7 @@ def test_the_page_s_refusal_is_one_line_without_the_visitor_s_words(log_lines):
     inputs = (
         SECRET,
         None,
+        None,
         SECRET,
         ["baseline", f"adapter:{SECRET}", SECRET],
         ["nullu+vdd"],
