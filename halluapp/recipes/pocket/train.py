@@ -180,7 +180,7 @@ def further(start: Path, recipe: PocketRecipe):
     config.vision_config.dropout = recipe.dropout
     config.image_seq_length = pocket_model.image_tokens(config.vision_config)
     lvlm = LlavaForConditionalGeneration(config)
-    weights = LlavaForConditionalGeneration.from_pretrained(start, dtype=torch.float32).state_dict()
+    weights = LlavaForConditionalGeneration.from_pretrained(start, dtype=torch.float32, trust_remote_code=False).state_dict()
     lvlm.load_state_dict(weights, strict=False)
     lvlm.tie_weights()
     head, _ = pocket_head.load(start)

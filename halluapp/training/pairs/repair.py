@@ -96,10 +96,10 @@ def aligned(answer: str, repaired: str) -> str:
 
     A run on whole answers learned to end after the first sentence.
     """
-    references = [sentence.split() for sentence in SENTENCES.findall(repaired)]
+    texts = [sentence.split() for sentence in SENTENCES.findall(repaired)]
     sentences = [
         sentence.strip() for sentence in SENTENCES.findall(answer)
-        if any(SequenceMatcher(None, sentence.split(), other, autojunk=False).ratio() >= LIKENESS for other in references)
+        if any(SequenceMatcher(None, sentence.split(), other, autojunk=False).ratio() >= LIKENESS for other in texts)
     ]  # fmt: skip
     return " ".join(sentences)
 
