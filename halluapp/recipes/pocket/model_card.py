@@ -16,7 +16,7 @@ from halluapp.session import load_session
 
 DEV = {"coco-dev": "coco-dev-000.tar", "flickr8k-dev": "flickr8k-dev-000.tar"}
 HALF = "reported"  # of both: runs and strengths were chosen on the other one
-LIMITS = {"coco-dev": 100, "flickr8k-dev": 80}  # photos of that half; 0: all
+LIMITS = {"coco-dev": 0, "flickr8k-dev": 240}  # photos of that half; 0: all
 QUESTIONS = 1  # yes/no questions a photo, of each kind of absent object and of each answer
 TRAINED = ["chip", "hacl"]  # beside the default panels, among which AdaVIB is
 KEYS = ("chair_i", "chair_s", "recall", "correct_objects_per_caption")
