@@ -180,8 +180,8 @@ def further(start: Path, recipe: PocketRecipe):
     config.vision_config.dropout = recipe.dropout
     config.image_seq_length = pocket_model.image_tokens(config.vision_config)
     lvlm = LlavaForConditionalGeneration(config)
-    weights = LlavaForConditionalGeneration.from_pretrained(start, dtype=torch.float32, trust_remote_code=False).state_dict()
-    lvlm.load_state_dict(weights, strict=False)
+    former = LlavaForConditionalGeneration.from_pretrained(start, dtype=torch.float32, trust_remote_code=False)
+    lvlm.load_state_dict(former.state_dict(), strict=False)
     lvlm.tie_weights()
     head, _ = pocket_head.load(start)
     return lvlm, AutoTokenizer.from_pretrained(start, trust_remote_code=False), head
