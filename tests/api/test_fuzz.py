@@ -104,5 +104,6 @@ def test_a_few_odd_requests_are_answered_or_refused_in_words(address, photo, cap
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_five_thousand_odd_requests_are_answered_or_refused_in_words(address, photo, capfd):
     fuzz(address, photo, 5000, capfd)

@@ -42,6 +42,7 @@ def test_the_container_runs_as_a_user_without_rights_and_copies_no_secrets():
 
 
 @pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("torch", ZERO_GPU_TORCH)
 def test_the_requirements_can_be_had_together_on_zero_gpu(torch, tmp_path):
     """pip's dry run for Python 3.12 on Linux; skipped where no package index can be reached."""
