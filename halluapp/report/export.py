@@ -47,7 +47,7 @@ def bundle(report: Mapping[str, Any] | Report, photo: bytes | None, stem: str) -
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, text in contents.items():
             archive.writestr(name, text)
-        if picture:
+        if picture and photo:
             archive.writestr(picture, photo)
     return buffer.getvalue()
 

@@ -36,7 +36,8 @@ class AyaVision(Llava):
         return (projector or self.base_projector)(features).flatten(0, 2)
 
     def token_inputs(self, image: ImageFeatures) -> Tensor:
-        return self.base_projector.pixel_shuffle(image.features).flatten(0, 2)
+        connector: Any = self.base_projector
+        return connector.pixel_shuffle(image.features).flatten(0, 2)
 
     def image_ids(self, image: ImageFeatures, count: int) -> list[int]:
         """Numbered tiles, then the whole photo; a small photo has no tiles."""

@@ -34,17 +34,18 @@ class Gemma3(Llava):
     def generate_inputs(self, row: Tensor, prompt: str) -> dict[str, Tensor]:
         return {"token_type_ids": (row == self.image_token).int()}
 
-    def attention_mask(self, mask: Tensor, embeds: Tensor, cache: Any, image_mask: Tensor) -> Any:
+    def attention_mask(self, mask: Tensor, embeds: Tensor | None, cache: Any, image_mask: Tensor) -> Any:
         """Masks of both kinds of layers in which the tokens of a photo see each other."""
         from transformers.models.gemma3 import modeling_gemma3 as gemma3
 
+        assert embeds is not None  # a prefill has no ids alone
         return gemma3.create_masks_for_vision_model(  # by position: the cache's name differs between versions
-            self.decoder.config,
+            self.model.config.get_text_config(),
             embeds,
             mask,
             cache,
             torch.arange(mask.shape[1], device=mask.device)[None],
-            gemma3.get_block_sequence_ids_for_mask(image_mask.int(), device=embeds.device),
+            gemma3.get_block_sequence_ids_for_mask(image_mask.int(), device=mask.device),
         )
 
     def token_boxes(self, image: ImageFeatures, count: int, size: tuple[int, int]) -> list[Box | None]:

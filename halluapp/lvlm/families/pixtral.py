@@ -38,7 +38,8 @@ class Pixtral(Llava):
         return [*(row * rows)[:-1], end]
 
     def token_boxes(self, image: ImageFeatures, count: int, size: tuple[int, int]) -> list[Box | None]:
-        return [*grid_boxes(*image.layout)]
+        rows, columns = image.layout
+        return [*grid_boxes(rows, columns)]
 
 
 class Mistral3(Pixtral):

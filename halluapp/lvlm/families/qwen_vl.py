@@ -129,7 +129,7 @@ class Qwen3VLMoe(Qwen3VL):
 
     def output_projection(self, layer: int) -> Any:
         """The whole mixture: its experts' last products are no modules, and a projection of their sum is theirs."""
-        mlp = self.layers[layer].mlp
+        mlp: Any = self.layers[layer].mlp
         return mlp if hasattr(mlp, "experts") else mlp.down_proj
 
 

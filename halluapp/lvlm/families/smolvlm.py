@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
@@ -45,7 +45,7 @@ class SmolVLM(LVLM):
         return (projector or self.base_projector)(features).flatten(0, 1)
 
     def token_inputs(self, image: ImageFeatures) -> Tensor:
-        connector = self.base_projector
+        connector: Any = self.base_projector
         return connector.pixel_shuffle(image.features, connector.scale_factor).flatten(0, 1)
 
     def token_boxes(self, image: ImageFeatures, count: int, size: tuple[int, int]) -> list[Box | None]:
