@@ -9,6 +9,8 @@ from page import Visit
 
 from halluapp.data import scenes
 from halluapp.lvlm.base import LVLM
+from halluapp.settings import ASSETS
+from halluapp.ui.compare import examples
 
 
 @pytest.fixture(scope="module")
@@ -94,8 +96,9 @@ def test_methods_and_a_stacked_panel_are_switched_on_in_the_sidebar(visit, photo
 
 def test_words_light_their_box_and_numbers_cover_no_other(visit):
     page = visit.page
-    page.locator(".example").nth(1).click()
-    page.wait_for_function("() => document.querySelectorAll('.things .thing').length > 0")
+    names = [path.stem for path in examples.photos(ASSETS)]
+    page.locator(".example").nth(names.index("street")).click()
+    page.wait_for_function("() => document.querySelectorAll('.things .thing').length > 1")  # person, car
     page.locator(".things .thing").first.hover()
     assert page.locator(".box.lit").count() == 1
     page.mouse.move(0, 0)
