@@ -26,6 +26,7 @@ from tiny import OPEN, YES_NO, hooks, photo, run_many
 
 from halluapp.decoding import engine
 from halluapp.decoding.events import Decoded
+from halluapp.decoding.hooks import interventions
 from halluapp.decoding.plan import Sampling
 from halluapp.decoding.replay.fixed_cache import ALIGNED, FixedRows
 from halluapp.decoding.views import Views
@@ -77,10 +78,12 @@ def test_a_step_never_waits_for_a_value(kind) -> None:
     del forward, places
     gc.collect()
     assert len(hazards.read) > 20
+    interventions.row_index.cache_clear()  # what it holds may go at any time
+    gc.collect()
     assert hazards.freed() == 0
     del hooks_held
     gc.collect()
-    assert hazards.freed() >= tiny.LAYERS  # the hooks' own tensors: so a recording keeps the hooks
+    assert hazards.freed() >= 1  # the hooks' own tensors, such as row indices: so a recording keeps the hooks
     with GraphHazards() as hazards:  # and it would be seen
         torch.tensor([1.0, 2.0])[torch.tensor([True, False])].max().item()
     assert {"aten.lift_fresh.default", "aten._local_scalar_dense.default", "aten.index.Tensor"} <= {*hazards.hazards}
