@@ -10,6 +10,7 @@ from typing import Any
 
 import gradio as gr
 
+from halluapp.decoding.events import Status
 from halluapp.errors import InputError
 from halluapp.request import Request
 from halluapp.serving import request_log
@@ -63,7 +64,8 @@ def _stream(models: Models, request: Request, stop_flag: threading.Event, last: 
     sent = 0.0
     for event in models.stream(request, lambda: stop_flag.is_set() or has_left()):
         comparison.add(event)
-        if time.monotonic() - sent >= UPDATE_SECONDS:
+        # A place in the lane is said at once: the next event may be a minute away.
+        if isinstance(event, Status) or time.monotonic() - sent >= UPDATE_SECONDS:
             sent = time.monotonic()
             yield _outputs(comparison.snapshot(), gr.skip(), same, busy=True)
     if comparison.report is None:  # stopped before its turn came

@@ -19,7 +19,8 @@ def build(models: Models, photo: gr.State, result: gr.State) -> gr.HTML:
     """The fold, in the place where it is called. photo: path of the photo; result: as `ui.compare.run.Result`."""
     fold = component.build(Path(__file__).resolve().parent, state.of_result(result.value), elem_id="inside")
     result.change(state.of_result, result, fold, **INSTANT)
-    fold.select(_handler(models), [result, photo], fold, **LANE)
+    # Every question is answered: by default a second one is dropped while the first is pending.
+    fold.select(_handler(models), [result, photo], fold, trigger_mode="multiple", **LANE)
     return fold
 
 

@@ -119,6 +119,8 @@ function draw() {
   find(".note").textContent = next.answer ? "" : next.note;
   if (fresh) { answers = new Map(); waiting = ""; choice = { ...choice, word: 0, box: null, asked: false }; }
   drawBase();
+  // Opened before this script ran, or while an answer was awaited whose question has gone: it is asked now.
+  if (fresh && find(".inside").open && state.panels.length) ask();
 }
 
 find(".method").addEventListener("change", (event) => {
@@ -137,7 +139,7 @@ find(".tabs").replaceChildren(...VIEWS.map(([view, title]) => {
 }));
 find(".words").addEventListener("keydown", (event) => walk(event, ".word"));
 find(".tabs").addEventListener("keydown", (event) => walk(event, ".tabs button"));
-find(".inside").addEventListener("toggle", () => { if (find(".inside").open && state.panels.length) ask(); });
+find(".inside").addEventListener("toggle", () => { if (find(".inside").open && state && state.panels.length) ask(); });
 // A word that was chosen in a panel is the one to look into.
 document.addEventListener("halluapp:word", ({ detail }) => {
   const panel = state && state.panels.find((one) => one.method === detail.method);
