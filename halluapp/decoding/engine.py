@@ -234,6 +234,8 @@ def _choose(
         try:
             step = Step(index, jobs[stream.job].prompt, tuple(stream.ids), stream.exits)
             combination = stream.method.combine(part, step, lvlm)
+            if combination.scores.shape != part.shape[1:]:  # all scores are stacked: one alone would end the others
+                raise ValueError(f"the scores must be one a token of the vocabulary, not {[*combination.scores.shape]}")
             penalty = sampling.repetition_penalty or combination.repetition
             combinations.append(replace(combination, scores=penalise(combination.scores, stream.ids, penalty)))
         except Exception as error:  # whatever goes wrong in one method, the others go on

@@ -15,6 +15,7 @@ from halluapp.decoding.hooks.interventions import apply_interventions
 from halluapp.decoding.plan import Prefix, full_prompt
 from halluapp.decoding.views import Views
 from halluapp.lvlm.base import LVLM
+from halluapp.methods.base import Intervention
 
 CHUNK_TOKENS = 12_288  # positions of one forward: more rows are read one group after another
 
@@ -63,6 +64,15 @@ def read_answer(
         deepstack = (image_mask, levels) if levels else None
         lvlm.forward(DynamicCache(), mask, positions, embeds=embeds, deepstack=deepstack, image_mask=image_mask)
     return Forced(states, image_mask, mask)
+
+
+def final_logits(lvlm: LVLM, states: Tensor, intervention: Intervention | None) -> Tensor:
+    """Residual stream after the last layer [n, D] of a row -> logits [n, V] in float32, by the row's own LM head.
+
+    An adapter may change the head too; early exits read out by the plain one, as in decoding.
+    """
+    with lvlm.lock, apply_interventions(lvlm, [intervention]):
+        return lvlm.read_out(states[None])[0]
 
 
 def final_states(

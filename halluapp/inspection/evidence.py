@@ -13,14 +13,14 @@ import torch
 from torch import Tensor
 
 from halluapp.decoding.choose import penalise
-from halluapp.decoding.forced import final_states, read_answer
+from halluapp.decoding.forced import final_logits, final_states, read_answer
 from halluapp.decoding.hooks.early_exits import EarlyStates, read_out
 from halluapp.decoding.hooks.vision_adapter import tower_adapter
 from halluapp.decoding.plan import Prefix, plan
 from halluapp.decoding.views import Views
 from halluapp.errors import InputError, MissingWeights
 from halluapp.lvlm.base import LVLM
-from halluapp.methods.base import Method, Row, Step
+from halluapp.methods.base import Intervention, Method, Row, Step
 from halluapp.methods.baseline import Baseline
 
 ALTERNATIVES = 5
@@ -53,7 +53,9 @@ def evidence(
         depths[parts[0]] = tuple(sorted({*depths[parts[0]], *method.exits(lvlm)}))
     count = last - first + 1
     forced = read_answer(lvlm, prefixes, [prompt], [views], ids[:last], count, depths)
-    logits = read_out(lvlm, forced.states)
+    logits = read_out(lvlm, {key: state for key, state in forced.states.items() if key[1] != final})
+    for row, prefix in enumerate(prefixes):
+        logits[row, final] = final_logits(lvlm, forced.states[row, final], prefix.intervention)
     results = {}
     for _, method, parts in rows.streams:
         try:
@@ -120,11 +122,14 @@ def _worth(lvlm: LVLM, scores: Tensor, tokens: Sequence[int]) -> dict[str, Any]:
     return {"p": float(torch.tensor(each, dtype=torch.float64).prod()), "tokens": each, "top": top}
 
 
-def token_logps(lvlm: LVLM, states: Tensor, tokens: Sequence[int]) -> Tensor:
-    """log p of each token: states [n, D] after the last layer, one before each of n tokens -> [n] in float32."""
+def token_logps(lvlm: LVLM, states: Tensor, tokens: Sequence[int], intervention: Intervention | None) -> Tensor:
+    """log p of each token: states [n, D] after the last layer, one before each of n tokens -> [n] in float32.
+
+    intervention: of the row that the states are of.
+    """
     parts = []
     for start in range(0, len(tokens), CHUNK):
-        logits = lvlm.read_out(states[start : start + CHUNK])
+        logits = final_logits(lvlm, states[start : start + CHUNK], intervention)
         index = torch.tensor(tokens[start : start + CHUNK], device=logits.device)
         parts.append(logits.log_softmax(-1).gather(-1, index[:, None])[:, 0])
     return torch.cat(parts)
@@ -146,5 +151,5 @@ def reliance(lvlm: LVLM, views: Views, prompt: str, ids: Sequence[int], method: 
     without = Row("none", main.intervention, 0, main.instruction)
     prefixes = [Prefix.of(0, main), Prefix.of(0, without)]
     states = list(final_states(lvlm, prefixes, [prompt], [views], ids[:-1], len(ids)))
-    sighted, blind = (token_logps(lvlm, state, ids) for state in states)
+    sighted, blind = (token_logps(lvlm, state, ids, main.intervention) for state in states)
     return (sighted - blind).tolist()

@@ -120,7 +120,11 @@ def occlusion(
         prefixes = [main_prefix(method, prompt, job) for job in range(len(pictures))]
         prompts, length = [prompt] * len(pictures), last - first + 1
         states = final_states(lvlm, prefixes, prompts, pictures, ids[:last], length)
-        return [float(token_logps(lvlm, state, ids[first : last + 1]).sum()) for state in states]
+        tokens = ids[first : last + 1]
+        return [
+            float(token_logps(lvlm, state, tokens, prefix.intervention).sum())
+            for state, prefix in zip(states, prefixes, strict=True)
+        ]
 
     def covered(parts: list[Cell]) -> list[Views]:
         return [Views(lvlm, cover(photo, grid.box(part)), seed) for part in parts]

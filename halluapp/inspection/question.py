@@ -96,6 +96,9 @@ def inspect(lvlm: LVLM, question: Question) -> dict[str, Any]:
         raise InputError(f"There is no view {question.view!r}; known are {', '.join(VIEWS)}.")
     if not question.ids:
         raise InputError("The answer is empty, so there is nothing to look at.")
+    size = lvlm.decoder.get_input_embeddings().weight.shape[0]
+    if not all(0 <= index < size and index != lvlm.image_token for index in question.ids):  # of a file somebody opened
+        raise InputError("The tokens of this answer are not this model's; run the comparison again.")
     word = word_at(lvlm, question.ids, question.word)
     views = Views(lvlm, question.photo, question.sampling.seed)
     return {

@@ -130,10 +130,6 @@ class Objective(ABC):
         if self.recipe.checkpointing:
             self.language.activation_checkpointing_disable()
 
-    def projector_input(self, row: int, corrupted: bool = False) -> Tensor:
-        """Projector input [n, d] of a pair's image: cached, or with gradients while the tower is trained."""
-        return self.image(row, corrupted).features
-
     def image(self, row: int, corrupted: bool = False) -> ImageFeatures:
         """A pair's image as the projector gets it: cached, or with gradients while the tower is trained."""
         if self.trains_tower:

@@ -12,6 +12,8 @@ from halluapp.settings import Settings
 
 QUEUED: dict[str, Any] = {"show_progress": "hidden", "api_visibility": "private"}
 INSTANT: dict[str, Any] = {**QUEUED, "queue": False}  # for handlers that only read or set what is there
+# By default gradio drops an event while an equal one is pending; these carry what was chosen, and each counts.
+EACH: dict[str, Any] = {**INSTANT, "trigger_mode": "multiple"}
 # Handlers that wait in `serving.lane`: gradio's own queue lets all of them in, so that they can say what they wait for.
 LANE: dict[str, Any] = {**QUEUED, "concurrency_id": "lane", "concurrency_limit": None}
 

@@ -16,6 +16,7 @@ from typing import Any
 from halluapp.data.files import write_text
 from halluapp.data.pairs import Pair, read_pairs
 from halluapp.lvlm import catalog
+from halluapp.lvlm.base import LVLM
 from halluapp.training import loop, runs
 from halluapp.training.hallu_space import compute
 from halluapp.training.measure import measurement, model_card
@@ -35,7 +36,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "hacl": {**SHORT, "rate": 2e-4, "contrast": 0.5},
     "adavib": {**SHORT, "beta": 1e-7, "mean_similarity": True},
 }
-LAYERS, RANK, LENGTH_DIFFERENCE = (3, 4, 5), 4, 2  # of the HalluSpace; the last in words
+LAYERS, RANK, LENGTH_DIFFERENCE = (3, 4, 5), 4, 1  # of the HalluSpace; the last in tokens
 AFTER = f"""
 Pairs: {ANSWERS} answers of the model about each of {sum(SOURCES.values())} photos of coco-val2017 and flickr8k-train
 against the same repaired (`train pairs --repaired {ANSWERS} --kinds repaired`); the photos are not
@@ -81,7 +82,7 @@ def make_run(kind: str, settings: Mapping[str, Any], assets: Path, pairs: Path, 
 def make_space(assets: Path, pairs: Path, log=print) -> None:
     """The HalluSpace of the repaired answers, and what it was computed from, beside the weights."""
     lvlm = _pocket(assets)
-    rows = [pair for pair in read_pairs(pairs, check_photos=False) if pair.kind == "repaired" and _alike(pair)]
+    rows = [pair for pair in read_pairs(pairs, check_photos=False) if pair.kind == "repaired" and is_alike(lvlm, pair)]
     each = ((lvlm.encode_image(pair.open()), pair.question, pair.chosen, pair.rejected) for pair in rows)
     space = compute.compute_hallu_space(lvlm, each, list(LAYERS), RANK)
     catalog.save_space(space, assets / "pocket" / "hallu_space.safetensors")
@@ -91,9 +92,10 @@ def make_space(assets: Path, pairs: Path, log=print) -> None:
     log(f"HalluSpace of {len(rows)} pairs")
 
 
-def _alike(pair: Pair) -> bool:
+def is_alike(lvlm: LVLM, pair: Pair) -> bool:
     """Whether the answers differ in objects and not in length, which the first direction would encode else."""
-    return abs(len(pair.chosen.split()) - len(pair.rejected.split())) <= LENGTH_DIFFERENCE
+    lengths = [len(lvlm.answer_ids(text)) for text in (pair.chosen, pair.rejected)]
+    return abs(lengths[0] - lengths[1]) <= LENGTH_DIFFERENCE
 
 
 def _example(pair: Pair) -> dict[str, str]:

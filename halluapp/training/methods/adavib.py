@@ -47,14 +47,23 @@ class AdavibObjective(Objective):
         sizes = dict.fromkeys(len(part) for part in inputs)  # photos of other shapes have other numbers of tokens
         groups = [[i for i, part in enumerate(inputs) if len(part) == size] for size in sizes]
         parts = [
-            (len(group) / len(rows), *self._group([rows[i] for i in group], [images[i] for i in group],
-                                                  torch.stack([inputs[i] for i in group])))
+            self._group([rows[i] for i in group], [images[i] for i in group], torch.stack([inputs[i] for i in group]))
             for group in groups
-        ]  # fmt: skip
-        loss = sum((share * part for share, part, _ in parts), start=parts[0][1].new_zeros(()))
+        ]
         if len(parts) == 1:
-            return parts[0][1:]
-        return loss, {name: sum(share * numbers[name] for share, _, numbers in parts) for name in parts[0][2]}
+            generation, kl, numbers = parts[0]
+            return generation + kl, numbers
+        # The cross entropy is a mean over answer tokens, all else over pairs.
+        tokens = [sum(len(self.examples[rows[i]].chosen) for i in group) for group in groups]
+        shares = [(count / sum(tokens), len(group) / len(rows)) for count, group in zip(tokens, groups, strict=True)]
+        losses = [
+            of_tokens * generation + of_pairs * kl
+            for (of_tokens, of_pairs), (generation, kl, _) in zip(shares, parts, strict=True)
+        ]
+        return torch.stack(losses).sum(), {
+            name: sum(share[name != "generation"] * part[2][name] for share, part in zip(shares, parts, strict=True))
+            for name in parts[0][2]
+        }
 
     def _means(self, images: list[ImageFeatures], inputs: Tensor) -> Tensor:
         """The projector's visual tokens of equally long images, [B, n, D]; inputs [B, n, d]."""
@@ -62,8 +71,10 @@ class AdavibObjective(Objective):
             return self.mean(inputs)  # token by token: one product for all
         return torch.stack([self.lvlm.visual_tokens(image, "", self.mean) for image in images])
 
-    def _group(self, rows: list[int], images: list[ImageFeatures], inputs: Tensor) -> tuple[Tensor, dict[str, float]]:
-        """Loss and numbers of pairs whose images have equally many visual tokens."""
+    def _group(
+        self, rows: list[int], images: list[ImageFeatures], inputs: Tensor
+    ) -> tuple[Tensor, Tensor, dict[str, float]]:
+        """Cross entropy, divergence and numbers of pairs whose images have equally many visual tokens."""
         recipe, table = self.recipe, self.lvlm.decoder.get_input_embeddings().weight
         mu, std = self._means(images, inputs), self.head(inputs)
         training = torch.is_grad_enabled()
@@ -88,7 +99,7 @@ class AdavibObjective(Objective):
         }
         if alpha is not None:
             numbers["alpha"] = float(alpha.mean())
-        return generation + kl, numbers
+        return generation, kl, numbers
 
     def save(self, folder: Path, about: dict[str, Any]) -> None:
         peft_adapter.save(folder, projector=self.mean, about=about)

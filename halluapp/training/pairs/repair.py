@@ -19,9 +19,8 @@ from halluapp.grounding.words import vocabulary
 from halluapp.grounding.words.mentions import ANIMALS, VEHICLES, Mention, find_mentions
 from halluapp.lvlm.base import LVLM
 from halluapp.training.pairs.hallucinate import replace_span
-from halluapp.training.pairs.own_answers import TEMPERATURE, generate_answers
+from halluapp.training.pairs.own_answers import MAX_MENTIONS, TEMPERATURE, generate_answers
 
-MAX_MENTIONS = 2  # of one object: named once, located once
 # One thing of an enumeration with what separates it: ", a red car", " and two dogs", before a comma, "and" or the end.
 ITEM = r"(?:, and |, | and )(?:(?:an?|two|three|four|five|several|some|the) )?(?:\w+ )?{word}(?=,| and |\.|$)"
 KINDS = (frozenset(vocabulary.PEOPLE), ANIMALS, VEHICLES)  # what does or carries something, in sentences with a verb
@@ -170,10 +169,9 @@ def repaired_rows(
 ) -> list[dict[str, Any]]:
     """Rows of pairs: each of the model's answers that has a fault, and the same repaired; at most `answers` a photo.
 
-    Sentences that the repair drops are in neither answer.
-
-    The first answer of a photo is greedy, the others are drawn. complete: repaired enumerations name further objects
-    that are there, up to as many mentions as before.
+    Sentences that the repair drops are in neither answer; what is left of the wrong one names something absent. The
+    first answer of a photo is greedy, the others are drawn. complete: repaired enumerations name further objects that
+    are there, up to as many mentions as before.
     """
     rows: dict[tuple[str, str], dict[str, Any]] = {}
     for number in range(answers):
@@ -187,12 +185,17 @@ def repaired_rows(
             if mended and complete:
                 mended = completed(mended, photo.offered, len(find_mentions(text)))
             wrong = aligned(text, mended) if mended else None
-            if wrong and wrong != mended:
+            if wrong and wrong != mended and names_absent(wrong, photo):
                 rows[photo.name, wrong] = {
                     "image": photo.name, "question": question, "chosen": mended, "rejected": wrong, "kind": "repaired",
                     "objects": sorted(photo.present),
                 }  # fmt: skip
     return [rows[key] for key in sorted(rows)]
+
+
+def names_absent(text: str, photo: Photo) -> bool:
+    """Whether a text is wrong about the photo; one that only repeats itself teaches no truth."""
+    return any(not _right(mention.object, photo.present, list(photo.unsure)) for mention in find_mentions(text))
 
 
 def offered_objects(record: Mapping[str, Any]) -> list[str]:

@@ -13,7 +13,7 @@ from halluapp.serving.models import Models
 from halluapp.ui import hallu_space_button, inside, texts
 from halluapp.ui.compare import examples, exports, opened, panels, sidebar
 from halluapp.ui.compare.run import Result, announce, fail, judge_again, run, stop
-from halluapp.ui.event_options import INSTANT, LANE, QUEUED
+from halluapp.ui.event_options import EACH, INSTANT, LANE, QUEUED
 
 
 @dataclass(frozen=True)
@@ -66,16 +66,17 @@ def build(models: Models) -> CompareTab:
     answered = clicked.then(handler, inputs, outputs, **LANE)
     answered.failure(fail, result, outputs, **INSTANT)
     form.stop.click(stop_handler, None, None, **INSTANT)
-    controls.sure.release(judge_again, [result, controls.sure], [stage, result, *files], **QUEUED)
+    judged = [stage, result, *files]
+    controls.sure.release(judge_again, [result, controls.sure], judged, trigger_mode="always_last", **QUEUED)
     hallu_space_button.connect(models, controls.hallu_space)
     for button, text in zip(form.presets, texts.PROMPTS, strict=True):
         button.click(partial(set_prompt, text), None, form.prompt, **INSTANT)
     inside.build(models, photo, result)
     views = [stage, result, photo, form.prompt, *files]
-    stage.take(opened.take, result, [stage, result, photo, *files], **INSTANT)
-    stage.example(chosen(assets), None, views, **INSTANT)
-    stage.reopen(opened.reopen, result, views, **INSTANT)
-    stage.dispute(opened.flag, result, [stage, result, *files], **INSTANT)
+    stage.take(opened.take, result, [stage, result, photo, *files], **EACH)
+    stage.example(chosen(assets), None, views, **EACH)
+    stage.reopen(opened.reopen, result, views, **EACH)
+    stage.dispute(opened.flag, result, [stage, result, *files], **EACH)
     return CompareTab(methods, photo, form.prompt, result, views)
 
 

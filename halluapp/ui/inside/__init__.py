@@ -20,7 +20,9 @@ def build(models: Models, photo: gr.State, result: gr.State) -> gr.HTML:
     fold = component.build(Path(__file__).resolve().parent, state.of_result(result.value), elem_id="inside")
     result.change(state.of_result, result, fold, **INSTANT)
     # Every question is answered: by default a second one is dropped while the first is pending.
-    fold.select(_handler(models), [result, photo], fold, trigger_mode="multiple", **LANE)
+    fold.select(_handler(models), [result, photo], fold, trigger_mode="multiple", **LANE).failure(
+        state.fail, result, fold, **INSTANT
+    )
     return fold
 
 

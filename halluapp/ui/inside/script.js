@@ -108,12 +108,18 @@ function draw() {
   const next = props.value;
   if (!next || typeof next === "string") return;
   const fresh = !state || next.run !== state.run;
+  if (next.answer && state && fresh) return; // about a result that is no longer shown
   state = next;
   if (next.photo) photo = next.photo;
   if (next.answer) {
     const key = answerKey(next.answer.key);
     answers.set(key, { ...next.answer, error: next.error, note: next.note });
     if (key === waiting) waiting = "";
+    if (!fresh) { drawView(); return; }
+  }
+  if (next.error && !next.answer && waiting) {
+    answers.set(waiting, { error: next.error });
+    waiting = "";
     if (!fresh) { drawView(); return; }
   }
   find(".note").textContent = next.answer ? "" : next.note;

@@ -28,6 +28,11 @@ def of_result(result: Result) -> dict[str, Any]:
     return {"run": stage["run"], "photo": stage["photo"], "panels": panels, "answer": None, "error": "", "note": ""}
 
 
+def fail(result: Result) -> dict[str, Any]:
+    """The fold when a look ended as none should: nothing pulses on. Input: result. Output: fold."""
+    return {**of_result(result), "photo": "", "error": texts.FAILED}
+
+
 def _panel(panel: dict[str, Any]) -> dict[str, Any]:
     """A panel's words: [start, end, box of the thing that the word names or None]."""
     from halluapp.inspection.answer import WORD

@@ -13,7 +13,7 @@ from gradio.components import Component
 
 from halluapp.serving.visitors import Visitor, visitor_of
 from halluapp.settings import Settings
-from halluapp.ui.event_options import INSTANT, with_visitor
+from halluapp.ui.event_options import EACH, INSTANT, with_visitor
 from halluapp.ui.train import state
 
 QUICK, SLOW = 1.5, 10.0  # seconds between refreshes while a run lives, and otherwise
@@ -96,4 +96,4 @@ def connect(settings: Settings, view: BoardView) -> None:
         view.outputs,
         **INSTANT,
     )
-    view.board.select(select, [view.selection, view.overlay], [view.overlay, *view.outputs], **INSTANT)
+    view.board.select(select, [view.selection, view.overlay], [view.overlay, *view.outputs], **EACH)

@@ -86,7 +86,7 @@ def _connect_form(settings: Settings, run_form: form.Form, controls: StartContro
     run_form.source.change(show_source, run_form.source, [run_form.path, run_form.upload], **INSTANT)
     gr.on(
         [run_form.upload.upload, run_form.upload.clear], partial(store_upload, settings), run_form.upload,
-        [run_form.upload_path, notice], **QUEUED,
+        [run_form.upload_path, notice], trigger_mode="always_last", **QUEUED,
     )  # fmt: skip
     outputs = [notice, run_form.pairs]
     run_form.check.click(partial(check_pairs, settings), source_inputs, outputs, **QUEUED)

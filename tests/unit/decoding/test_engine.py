@@ -189,6 +189,8 @@ class _Broken(Baseline):
             return Combination(logits[0])
         if self.error is None:
             return Combination(logits[0] * float("nan"))
+        if isinstance(self.error, slice):  # of another shape than a score a token
+            return Combination(logits[0, self.error] if self.error.stop else logits[:1])
         raise self.error
 
 
@@ -197,7 +199,18 @@ def _broken(error) -> Baseline:
 
 
 @pytest.mark.parametrize(
-    "error", [RuntimeError("two\nlines"), ValueError(""), KeyError("x"), IndexError(), TypeError("no"), None], ids=repr
+    "error",
+    [
+        RuntimeError("two\nlines"),
+        ValueError(""),
+        KeyError("x"),
+        IndexError(),
+        TypeError("no"),
+        None,
+        slice(-1),
+        slice(None),
+    ],
+    ids=repr,
 )
 def test_a_failing_method_fails_alone(error) -> None:
     model, image = lvlm("llava", "nf4"), views("llava", "nf4")

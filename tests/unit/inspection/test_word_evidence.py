@@ -14,6 +14,8 @@ from halluapp.errors import InputError
 from halluapp.inspection.answer import token_ends, word_at, words_of
 from halluapp.inspection.evidence import evidence, reliance
 from halluapp.inspection.question import VIEWS, Question, inspect
+from halluapp.lvlm.types import Adapter, Delta
+from halluapp.methods.adapter import NamedAdapter
 from halluapp.methods.formulas.contrast import contrast
 from halluapp.methods.registry import METHODS, VCD, VDD, Baseline, Nullu, create
 
@@ -48,6 +50,26 @@ def test_a_panel_read_as_a_whole_has_the_probabilities_of_its_own_trace(kind, qu
             assert own["tokens"] == pytest.approx([token.p for token in trace[first : last + 1]], abs=2e-5), own
             assert own["top"][0][0] == trace[first].top[0][0]
             assert not any(line["error"] for line in lines)
+
+
+def test_an_adapter_on_the_head_counts() -> None:
+    """The kind: what is read out after the forward, when the row's changes are gone again."""
+    model, seen = tiny.lvlm("llava", "none"), views("llava", "none")
+    head, rng = model.model.lm_head.weight, torch.Generator().manual_seed(0)
+    delta = Delta(torch.randn(4, head.shape[1], generator=rng), torch.randn(head.shape[0], 4, generator=rng), 0.1)
+    model.adapters["head"] = Adapter("head", {"lm_head": delta})
+    try:
+        methods = [Baseline(), NamedAdapter(adapter="head")]
+        answers = run(model, seen, OPEN, methods, max_new_tokens=STEPS, ignore_end=True)
+        answer = answers[methods[1].name]
+        trace = [event.token.p for event in answer.events]
+        plain, own = evidence(model, seen, OPEN, methods, answer.ids, 0, STEPS - 1)["methods"]
+        assert own["tokens"] == pytest.approx(trace, abs=2e-5)
+        assert plain["tokens"] != pytest.approx(trace, abs=1e-2)
+        with_head = reliance(model, seen, OPEN, answer.ids, methods[1])
+        assert with_head != pytest.approx(reliance(model, seen, OPEN, answer.ids), abs=1e-3)
+    finally:
+        del model.adapters["head"]
 
 
 @pytest.mark.parametrize("kind", [*tiny.KINDS, *tiny_families.KINDS])
@@ -110,6 +132,9 @@ def test_every_view_answers_with_plain_data_and_leaves_no_hook() -> None:
         result = inspect(model, pickle.loads(pickle.dumps(question)))
         assert json.loads(json.dumps(result, allow_nan=False))["word"]["text"] == "man"
     assert tiny.hooks(model) == 0
+    for foreign in (-1, 10**6, 2**70, model.image_token):  # a report that somebody opened may hold anything
+        with pytest.raises(InputError, match="not this model's"):
+            inspect(model, Question("evidence", photo(), OPEN, methods, "pai", (*ids, foreign), 2))
     with pytest.raises(InputError, match="known are evidence"):
         inspect(model, Question("soul", photo(), OPEN, methods, "pai", tuple(ids)))
     with pytest.raises(InputError, match="empty"):

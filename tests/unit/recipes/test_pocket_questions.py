@@ -121,3 +121,16 @@ def test_only_a_word_said_before_in_the_same_answer_is_unlikely():
     assert not logits.grad[: position + 1].any()
     assert (logits.grad[position + 1 : len(ids[0]), dog] > 0).all()
     assert not logits.grad[len(ids[0]) :].any()
+
+
+def test_the_loss_of_repetition_counts_each_earlier_word_once():
+    """Welleck et al. 2020, equation 5, by hand: labels 1 2 1 3, where 1 stands twice before 3."""
+    logits = torch.randn(4, 6, generator=torch.Generator().manual_seed(0))
+    p = logits.softmax(-1) * (1 - 1e-3)
+    earlier = {1: {1}, 2: {2}, 3: {1, 2}}
+    expected = -sum(torch.log1p(-p[row, word]) for row, words in earlier.items() for word in words) / 4
+    labels, none = torch.tensor([1, 2, 1, 3]), torch.tensor([], dtype=torch.long)
+    assert repetition_loss(logits, labels, torch.ones(4, dtype=torch.long), none) == pytest.approx(float(expected))
+    sure = torch.full((2, 6), -50.0).index_fill_(1, torch.tensor([1]), 50.0).requires_grad_()
+    repetition_loss(sure, torch.tensor([1, 2]), torch.ones(2, dtype=torch.long), none).backward()
+    assert torch.isfinite(sure.grad).all()

@@ -86,6 +86,13 @@ def test_labels_that_are_complete_make_absence_certain():
     assert "cat" not in unsure
 
 
+def test_what_is_left_of_a_wrong_answer_is_wrong():
+    """A sentence that the repair drops takes the wrong word with it; loops alone teach no truth."""
+    dog = repair.Photo("a.jpg", photo, ["dog"], ["tree"], ["dog"])
+    assert repair.names_absent("The image shows a dog, a tree and a cat.", dog)
+    assert not repair.names_absent("The image shows a dog, a dog, a dog and a tree.", dog)
+
+
 def test_rows_of_a_tiny_model_are_its_own_answers_and_seeded():
     model = lvlm("llava", "none")
     photos = [repair.Photo(f"{n}.jpg", lambda n=n: photo(n), ["dog"], [], ["dog"]) for n in range(2)]

@@ -12,7 +12,7 @@ import torch
 from tiny import OPEN, RecordingMethod, hooks, run
 from training_runs import SHORT, pairs_in
 
-from halluapp.data.pairs import read_pairs
+from halluapp.data.pairs import jpeg, read_pairs, write_pairs
 from halluapp.decoding.views import Views
 from halluapp.errors import InputError
 from halluapp.lvlm import adapters, catalog
@@ -89,3 +89,25 @@ def test_a_family_that_cannot_be_trained_is_refused_in_a_sentence(kind: str, tmp
     model = copy.copy(tiny_families.lvlm(kind))
     with pytest.raises(InputError, match=r"Training does not know the family .* docs/families.md"):
         registry.objective("chip")(model, recipes.create("chip", **SHORT), pairs, log=lambda line: None)
+
+
+def test_adavib_of_photos_of_other_sizes_is_a_mean_over_tokens_and_pairs(tmp_path: Path) -> None:
+    """The cross entropy over answer tokens, the divergence over pairs, as for photos of one size."""
+    model = catalog.load(str(_folder("qwen2_5_vl")), "none", "cpu", tmp_path)[0]
+    images = {"0.jpg": tiny.photo(0), "1.jpg": tiny.photo(1).resize((112, 56))}
+    rows = [
+        {"image": "0.jpg", "question": "What?", "chosen": "A dog.", "rejected": "A cat.", "objects": ["dog"]},
+        {"image": "1.jpg", "question": "What?", "chosen": "A red car beside a man in the park.", "rejected": "A car."},
+    ]
+    write_pairs(tmp_path / "pairs", {name: jpeg(image) for name, image in images.items()}, rows)
+    recipe = recipes.create("adavib", **SHORT)
+    trained = registry.objective("adavib")(model, recipe, read_pairs(tmp_path / "pairs"), log=lambda line: None)
+    with torch.no_grad():
+        one, two, both = (trained.losses(part, 0) for part in ([0], [1], [0, 1]))
+    tokens = [len(example.chosen) for example in trained.examples]
+    assert tokens[0] < tokens[1]
+    generation = sum(n * part[1]["generation"] for n, part in zip(tokens, (one, two), strict=True)) / sum(tokens)
+    kl = (one[1]["kl"] + two[1]["kl"]) / 2
+    assert both[1]["generation"] == pytest.approx(generation, rel=1e-4)
+    assert float(both[0]) == pytest.approx(generation + kl, rel=1e-4)
+    trained.undo()

@@ -31,7 +31,7 @@ def test_an_untrained_policy_is_the_reference(tmp_path, mode: str, strategy: str
     for row in (0, 5):
         for corrupted in (False, True):
             image_views, features = (
-                trained.projector_input(row, corrupted),
+                trained.image(row, corrupted).features,
                 (trained.features.corrupted if corrupted else trained.features.clean),
             )
             assert image_views.requires_grad
