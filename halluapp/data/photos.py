@@ -6,6 +6,7 @@ import hashlib
 import io
 import stat
 import struct
+import threading
 import warnings
 import zlib
 from pathlib import Path
@@ -33,6 +34,7 @@ DECODER_ERRORS = (
     ArithmeticError, AssertionError, AttributeError, EOFError, LookupError, MemoryError, NotImplementedError, OSError,
     RuntimeError, SyntaxError, TypeError, ValueError, struct.error, zlib.error, Image.DecompressionBombError,
 )  # fmt: skip
+_decoders = threading.Semaphore(2)  # a photo of 60 megapixels takes half a gigabyte while it is decoded
 DAMAGED = "The photo is damaged or incomplete and cannot be decoded; try another copy of it."
 
 
@@ -46,12 +48,13 @@ def read_photo(source: str | Path | bytes | Image.Image) -> Image.Image:
     if isinstance(source, Image.Image):
         return _decoded(source)
     data = _content(source)
-    try:
-        return _decoded(_open(data))
-    except InputError:
-        if (whole := _completed(data)) is None:
-            raise
-        return _decoded(_open(whole))
+    with _decoders:
+        try:
+            return _decoded(_open(data))
+        except InputError:
+            if (whole := _completed(data)) is None:
+                raise
+            return _decoded(_open(whole))
 
 
 def _decoded(image: Image.Image) -> Image.Image:

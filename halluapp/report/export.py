@@ -30,6 +30,7 @@ _COLUMNS = [
     "seconds",
     "forward passes",
 ]
+MOST_WORDS = 2000  # of a text whose differences are marked: the comparison grows with the square
 BASELINE = "baseline"  # the method that the others are compared with
 _KINDS = {b"\x89PNG": "image/png", b"\xff\xd8\xff": "image/jpeg", b"RIFF": "image/webp"}
 
@@ -188,6 +189,8 @@ def _differing(panel: ReportPanel, report: Report) -> list[tuple[int, int]]:
     if baseline is None or baseline is panel:
         return []
     words, others = _words(panel.text), _words(baseline.text)
+    if max(len(words), len(others)) > MOST_WORDS:
+        return []
     matcher = SequenceMatcher(None, [word[2] for word in others], [word[2] for word in words], autojunk=False)
     return [(words[j][0], words[k - 1][1]) for _, _, _, j, k in _changes(matcher) if k > j]
 
@@ -216,7 +219,7 @@ def _marked_pieces(panel: ReportPanel, report: Report) -> list[tuple[str, Report
 
 
 def _verdicts(report: Report) -> str:
-    """How right each verdict was where it was measured."""
+    """How right each verdict was where it was measured, at the default sureness."""
     return "; ".join(
         f"{name} right in {verdict.precision:.2f} of {verdict.n} mentions"
         for name, verdict in (report.judge.measured.items() if report.judge else ())
@@ -230,7 +233,7 @@ def _facts(report: Report) -> list[tuple[str, str]]:
     model = ", ".join(str(value) for value in report.model.model_dump().values() if value)
     packages = ", ".join(f"{name} {version}" for name, version in report.versions.items())
     picture = f"{photo.width} × {photo.height}, SHA-256 {photo.sha256}"
-    verdicts = [("Verdicts", measured)] if (measured := _verdicts(report)) else []
+    verdicts = [("Verdicts at the default sureness", measured)] if (measured := _verdicts(report)) else []
     facts = [
         ("Date", report.date), ("Model", model), ("Photo", f"{photo.name}, {picture}" if photo.name else picture),
         ("Seed", str(report.seed)), ("Sampling", _sampling(report)),

@@ -31,6 +31,10 @@ def loads(text: str | bytes) -> dict[str, Any]:
 def validate(report: Any) -> dict[str, Any]:
     """Returns the report itself if it has the shape of this schema; else raises InputError in one sentence."""
     parse(report)
+    try:
+        json.dumps(report, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        raise InputError("This report holds half a character (a lone surrogate); save it again.") from error
     return report
 
 
@@ -65,6 +69,7 @@ _PROBLEMS = {
     "list_type": "must be a list",
     "string_type": "must be text",
     "string_unicode": "must be text",
+    "string_pattern_mismatch": "must be a date such as 2026-11-30",
     "int_type": "must be a whole number",
     "float_type": "must be a number",
     "finite_number": "must be a finite number",

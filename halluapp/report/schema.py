@@ -55,7 +55,7 @@ class ReportDetection(Record):
 class ReportToken(Record):
     """One decoded token. Probabilities are at temperature 1."""
 
-    id: int
+    id: int = Field(ge=0, lt=2**31)
     text: str
     p: float | None
     """Its probability under the method's final distribution."""
@@ -220,7 +220,7 @@ class Report(Record):
     """One photo, one prompt, the answers of the chosen methods: what `halluapp compare --json` writes."""
 
     schema_number: Literal[1] = Field(alias="schema")
-    date: str = ""
+    date: str = Field("", pattern=r"^(\d{4}-\d\d-\d\d(T[\d:.]+(Z|[+-]\d\d:\d\d)?)?)?$")
     """When it was made: ISO 8601, in UTC."""
     model: ReportModel
     prompt: str

@@ -9,12 +9,18 @@ from __future__ import annotations
 import asyncio
 import re
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from gradio.context import LocalContext
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from halluapp.errors import InputError
+from halluapp.serving.lane import LEFT as TOO_LATE
+from halluapp.serving.lane import POLL_SECONDS
+
 LEFT = "halluapp.left"  # in the scope of a direct call: the event that is set when it is closed
+_slots = threading.Semaphore(2)
 DIRECT_CALL = re.compile(r"/(run|api)/[^/]+/?$")
 
 
@@ -34,6 +40,22 @@ def departure() -> Callable[[], bool]:
     request = getattr(LocalContext.request.get(None), "request", None)
     left = request.scope.get(LEFT) if request is not None else None
     return left.is_set if left is not None else _never
+
+
+@contextmanager
+def slot() -> Iterator[None]:
+    """A turn for heavy work without the model, such as writing a report that somebody opened: two at a time.
+
+    To be entered in the handler itself. Raises InputError where its caller leaves before.
+    """
+    left = departure()
+    while not _slots.acquire(timeout=POLL_SECONDS):
+        if left():
+            raise InputError(TOO_LATE)
+    try:
+        yield
+    finally:
+        _slots.release()
 
 
 def _never() -> bool:

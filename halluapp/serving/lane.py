@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from halluapp.errors import InputError
 
 FULL = "{n} comparisons wait for the model, which is as many as can; try again in {wait}."
+LEFT = "The caller left, or the server ended, before the turn came."
 WAITING = "Waiting for the model: {before} before this one, {wait}."
 RUNS_REMEMBERED = 16
 UNMEASURED_SECONDS = 5.0  # of a run, before one was measured
@@ -67,12 +68,16 @@ class Lane:
             return ticket
 
     @contextmanager
-    def turn(self, most_waiting: int) -> Iterator[None]:
-        """A turn for something short that must not happen while the model decodes. Raises InputError."""
+    def turn(self, most_waiting: int, stop: Callable[[], bool]) -> Iterator[None]:
+        """A turn for something short that must not happen while the model decodes.
+
+        Raises InputError where the lane is full, or where stop() is true or the server ends before the turn comes.
+        """
         ticket = self.join(most_waiting)
         try:
             while not self.has_turn(ticket, POLL_SECONDS):
-                pass
+                if stop() or self.closed:
+                    raise InputError(LEFT)
             yield
         finally:
             ticket.leave()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from halluapp import comparison
 from halluapp.data.photos import read_photo
 from halluapp.decoding.events import Event, Status
-from halluapp.request import Request, make_request
+from halluapp.request import Request
 from halluapp.serving import metrics, zero_gpu
 from halluapp.serving.lane import LANE
 from halluapp.serving.rates import RATES, address_of_caller
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
     from halluapp.inspection.question import Question
 
 LOADING = "Loading the model…"
-_decoders = threading.Semaphore(2)  # a photo of 60 megapixels takes half a gigabyte while it is decoded
 
 
 def never() -> bool:
@@ -54,11 +52,6 @@ class Models:
         """The loaded LVLM and detector; the first call loads them. Raises InputError."""
         return load_session(self.settings)
 
-    def request(self, *values, **options) -> Request:
-        """`make_request`, at most two at a time. Raises InputError."""
-        with _decoders:
-            return make_request(*values, **options)
-
     def stream(self, request: Request, stop: Callable[[], bool] = never) -> Iterator[Event]:
         """Runs a comparison in the lane, the adapters of training runs among its methods included.
 
@@ -84,18 +77,20 @@ class Models:
         finally:
             ticket.leave()
 
-    def judge(self, photo, text: str, prompt: str, sure: float) -> dict[str, Any]:
-        """`comparison.judge`, in the lane. photo: path, bytes or image. Raises InputError."""
+    def judge(self, photo, text: str, prompt: str, sure: float, stop: Callable[[], bool] = never) -> dict[str, Any]:
+        """`comparison.judge`, in the lane. photo: path, bytes or image. Raises InputError, also once stop() is true."""
         RATES.check(address_of_caller(), self.settings.rate)
-        with _decoders:
-            image = read_photo(photo)
-        with LANE.turn(self.settings.queue):
+        image = read_photo(photo)
+        with LANE.turn(self.settings.queue, stop):
             return comparison.judge(self.session(), image, text, prompt, sure)
 
-    def inspect(self, question: Question) -> dict[str, Any]:
-        """What a word of an answer rests on, in the lane; adapters of training runs included. Raises InputError."""
+    def inspect(self, question: Question, stop: Callable[[], bool] = never) -> dict[str, Any]:
+        """What a word of an answer rests on, in the lane; adapters of training runs included.
+
+        Raises InputError, also once stop() is true.
+        """
         RATES.check(address_of_caller(), self.settings.rate)
-        with LANE.turn(self.settings.queue):
+        with LANE.turn(self.settings.queue, stop):
             session = self.session()
             library.load_adapters(self.settings.runs, session.lvlm, question.methods)
             if self.inspector:

@@ -39,6 +39,20 @@ def check_requests(app: gr.Blocks) -> None:
             raise _refusal(UNREADABLE) from error
 
     app.preprocess_data = checked
+    call_function = app.call_function
+
+    async def called(
+        block_fn: Any, inputs: list[Any], iterator: Any = None, requests: Any = None, event_id: str | None = None,
+        event_data: Any = None, *more: Any, **options: Any,
+    ) -> Any:  # fmt: skip
+        try:  # gradio looks up every path in it, and says which one it does not like
+            if event_data is not None and not all(is_uploaded(path) for path in _event_paths(event_data._data)):
+                raise InputError(NOT_UPLOADED)
+        except InputError as error:
+            raise _refusal(str(error)) from error
+        return await call_function(block_fn, inputs, iterator, requests, event_id, event_data, *more, **options)
+
+    app.call_function = called
 
 
 def _refusal(sentence: str) -> gr.Error:
@@ -55,6 +69,11 @@ def _check_files(block_fn: Any, inputs: list[Any]) -> None:
             for path in _paths(value):
                 if not path.startswith(LINKS) and not is_uploaded(path):
                     raise InputError(NOT_UPLOADED)
+
+
+def _event_paths(data: Any) -> Iterator[str]:
+    """Every path that the data of an event names."""
+    return _paths(data) if isinstance(data, dict | list) else iter(())
 
 
 def _paths(value: Any, depth: int = 0) -> Iterator[str]:

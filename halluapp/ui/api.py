@@ -16,14 +16,14 @@ from halluapp.decoding.events import Done
 from halluapp.errors import InputError
 from halluapp.methods import assignments
 from halluapp.methods.registry import METHODS
-from halluapp.request import SURE
+from halluapp.request import SURE, make_request
 from halluapp.serving import callers, request_log
+from halluapp.serving.lane import LEFT
 from halluapp.serving.models import Models
 from halluapp.ui.arguments import OBJECT, TEXT, TEXTS, argument, as_json, check_number, check_photo, check_text
 from halluapp.ui.event_options import LANE
 
 FORMS = ("markdown", "html", "json")
-LEFT = "The caller left before the turn of this comparison came."
 OPTIONS: dict[str, Any] = {**LANE, "api_visibility": "public"}
 
 
@@ -123,7 +123,7 @@ def compare(
                    "top_k": top_k, "repetition_penalty": repetition_penalty, "sure": sure}  # fmt: skip
         panels = assignments.create_methods(names, assignments.read(parameters, names))
         checked = {name: check_number(name, value) for name, value in numbers.items()}
-        request = models.request(photo, prompt, panels, stop=stop or (), **checked)
+        request = make_request(photo, prompt, panels, stop=stop or (), **checked)
         for event in models.stream(request, left):
             if isinstance(event, Done):
                 return event.report
@@ -143,11 +143,12 @@ def judge(models: Models, photo: str, text: str, prompt: str = "", sure: float =
     Returns:
         Detections, mentions with verdict and reason, expected inventions, and the verdict on a yes or no.
     """
-    with _answering(request_log.Entry("judge")):
+    left = callers.departure()
+    with _answering(request_log.Entry("judge"), left):
         check_photo(photo)
         check_text("text", text)
         check_text("prompt", prompt, empty=True)
-        return models.judge(photo, text, prompt or "", float(check_number("sure", sure)))
+        return models.judge(photo, text, prompt or "", float(check_number("sure", sure)), left)
 
 
 def methods() -> list[dict[str, Any]]:
@@ -188,4 +189,5 @@ def report(report: dict[str, Any], form: str = FORMS[0]) -> str:
         if form not in FORMS:
             raise InputError(f"form must be {', '.join(FORMS[:-1])} or {FORMS[-1]}, not {as_json(form)}.")
         values = reports.validate(report)
-        return {"markdown": reports.markdown, "html": reports.html, "json": reports.dumps}[form](values)
+        with callers.slot():
+            return {"markdown": reports.markdown, "html": reports.html, "json": reports.dumps}[form](values)

@@ -60,6 +60,7 @@ CSS = """
 #report button, #report a { min-height: 28px; font-size: 12px; font-weight: 400; }
 #save-label p { font-size: 12px; margin: 0; }
 #train-intro p, .train-about p { font-size: 13px; margin: 0; }
+.train-switch { flex: 1 0 100% !important; min-width: 240px !important; }
 .train-presets, .train-actions { gap: 6px; flex-wrap: wrap; }
 .train-presets button, .train-actions button { font-weight: 400; white-space: normal; }
 .train-presets button, .train-actions button { flex: 0 1 auto !important; padding-left: 12px; padding-right: 12px; }

@@ -56,8 +56,6 @@ def write(report: Mapping[str, Any]) -> list[str]:
 
     They lie in a folder of their own, whose name nobody can guess; a server deletes them by age (`serving.disk`).
     """
-    folder = _root() / secrets.token_urlsafe(16)
-    folder.mkdir(parents=True)  # the root goes with its last file
     photo = reports.preview_bytes(report)
     stem = file_stem(report)
     contents = {
@@ -65,6 +63,8 @@ def write(report: Mapping[str, Any]) -> list[str]:
         "zip": reports.bundle(report, photo, stem),
         "json": reports.dumps(report).encode(),
     }
+    folder = _root() / secrets.token_urlsafe(16)
+    folder.mkdir(parents=True)  # the root goes with its last file
     for form, content in contents.items():
         (folder / f"{stem}.{form}").write_bytes(content)
     return [str(folder / f"{stem}.{form}") for form in FORMS]
@@ -97,9 +97,10 @@ def route() -> Route:
 
 
 def file_stem(report: Mapping[str, Any]) -> str:
-    """What its files are called: halluapp, the date, the photo."""
-    photo = re.sub(r"[^\w-]+", "-", Path(report["photo"].get("name", "")).stem).strip("-")[:40]
-    return "-".join(part for part in ("halluapp", report.get("date", "")[:10], photo) if part)
+    """What its files are called: halluapp, the date, the photo; a report that was opened may hold anything there."""
+    names = report.get("date", "")[:10], Path(report["photo"].get("name", "")).stem[:40]
+    parts = [re.sub(r"[^\w-]+", "-", name).strip("-") for name in names]
+    return "-".join(part for part in ("halluapp", *parts) if part)
 
 
 def photo_file(report: Mapping[str, Any]) -> str | None:

@@ -11,12 +11,14 @@ import gradio as gr
 from halluapp import report as reports
 from halluapp.data.photos import read_photo
 from halluapp.errors import InputError
+from halluapp.serving import callers
 from halluapp.serving.uploads import NOT_UPLOADED, is_uploaded
 from halluapp.ui import texts
 from halluapp.ui.compare import examples, exports, state
 from halluapp.ui.compare.run import Result, fault, finished
 
-MOST_CHARACTERS = 20_000_000  # of a report that somebody opens
+MOST_CHARACTERS = 4_000_000  # of a report that somebody opens
+MOST_PANELS, MOST_TOKENS, MOST_TEXT = 64, 2048, 20_000  # of it; the last two of a panel
 
 
 def take(result: Result, event: gr.EventData) -> tuple:
@@ -63,9 +65,14 @@ def follow(result: Result, link: str) -> tuple:
 def open_text(result: Result, text: Callable[[], str]) -> tuple:
     """A saved report, or the last result with the sentence that says what is wrong. Outputs: as `show`."""
     try:
-        report = read(text())
+        with callers.slot():
+            return _opened(read(text()))
     except InputError as error:
         return fault(result, str(error)), gr.skip(), gr.skip(), gr.skip(), *exports.nothing_new()
+
+
+def _opened(report: dict[str, Any]) -> tuple:
+    """A saved report that can be shown. Outputs: as `show`."""
     when = report.get("date", "")[:16].replace("T", " ")
     status = texts.REPORT_SHOWN.format(date=f" of {when}" if when else "", model=report["model"]["name"])
     return show({**state.of_report(report), "status": status}, report, exports.photo_file(report))
@@ -76,6 +83,13 @@ def read(text: str) -> dict[str, Any]:
     if len(text) > MOST_CHARACTERS:
         raise InputError(f"The file has more than {MOST_CHARACTERS // 10**6} million characters; a report is smaller.")
     report = reports.loads(text)
+    panels = report["panels"]
+    longest = [max((len(panel[part]) for panel in panels), default=0) for part in ("tokens", "text")]
+    if len(panels) > MOST_PANELS or longest[0] > MOST_TOKENS or longest[1] > MOST_TEXT:
+        raise InputError(
+            f"The page shows reports of up to {MOST_PANELS} panels with {MOST_TOKENS:,} tokens and {MOST_TEXT:,} "
+            "characters each; this one has more."
+        )
     carried = report["photo"].get("preview")
     if carried:
         photo = read_photo(reports.preview_bytes(report))

@@ -12,8 +12,8 @@ import gradio as gr
 
 from halluapp.decoding.events import Status
 from halluapp.errors import InputError
-from halluapp.request import Request
-from halluapp.serving import request_log
+from halluapp.request import Request, make_request
+from halluapp.serving import callers, request_log
 from halluapp.serving.callers import departure
 from halluapp.serving.models import Models
 from halluapp.ui import texts
@@ -39,7 +39,7 @@ def run(
     stop_flag = _stop_flags[visitor] = threading.Event()
     entry = request_log.Entry("page", [*methods, *(stacks or [])], visitor)
     try:
-        request = models.request(
+        request = make_request(
             photo, prompt,
             sidebar.methods_from([*methods, *(stacks or [])], dict(zip(parameters, values, strict=True))),
             int(max_tokens), temperature, top_p, seed=int(seed or 0), sure=sure,
@@ -123,8 +123,10 @@ def judge_again(result: Result, sure: float) -> tuple:
     """Inputs: result, sureness. Outputs: stage state, result, files of the report."""
     if result is None or result["report"] is None:
         return gr.skip(), gr.skip(), *exports.nothing_new()
-    report = state.judge_again(result["report"], sure)
-    return finished(state.of_report(report, result["stage"]["run"]), report)
+    with callers.slot():
+        report = state.judge_again(result["report"], sure)
+        stage = state.of_report(report, result["stage"]["run"])
+        return finished({**stage, "status": result["stage"]["status"]}, report)  # nothing was decoded
 
 
 def describe_model(models: Models) -> Iterator[str]:

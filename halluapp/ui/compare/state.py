@@ -18,6 +18,7 @@ from halluapp.grounding.evidence import Evidence
 from halluapp.grounding.inventions import expected_difference, expected_inventions
 from halluapp.grounding.verdicts import judge_text
 from halluapp.methods.baseline import Baseline
+from halluapp.request import SURE
 from halluapp.ui import texts
 
 URL = "data:image/jpeg;base64,"
@@ -46,6 +47,11 @@ def of_photo(photo: Image.Image, name: str = "") -> dict[str, Any]:
     return {**empty(), "run": next(_run_numbers), "photo": URL + preview(photo), "name": name}
 
 
+def _measured(figures: Mapping[str, Any], sure: float | None) -> Mapping[str, Any]:
+    """How right the verdicts were, which was measured at the default sureness alone."""
+    return figures if sure == SURE else {}
+
+
 def preview(photo: Image.Image) -> str:
     """The photo as the page shows it, upright and small: a JPEG in base64."""
     return base64.b64encode(small_jpeg(photo)).decode()
@@ -65,7 +71,7 @@ def of_report(report: Mapping[str, Any], run: int = 0) -> dict[str, Any]:
         "prompt": report["prompt"],
         "sure": report.get("sure"),
         "detector": report["model"].get("detector") or "",
-        "measured": (report.get("judge") or {}).get("measured", {}),
+        "measured": _measured((report.get("judge") or {}).get("measured", {}), report.get("sure")),
         "panels": [_panel_of_report(panel) for panel in report["panels"]],
         "flags": report.get("flags", []),
     }
@@ -129,7 +135,7 @@ class ComparisonState:
             self.data["status"] = event.text
         elif isinstance(event, Detected):
             self.evidence = Evidence.of(asdict(event))
-            self.data.update(detector=event.detector, measured=event.measured)
+            self.data.update(detector=event.detector, measured=_measured(event.measured, self.sure))
         elif isinstance(event, Started):
             self._panels = {method["method"]: _panel(method) for method in event.methods}
             self.data["status"] = texts.DECODING.format(n=len(self._panels))

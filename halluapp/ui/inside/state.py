@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-import math
+from collections.abc import Callable
 from typing import Any
 
 from halluapp import report as reports
 from halluapp.data.photos import read_photo
 from halluapp.errors import InputError
 from halluapp.methods.registry import create
-from halluapp.request import MAX_NEW_TOKENS
+from halluapp.request import MAX_NEW_TOKENS, make_request
+from halluapp.serving import callers
 from halluapp.serving.models import Models
 from halluapp.ui.inside import texts
 
 SAMPLING = ("max_new_tokens", "temperature", "top_p", "top_k", "seed", "repetition_penalty", "stop")
+MOST_NAME = 200  # characters of a method or a view
 Result = dict[str, Any] | None
 
 
@@ -53,14 +55,30 @@ def look(models: Models, result: Result, photo: str | None, event: Any) -> dict[
     fold = {**of_result(result), "photo": ""}
     values = event._data if isinstance(event._data, dict) else {}
     key = {name: values.get(name) for name in ("view", "method", "word", "box")}
+    if not _is_question(key):  # never sent back: it may hold anything
+        return {**fold, "error": texts.NOT_A_QUESTION}
     try:
-        answer, note = _answer(models, result, photo, key)
+        answer, note = _answer(models, result, photo, key, callers.departure())
         return {**fold, "answer": {**answer, "key": key}, "note": note}
     except InputError as error:
         return {**fold, "error": str(error), "answer": {"key": key}}
 
 
-def _answer(models: Models, result: Result, photo: str | None, key: dict[str, Any]) -> tuple[dict[str, Any], str]:
+def _is_question(key: dict[str, Any]) -> bool:
+    """Whether what the page sent has the kinds of a question."""
+    view, method, word = key["view"], key["method"], key["word"]
+    texts_fit = all(isinstance(text, str) and len(text) <= MOST_NAME for text in (view, method))
+    return texts_fit and type(word) is int and 0 <= word < 2**31 and (key["box"] is None or _is_box(key["box"]))
+
+
+def _is_box(value: Any) -> bool:
+    edges = isinstance(value, list) and len(value) == 4 and all(type(edge) in (int, float) for edge in value)
+    return edges and all(0 <= edge <= 1 for edge in value) and value[0] < value[2] and value[1] < value[3]
+
+
+def _answer(
+    models: Models, result: Result, photo: str | None, key: dict[str, Any], left: Callable[[], bool]
+) -> tuple[dict[str, Any], str]:
     """The view that was asked for, and a note on what it was read from ("" for the photo itself). Raises InputError."""
     from halluapp.inspection.question import Question
 
@@ -73,26 +91,23 @@ def _answer(models: Models, result: Result, photo: str | None, key: dict[str, An
     image, note = _photo(report, photo)
     panels = report["panels"]
     panel = next((panel for panel in panels if panel["method"] == key["method"]), None)
-    if panel is None or type(key["word"]) is not int or not isinstance(key["view"], str):
+    if panel is None:
         raise InputError(texts.NOT_A_QUESTION)
     sampling = {name: value for name in SAMPLING if (value := (report.get("sampling") or {}).get(name)) is not None}
     methods = [create(one["method"], **one["parameters"]) for one in panels if not one["error"] or one is panel]
-    request = models.request(image, report["prompt"], methods, **sampling)
+    request = make_request(image, report["prompt"], methods, **sampling)
     ids = tuple(token["id"] for token in panel["tokens"][:MAX_NEW_TOKENS])
     question = Question(
         key["view"], request.photo, request.prompt, request.methods, panel["method"], ids, key["word"],
         request.sampling, _box(key["box"]),
     )  # fmt: skip
-    return reports.plain(models.inspect(question)), note
+    return reports.plain(models.inspect(question, left)), note
 
 
 def _box(value: Any) -> tuple[float, float, float, float]:
-    """A box that the page sends, None for the whole photo. Raises InputError."""
+    """A box that the page sends, None for the whole photo."""
     if value is None:
         return 0.0, 0.0, 1.0, 1.0
-    numbers = isinstance(value, list) and len(value) == 4 and all(isinstance(edge, int | float) for edge in value)
-    if not numbers or not all(math.isfinite(edge) and 0 <= edge <= 1 for edge in value):
-        raise InputError(texts.NOT_A_QUESTION)
     x0, y0, x1, y1 = map(float, value)
     return x0, y0, x1, y1
 

@@ -113,7 +113,7 @@ def _widget(kind: str, item, width: int = 150) -> Component:
     metadata, default = item.metadata, item.default
     options: dict[str, Any] = {"label": metadata["label"], "value": default, "elem_id": f"train-{kind}-{item.name}"}
     if isinstance(default, bool):
-        return gr.Checkbox(info=metadata["help"], min_width=max(width, 240), **options)  # a sentence stands beside it
+        return gr.Checkbox(info=metadata["help"], elem_classes="train-switch", **options)  # a sentence stands beside it
     if metadata["choices"]:
         return gr.Dropdown(list(metadata["choices"]), info=metadata["help"], min_width=width, **options)
     # No bounds for the component: its own refusal is an error of the server, ours is a sentence.

@@ -57,7 +57,7 @@ def test_keys_of_a_newer_version_are_kept():
 FINITE = st.none() | st.floats(allow_nan=False, allow_infinity=False)
 TOKENS = st.lists(
     st.builds(
-        Token, id=st.integers(0), text=st.text(), p=FINITE, p_main=FINITE, p_reference=FINITE,
+        Token, id=st.integers(0, 2**31 - 1), text=st.text(), p=FINITE, p_main=FINITE, p_reference=FINITE,
         top=st.lists(st.tuples(st.text(), FINITE)).map(tuple), instead=st.none() | st.text(),
         notes=st.dictionaries(st.text(), FINITE), branches=st.lists(FINITE).map(tuple),
     ), max_size=3,

@@ -92,9 +92,11 @@ function drawDifferences() {
     const view = views.get(data.method), other = on && data !== baseline && !data.error;
     const spans = other ? differences(baseline.text, data.text) : [];
     view.root.classList.toggle("against", Boolean(other));
+    const flags = (state.flags || []).filter((flag) => flag.method === data.method);
     for (const { node, start, end, text } of view.pieces) {
       const span = spanAt(spans, start, end);
       node.classList.toggle("own", Boolean(span) && text.trim() !== "");
+      node.classList.toggle("flagged", flags.some((flag) => flag.start <= start && end <= flag.end && text.trim()));
       node.title = span ? "The baseline " + (span.instead ? "says: " + span.instead : "says nothing here") : "";
     }
     view.foot.replaceChildren(...(state.busy ? [] : footNodes(data, baseline)));
@@ -104,20 +106,24 @@ function drawDifferences() {
 function footNodes(data, baseline) {
   const nodes = [];
   if (data.note) nodes.push(make("span", "note", data.note + " "));
-  if (!baseline || data === baseline || data.error) return nodes;
+  // What a stopped answer does not name it might have named yet.
+  const isStopped = [data, baseline].some((one) => one && one.status === "stopped");
+  if (!baseline || data === baseline || data.error || isStopped) return nodes;
   const { dropped, added } = changedThings(baseline.mentions, data.mentions);
   const list = (name, things) => {
     if (!things.length) return;
     nodes.push(make("span", "", name + " "));
     things.forEach((mention) => {
       const sign = make("span", "sign " + VERDICT_CLASSES[mention.verdict], SIGNS[mention.verdict]);
-      nodes.push(sign, mention.object + "  ");
+      const thing = make("span", "thing-name");
+      thing.append(sign, mention.object);
+      nodes.push(thing, "  ");
     });
   };
   list("Drops", dropped);
   if (dropped.length && added.length) nodes.push("· ");
   list("Adds", added);
-  if (!dropped.length && !added.length) nodes.push(make("span", "", "Names the same things as the baseline."));
+  if (!dropped.length && !added.length && data.mentions.length) nodes.push(make("span", "", "Names the same things as the baseline."));
   return nodes;
 }
 

@@ -63,7 +63,9 @@ function inventionsCell(inventions, most) {
   const bar = make("span", "room");
   bar.append(track);
   cell.title = inventionsTitle(inventions);
-  cell.append(bar, make("span", "n", inventionsText(inventions)));
+  const text = make("span", "n", inventionsText(inventions));
+  text.dataset.label = "invented";
+  cell.append(bar, text);
   return cell;
 }
 
