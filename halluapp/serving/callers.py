@@ -17,7 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from halluapp.errors import InputError
 from halluapp.serving.lane import LEFT as TOO_LATE
-from halluapp.serving.lane import POLL_SECONDS
+from halluapp.serving.lane import POLL_SECONDS, never
 
 LEFT = "halluapp.left"  # in the scope of a direct call: the event that is set when it is closed
 _slots = threading.Semaphore(2)
@@ -28,7 +28,7 @@ def departure() -> Callable[[], bool]:
     """A flag that says whether the caller of this handler has left; to be made in the handler itself."""
     blocks, event_id = LocalContext.blocks.get(None), LocalContext.event_id.get(None)
     if blocks is None:
-        return _never
+        return never
     if event_id is not None:
         events = blocks._queue.event_ids_to_events
 
@@ -39,7 +39,7 @@ def departure() -> Callable[[], bool]:
         return has_left
     request = getattr(LocalContext.request.get(None), "request", None)
     left = request.scope.get(LEFT) if request is not None else None
-    return left.is_set if left is not None else _never
+    return left.is_set if left is not None else never
 
 
 @contextmanager
@@ -56,10 +56,6 @@ def slot() -> Iterator[None]:
         yield
     finally:
         _slots.release()
-
-
-def _never() -> bool:
-    return False
 
 
 class CallerWatch:

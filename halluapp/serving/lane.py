@@ -23,6 +23,11 @@ UNMEASURED_SECONDS = 5.0  # of a run, before one was measured
 POLL_SECONDS = 0.1  # how soon a waiting ticket hears of a stop
 
 
+def never() -> bool:
+    """Nobody stops it."""
+    return False
+
+
 class Ticket:
     """A place in the lane, until `leave`."""
 
@@ -68,7 +73,7 @@ class Lane:
             return ticket
 
     @contextmanager
-    def turn(self, most_waiting: int, stop: Callable[[], bool]) -> Iterator[None]:
+    def turn(self, most_waiting: int, stop: Callable[[], bool] = never) -> Iterator[None]:
         """A turn for something short that must not happen while the model decodes.
 
         Raises InputError where the lane is full, or where stop() is true or the server ends before the turn comes.

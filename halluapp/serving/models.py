@@ -11,7 +11,7 @@ from halluapp.data.photos import read_photo
 from halluapp.decoding.events import Event, Status
 from halluapp.request import Request
 from halluapp.serving import metrics, zero_gpu
-from halluapp.serving.lane import LANE
+from halluapp.serving.lane import LANE, never
 from halluapp.serving.rates import RATES, address_of_caller
 from halluapp.session import Session, is_loaded, load_session
 from halluapp.settings import Settings
@@ -21,11 +21,6 @@ if TYPE_CHECKING:
     from halluapp.inspection.question import Question
 
 LOADING = "Loading the model…"
-
-
-def never() -> bool:
-    """The stop flag of a comparison that nobody can stop."""
-    return False
 
 
 @dataclass(frozen=True)

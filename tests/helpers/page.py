@@ -24,7 +24,7 @@ class Visit:
         self.errors: list[str] = []
         self.outside: list[str] = []
         self.page.on("console", self._console)
-        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
+        self.page.on("pageerror", lambda error: self.errors.append(f"{error} {error.stack}"))
         self.page.on("request", self._request)
         self.host = address.split("//")[1].split("/")[0]
         self.page.goto(address + ("?__theme=dark" if dark else ""), wait_until="load")

@@ -92,10 +92,9 @@ class _Description:
             self.names += named
 
     def gain(self, sentence: str) -> float:
-        """How many new objects a sentence names; 0 where it names too many that were named before."""
+        """How many new objects a sentence names; 0 where it names one that was named before."""
         named = [mention.object for mention in find_mentions(sentence)]
-        new = sum(self.is_new(name) for name in named)
-        return new if new >= len(named) - new else 0
+        return len(named) if all(self.is_new(name) for name in named) else 0
 
     def is_worn(self, group: Group) -> bool:
         """Whether an object was named as often as one may be."""

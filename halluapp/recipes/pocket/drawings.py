@@ -1,20 +1,27 @@
-"""Trains the detector's head further on drawn scenes and photos; trunk, neck and language model stay frozen."""
+"""Drawn scenes for training: as one more set for the LVLM, and alone for the detector's head, all else frozen."""
 
 from __future__ import annotations
 
+import io
 import random
+from collections import Counter
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from halluapp.data import scenes
+from halluapp.data.shards import Sample
+from halluapp.data.wording import clean_sentence, enumerate_items
 from halluapp.efficientnet import Trunk
 from halluapp.evaluation.annotations import AnnotatedObjects
 from halluapp.grounding.detectors.pocket import PIXELS, to_pixels
 from halluapp.grounding.words import vocabulary
+from halluapp.recipes.pocket.crops import area
+from halluapp.recipes.pocket.description import NUMBERS
 from halluapp.recipes.pocket.detector_loss import detection_loss
 from halluapp.recipes.pocket.packing import Batches
+from halluapp.recipes.pocket.questions import a, many
 from halluapp.recipes.pocket.train import Pocket
 from halluapp.recipes.views import view_of
 
@@ -40,6 +47,38 @@ def draw(number: int):
     people = set(vocabulary.PEOPLE) if "person" in annotated.present else set()
     annotated.possible = (UNLISTED | people) - annotated.present
     return picture, annotated
+
+
+def caption(objects: list[tuple[str, list[float]]], rng: random.Random) -> str:
+    """ "A drawing of a beach ball, a sailboat and two trees.": the largest things, each kind once."""
+    sizes: Counter[str] = Counter()
+    for name, box in objects:
+        sizes[name] += area(box)
+    count = Counter(name for name, _ in objects)
+    phrases = [
+        a(name) if count[name] == 1 else f"{NUMBERS[min(count[name], len(NUMBERS) - 1)]} {many(name)}"
+        for name, _ in sizes.most_common(rng.randint(2, 4))
+    ]
+    return clean_sentence(f"a drawing of {enumerate_items(phrases)}")
+
+
+def sample(number: int) -> Sample:
+    """A scene as a training photo: captions, boxes, and the names whose absence is certain."""
+    picture, truth = draw(number)
+    rng = random.Random(f"captions/{SEED}/{number}")
+    certain = [
+        name
+        for name in vocabulary.objects()
+        if name not in truth.possible and not any(vocabulary.same_or_kind(name, other) for other in truth.present)
+    ]
+    record = {
+        "source": "drawn", "label_set": "all that is drawn", "captions": [caption(truth.boxes, rng) for _ in range(3)],
+        "objects": sorted(truth.present), "boxes": [[name, *box] for name, box in truth.boxes],
+        "complete_labels": certain,
+    }  # fmt: skip
+    encoded = io.BytesIO()
+    picture.save(encoded, "PNG")
+    return Sample(f"drawn_{number}", encoded.getvalue(), record)
 
 
 @torch.no_grad()

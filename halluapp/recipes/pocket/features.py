@@ -18,6 +18,7 @@ from PIL import Image
 
 from halluapp.data import shards
 from halluapp.data.files import write_text
+from halluapp.data.shards import Sample
 from halluapp.efficientnet import COARSE_CHANNELS, FINE_CHANNELS, Trunk
 from halluapp.grounding.detectors.pocket import PIXELS, to_pixels
 from halluapp.recipes.views import View, view_of
@@ -54,12 +55,18 @@ class FeatureStore:
 def build(
     data: Path, pattern: str, folder: Path, views=VIEWS, seed: int = 0, batch: int = 32, log=print
 ) -> FeatureStore:
-    """Computes (once; resumable photo batch by photo batch) the features of all shards that match `pattern`."""
+    """The features of all shards that match `pattern`, as `compute`."""
+    if (folder / "done.json").exists():
+        return FeatureStore.open(folder)
+    return compute(list(shards.read(data, pattern)), folder, views, seed, batch, log)
+
+
+def compute(samples: list[Sample], folder: Path, views=VIEWS, seed: int = 0, batch: int = 32, log=print):
+    """Computes (once; resumable batch by batch) the features of pictures -> FeatureStore."""
     done = folder / "done.json"
     if done.exists():
         return FeatureStore.open(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    samples = list(shards.read(data, pattern))
     n, v = len(samples), len(views)
     with open(folder / "records.jsonl", "w", encoding="utf-8") as out:
         out.writelines(json.dumps({"key": s.key, "record": s.record}) + "\n" for s in samples)
@@ -92,7 +99,7 @@ def build(
             arrays["crops"][rows, index] = [crop for _, crop in views_of_chunk]
         write_text(progress, str(first + len(chunk)))
         if first // batch % 20 == 0:
-            log(f"features {pattern}: {first + len(chunk)} of {n}", flush=True)
+            log(f"features {folder.name}: {first + len(chunk)} of {n}", flush=True)
     for array in arrays.values():
         array.flush()
     write_text(done, "true")

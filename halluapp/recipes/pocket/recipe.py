@@ -39,7 +39,10 @@ def run(
         return probe.run(load_session(Settings(assets=assets)), data, half, limit, log)
     if action == "train":
         for name in WEIGHTS:
-            features.build(data, name + "-*", work / "features" / name, log=log)
+            if name != "drawings":
+                features.build(data, name + "-*", work / "features" / name, log=log)
+        drawn = [drawings.sample(number) for number in range(drawings.SCENES)]
+        features.compute(drawn, work / "features" / "drawings", log=log)
         recipe, start = (PocketRecipe(), None) if fresh else (FURTHER, folder)
         train(work / "features", captions, work / "run", recipe, log=log, start=start)
     if action in ("train", "finish"):

@@ -13,8 +13,8 @@ from halluapp.evaluation.annotations import AnnotatedObjects, object_name, objec
 
 # Shares of the photos of a step. 97.8 % of coco-val2017 show a person: the others keep that from becoming a habit.
 WEIGHTS = {
-    "flickr8k-train": 0.22, "visual7w": 0.22, "coco-val2017": 0.30, "voc5": 0.10, "caltech101": 0.07,
-    "imagenet-sample": 0.07, "openimages5": 0.02,
+    "flickr8k-train": 0.22, "visual7w": 0.20, "coco-val2017": 0.30, "voc5": 0.09, "caltech101": 0.06,
+    "imagenet-sample": 0.07, "openimages5": 0.02, "drawings": 0.04,
 }  # fmt: skip
 KEPT_OUT = {"imagenet-sample": 10, "caltech101": 20}  # every n-th animal photo
 # A photo of one category says nothing of other things in it, but hardly one hides one of these.

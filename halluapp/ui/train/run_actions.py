@@ -12,6 +12,7 @@ import gradio as gr
 
 from halluapp.errors import InputError
 from halluapp.methods.registry import METHODS
+from halluapp.serving.callers import departure
 from halluapp.serving.lane import LANE
 from halluapp.serving.models import Models
 from halluapp.serving.visitors import Visitor, owner, set_owner
@@ -81,7 +82,7 @@ def add_panel(models: Models, visitor: Visitor, selection: str | None) -> Outcom
     """Offers the run as a panel of Compare. Raises InputError."""
     name = run_of(models.settings, visitor, selection).name
     lvlm = models.session().lvlm
-    with LANE.turn(models.settings.queue):  # no adapter changes under a comparison
+    with LANE.turn(models.settings.queue, departure()):  # no adapter changes under a comparison
         method = library.add_panel(models.settings.runs, name, lvlm)
     return Outcome(texts.ADDED.format(name=name), name, method)
 
@@ -157,7 +158,7 @@ def import_adapter(
         raise InputError(texts.NOTHING_TO_IMPORT)
     visitor.check_can_own()
     lvlm = models.session().lvlm
-    with LANE.turn(models.settings.queue):
+    with LANE.turn(models.settings.queue, departure()):
         name = library.import_adapter(models.settings.runs, name.strip(), source, lvlm)
     set_owner(runs.Run(models.settings.runs / name), visitor)
     return Outcome(texts.ADDED.format(name=name), name, library.PREFIX + name)

@@ -62,7 +62,9 @@ def test_what_the_classifier_is_sure_of_is_said_where_nobody_named_an_animal():
 
 def test_a_category_is_described_asked_and_never_denied():
     pairs = _pairs(LION)
-    assert {a for q, a in pairs if q in prompts.DETAIL} == {"A lion."}
+    said = {a for q, a in pairs if q in prompts.SHORT}
+    assert said == {text.format(noun="a lion").capitalize() + "." for text in questions.TEMPLATES}
+    assert not {q for q, _ in pairs} & {*prompts.DETAIL, *prompts.LIST}  # one noun describes nothing in detail
     assert not any("lion" in q and a == "No." for q, a in pairs)
     denied = {q for q, a in pairs if a == "No."}
     assert not any(re.search(r"person|cat\b|dog", question) for question in denied)

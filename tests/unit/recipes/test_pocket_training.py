@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 import torch
 
+from halluapp.grounding.words import vocabulary
+from halluapp.grounding.words.mentions import find_mentions
 from halluapp.lvlm.base import ImageFeatures
 from halluapp.lvlm.families.llava import Llava
 from halluapp.methods.formulas.hallu_space import project_out
-from halluapp.recipes.pocket import drawings, export, posterior
+from halluapp.recipes.pocket import drawings, export, posterior, sets
 from halluapp.recipes.pocket.features import FeatureStore
 from halluapp.recipes.pocket.train import PocketRecipe, load_captions, setup, train
 from halluapp.training.hallu_space import compute
@@ -138,6 +140,20 @@ def test_captions_are_cleaned(world):
 def test_feature_store_opens(world):
     store = FeatureStore.open(world / "features" / "visual7w")
     assert store.coarse.shape[0] == len(store.keys) == len(store.records) == 44
+
+
+def test_a_scene_is_a_training_photo_whose_captions_name_what_is_drawn():
+    for number in range(12):
+        sample = drawings.sample(number)
+        photo = sets.read_photo(sample.record)
+        assert sample.record["captions"]
+        for caption in sample.record["captions"]:
+            named = {mention.object for mention in find_mentions(caption)}
+            assert named
+            assert named <= photo.present
+        assert photo.certain
+        assert not photo.certain & (photo.present | drawings.UNLISTED)
+        assert not any(vocabulary.same_or_kind(name, other) for name in photo.certain for other in photo.present)
 
 
 def test_a_drawing_says_what_it_shows_and_leaves_backgrounds_open():

@@ -90,7 +90,8 @@ def test_one_call_makes_pairs_hallu_space_and_every_run_from_labelled_photos(tmp
         "adapters/chip/adapter_model.safetensors", "adapters/hacl/projector.safetensors", "adapters/hacl/README.md",
     } <= names  # fmt: skip
     about = json.loads((shipped / "hallu_space.json").read_text())
-    assert about["about"]["pairs"] == 12
+    alike = [pair for pair in repaired if shipped_runs.is_alike(fresh(), pair)]
+    assert 0 < about["about"]["pairs"] == len(alike) < 12  # those of equally many tokens
     assert about["examples"][0]["truthful"] == "The image shows a dog and a car."
     user = fresh()
     attach(user, shipped)

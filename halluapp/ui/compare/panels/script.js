@@ -123,7 +123,9 @@ function footNodes(data, baseline) {
   list("Drops", dropped);
   if (dropped.length && added.length) nodes.push("· ");
   list("Adds", added);
-  if (!dropped.length && !added.length && data.mentions.length) nodes.push(make("span", "", "Names the same things as the baseline."));
+  if (!dropped.length && !added.length && data.mentions.length) {
+    nodes.push(make("span", "", "Names the same things as the baseline."));
+  }
   return nodes;
 }
 
@@ -182,17 +184,18 @@ function draw() {
 
 // The rail's own parts stand in the template, its widgets are gradio's: both go into one column that scrolls along.
 function furnish() {
-  const rail = find("#rail"), settings = find("#settings"), save = find("#report");
-  if (!rail || !settings || !save) { requestAnimationFrame(furnish); return; }
+  const rail = find("#rail"), settings = find("#settings"), methods = find("#methods"), save = find("#report");
+  // gradio mounts them one by one; on a busy machine a part comes some frames after the one around it.
+  if (!rail || !settings || !methods || !save) { requestAnimationFrame(furnish); return; }
   rail.prepend(find(".photo-part"));
-  rail.append(find(".settings-part"), find("#methods") || "", find(".legend-part"));
+  rail.append(find(".settings-part"), methods, find(".legend-part"));
   find(".answers").append(save);
-  wireSettings(settings);
+  wireSettings(settings, methods);
   find(".legend-part").open = innerHeight > 700 && innerWidth > 1000;
 }
 
-function wireSettings(settings) {
-  const button = find(".toggle-settings"), methods = find("#methods");
+function wireSettings(settings, methods) {
+  const button = find(".toggle-settings");
   const show = (open) => {
     settings.inert = !open;
     element.classList.toggle("settings-open", open);
