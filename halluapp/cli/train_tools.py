@@ -37,7 +37,8 @@ def _add_pairs(subcommands) -> None:
     )  # fmt: skip
     pairs.add_argument(
         "--repaired", type=int, default=0, metavar="N",
-        help="also pairs of N answers that the model gives about each photo that people boxed, and the same repaired",
+        help="also pairs of N answers that the model gives about each photo that people boxed, and the same repaired;"
+        " they are kept as those of --own",
     )  # fmt: skip
     train_options.add_model(pairs)
     pairs.add_argument("--kinds", default="", help="only pairs of these kinds, as in own,presence (default: all)")
@@ -122,6 +123,10 @@ def _check_pair_flags(options) -> None:
             f"--own must be from 2 to {MAX_OWN_ANSWERS} answers a photo (0: none), not {options.own}: a pair is made "
             "of two of them."
         )
+    if not 0 <= options.repaired <= MAX_OWN_ANSWERS:
+        raise InputError(
+            f"--repaired must be from 1 to {MAX_OWN_ANSWERS} answers a photo (0: none), not {options.repaired}."
+        )
     if (options.model or options.quantization) and not (options.own or options.repaired):
         raise InputError(
             "Only the pairs of --own and --repaired need a model; leave --model and --quantization out, or add --own N."
@@ -133,11 +138,11 @@ def _add_answers_of_model(options, pair_set) -> str:
     from halluapp.training.pairs import kept_answers
 
     lvlm = train_options.load(common.settings_of(options))
+    store = kept_answers.KeptAnswers(options.out / kept_answers.NAME, lvlm)
     if options.own:
-        store = kept_answers.KeptAnswers(options.out / kept_answers.NAME, lvlm)
         pair_set.add_own_answers(lvlm, options.own, options.seed, common.log, store)
     if options.repaired:
-        pair_set.add_repaired_answers(lvlm, options.repaired, options.seed, common.log)
+        pair_set.add_repaired_answers(lvlm, options.repaired, options.seed, common.log, store)
     return lvlm.name
 
 

@@ -60,7 +60,8 @@ class KeptAnswers:
         return texts
 
     def write(self, key: str, texts: Sequence[str]) -> None:
-        """Appends the answers of a batch."""
+        """Appends the answers of a batch, which `read` gives from then on."""
+        self.texts[key] = list(texts)
         if self.full:
             return
         try:

@@ -7,7 +7,7 @@ as judge: both answers are the model's own, so they differ in truth and hardly i
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from difflib import SequenceMatcher
 from typing import TYPE_CHECKING, Any
 
@@ -56,6 +56,21 @@ def generate_answers(
         if store and method is None:
             store.write(key, texts[first : first + BATCH])
     return texts
+
+
+def rounds_of_answers(
+    lvlm: LVLM, images: Sequence[Callable], question: str, rounds: int, seed: int, log: Callable[[str], None],
+    store: KeptAnswers | None,
+) -> Iterator[list[str]]:  # fmt: skip
+    """A round after the other of an answer about each image: greedy ones first, then drawn ones."""
+    reused = store.reused if store else 0
+    for number in range(rounds):
+        yield generate_answers(
+            lvlm, images, question, None, TEMPERATURE if number else 0.0, seed + 1_000_003 * number, store
+        )
+        log(f"answer {number + 1} of {rounds} about {len(images)} photos")
+    if store and store.reused > reused:
+        log(f"{store.reused - reused} of {rounds * len(images)} answers were there already")
 
 
 def score(answer: str, present: Iterable[str], unsure: Iterable[str] = ()) -> int:
@@ -107,17 +122,9 @@ def own_answer_rows(
     gives about each, the first one greedy. exact: file name -> a description that is chosen instead of an answer.
     store: as `generate_answers` takes it.
     """
-    images = [image for _, image, *_ in photos]
-    answer_rounds: list[list[str]] = []
-    for number in range(answers):
-        answer_rounds.append(
-            generate_answers(
-                lvlm, images, question, None, TEMPERATURE if number else 0.0, seed + 1_000_003 * number, store
-            )
-        )
-        log(f"answer {number + 1} of {answers} about {len(images)} photos")
-    if store and store.reused:
-        log(f"{store.reused} of {answers * len(images)} answers were there already")
+    answer_rounds = list(
+        rounds_of_answers(lvlm, [image for _, image, *_ in photos], question, answers, seed, log, store)
+    )
     rows = []
     for (name, _, present, unsure), texts in zip(photos, zip(*answer_rounds, strict=True), strict=True):
         pair = best_and_worst(texts, present, unsure)

@@ -105,17 +105,19 @@ class PairSet:
         self.rows = sorted([*self.rows, *rows], key=lambda row: row["image"])
         return len(rows)
 
-    def add_repaired_answers(self, lvlm, answers: int, seed: int = 0, log=lambda line: None) -> int:
+    def add_repaired_answers(
+        self, lvlm, answers: int, seed: int = 0, log=lambda line: None, store: KeptAnswers | None = None
+    ) -> int:
         """Adds pairs of the model's own wrong answers and the same repaired, so many answers a photo -> their number.
 
-        Only of photos whose objects people boxed or a renderer drew.
+        Only of photos whose objects people boxed or a renderer drew. store: as `own_answers.generate_answers` takes it.
         """
         photos = [
             repair.Photo(name, partial(read_photo, content), self.present[name], self.unsure.get(name, ()), offered)
             for name, content in self.photos.items()
             if (offered := self.offered.get(name) or (self.present[name] if name in self.exact else []))
         ]
-        rows = repair.repaired_rows(lvlm, photos, DETAIL, answers, seed=seed, log=log)
+        rows = repair.repaired_rows(lvlm, photos, DETAIL, answers, seed=seed, log=log, store=store)
         self.rows = sorted([*self.rows, *rows], key=lambda row: row["image"])
         return len(rows)
 

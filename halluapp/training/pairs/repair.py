@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from halluapp.data.wording import article
 from halluapp.evaluation.annotations import read_record
@@ -19,7 +19,10 @@ from halluapp.grounding.words import vocabulary
 from halluapp.grounding.words.mentions import ANIMALS, VEHICLES, Mention, find_mentions
 from halluapp.lvlm.base import LVLM
 from halluapp.training.pairs.hallucinate import replace_span
-from halluapp.training.pairs.own_answers import MAX_MENTIONS, TEMPERATURE, generate_answers
+from halluapp.training.pairs.own_answers import MAX_MENTIONS, rounds_of_answers
+
+if TYPE_CHECKING:
+    from halluapp.training.pairs.kept_answers import KeptAnswers
 
 # One thing of an enumeration with what separates it: ", a red car", " and two dogs", before a comma, "and" or the end.
 ITEM = r"(?:, and |, | and )(?:(?:an?|two|three|four|five|several|some|the) )?(?:\w+ )?{word}(?=,| and |\.|$)"
@@ -166,20 +169,17 @@ def repaired_rows(
     complete: bool = True,
     seed: int = 0,
     log: Callable[[str], None] = lambda line: None,
+    store: KeptAnswers | None = None,
 ) -> list[dict[str, Any]]:
     """Rows of pairs: each of the model's answers that has a fault, and the same repaired; at most `answers` a photo.
 
     Sentences that the repair drops are in neither answer; what is left of the wrong one names something absent. The
     first answer of a photo is greedy, the others are drawn. complete: repaired enumerations name further objects that
-    are there, up to as many mentions as before.
+    are there, up to as many mentions as before. store: as `own_answers.generate_answers` takes it.
     """
     rows: dict[tuple[str, str], dict[str, Any]] = {}
-    for number in range(answers):
-        images = [photo.open for photo in photos]
-        texts = generate_answers(
-            lvlm, images, question, None, TEMPERATURE if number else 0.0, seed + 1_000_003 * number
-        )
-        log(f"answer {number + 1} of {answers} about {len(images)} photos")
+    images = [photo.open for photo in photos]
+    for texts in rounds_of_answers(lvlm, images, question, answers, seed, log, store):
         for photo, text in zip(photos, texts, strict=True):
             mended = repair(text, photo.present, photo.unsure, photo.offered)
             if mended and complete:

@@ -67,7 +67,7 @@ def test_one_call_makes_pairs_hallu_space_and_every_run_from_labelled_photos(tmp
     answers = iter(
         f"The image shows a dog and a {name}." for name in ["cat", "bus", "cow", "horse", "bird", "cup", "bear"] * 9
     )
-    monkeypatch.setattr("halluapp.training.pairs.repair.generate_answers", lambda lvlm, images, *_: [
+    monkeypatch.setattr("halluapp.training.pairs.own_answers.generate_answers", lambda lvlm, images, *_: [
         next(answers) for _ in images
     ])  # fmt: skip
     monkeypatch.setattr(shipped_runs, "_pocket", lambda assets: fresh())

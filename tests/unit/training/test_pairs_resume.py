@@ -23,8 +23,11 @@ from halluapp.training.pairs.kept_answers import NAME
 MODEL = ["--model", str(folder("llava")), "--quantization", "none"]
 
 
+KINDS = (["--own", "3"], ["--repaired", "3"], ["--own", "2", "--repaired", "3"])
+
+
 def command(out: Path, *more: str) -> list[str]:
-    return ["train", "pairs", "--scenes", "16", "--own", "3", *MODEL, "--out", str(out), *more]
+    return ["train", "pairs", "--scenes", "16", *MODEL, "--out", str(out), *more]
 
 
 def lines_of(path: Path) -> list[str]:
@@ -32,14 +35,15 @@ def lines_of(path: Path) -> list[str]:
 
 
 @pytest.mark.slow
-def test_a_killed_command_goes_on_to_the_same_file(tmp_path):
+@pytest.mark.parametrize("answers_of", KINDS[:2])
+def test_a_killed_command_goes_on_to_the_same_file(answers_of, tmp_path):
     """Public kind: the result is lost at the end of the work. kill -9, then the same command again."""
     log, whole, killed = tmp_path / "log", tmp_path / "whole", tmp_path / "killed"
-    process = begin(log, *command(whole))
+    process = begin(log, *command(whole, *answers_of))
     process.join(300)
     assert process.exitcode == 0, log.read_text(encoding="utf-8")
     answers = killed / NAME
-    process = begin(log, *command(killed))
+    process = begin(log, *command(killed, *answers_of))
     while process.is_alive() and not (answers.exists() and len(lines_of(answers)) > 1):
         time.sleep(0.002)
     process.kill()
@@ -47,7 +51,7 @@ def test_a_killed_command_goes_on_to_the_same_file(tmp_path):
     assert process.exitcode == -signal.SIGKILL
     assert not (killed / "pairs.jsonl").exists()
     early = lines_of(answers)[:2]
-    process = begin(log, *command(killed))
+    process = begin(log, *command(killed, *answers_of))
     process.join(300)
     assert process.exitcode == 0, log.read_text(encoding="utf-8")
     assert lines_of(answers)[:2] == early
@@ -55,9 +59,11 @@ def test_a_killed_command_goes_on_to_the_same_file(tmp_path):
     assert (killed / "pairs.jsonl").read_bytes() == (whole / "pairs.jsonl").read_bytes()
 
 
-def test_half_a_line_is_decoded_again_and_whole_ones_are_not(tmp_path, monkeypatch, capsys):
+@pytest.mark.parametrize("answers_of", KINDS)
+def test_half_a_line_is_decoded_again_and_whole_ones_are_not(answers_of, tmp_path, monkeypatch, capsys):
+    """Of own and of repaired answers; with both, the rounds that are alike are decoded once."""
     monkeypatch.setattr(own_answers, "MAX_TOKENS", 6)
-    small = ["--scenes", "10"]
+    small = ["--scenes", "10", *answers_of]
     assert cli.main(command(tmp_path / "whole", *small)) == 0
     answers = tmp_path / "cut" / NAME
     answers.parent.mkdir()
@@ -66,11 +72,11 @@ def test_half_a_line_is_decoded_again_and_whole_ones_are_not(tmp_path, monkeypat
     assert len(lines) == 6
     answers.write_bytes(b"".join([*lines[:2], b'not ours\n{"key": 3}\n', lines[2][: len(lines[2]) // 2]]))
     assert cli.main(command(tmp_path / "cut", *small)) == 0
-    assert "10 of 30 answers were there already" in capsys.readouterr().err
+    assert f"\n10 of {answers_of[1]}0 answers were there already\n" in capsys.readouterr().err
     assert answers.read_bytes() == b"".join([*lines[:2], b'not ours\n{"key": 3}\n', *lines[2:]])
     assert (tmp_path / "cut/pairs.jsonl").read_bytes() == (tmp_path / "whole/pairs.jsonl").read_bytes()
     assert cli.main(command(tmp_path / "cut", *small, "--seed", "5")) == 0
-    assert "were there already" not in capsys.readouterr().err, "answers of another seed and other scenes"
+    assert "\n10 of" not in capsys.readouterr().err, "answers of another seed and other scenes"
 
 
 def test_the_json_names_everything_that_was_left_out(tmp_path, capsys):
@@ -103,8 +109,9 @@ def test_the_json_names_everything_that_was_left_out(tmp_path, capsys):
     assert {item["key"] for item in json.loads(out.read_text(encoding="utf-8"))["left_out"]} >= named
 
 
-@pytest.mark.parametrize("own", ["-1", "65", "1"])
-def test_answers_that_make_no_pair_are_refused_at_once(own, tmp_path, capsys):
-    words = ["train", "pairs", "--photos", str(tmp_path), "--own", own, "--out", str(tmp_path / "pairs")]
+@pytest.mark.parametrize("flag, number", [("--own", "-1"), ("--own", "65"), ("--own", "1"),
+                                          ("--repaired", "-1"), ("--repaired", "65")])  # fmt: skip
+def test_answers_that_make_no_pair_are_refused_at_once(flag, number, tmp_path, capsys):
+    words = ["train", "pairs", "--photos", str(tmp_path), flag, number, "--out", str(tmp_path / "pairs")]
     assert cli.main(words) == 2
-    assert "--own must be" in capsys.readouterr().err
+    assert f"{flag} must be" in capsys.readouterr().err
