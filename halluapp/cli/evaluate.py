@@ -81,7 +81,7 @@ def _verdicts(options) -> int:
 
 def _decode(options, metrics: list[str], methods: list, path: Path | None) -> dict:
     from halluapp.evaluation import harness
-    from halluapp.evaluation.answers_store import AnswersStore
+    from halluapp.evaluation.answers.store import AnswersStore
 
     store = AnswersStore(path) if path else None  # before a model is loaded: it may be another kind of file
     return harness.evaluate(
@@ -92,11 +92,12 @@ def _decode(options, metrics: list[str], methods: list, path: Path | None) -> di
 
 def _score_saved(options, metrics: list[str]) -> dict | None:
     """Scores of what --answers holds; None where it has to be decoded: no file yet, or an evaluation to go on with."""
-    from halluapp.evaluation import saved_answers
+    from halluapp.evaluation.answers import lines
+    from halluapp.evaluation.answers import saved as saved_answers
 
     if not (options.answers and options.answers.exists() and options.answers.stat().st_size):
         return None
-    saved = saved_answers.read(options.answers)
+    saved = lines.read(options.answers)
     decoding = [flag for flag, value in (
         ("--methods", options.methods), ("--set", options.assignments), ("--adapter", options.adapter),
         ("--model", options.model), ("--quantization", options.quantization),
@@ -108,9 +109,9 @@ def _score_saved(options, metrics: list[str]) -> dict | None:
             f"{options.answers} holds answers of another program, scored as they are; leave {decoding[0]} out."
         )
     try:
-        lines: list[str] = []
+        notes: list[str] = []
         result, complete = saved_answers.score(
-            saved, options.data, metrics, options.limit, options.seed, lines.append, options.half
+            saved, options.data, metrics, options.limit, options.seed, notes.append, options.half
         )
     except InputError:
         if saved.ours:
@@ -118,7 +119,7 @@ def _score_saved(options, metrics: list[str]) -> dict | None:
         raise
     if saved.ours and not complete:
         return None
-    for line in lines:
+    for line in notes:
         common.log(line)
     common.log(f"scored the answers in {options.answers}; no model was loaded")
     return result

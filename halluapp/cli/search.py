@@ -28,7 +28,7 @@ def add(commands) -> None:
 def run(options) -> int:
     """Searches, prints the table -> exit code."""
     from halluapp.evaluation import search
-    from halluapp.evaluation.answers_store import AnswersStore
+    from halluapp.evaluation.answers.store import AnswersStore
     from halluapp.methods.registry import canonical
 
     grid = search.parse_grid(options.grid)

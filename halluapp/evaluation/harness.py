@@ -20,7 +20,7 @@ from halluapp.data.shards import LeftOut
 from halluapp.errors import InputError
 from halluapp.evaluation import chair, questions
 from halluapp.evaluation.annotations import read_samples
-from halluapp.evaluation.answers_store import AnswerFunction, Answers, AnswersStore
+from halluapp.evaluation.answers.store import AnswerFunction, Answers, AnswersStore
 from halluapp.evaluation.scores import confidence, scoring
 from halluapp.evaluation.scores.scoring import EvaluatedPhoto
 from halluapp.evaluation.verdicts import reported

@@ -23,7 +23,7 @@ from halluapp.decoding.plan import Sampling
 from halluapp.errors import InputError
 from halluapp.evaluation import harness
 from halluapp.evaluation.annotations import read_samples
-from halluapp.evaluation.answers_store import AnswersStore
+from halluapp.evaluation.answers.store import AnswersStore
 from halluapp.methods.base import Combination, Method, Row
 from halluapp.methods.registry import canonical, create
 

@@ -115,6 +115,16 @@ class LeftOut(Record):
     reason: str
 
 
+class SavedAnswersUse(Record):
+    """What became of the answers of a file that was scored without a model; `used` and `left_out` are all of them."""
+
+    file: str
+    read: int
+    used: int
+    left_out: list[LeftOut]
+    """key: "answer N", by lines or the items of a list."""
+
+
 class EvaluationResult(Record):
     """Scores of the chosen methods on annotated photos: what `halluapp evaluate --json` writes."""
 
@@ -129,6 +139,8 @@ class EvaluationResult(Record):
     """Why a metric is left out."""
     left_out: list[LeftOut] = Field(default_factory=list)
     """With `photos`, all that the data holds (up to --limit)."""
+    answers: SavedAnswersUse | None = None
+    """Of --answers, where they were scored without a model."""
     model: str | None
     quantization: str | None
     methods: list[MethodResult]

@@ -26,6 +26,11 @@ def table(result: dict[str, Any]) -> str:
     lines = [f"{result['photos']} photos, {result['vocabulary']} vocabulary, 95 % intervals over photos"]
     if count := len(result["left_out"]):
         lines.append(f"{count} left out; left_out in the JSON says which and why")
+    if (answers := result.get("answers")) and answers["left_out"]:
+        unused = answers["read"] - answers["used"]
+        lines.append(
+            f"{unused} of {answers['read']} answers are left out; answers.left_out in the JSON says which and why"
+        )
     lines += [*result["notes"], head]
     for row in result["methods"]:
         if row["error"]:

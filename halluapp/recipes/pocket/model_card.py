@@ -30,7 +30,7 @@ def measure(data: Path, assets: Path, log=print, answers: Path | None = None) ->
     answers: keeps the methods' answers, so that a measurement that was killed decodes none twice.
     """
     from halluapp.evaluation import detection, harness
-    from halluapp.evaluation.answers_store import AnswersStore
+    from halluapp.evaluation.answers.store import AnswersStore
     from halluapp.methods.registry import defaults
     from halluapp.settings import Settings
 

@@ -17,8 +17,10 @@ from tiny import lvlm as tiny_lvlm
 from halluapp.cli import main as cli
 from halluapp.decoding.plan import Sampling
 from halluapp.errors import InputError
-from halluapp.evaluation import harness, saved_answers, search
-from halluapp.evaluation.answers_store import Answers, AnswersStore
+from halluapp.evaluation import harness, search
+from halluapp.evaluation.answers import lines as answer_lines
+from halluapp.evaluation.answers import saved as saved_answers
+from halluapp.evaluation.answers.store import Answers, AnswersStore
 from halluapp.methods.registry import create
 
 
@@ -139,13 +141,14 @@ def test_a_search_goes_on_with_the_same_result(tmp_path, data):
 def test_saved_answers_are_scored_as_when_they_were_decoded(tmp_path, data):
     path = tmp_path / "answers.jsonl"
     expected = evaluate(data, Script(), AnswersStore(path))
-    saved = saved_answers.read(path)
+    saved = answer_lines.read(path)
     result, complete = saved_answers.score(saved, data)
     assert complete
+    assert result.pop("answers") == {"file": "answers.jsonl", "read": 36, "used": 36, "left_out": []}
     assert result == expected
     lines = path.read_text(encoding="utf-8").splitlines()
     path.write_text("\n".join(lines[:-1]), encoding="utf-8")
-    assert not saved_answers.score(saved_answers.read(path), data)[1]
+    assert not saved_answers.score(answer_lines.read(path), data)[1]
 
 
 FOREIGN = (
@@ -161,7 +164,7 @@ def test_answers_of_other_programs_are_scored_and_photos_without_one_are_named(t
         for text in ("\n".join(map(json.dumps, rows)), "\ufeff" + json.dumps(rows)):
             path = tmp_path / "others.jsonl"
             path.write_text(text, encoding="utf-8")
-            result, _ = saved_answers.score(saved_answers.read(path), data)
+            result, _ = saved_answers.score(answer_lines.read(path), data)
             assert result["photos"] == 2, number
             assert result["methods"][0]["chair"]["chair_i"] == 0.5, number
             assert [item["key"] for item in result["left_out"]] == ["c"], number
@@ -169,7 +172,7 @@ def test_answers_of_other_programs_are_scored_and_photos_without_one_are_named(t
     (tmp_path / "coco").mkdir()
     coco = write(tmp_path / "coco", records)
     path.write_text('[{"image_id": 42, "caption": "A dog."}, {"image_id": 7, "caption": "A cat."}]', encoding="utf-8")
-    result, _ = saved_answers.score(saved_answers.read(path), coco)
+    result, _ = saved_answers.score(answer_lines.read(path), coco)
     assert result["methods"][0]["chair"]["chair_i"] == 0.0
     assert any("1 photos (7) of others.jsonl are about no photo" in note for note in result["notes"])
 
@@ -179,7 +182,7 @@ def test_answers_that_are_none_are_refused_in_one_sentence(tmp_path, data):
     for text in ("", "[]", "null", "[1]", '{"image": "a"}', '{"text": "A dog."}', "{", "\n{}\n", '{"image": true}'):
         path.write_text(text, encoding="utf-8")
         with pytest.raises(InputError) as caught:
-            saved_answers.score(saved_answers.read(path), data)
+            saved_answers.score(answer_lines.read(path), data)
         assert "\n" not in str(caught.value), text
     path.write_text('{"image": "a", "text": "A dog."}\n', encoding="utf-8")
     with pytest.raises(InputError, match=r"Line 1 of .* is no answer that an evaluation kept"):
@@ -201,6 +204,7 @@ def test_the_command_keeps_goes_on_and_scores_again(tmp_path, data, capsys):
     assert "no model was loaded" in capsys.readouterr().err
     third = json.loads((tmp_path / "third.json").read_text(encoding="utf-8"))
     assert first == second
+    assert third.pop("answers")["used"] == 3
     assert {**third, "quantization": "none"} == {**first, "model": third["model"]}
     foreign = tmp_path / "foreign.jsonl"
     foreign.write_text('{"image": "a.jpg", "text": "A dog."}\n', encoding="utf-8")

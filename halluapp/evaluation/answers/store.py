@@ -75,12 +75,16 @@ class AnswersStore:
 
     def _read(self) -> None:
         for number, line in json_lines(self.path):
-            if not isinstance(line, dict) or any(part not in line for part in (*KEY, "text")):
+            if (
+                not isinstance(line, dict)
+                or any(part not in line for part in (*KEY, "text"))
+                or not isinstance(line["text"], str)
+            ):
                 raise InputError(
                     f"Line {number} of {self.path} is no answer that an evaluation kept, so it cannot go on there; "
                     "name another file for the answers, or score these alone: evaluate DATA --answers FILE"
                 )
-            self.lines[_key(line)] = line
+            self.lines.setdefault(_key(line), line)  # two processes may have written it
         text = self.path.read_bytes()
         if text and not text.endswith(b"\n"):  # half a line of a killed process: the next one must not be glued to it
             with open(self.path, "r+b") as file:
