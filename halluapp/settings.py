@@ -8,6 +8,7 @@ import re
 import socket
 import tempfile
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -203,11 +204,11 @@ def _checkpoint_problem(name: str, value: str, words: tuple[str, ...]) -> str:
     """What is wrong with a model or a detector: a word, a folder with config.json, or a hub id."""
     if value in words:
         return ""
-    folder = Path(value).expanduser()
-    if folder.is_dir():
-        lacking = not (folder / "config.json").is_file()
+    folder = os.path.expanduser(value)  # Path's own raises where there is no such user, and where a name is too long
+    if os.path.isdir(folder):
+        lacking = not os.path.isfile(os.path.join(folder, "config.json"))
         return f"The {name}'s folder {value} holds no config.json; give the folder of a checkpoint." if lacking else ""
-    if folder.is_file():
+    if os.path.isfile(folder):
         return f"The {name} {value} is a file; give the folder of a checkpoint."
     if _HUB_ID.fullmatch(value):
         return ""
@@ -217,13 +218,24 @@ def _checkpoint_problem(name: str, value: str, words: tuple[str, ...]) -> str:
 
 def folder_problem(folder: Path, name: str, remedy: str) -> str:
     """What keeps files from being written to a folder, which need not exist yet, in one sentence; "" for nothing."""
-    nearest = next((path for path in (folder, *folder.absolute().parents) if path.exists()), folder)
     try:
-        with tempfile.TemporaryFile(dir=nearest):
+        with suppress(FileNotFoundError):
+            folder.stat()  # a name that is too long, or a file among its parents
+        with tempfile.TemporaryFile(dir=nearest_folder(folder)):
             return ""
     except OSError as error:
         reason = (error.strerror or str(error)).lower()
-        return f"{name}, {folder}, cannot be written to ({reason}); {remedy}."
+        return f"{name}, {_short(folder)}, cannot be written to ({reason}); {remedy}."
+
+
+def nearest_folder(path: Path) -> Path:
+    """The path itself, or the nearest of its parents that exists."""
+    return next((part for part in (path, *path.absolute().parents) if os.path.exists(part)), path)
+
+
+def _short(path: Path) -> str:
+    text = str(path)
+    return text if len(text) <= 80 else f"{text[:79]}…"
 
 
 def address_problem(settings: Settings) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from typing import NoReturn
 
 import halluapp
 from halluapp.cli import (
@@ -22,6 +23,7 @@ from halluapp.cli.support import console, moved
 from halluapp.errors import InputError
 
 COMMANDS = (compare, inspect, evaluate, search, halluspace, train, bench, serve, doctor, moved)
+LONGEST_MESSAGE = 300  # characters of a line about arguments
 OWN_CHECKS = ("serve", "doctor", "pocket")  # commands that check the settings themselves, or need none
 
 
@@ -49,9 +51,19 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
 
 
+class _Parser(argparse.ArgumentParser):
+    """argparse repeats an argument as it is: with its line breaks and codes for the console."""
+
+    def error(self, message: str) -> NoReturn:
+        """Ends with exit code 2, the usage and one line."""
+        from halluapp.data.photos import printable
+
+        super().error(printable(message, LONGEST_MESSAGE))
+
+
 def parser() -> argparse.ArgumentParser:
     """The parser of all commands."""
-    top = argparse.ArgumentParser(prog="halluapp", description=str(halluapp.__doc__).partition("\n")[0])
+    top = _Parser(prog="halluapp", description=str(halluapp.__doc__).partition("\n")[0])
     top.add_argument("--version", action="version", version=f"halluapp {halluapp.__version__}")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for command in COMMANDS:

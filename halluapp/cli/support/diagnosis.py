@@ -16,7 +16,7 @@ from typing import Any
 
 import halluapp
 from halluapp.errors import InputError
-from halluapp.settings import ASSETS, Settings, check, folder_problem
+from halluapp.settings import ASSETS, Settings, check, folder_problem, nearest_folder
 
 SHOWN = ("torch", "transformers", "gradio", "bitsandbytes", "accelerate", "peft", "safetensors", "pillow", "datasets")
 LEAST_DISK, LEAST_MEMORY = 1_000_000_000, 2_000_000_000  # bytes: uploads and runs; the embedded model with all panels
@@ -212,8 +212,7 @@ def folders(settings: Settings, problems: list[Problem]) -> list[dict[str, Any]]
     folders = []
     for name, path in (("The folder of runs", settings.runs), ("The folder of uploads", Path(tempfile.gettempdir()))):
         fault = folder_problem(path, name, "give it to the user who runs the app, or set another")
-        nearest = next(part for part in (path, *path.absolute().parents) if part.exists())
-        free = shutil.disk_usage(nearest).free
+        free = shutil.disk_usage(nearest_folder(path)).free
         folders.append({"path": str(path), "writable": not fault, "free": free})
         if fault and not any(name in problem["what"] for problem in problems):
             problems.append(_problem(fault))
