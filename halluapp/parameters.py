@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import Field, field
 from typing import Any
 
-from halluapp.errors import InputError
+from halluapp.errors import InputError, quotation
 
 
 def parameter(default, label: str, help: str, least=None, most=None, step=None, choices=None):
@@ -26,15 +26,15 @@ def check_parameter(owner: str, item: Field, value: Any) -> Any:
     subject, about, default = f"{owner}: {item.name}", item.metadata, item.default
     if isinstance(default, bool):
         if not isinstance(value, bool):
-            raise InputError(f"{subject} must be true or false, not {value!r}.")
+            raise InputError(f"{subject} must be true or false, not {quotation(value)}.")
         return value
     if about["choices"] is not None:
         if value not in about["choices"]:
-            raise InputError(f"{subject} must be one of {', '.join(about['choices'])}, not {value!r}.")
+            raise InputError(f"{subject} must be one of {', '.join(about['choices'])}, not {quotation(value)}.")
         return value
     if isinstance(default, str):
         if not isinstance(value, str) or not value.strip():
-            raise InputError(f"{subject} must be a name, not {value!r}.")
+            raise InputError(f"{subject} must be a name, not {quotation(value)}.")
         return value.strip()
     return check_number(subject, value, about["least"], about["most"], whole=isinstance(default, int))
 
@@ -44,5 +44,5 @@ def check_number(subject: str, value: Any, least: float, most: float, whole: boo
     number = isinstance(value, int | float) and not isinstance(value, bool) and least <= value <= most
     if not number or (whole and value != int(value)):
         kind = "a whole number" if whole else "a number"
-        raise InputError(f"{subject} must be {kind} from {least} to {most}, not {value!r}.")
+        raise InputError(f"{subject} must be {kind} from {least} to {most}, not {quotation(value)}.")
     return int(value) if whole else value

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from halluapp.cli import common
-from halluapp.errors import InputError
+from halluapp.errors import InputError, quotation
 
 if TYPE_CHECKING:
     from halluapp.inspection.question import Question
@@ -40,7 +40,7 @@ def run(options) -> int:
 
     views = [name.strip() for name in options.views.split(",") if name.strip()]
     if unknown := [name for name in views if name not in questions.VIEWS]:
-        raise InputError(f"There is no view {unknown[0]!r}; known are {', '.join(questions.VIEWS)}.")
+        raise InputError(f"There is no view {quotation(unknown[0])}; known are {', '.join(questions.VIEWS)}.")
     box = _box(options.box)
     methods, name = common.methods_of(options), registry.canonical(options.method)
     if name not in [method.name for method in methods]:
@@ -69,7 +69,7 @@ def _box(text: str) -> tuple[float, float, float, float]:
     except ValueError:
         x0 = y0 = x1 = y1 = 0.0
     if not (0 <= x0 < x1 <= 1 and 0 <= y0 < y1 <= 1):
-        raise InputError(f"--box {text!r} is no box; give X0,Y0,X1,Y1 from 0 to 1, as in 0.1,0.2,0.5,0.9.")
+        raise InputError(f"--box {quotation(text)} is no box; give X0,Y0,X1,Y1 from 0 to 1, as in 0.1,0.2,0.5,0.9.")
     return x0, y0, x1, y1
 
 

@@ -20,7 +20,7 @@ from halluapp.data import records
 from halluapp.data.photos import read_photo
 from halluapp.data.shards import LeftOut
 from halluapp.decoding.plan import Sampling
-from halluapp.errors import InputError
+from halluapp.errors import InputError, excerpt, quotation
 from halluapp.evaluation import harness
 from halluapp.evaluation.annotations import read_samples
 from halluapp.evaluation.answers.store import AnswersStore
@@ -85,7 +85,7 @@ def parse_grid(items: Sequence[str]) -> dict[str, list]:
         key = key.strip().lower().replace("-", "_") if "adapter:" not in key else key
         parts = [part.strip() for part in values.split(",")]
         if not key.strip() or not all(parts):
-            raise InputError(f"--grid {item} is not KEY=VALUE,VALUE,..")
+            raise InputError(f"--grid {excerpt(item)} is not KEY=VALUE,VALUE,..")
         if key.strip() in grid:
             raise InputError(f"--grid names {key.strip()} twice; give all its values at once.")
         grid[key.strip()] = list(dict.fromkeys(_value(part) for part in parts))
@@ -126,7 +126,7 @@ def _configuration(name: str, settings: dict[str, Any], seed: int) -> Configurat
     for key, (least, most) in SAMPLING.items():
         value = settings.get(key, most)
         if not isinstance(value, int | float) or not least <= value <= most or (key == "top_k" and value != int(value)):
-            raise InputError(f"{key} must be a number from {least} to {most}, not {value!r}.")
+            raise InputError(f"{key} must be a number from {least} to {most}, not {quotation(value)}.")
     parameters = {key: value for key, value in settings.items() if key not in SAMPLING}
     sampling = {key: value for key, value in settings.items() if key in SAMPLING}
     if "top_p" in sampling or "top_k" in sampling:  # they say nothing about greedy decoding; the paper's default is 1
@@ -177,7 +177,7 @@ def search(
     objective = objective.strip().lower().replace("-", "_")
     method = canonical(method)
     if objective not in OBJECTIVES:
-        raise InputError(f"The objective must be one of {', '.join(OBJECTIVES)}, not {objective!r}.")
+        raise InputError(f"The objective must be one of {', '.join(OBJECTIVES)}, not {quotation(objective)}.")
     candidates = configurations(method, grid, one_at_a_time, seed)
     samples, left_out = _decodable(*read_samples(data, limit=limit))
     for line in records.described(left_out):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,6 +22,13 @@ from halluapp.lvlm.families.grids import WHOLE, Box
 from halluapp.methods.base import Method
 
 COARSE, FINE = 16, 3  # cells of the first round at most; how many of them are covered part by part in the second
+BATCH = 8  # rows that are read together; between two batches whoever asked may leave
+MOST_TOKENS = 131_072  # that one question may read: rows times photo, prompt and answer
+COSTLY = (
+    "Covering the photo part by part takes up to {rows} rows of {length:,} tokens, and one question may read {most:,}; "
+    "use a smaller photo, or ask about a word nearer to the beginning."
+)
+LEFT = "Whoever asked left before all parts of the photo were covered."
 FALLBACK = (8, 8)  # of a family whose visual tokens are no patches
 
 
@@ -103,6 +110,7 @@ def occlusion(
     first: int,
     last: int,
     seed: int = 0,
+    stop: Callable[[], bool] = bool,
 ) -> dict[str, Any]:
     """How much log p of a word falls when each cell of the photo is covered -> {"cells": [{"box", "value"}], "logp"}.
 
@@ -110,31 +118,54 @@ def occlusion(
     in the main row of the method, behind the answer's own beginning. Cells are whole patches of the family's grid,
     `COARSE` at most; the `FINE` that speak most for the word give way to their quarters, so that a map takes half the
     passes of the vision tower. Source: Zeiler & Fergus, ECCV 2014.
+
+    stop: asked between batches of rows. Raises InputError once it is true, and for more than MOST_TOKENS.
     """
     method.prepare(lvlm)
     clean = Views(lvlm, photo, seed)
     count = len(lvlm.visual_tokens(clean.clean, prompt))
     grid = PatchGrid.of(lvlm.token_boxes(clean.clean, count, photo.size))
 
+    coarse = grid.cells(COARSE)
+    _check_cost(1 + len(coarse) + 4 * FINE, count + len(lvlm.tokenizer.encode(prompt)) + last)
+
     def logps(pictures: list[Views]) -> list[float]:
-        prefixes = [main_prefix(method, prompt, job) for job in range(len(pictures))]
-        prompts, length = [prompt] * len(pictures), last - first + 1
-        states = final_states(lvlm, prefixes, prompts, pictures, ids[:last], length)
-        tokens = ids[first : last + 1]
         return [
-            float(token_logps(lvlm, state, tokens, prefix.intervention).sum())
-            for state, prefix in zip(states, prefixes, strict=True)
+            value
+            for start in range(0, len(pictures), BATCH)
+            for value in _word_logps(lvlm, method, prompt, pictures[start : start + BATCH], ids, first, last, stop)
         ]
 
     def covered(parts: list[Cell]) -> list[Views]:
         return [Views(lvlm, cover(photo, grid.box(part)), seed) for part in parts]
 
-    coarse = grid.cells(COARSE)
     base, *values = logps([clean, *covered(coarse)])
     ranking = sorted(zip(values, coarse, strict=True), key=lambda pair: pair[0])
     quarters = [part for _, cell in ranking[:FINE] for part in cell.quarters()]
     pairs = [*ranking[FINE:], *zip(logps(covered(quarters)), quarters, strict=True)]
     return {"cells": [{"box": list(grid.box(cell)), "value": base - logp} for logp, cell in pairs], "logp": base}
+
+
+def _check_cost(rows: int, length: int) -> None:
+    """Raises InputError for rows of so many tokens that are more than a question may read."""
+    if rows * length > MOST_TOKENS:
+        raise InputError(COSTLY.format(rows=rows, length=length, most=MOST_TOKENS))
+
+
+def _word_logps(
+    lvlm: LVLM, method: Method, prompt: str, pictures: list[Views], ids: Sequence[int], first: int, last: int,
+    stop: Callable[[], bool],
+) -> list[float]:  # fmt: skip
+    """log p of the tokens `first` to `last` for each picture, in one batch. Raises InputError once stop() is true."""
+    if stop():
+        raise InputError(LEFT)
+    prefixes = [main_prefix(method, prompt, job) for job in range(len(pictures))]
+    states = final_states(lvlm, prefixes, [prompt] * len(pictures), pictures, ids[:last], last - first + 1)
+    tokens = ids[first : last + 1]
+    return [
+        float(token_logps(lvlm, state, tokens, prefix.intervention).sum())
+        for state, prefix in zip(states, prefixes, strict=True)
+    ]
 
 
 def counterfactual(
@@ -145,13 +176,17 @@ def counterfactual(
     sampling: Sampling,
     text: str,
     box: Sequence[float] = WHOLE,
+    stop: Callable[[], bool] = bool,
 ) -> dict[str, Any]:
     """Covers a box of the photo, or all of it, and answers again -> {"box", "text", "words": [[word, survives]]}.
 
-    text: the answer to the whole photo, whose words survive where the new answer has them too.
+    text: the answer to the whole photo, whose words survive where the new answer has them too. stop: asked after
+    every token. Raises InputError once it is true.
     """
     job, answer = engine.Job(Views(lvlm, cover(photo, box), sampling.seed), prompt, [method]), ""
     for event in engine.decode(lvlm, job, sampling):
+        if stop():
+            raise InputError(LEFT)
         if isinstance(event, Decoded):
             answer = event.text
         elif isinstance(event, Failed):

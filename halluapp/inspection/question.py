@@ -10,7 +10,7 @@ from halluapp.decoding import engine
 from halluapp.decoding.events import Decoded, Failed
 from halluapp.decoding.plan import Sampling
 from halluapp.decoding.views import Views
-from halluapp.errors import InputError
+from halluapp.errors import InputError, quotation
 from halluapp.inspection.answer import Word, token_ends, word_at, words_of
 from halluapp.inspection.attention import KINDS, answer_attention, heat
 from halluapp.inspection.evidence import evidence, reliance
@@ -83,17 +83,18 @@ def _number(lvlm: LVLM, ids: Sequence[int], word: str) -> int:
         return int(word)
     matches = [index for index, one in enumerate(words_of(lvlm, ids), 1) if one.text.lower() == word.lower()]
     if not matches:
-        raise InputError(f"The answer does not hold the word {word!r}; it is: {lvlm.decode(list(ids))}")
+        raise InputError(f"The answer does not hold the word {quotation(word)}; it is: {lvlm.decode(list(ids))}")
     return matches[0]
 
 
-def inspect(lvlm: LVLM, question: Question) -> dict[str, Any]:
+def inspect(lvlm: LVLM, question: Question, stop: Callable[[], bool] = bool) -> dict[str, Any]:
     """The answer to a question: {"view", "word": {"number", "text"}, ..} and what the view's function returns.
 
+    stop: says that nobody waits for the answer any more; views that take many passes ask it between them.
     Raises InputError (MissingWeights among them) with one sentence.
     """
     if question.view not in VIEWS:
-        raise InputError(f"There is no view {question.view!r}; known are {', '.join(VIEWS)}.")
+        raise InputError(f"There is no view {quotation(question.view)}; known are {', '.join(VIEWS)}.")
     if not question.ids:
         raise InputError("The answer is empty, so there is nothing to look at.")
     size = lvlm.decoder.get_input_embeddings().weight.shape[0]
@@ -101,11 +102,12 @@ def inspect(lvlm: LVLM, question: Question) -> dict[str, Any]:
         raise InputError("The tokens of this answer are not this model's; run the comparison again.")
     word = word_at(lvlm, question.ids, question.word)
     views = Views(lvlm, question.photo, question.sampling.seed)
+    look = VIEWS[question.view]
     return {
         "view": question.view,
         "method": question.method,
         "word": {"number": question.word, "text": word.text, "first": word.first, "last": word.last},
-        **VIEWS[question.view](lvlm, question, views, word),
+        **(look(lvlm, question, word, stop) if question.view in LONG else look(lvlm, question, views, word)),
     }
 
 
@@ -132,17 +134,17 @@ def _attention(lvlm: LVLM, question: Question, views: Views, word: Word) -> dict
     }
 
 
-def _occlusion(lvlm: LVLM, question: Question, views: Views, word: Word) -> dict[str, Any]:
+def _occlusion(lvlm: LVLM, question: Question, word: Word, stop: Callable[[], bool]) -> dict[str, Any]:
     return occlusion(
         lvlm, question.photo, question.prompt, question.own_method, question.ids, word.first, word.last,
-        question.sampling.seed,
+        question.sampling.seed, stop,
     )  # fmt: skip
 
 
-def _counterfactual(lvlm: LVLM, question: Question, views: Views, word: Word) -> dict[str, Any]:
+def _counterfactual(lvlm: LVLM, question: Question, word: Word, stop: Callable[[], bool]) -> dict[str, Any]:
     text = lvlm.decode(list(question.ids))
     method, sampling = question.own_method, question.sampling
-    return counterfactual(lvlm, question.photo, question.prompt, method, sampling, text, question.box)
+    return counterfactual(lvlm, question.photo, question.prompt, method, sampling, text, question.box, stop)
 
 
 def _prior(lvlm: LVLM, question: Question, views: Views, word: Word) -> dict[str, Any]:
@@ -159,7 +161,8 @@ def _visual(lvlm: LVLM, question: Question, views: Views, word: Word) -> dict[st
     return {"tokens": visual_words(lvlm, views, question.prompt, question.photo.size)}
 
 
-VIEWS: dict[str, Callable[[LVLM, Question, Views, Word], dict[str, Any]]] = {
+LONG = ("occlusion", "counterfactual")  # views of many passes, over pictures of their own
+VIEWS: dict[str, Callable[..., dict[str, Any]]] = {
     "evidence": _evidence,
     "reliance": _reliance,
     "attention": _attention,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from halluapp.data.files import is_hub_id
-from halluapp.errors import InputError
+from halluapp.errors import InputError, quotation
 from halluapp.lvlm import quantize, random_weights
 from halluapp.lvlm.base import EMBEDDED, LVLM
 from halluapp.lvlm.loading import load_checkpoint
@@ -82,7 +82,7 @@ def load(model: str, quantization: str, device: str, assets: Path, dtype: str = 
     from halluapp.lvlm.families import pocket
 
     if quantization not in quantize.CHOICES:
-        raise InputError(f"The quantization {quantization!r} is not known; use nf4, int8 or none.")
+        raise InputError(f"The quantization {quotation(quantization)} is not known; use nf4, int8 or none.")
     device = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
     if model == "auto":
         model = "pocket" if device == "cpu" else recommend(free_memory(), quantization)

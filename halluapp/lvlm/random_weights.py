@@ -14,7 +14,7 @@ from typing import Any
 
 import torch
 
-from halluapp.errors import InputError
+from halluapp.errors import InputError, quotation
 from halluapp.lvlm import quantize
 from halluapp.lvlm.base import LVLM, HalluSpace
 from halluapp.lvlm.families import FAMILIES
@@ -126,7 +126,7 @@ BLUEPRINTS = {
 def configuration(name: str, image: int = 32000):
     """The configuration of a random model, by the name after "random:"; image: token id. Raises InputError."""
     if name not in BLUEPRINTS:
-        raise InputError(f"There is no random model {name!r}; known are {', '.join(BLUEPRINTS)}.")
+        raise InputError(f"There is no random model {quotation(name)}; known are {', '.join(BLUEPRINTS)}.")
     return BLUEPRINTS[name].config(image)
 
 

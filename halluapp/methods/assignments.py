@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from halluapp.errors import InputError
+from halluapp.errors import InputError, excerpt, quotation
 from halluapp.methods.base import Method
 from halluapp.methods.registry import canonical, create, defaults
 
@@ -29,9 +29,9 @@ def parse(items: Sequence[str], names: Sequence[str] = ()) -> dict[str, dict[str
         target, _, value = item.partition("=")
         name, key = _split(target.replace(" ", ""), names)
         if not (value and name and key):
-            raise InputError(f"{item[:80]!r} is not METHOD.PARAMETER=VALUE.")
+            raise InputError(f"{quotation(item)} is not METHOD.PARAMETER=VALUE.")
         if key in parameters.get(name, {}):
-            raise InputError(f"{name}.{key} is given twice; give it once.")
+            raise InputError(f"{excerpt(f'{name}.{key}')} is given twice; give it once.")
         try:
             parameters.setdefault(name, {})[key] = json.loads(value)
         except ValueError:
@@ -62,5 +62,6 @@ def read(parameters: Any, names: Sequence[str] = ()) -> dict[str, dict[str, Any]
 def create_methods(names: Sequence[str], parameters: dict[str, dict[str, Any]]) -> list[Method]:
     """Methods by name with their parameters. Raises InputError, also for parameters of a method that is not named."""
     if unused := set(parameters) - set(names):
-        raise InputError(f"Parameters are given for {', '.join(sorted(unused))}, which is not among the methods.")
+        others = excerpt(", ".join(sorted(unused)))
+        raise InputError(f"Parameters are given for {others}, which is not among the methods.")
     return [create(name, **parameters.get(name, {})) for name in names]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Container
 from dataclasses import fields
 
-from halluapp.errors import InputError
+from halluapp.errors import InputError, excerpt, quotation
 from halluapp.methods.adapter import HACL, CHiP, NamedAdapter
 from halluapp.methods.adavib import AdaVIB
 from halluapp.methods.base import Method
@@ -68,13 +68,15 @@ def create(name: str, /, **parameters) -> Method:
         name, parameters = "adapter", {"adapter": name.partition(":")[2], **parameters}
     if name not in METHODS and name != "adapter":
         hint = f" (it is {canonical(name)}, in small letters)" if canonical(name) in METHODS else ""
-        raise InputError(f"There is no method {name!r}{hint}; known are {', '.join(METHODS)}, and adapter:NAME.")
+        raise InputError(
+            f"There is no method {quotation(name)}{hint}; known are {', '.join(METHODS)}, and adapter:NAME."
+        )
     method = METHODS.get(name, NamedAdapter)
     items = {item.name: item for item in fields(method)}
     parameters = _known_keys(method.title, parameters, items)
     for key in parameters:
         if key not in items:
-            raise InputError(f"{method.title} has no parameter {key!r}; it has {', '.join(items) or 'none'}.")
+            raise InputError(f"{method.title} has no parameter {quotation(key)}; it has {', '.join(items) or 'none'}.")
     return method(**{key: check_parameter(method.title, items[key], value) for key, value in parameters.items()})
 
 
@@ -85,7 +87,7 @@ def _known_keys(title: str, parameters: dict, items: Container[str]) -> dict:
         plain = key.lower().replace("-", "_")
         name = plain if key not in items and plain in items else key
         if name in result:
-            raise InputError(f"{title}: {name} is given twice.")
+            raise InputError(f"{title}: {excerpt(name)} is given twice.")
         result[name] = value
     return result
 
@@ -100,9 +102,13 @@ def _stack(names: list[str], parameters: dict) -> Stacked:
         part = canonical(part)
         owners = [part] if part else [name for name in names if name in METHODS and _has(METHODS[name], key)]
         if len(owners) > 1:
-            raise InputError(f"More than one part has {key!r}; write {' or '.join(f'{o}.{key}' for o in owners)}.")
+            raise InputError(
+                f"More than one part has {quotation(key)}; write {' or '.join(f'{o}.{key}' for o in owners)}."
+            )
         if not owners or owners[0] not in values:
-            raise InputError(f"{'+'.join(names)} has no parameter {key!r}; write it as PART.PARAMETER.")
+            raise InputError(
+                f"{excerpt('+'.join(names))} has no parameter {quotation(key)}; write it as PART.PARAMETER."
+            )
         values[owners[0]][rest] = value
     return Stacked(tuple(create(name, **values[name]) for name in names))
 

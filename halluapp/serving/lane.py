@@ -16,7 +16,8 @@ from contextlib import contextmanager
 from halluapp.errors import InputError
 
 FULL = "{n} comparisons wait for the model, which is as many as can; try again in {wait}."
-LEFT = "The caller left, or the server ended, before the turn came."
+LEFT = "The caller left before the turn came."
+CLOSED = "The server ends, and this had not begun; ask again once it runs."
 WAITING = "Waiting for the model: {before} before this one, {wait}."
 RUNS_REMEMBERED = 16
 UNMEASURED_SECONDS = 5.0  # of a run, before one was measured
@@ -62,8 +63,14 @@ class Lane:
         """Lets everybody stop, within one token or a moment."""
         self.closed = True
 
+    def check_open(self) -> None:
+        """Raises InputError where the server ends."""
+        if self.closed:
+            raise InputError(CLOSED)
+
     def join(self, most_waiting: int) -> Ticket:
-        """The last place. Raises InputError where as many wait as may."""
+        """The last place. Raises InputError where as many wait as may, or the server ends."""
+        self.check_open()
         with self._changed:
             if len(self._tickets) > most_waiting:
                 raise InputError(FULL.format(n=len(self._tickets) - 1, wait=duration(self._expected(1))))
@@ -81,7 +88,8 @@ class Lane:
         ticket = self.join(most_waiting)
         try:
             while not self.has_turn(ticket, POLL_SECONDS):
-                if stop() or self.closed:
+                self.check_open()
+                if stop():
                     raise InputError(LEFT)
             yield
         finally:

@@ -63,6 +63,7 @@ class Models:
             for sentence in ticket.waits(stop):
                 yield Status(sentence)
             if ticket.start is None:
+                LANE.check_open()
                 return
             if not is_loaded():
                 yield Status(LOADING)
@@ -92,4 +93,4 @@ class Models:
                 return self.inspector(question)
             from halluapp.inspection.question import inspect
 
-            return inspect(session.lvlm, question)
+            return inspect(session.lvlm, question, lambda: LANE.closed or stop())

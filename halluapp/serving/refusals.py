@@ -6,10 +6,15 @@ gradio makes a component anew in a session once an event changes how it looks, a
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
 import gradio as gr
+from fastapi.exceptions import RequestValidationError
+from gradio.route_utils import FnIndexInferError
+from starlette.requests import Request
+from starlette.responses import JSONResponse
 
 from halluapp.errors import InputError
 from halluapp.serving.request_log import REFUSED, Entry
@@ -17,6 +22,8 @@ from halluapp.serving.uploads import NOT_UPLOADED, is_uploaded
 
 UNREADABLE = "A value of this request cannot be read; check the kinds of its arguments."
 LINKS = ("http://", "https://")  # gradio fetches these itself, to the upload folder, and no address of this network
+UNKNOWN = "There is no such function here; the page's footer lists those of the API."
+ROUTES_BY_NAME = re.compile(r"/(queue/join|run/[^/]*|api/[^/]*|call/[^/]*|call/v2/[^/]*)/?$")
 MOST_DEPTH = 20
 FILE_COMPONENTS = (gr.File, gr.Image, gr.UploadButton)
 
@@ -55,10 +62,35 @@ def check_requests(app: gr.Blocks) -> None:
     app.call_function = called
 
 
-def _refusal(sentence: str) -> gr.Error:
+def exception_handlers() -> dict[Any, Any]:
+    """What FastAPI is to say where gradio looks up a function that there is not, or cannot read a body: a sentence."""
+    return {KeyError: _unknown, FnIndexInferError: _unknown, RequestValidationError: _unreadable}
+
+
+async def _unknown(request: Request, error: Exception) -> JSONResponse:
+    if not ROUTES_BY_NAME.search(request.url.path):
+        raise error
+    return _answer(404, UNKNOWN)
+
+
+async def _unreadable(request: Request, error: Exception) -> JSONResponse:
+    """FastAPI's own answer repeats what was sent."""
+    return _answer(422, UNREADABLE)
+
+
+def _answer(status: int, sentence: str) -> JSONResponse:
+    _log_refusal()
+    return JSONResponse({"error": sentence, "detail": sentence}, status)
+
+
+def _log_refusal() -> None:
     entry = Entry("input")
     entry.outcome = REFUSED
     entry.end()
+
+
+def _refusal(sentence: str) -> gr.Error:
+    _log_refusal()
     return gr.Error(sentence, print_exception=False)
 
 

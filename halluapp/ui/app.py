@@ -32,6 +32,7 @@ from halluapp.ui.train import tab as train_tab
 
 FONT = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif"]
 MOST_EVENTS = 500  # in gradio's queue, which nothing waits in for long: comparisons wait in the lane
+SECONDS_TO_END = 2  # for sentences to callers that wait; open pages are not waited for
 OTHER_THREADS = 32  # beside those of comparisons that wait
 MONO = ["ui-monospace", "SFMono-Regular", "Menlo", "monospace"]
 CSS = """
@@ -123,15 +124,22 @@ def serve(settings: Settings) -> None:
     sessions.share_arenas()
     folder = disk.own_folder()
     request_log.start_logging()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as Ctrl-C does
+    signal.signal(signal.SIGTERM, _end)
     try:
         app, _ = launch(settings)
+        app.server.config.timeout_graceful_shutdown = SECONDS_TO_END
         disk.keep_small(settings, lambda: [folder, Path(get_upload_folder())], lambda: sessions.drop_closed(app))
         threading.Thread(target=load_early, args=(settings,), daemon=True).start()
         app.block_thread()
     finally:
         LANE.close()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _end(number: int, frame: Any) -> None:
+    """Ends as Ctrl-C does; whoever waits hears of it while the server can still answer."""
+    LANE.close()
+    signal.default_int_handler(number, frame)
 
 
 def load_early(settings: Settings) -> None:
@@ -154,7 +162,11 @@ def launch_options(settings: Settings) -> dict[str, Any]:
         "state_session_capacity": sessions.MOST_PAGES,
         "mcp_server": not settings.auth,  # gradio's does not ask for a password
         "auth": tuple(settings.auth.split(":", 1)) if settings.auth else None,
-        "app_kwargs": {"routes": routes(settings), "middleware": middleware(settings)},
+        "app_kwargs": {
+            "routes": routes(settings),
+            "middleware": middleware(settings),
+            "exception_handlers": refusals.exception_handlers(),
+        },
     }
 
 

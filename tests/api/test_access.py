@@ -8,15 +8,16 @@ import sys
 import time
 import urllib.error
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from routes import by_run
 from served import app
 from server_process import Server
-from stranger import post
+from stranger import answer, post
 from uploading import connect, uploaded_photo
 
-from halluapp.serving.lane import LANE
+from halluapp.serving.lane import CLOSED, LANE
 
 
 def status(address: str) -> int:
@@ -62,7 +63,7 @@ def test_an_address_may_ask_so_often(tmp_path):
 @pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX")
 def test_sigterm_ends_a_server_that_decodes_and_its_files_go(tmp_path):
-    """Also what a killed server left goes, with the start of the next one."""
+    """Whoever waits gets a sentence. Also what a killed server left goes, with the start of the next one."""
     with Server(tmp_path) as server:
         server.process.kill()
         server.process.wait()
@@ -76,7 +77,16 @@ def test_sigterm_ends_a_server_that_decodes_and_its_files_go(tmp_path):
         connection.request("POST", "/gradio_api/run/compare", body, {"Content-Type": "application/json"})
         while not server.health()["queue"]["running"]:
             time.sleep(0.02)
-        server.process.send_signal(signal.SIGTERM)
+        waiting = [photo, "Describe.", "baseline", 2, 0, 0]
+        event = json.loads(post(server.address, "call/compare", {"data": waiting})[1])["event_id"]
+        with ThreadPoolExecutor(3) as pool:
+            answers = [pool.submit(lambda: post(server.address, "run/compare", {"data": waiting})[1]) for _ in range(2)]
+            answers.append(pool.submit(answer, server.address, event, "compare"))
+            while server.health()["queue"]["waiting"] < 3:
+                time.sleep(0.02)
+            server.process.send_signal(signal.SIGTERM)
+            texts = [one.result() for one in answers]
+        assert all(CLOSED in text for text in texts), texts
         assert server.process.wait(120) == 0
     assert not list(tmp_path.glob("halluapp-server-*"))
     assert "Traceback" not in (tmp_path / "server.log").read_text(encoding="utf-8")

@@ -11,7 +11,7 @@ from PIL import Image
 
 from halluapp.data.scenes.pen import SUPER, Pen
 from halluapp.data.scenes.places import SCENES
-from halluapp.errors import InputError
+from halluapp.errors import InputError, quotation
 
 __all__ = ["SCENES", "render", "write"]
 LEAST_VISIBLE = 0.0004  # of the picture; less than that of a thing cannot be seen
@@ -30,7 +30,7 @@ def render(
         names = list(SCENES)
         scene, seed = names[scene % len(names)], scene // len(names) + seed
     if scene not in SCENES:
-        raise InputError(f"There is no scene {scene!r}; choose one of {', '.join(SCENES)}.")
+        raise InputError(f"There is no scene {quotation(scene)}; choose one of {', '.join(SCENES)}.")
     if min(size) < 16 or max(size) > 2048:
         raise InputError(f"A scene is drawn at 16 to 2048 pixels a side, not {size[0]} x {size[1]}.")
     pen = Pen(size, Random(f"{scene} {seed}"), without)  # a string seed is hashed the same way in every process

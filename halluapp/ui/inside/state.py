@@ -11,7 +11,7 @@ from halluapp.data.photos import read_photo
 from halluapp.errors import InputError
 from halluapp.methods.registry import create
 from halluapp.request import MAX_NEW_TOKENS, make_request
-from halluapp.serving import callers
+from halluapp.serving import callers, request_log
 from halluapp.serving.models import Models
 from halluapp.ui.inside import texts
 
@@ -55,13 +55,19 @@ def look(models: Models, result: Result, photo: str | None, event: Any) -> dict[
     fold = {**of_result(result), "photo": ""}
     values = event._data if isinstance(event._data, dict) else {}
     key = {name: values.get(name) for name in ("view", "method", "word", "box")}
-    if not _is_question(key):  # never sent back: it may hold anything
-        return {**fold, "error": texts.NOT_A_QUESTION}
+    left, is_question = callers.departure(), _is_question(key)
+    entry = request_log.Entry("inside", [key["method"]] if is_question else [])
     try:
-        answer, note = _answer(models, result, photo, key, callers.departure())
+        if not is_question:  # never sent back: it may hold anything
+            entry.outcome = request_log.REFUSED
+            return {**fold, "error": texts.NOT_A_QUESTION}
+        answer, note = _answer(models, result, photo, key, left)
         return {**fold, "answer": {**answer, "key": key}, "note": note}
     except InputError as error:
+        entry.outcome = request_log.ABANDONED if left() else request_log.REFUSED
         return {**fold, "error": str(error), "answer": {"key": key}}
+    finally:
+        entry.end()
 
 
 def _is_question(key: dict[str, Any]) -> bool:
