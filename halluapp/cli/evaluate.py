@@ -7,8 +7,7 @@ from pathlib import Path
 from halluapp.cli import common
 from halluapp.data.files import write_text
 from halluapp.errors import InputError
-
-HALVES = ("all", "reported", "calibrated")
+from halluapp.evaluation.halves import HALVES
 
 
 def add(commands) -> None:

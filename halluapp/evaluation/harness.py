@@ -21,15 +21,14 @@ from halluapp.errors import InputError
 from halluapp.evaluation import chair, questions
 from halluapp.evaluation.annotations import read_samples
 from halluapp.evaluation.answers.store import AnswerFunction, Answers, AnswersStore
+from halluapp.evaluation.halves import of_half
 from halluapp.evaluation.scores import confidence, scoring
 from halluapp.evaluation.scores.scoring import EvaluatedPhoto
-from halluapp.evaluation.verdicts import reported
 
 if TYPE_CHECKING:
     from halluapp.decoding.plan import Sampling
 
 METRICS = ("chair", "pope")
-HALVES = ("all", "reported", "calibrated")
 CAPTION_PROMPT, CAPTION_TOKENS = "Describe this image in detail.", 80
 ANSWER_TOKENS = 8
 AT_ONCE = 4  # questions decoded in one batch; each is as many rows as the methods need
@@ -136,15 +135,10 @@ def create_methods(methods: Sequence | None) -> list:
 
 def read_half(data: str | Path, half: str = "all", limit: int = 0) -> tuple[list[shards.Sample], list[LeftOut]]:
     """As `read_samples`, of one half of the photos; the first `limit` of that half only (0: all). Raises InputError."""
-    if half not in HALVES:
-        raise InputError(f"The half must be one of {', '.join(HALVES)}, not {half!r}.")
     if half == "all":
         return read_samples(data, limit=limit)
     samples, left_out = read_samples(data)
-    samples = [sample for sample in samples if reported(sample.key) == (half == "reported")][: limit or None]
-    if not samples:
-        raise InputError(f"No photo of the data belongs to the {half} half.")
-    return samples, left_out
+    return of_half(samples, half)[: limit or None], left_out
 
 
 def annotated_samples(data: str | Path, limit: int = 0) -> list[shards.Sample]:

@@ -12,11 +12,9 @@ from halluapp.data.photos import read_photo
 from halluapp.data.shards import LeftOut
 from halluapp.errors import InputError
 from halluapp.evaluation import harness, verdicts
-from halluapp.evaluation.annotations import read_samples
+from halluapp.evaluation.halves import of_half
 from halluapp.grounding.evidence import SURE, evidence_of
 from halluapp.grounding.verdicts import judge_text
-
-HALVES = ("all", "reported", "calibrated")
 
 
 def evaluate_verdicts(
@@ -36,15 +34,10 @@ def evaluate_verdicts(
     by the photo's key; of other data than the development sets, take "all"). answers: key -> method -> text, instead of
     decoding. Raises InputError in one sentence.
     """
-    if half not in HALVES:
-        raise InputError(f"The half must be one of {', '.join(HALVES)}, not {half!r}.")
     panels = harness.create_methods(methods)
-    samples, left_out = (data, []) if isinstance(data, list) else read_samples(data, limit=limit)
+    samples, left_out = (of_half(data, half), []) if isinstance(data, list) else harness.read_half(data, half, limit)
     for line in records.described(left_out):
         log(line)
-    samples = [sample for sample in samples if half == "all" or verdicts.reported(sample.key) == (half == "reported")]
-    if not samples:
-        raise InputError(f"No photo of the data belongs to the {half} half.")
     answer = None if answers is not None else harness.decoder(session, panels)
     rows: list[verdicts.Checked] = []
     photos = 0

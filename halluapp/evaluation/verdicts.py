@@ -6,7 +6,6 @@ once a photo, method and label; mentions whose truth is uncertain count nowhere.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -34,11 +33,6 @@ class Checked:
     verdict: str
     p: float | None
     present: bool
-
-
-def reported(key: str) -> bool:
-    """Whether a development photo belongs to the half that figures are reported on; the other one calibrates."""
-    return int(hashlib.sha1(f"half{key}".encode()).hexdigest(), 16) % 2 == 1
 
 
 def checked(key: str, record: Mapping[str, Any], judged: Mapping[str, Sequence[Mapping[str, Any]]]) -> list[Checked]:

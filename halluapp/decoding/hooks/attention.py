@@ -119,23 +119,13 @@ def _recompute_last(
             read = last_position_weights(
                 query[row, :, position], key[row, :, :end], allowed, image_keys[:end], strength, scaling
             )
-            output[row, position] = _weighted(read, value[row, :, :end])
+            output[row, position] = weighted_values(read, value[row, :, :end])
             if weights is not None:
                 weights[row, :, position, :end] = read.to(weights.dtype)
     return output, weights
 
 
-def last_position_output(
-    query, key, value, allowed: Tensor | None, image_keys: Tensor, strength: float, scaling: float
-) -> Tensor:
-    """Attention output of the last position: query [H, d], key, value [H or fewer, T, d], image_keys [T] -> [H, d].
-
-    Further arguments as in `last_position_weights`.
-    """
-    return _weighted(last_position_weights(query, key, allowed, image_keys, strength, scaling), value)
-
-
-def _weighted(weights: Tensor, value: Tensor) -> Tensor:
+def weighted_values(weights: Tensor, value: Tensor) -> Tensor:
     """weights [H, T], value [H or fewer, T, d] -> [H, d]."""
     value = value.repeat_interleave(len(weights) // len(value), 0)  # queries of a group share their keys
     return (weights.to(value.dtype)[:, None] @ value)[:, 0]

@@ -6,7 +6,8 @@ import argparse
 import sys
 from pathlib import Path
 
-from halluapp.errors import InputError
+from halluapp.evaluation.halves import HALVES
+from halluapp.recipes.endings import exit_code
 from halluapp.settings import Settings
 
 
@@ -25,22 +26,15 @@ def main(arguments: list[str] | None = None) -> int:
     )
     parser.add_argument("--work", type=Path, default=Path("runs/pocket"), help="features and checkpoints")
     parser.add_argument("--fresh", action="store_true", help="train from nothing, not on from the shipped weights")
-    parser.add_argument(
-        "--half", choices=("all", "calibrated", "reported"), default="calibrated", help="of the photos that probe takes"
-    )
+    parser.add_argument("--half", choices=HALVES, default="calibrated", help="of the photos that probe takes")
     parser.add_argument("--limit", type=int, default=0, help="photos of a set that probe takes (0: all)")
     options = parser.parse_args(arguments)
     from halluapp.recipes.pocket import recipe
 
-    try:
-        recipe.run(
-            options.action, options.data, options.captions, options.work, Settings.from_environment().assets,
-            fresh=options.fresh, half=options.half, limit=options.limit,
-        )  # fmt: skip
-    except InputError as error:
-        print(f"halluapp: {error}", file=sys.stderr)
-        return 2
-    return 0
+    return exit_code(lambda: recipe.run(
+        options.action, options.data, options.captions, options.work, Settings.from_environment().assets,
+        fresh=options.fresh, half=options.half, limit=options.limit,
+    ))  # fmt: skip
 
 
 if __name__ == "__main__":

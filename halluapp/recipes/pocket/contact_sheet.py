@@ -16,11 +16,12 @@ from typing import Any
 from halluapp.data.files import write_text
 from halluapp.data.photos import read_photo
 from halluapp.data.shards import Sample
-from halluapp.errors import InputError
-from halluapp.evaluation import chair, harness, verdicts
+from halluapp.evaluation import chair, harness
 from halluapp.evaluation.annotations import read_samples
+from halluapp.evaluation.halves import of_half
 from halluapp.grounding.evidence import evidence_of
 from halluapp.grounding.verdicts import judge_text
+from halluapp.recipes.endings import exit_code
 from halluapp.recipes.pocket.model_card import DEV, TRAINED
 from halluapp.session import load_session
 from halluapp.settings import Settings
@@ -80,7 +81,7 @@ def make(data: Path, out: Path, assets: Path, photos: int = PHOTOS, log=print) -
     answer = harness.decoder(session, harness.create_methods([*defaults(), *TRAINED]))
     rows = []
     for shard in DEV.values():
-        samples = [sample for sample in read_samples(data / shard)[0] if verdicts.reported(sample.key)]
+        samples = of_half(read_samples(data / shard)[0], "reported")
         for sample in samples[: photos // len(DEV)]:
             image = read_photo(sample.jpeg)
             texts = answer(image, [harness.CAPTION_PROMPT], TOKENS).texts[0]
@@ -97,12 +98,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, required=True, help="the HTML file")
     parser.add_argument("--photos", type=int, default=PHOTOS, help="how many (default: %(default)s)")
     options = parser.parse_args(arguments)
-    try:
-        make(options.data, options.out, Settings.from_environment().assets, options.photos)
-    except InputError as error:
-        print(f"halluapp: {error}", file=sys.stderr)
-        return 2
-    return 0
+    return exit_code(lambda: make(options.data, options.out, Settings.from_environment().assets, options.photos))
 
 
 if __name__ == "__main__":

@@ -28,6 +28,12 @@ GRID = PIXELS // 32
 VIEWS: tuple[View | None, ...] = (None, (True, 0.85), (False, 0.7))
 
 
+def open_files(folder: Path) -> tuple[list[dict], list[np.ndarray]]:
+    """(Keys and records, the mapped arrays coarse, fine and crops) of a folder of features."""
+    rows = [json.loads(line) for line in (folder / "records.jsonl").read_text(encoding="utf-8").splitlines()]
+    return rows, [np.load(folder / f"{name}.npy", mmap_mode="r") for name in ("coarse", "fine", "crops")]
+
+
 @dataclass
 class FeatureStore:
     """Features and records of `n` photos in `v` views.
@@ -43,8 +49,7 @@ class FeatureStore:
 
     @classmethod
     def open(cls, folder: Path) -> FeatureStore:
-        rows = [json.loads(line) for line in (folder / "records.jsonl").read_text(encoding="utf-8").splitlines()]
-        arrays = [np.load(folder / f"{name}.npy", mmap_mode="r") for name in ("coarse", "fine", "crops")]
+        rows, arrays = open_files(folder)
         progress = folder / "progress.json"
         if progress.exists():  # a training may begin while the last features are being computed
             ready = json.loads(progress.read_text(encoding="utf-8"))

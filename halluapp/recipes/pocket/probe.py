@@ -15,13 +15,13 @@ from typing import Any
 
 from halluapp.data import shards
 from halluapp.data.photos import read_photo
-from halluapp.evaluation import chair, harness, verdicts
+from halluapp.evaluation import chair, harness
+from halluapp.evaluation.halves import of_half
 from halluapp.grounding.words.mentions import find_mentions
 from halluapp.recipes.pocket import sets
 from halluapp.recipes.pocket.prompts import REFUSALS
 
 DEV = {"coco-dev": "coco-dev-000.tar", "flickr8k-dev": "flickr8k-dev-000.tar"}
-REPEATED = 3  # times that a text names one object
 TOKENS, SHORT_TOKENS = 80, 24
 ANIMAL_QUESTION = "What animal is this?"
 # None of these is asked in training (`prompts`); a test holds that.
@@ -54,11 +54,7 @@ def measure(session, data: Path, half: str = "calibrated", limit: int = 0, log=p
     result: dict[str, Any] = {"animals": animals(say, data), "half": half}
     log(f"animals {result['animals']}")
     for name, shard in DEV.items():
-        samples = [
-            sample
-            for sample in harness.annotated_samples(data / shard)
-            if half == "all" or verdicts.reported(sample.key) == (half == "reported")
-        ]
+        samples = of_half(harness.annotated_samples(data / shard), half)
         result[name] = descriptions(say, samples[:limit] if limit else samples)
         log(f"{name} {result[name]}")
         if name == "coco-dev":
@@ -115,12 +111,11 @@ def descriptions(say, samples) -> dict[str, Any]:
         [chair.count_words(text) for text in texts],
         vocabulary,
     )
-    named = [Counter(mention.object for mention in find_mentions(text)) for text in texts]
     return {
         "photos": len(samples), "chair_i": round(score.chair_i, 4), "chair_s": round(score.chair_s, 4),
         "recall": round(score.recall, 4), "correct_objects": round(score.correct_objects_per_caption, 4),
         "words": round(score.length, 2),
-        "repeats": round(sum(max(count.values(), default=0) >= REPEATED for count in named) / len(texts), 4),
+        "repeats": round(score.repetition, 4),
         "empty": sum(not text.strip() for text in texts), "examples": texts[:5],
     }  # fmt: skip
 

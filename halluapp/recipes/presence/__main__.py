@@ -6,7 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from halluapp.errors import InputError
+from halluapp.recipes.endings import exit_code
 from halluapp.settings import Settings
 
 
@@ -26,12 +26,8 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     out = options.out or Settings.from_environment().assets / "presence"
     stages = recipe.STAGES if options.stage == "all" else (options.stage,)
-    try:
-        recipe.run(stages, sources.Folders(options.data, options.work, out, options.limit, options.epochs))
-    except (InputError, ValueError) as error:
-        print(f"halluapp: {error}", file=sys.stderr)
-        return 2
-    return 0
+    folders = sources.Folders(options.data, options.work, out, options.limit, options.epochs)
+    return exit_code(lambda: recipe.run(stages, folders))
 
 
 if __name__ == "__main__":

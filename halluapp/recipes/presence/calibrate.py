@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from halluapp.evaluation.verdicts import reported
+from halluapp.evaluation.halves import reported
 from halluapp.grounding import presence
 from halluapp.grounding.presence import Curve, Seen
 from halluapp.recipes.presence.mentions import Named

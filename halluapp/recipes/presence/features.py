@@ -17,6 +17,7 @@ from PIL import Image
 
 from halluapp.data import shards
 from halluapp.grounding.detectors.trunk import COARSE_CHANNELS, FINE_CHANNELS, GRID, OwnTrunk, to_pixels
+from halluapp.recipes.pocket.features import open_files
 from halluapp.recipes.views import View, view_of
 
 # (flip, least share of each side that a crop keeps) of a view's name; None: the whole photo.
@@ -39,8 +40,7 @@ class Store:
 
     @classmethod
     def open(cls, folder: Path) -> Store:
-        rows = [json.loads(line) for line in (folder / "records.jsonl").read_text(encoding="utf-8").splitlines()]
-        arrays = [np.load(folder / f"{name}.npy", mmap_mode="r") for name in ("coarse", "fine", "crops")]
+        rows, arrays = open_files(folder)
         return cls(*arrays, [row["key"] for row in rows], [row["record"] for row in rows])
 
     def take(self, rows: list[int]) -> Store:

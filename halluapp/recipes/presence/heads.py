@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -50,6 +51,13 @@ def maps(examples: list[Example]) -> tuple[Tensor, Tensor]:
     return torch.from_numpy(fine).float(), torch.from_numpy(coarse).float()
 
 
+def batches_of_maps(store: Store, batch: int) -> Iterator[tuple[Tensor, Tensor]]:
+    """The maps of all photos of a store, as `maps` gives them, some at a time."""
+    for first in range(0, len(store.keys), batch):
+        rows = range(first, min(first + batch, len(store.keys)))
+        yield maps([Example(store, row, None) for row in rows])  # type: ignore[arg-type]
+
+
 def train(examples: list[Example], plan: Plan, widen: OwnTrunk, log=print) -> PresenceHead:
     """A head whose cells are trained, AdamW with a cosine rate; its look at the pooled photo is left blank."""
     torch.manual_seed(plan.seed)
@@ -66,11 +74,7 @@ def train(examples: list[Example], plan: Plan, widen: OwnTrunk, log=print) -> Pr
             group["lr"] = rate
         chunk = [examples[i] for i in order[step * plan.batch : (step + 1) * plan.batch]]
         loss = _loss(head, widen, chunk)
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(head.parameters(), 5.0)
-        optimizer.step()
-        losses.append(float(loss.detach()))
+        losses.append(_step(head, optimizer, loss))
         if step % 100 == 99:
             log(f"step {step + 1} of {steps}, loss {np.mean(losses[-100:]):.3f}, "
                 f"{time.perf_counter() - started:.0f} s", flush=True)  # fmt: skip
@@ -104,14 +108,19 @@ def teach(
             group["lr"] = TEACH_RATE * min(1, (step + 1) / 20) * (1 - step / steps)
         rows = [photos[i] for i in rng.integers(len(photos), size=PHOTOS)]
         loss = _loss(head, widen, rows + [drawn[i] for i in rng.integers(len(drawn), size=DRAWINGS)])
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(head.parameters(), 5.0)
-        optimizer.step()
-        losses.append(float(loss.detach()))
+        losses.append(_step(head, optimizer, loss))
         if step % 50 == 49:
             log(f"drawings: step {step + 1} of {steps}, loss {np.mean(losses[-50:]):.3f}", flush=True)
     return head.eval()
+
+
+def _step(head: PresenceHead, optimizer: torch.optim.Optimizer, loss: Tensor) -> float:
+    """One step of the optimizer -> the loss."""
+    optimizer.zero_grad(set_to_none=True)
+    loss.backward()
+    torch.nn.utils.clip_grad_norm_(head.parameters(), 5.0)
+    optimizer.step()
+    return float(loss.detach())
 
 
 @torch.no_grad()
@@ -159,9 +168,4 @@ def _focal(logits: Tensor, target: Tensor, annotation: Tensor) -> Tensor:
 @torch.inference_mode()
 def presence_logits(head: PresenceHead, widen: OwnTrunk, store: Store, batch: int = 16) -> np.ndarray:
     """Presence logits of all photos of a store [n, K], in float32."""
-    rows_out = []
-    for first in range(0, len(store.keys), batch):
-        rows = range(first, min(first + batch, len(store.keys)))
-        fine, coarse = maps([Example(store, row, None) for row in rows])  # type: ignore[arg-type]
-        rows_out.append(head(fine, widen.widen(coarse))[0])
-    return torch.cat(rows_out).numpy()
+    return torch.cat([head(fine, widen.widen(coarse))[0] for fine, coarse in batches_of_maps(store, batch)]).numpy()

@@ -18,7 +18,7 @@ from halluapp.grounding.detectors.own_head import PresenceHead, pool
 from halluapp.grounding.detectors.trunk import OwnTrunk
 from halluapp.recipes.presence.calibrate import Case
 from halluapp.recipes.presence.features import Store
-from halluapp.recipes.presence.heads import SMALL, Example, maps
+from halluapp.recipes.presence.heads import SMALL, Example, batches_of_maps
 from halluapp.recipes.presence.labels import LABELS
 
 EPOCHS, BATCH, RATE, RIDGE = 8, 128, 1e-3, 0.01
@@ -84,9 +84,7 @@ def join(
 def parts(head: PresenceHead, widen: OwnTrunk, store: Store, batch: int = 16) -> np.ndarray:
     """Both witnesses of presence for all photos of a store [n, 2, K]: pooled look and cells, whose sum is the score."""
     rows_out = []
-    for first in range(0, len(store.keys), batch):
-        rows = range(first, min(first + batch, len(store.keys)))
-        fine, coarse = maps([Example(store, row, None) for row in rows])  # type: ignore[arg-type]
+    for fine, coarse in batches_of_maps(store, batch):
         wide = widen.widen(coarse)
         both, look = head(fine, wide)[0], head.pooled(pool(wide)).float()
         rows_out.append(torch.stack([look, both - look], 1))

@@ -130,7 +130,9 @@ def test_masked_image_keys_have_no_weight(minimum) -> None:
     image_keys = torch.tensor([True, True, True, False, False, False])
     visible = torch.tensor([[False, True, True, True, True, True]])
     additive = torch.zeros(1, 6).masked_fill(~visible, minimum)
-    expected = attention.last_position_output(query, key[:, 1:], value[:, 1:], None, image_keys[1:], 0.7, 0.5)
+    weights = attention.last_position_weights(query, key[:, 1:], None, image_keys[1:], 0.7, 0.5)
+    expected = attention.weighted_values(weights, value[:, 1:])
     for mask in (visible, additive):
-        output = attention.last_position_output(query, key, value, mask, image_keys, 0.7, 0.5)
+        weights = attention.last_position_weights(query, key, mask, image_keys, 0.7, 0.5)
+        output = attention.weighted_values(weights, value)
         torch.testing.assert_close(output, expected)

@@ -10,7 +10,7 @@ import torch
 from golden_cases import Case, cases
 from torch import Tensor
 
-from halluapp.decoding.hooks.attention import last_position_output
+from halluapp.decoding.hooks.attention import last_position_weights, weighted_values
 from halluapp.lvlm.diffusion import alpha_bar
 from halluapp.methods import deco as deco_file
 from halluapp.methods import dola as dola_file
@@ -128,7 +128,8 @@ def test_golden_pai_attention(case: Case) -> None:
     )  # [B, H, T, d]
     for row, theirs in enumerate(case.outputs["output"]):
         allowed = tensor(case, "mask")[row, :, -1]
-        read = last_position_output(q[row, :, -1], k[row], v[row], allowed, photo, strength, q.shape[-1] ** -0.5)
+        weights = last_position_weights(q[row, :, -1], k[row], allowed, photo, strength, q.shape[-1] ** -0.5)
+        read = weighted_values(weights, v[row])
         close(read.flatten() @ tensor(case, "o_proj").T, theirs[-1])
 
 

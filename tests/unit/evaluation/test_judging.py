@@ -13,6 +13,7 @@ from conformity import conforms
 from halluapp.cli.main import main
 from halluapp.errors import InputError
 from halluapp.evaluation import harness, judging, verdict_plot, verdicts
+from halluapp.evaluation.halves import reported
 
 
 class Judge:
@@ -75,7 +76,7 @@ def test_a_wrong_half_and_an_empty_one_are_said(data):
         evaluated(data, half="third")
     with pytest.raises(InputError, match="belongs to the"):
         key = harness.annotated_samples(data)[0].key
-        other = "calibrated" if verdicts.reported(key) else "reported"
+        other = "calibrated" if reported(key) else "reported"
         judging.evaluate_verdicts(harness.annotated_samples(data)[:1], session=SESSION, answers={}, half=other)
 
 

@@ -11,10 +11,10 @@ from annotated_photos import CAR, DOG, write
 from halluapp.cli import main as cli
 from halluapp.errors import InputError
 from halluapp.evaluation import harness
+from halluapp.evaluation.halves import reported
 from halluapp.evaluation.harness import Answers, evaluate
 from halluapp.evaluation.scores import confidence, tables
 from halluapp.evaluation.scores.matched import HALLUCINATED, MENTIONS, RECALLED, STEPS, WORDS, match, prefix_counts
-from halluapp.evaluation.verdicts import reported
 
 TRUTH = {"dog", "cat", "car", "bus"}
 LONG = "dog, cat, car, bird, horse, bus"  # six words: three right, two wrong, one right
