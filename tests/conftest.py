@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 
 os.environ["HF_HUB_OFFLINE"] = "1"
@@ -23,3 +24,23 @@ settings.load_profile("suite")
 def rng() -> np.random.Generator:
     """A random generator with the same stream in every run."""
     return np.random.default_rng(20240607)
+
+
+@pytest.fixture(scope="module")
+def one_thread():
+    """Small passes on two threads stand still on a busy machine, each thread waiting for the other."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture
+def log_lines(caplog):
+    """The lines of the log of requests, as JSON."""
+    from halluapp.serving import request_log
+
+    request_log.start_logging()
+    request_log.logger.addHandler(caplog.handler)
+    yield lambda: [json.loads(record.getMessage()) for record in caplog.records]
+    request_log.logger.removeHandler(caplog.handler)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from halluapp.cli import common
@@ -41,13 +42,7 @@ def run(options) -> int:
     metrics = [metric.strip().lower() for metric in options.metrics.split(",")]
     methods, path = common.methods_of(options), common.answers_path(options)
     result = _score_saved(options, metrics) or _decode(options, metrics, methods, path)
-    files = common.write_json(result, options.out_json)
-    if options.markdown:
-        write_text(options.markdown, tables.markdown(result))
-        files.append(options.markdown)
-    print(tables.table(result))
-    common.print_files(files)
-    return 0
+    return _end(options, result, tables.table(result), options.markdown, tables.markdown)
 
 
 def _check_verdict_flags(options) -> None:
@@ -69,11 +64,16 @@ def _verdicts(options) -> int:
         options.data, common.methods_of(options), options.limit, options.seed, common.session_of(options), options.half,
         log=common.log,
     )  # fmt: skip
+    return _end(options, result, verdicts.table(result), options.plot, verdict_plot.plot)
+
+
+def _end(options, result: dict, table: str, path: Path | None, form: Callable[[dict], str]) -> int:
+    """Writes JSON and, where there is a path, another form of the result; prints the table -> exit code."""
     files = common.write_json(result, options.out_json)
-    if options.plot:
-        write_text(options.plot, verdict_plot.plot(result))
-        files.append(options.plot)
-    print(verdicts.table(result))
+    if path:
+        write_text(path, form(result))
+        files.append(path)
+    print(table)
     common.print_files(files)
     return 0
 

@@ -12,19 +12,9 @@ from gradio_client.exceptions import AppError
 from stranger import answer, post
 
 from halluapp.data import scenes
-from halluapp.serving import request_log
 
 SECRET = "PRIVATE-WORDS"
 SAMPLE = re.compile(r'[a-z_]+(\{[a-z]+="[\w+-]+"(,[a-z]+="[\w+-]+")*\})? -?[0-9.e+-]+')
-
-
-@pytest.fixture
-def log_lines(caplog):
-    """The lines of the log, as JSON."""
-    request_log.start_logging()
-    request_log.logger.addHandler(caplog.handler)
-    yield lambda: [json.loads(record.getMessage()) for record in caplog.records]
-    request_log.logger.removeHandler(caplog.handler)
 
 
 @pytest.fixture(scope="module")

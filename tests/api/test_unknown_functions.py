@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 
 import pytest
 from stranger import Stranger, post
@@ -39,14 +38,12 @@ def test_a_body_that_is_none_is_not_repeated(address, body):
         assert json.loads(text)["detail"] in (UNREADABLE, UNKNOWN, "Session hash not found."), text
 
 
-def test_a_look_inside_is_a_line_of_the_log_without_what_was_sent(address, caplog):
-    caplog.set_level(logging.INFO, "halluapp.requests")
+def test_a_look_inside_is_a_line_of_the_log_without_what_was_sent(address, log_lines):
     stranger = Stranger(address)
     secret = "somebody's words"
     for data in ({"view": secret, "method": "baseline", "word": 1, "box": None}, {"view": 3, "method": secret}):
         stranger.fire("inside", "select", event_data=data)
-    lines = [json.loads(record.getMessage()) for record in caplog.records if record.name == "halluapp.requests"]
-    lines = [line for line in lines if line["endpoint"] == "inside"]
+    lines = [line for line in log_lines() if line["endpoint"] == "inside"]
     assert [(line["outcome"], line["methods"]) for line in lines] == [("refused", ["baseline"]), ("refused", [])]
     assert len({line["session"] for line in lines}) == 1
     assert set(lines[0]) == {"time", "endpoint", "session", "methods", "seconds", "outcome"}

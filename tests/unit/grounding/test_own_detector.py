@@ -18,17 +18,10 @@ from halluapp.grounding.evidence import Evidence
 from halluapp.grounding.verdicts import judge_text
 from halluapp.grounding.words import vocabulary
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 LABELS = ["person", "dog", "cup"]
 CURVES = {"person": [1.0, 0.0], "dog": [1.0, 0.0], "cup": [1.0, 0.0]}
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    """Small passes on two threads stand still on a busy machine, each thread waiting for the other."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def _photo(width: int = 90, height: int = 60) -> Image.Image:

@@ -16,14 +16,7 @@ from halluapp.recipes.presence.calibrate import Calibration, Case
 from halluapp.recipes.presence.features import Store
 from halluapp.recipes.presence.labels import LABELS
 
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    """Small passes on two threads stand still on a busy machine, each thread waiting for the other."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def _cases(seed: int = 0, count: int = 3000) -> list[Case]:

@@ -28,16 +28,9 @@ from halluapp.recipes.presence.features import VIEWS, Store
 from halluapp.recipes.presence.labels import LABELS, NUMBER
 from halluapp.recipes.views import view_of
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 DOG, PERSON, HORSE, CUP = (NUMBER[name] for name in ("dog", "person", "horse", "cup"))
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    """Small passes on two threads stand still on a busy machine, each thread waiting for the other."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def _drawn(objects: list[str]) -> Image.Image:

@@ -15,15 +15,6 @@ from halluapp.ui.compare.run import run
 SECRET = "PRIVATE-WORDS"
 
 
-@pytest.fixture
-def log_lines(caplog):
-    """The lines of the log, as JSON."""
-    request_log.start_logging()
-    request_log.logger.addHandler(caplog.handler)
-    yield lambda: [json.loads(record.getMessage()) for record in caplog.records]
-    request_log.logger.removeHandler(caplog.handler)
-
-
 def test_the_page_s_refusal_is_one_line_without_the_visitor_s_words(log_lines):
     inputs = (
         SECRET,
