@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, replace
-from functools import cache
-from itertools import product
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,9 +18,10 @@ from halluapp.data.shards import LeftOut
 from halluapp.errors import InputError
 from halluapp.evaluation import chair, questions
 from halluapp.evaluation.annotations import read_samples
-from halluapp.evaluation.answers.store import AnswerFunction, Answers, AnswersStore
+from halluapp.evaluation.answers.store import AnswersStore
+from halluapp.evaluation.answers.work import AnswerFunction, Answers, Decoder, Work, by_function, by_session
 from halluapp.evaluation.halves import of_half
-from halluapp.evaluation.scores import confidence, scoring
+from halluapp.evaluation.scores import scoring
 from halluapp.evaluation.scores.scoring import EvaluatedPhoto
 
 if TYPE_CHECKING:
@@ -31,7 +30,8 @@ if TYPE_CHECKING:
 METRICS = ("chair", "pope")
 CAPTION_PROMPT, CAPTION_TOKENS = "Describe this image in detail.", 80
 ANSWER_TOKENS = 8
-AT_ONCE = 4  # questions decoded in one batch; each is as many rows as the methods need
+PHOTOS = 4  # whose descriptions are decoded in one batch
+LOGGED = 10  # photos between two lines of the log
 
 
 def evaluate(
@@ -63,10 +63,11 @@ def evaluate(
     metrics, notes = possible_metrics(metrics, candidates)
     for line in [*records.described(left_out), *notes]:
         log(line)
-    answer_of = _answers(answer, session, panels, sampling or {}, store)
-    errors: dict[str, str] = {}
-    seconds = dict.fromkeys((method.name for method in panels), 0.0)
-    photos = _ask_all(candidates, metrics, answer_of, errors, seconds, left_out, log)
+    decode = by_function(answer) if answer else by_session(session, sampling or {})
+    if store:
+        store.use(None if answer else session.lvlm)
+    asker = _Asker(tuple(panels), decode, sampling or {}, store)
+    photos = _ask_all(candidates, metrics, asker, left_out, log)
     if not photos:
         raise InputError(f"No photo of {data_name(data)} can be decoded.")
     return {
@@ -80,44 +81,72 @@ def evaluate(
         "left_out": [asdict(item) for item in left_out],
         "model": getattr(getattr(session, "lvlm", None), "name", None),
         "quantization": getattr(getattr(session, "lvlm", None), "quantization", None),
-        "methods": scoring.score(photos, panels, metrics, vocabulary, seed, errors, seconds),
+        "methods": scoring.score(photos, panels, metrics, vocabulary, seed, asker.errors, asker.seconds),
     }
 
 
+@dataclass
+class _Asker:
+    """Lets methods answer prompts about several photos, as far as the store has no answers yet.
+
+    errors: of methods that failed; seconds: of each method, so far.
+    """
+
+    methods: tuple
+    decode: Decoder
+    sampling: Mapping[str, Sampling]
+    store: AnswersStore | None
+    errors: dict[str, str] = field(default_factory=dict)
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.seconds = dict.fromkeys((method.name for method in self.methods), 0.0)
+
+    def ask(self, opened: list[_Opened], prompts: list[list[str]], max_new_tokens: int) -> list[Answers]:
+        """The answers to the prompts about each photo."""
+        works = [Work(one.image, texts, self.methods) for one, texts in zip(opened, prompts, strict=True)]
+        if self.store:
+            names = [(one.jpeg, one.photo.key) for one in opened]
+            results = self.store.recall(works, names, self.sampling, self.decode, max_new_tokens)
+        else:
+            results = [Answers.to(work.prompts) for work in works]
+            for part in self.decode(works, max_new_tokens):
+                results[part.number].add(part.answers, part.rows, self.methods)
+        for answers in results:
+            self.errors.update(answers.errors)
+            for name, value in answers.seconds.items():
+                self.seconds[name] = self.seconds.get(name, 0.0) + value
+        return results
+
+
+@dataclass(frozen=True)
+class _Opened:
+    """A photo with its pixels and its file."""
+
+    photo: EvaluatedPhoto
+    image: Any
+    jpeg: bytes
+
+
 def _ask_all(
-    candidates: list, metrics: Sequence[str], answer_of: Callable[[bytes, str], AnswerFunction], errors: dict,
-    seconds: dict, left_out: list[LeftOut], log,
-) -> list[EvaluatedPhoto]:  # fmt: skip
+    candidates: list, metrics: Sequence[str], asker: _Asker, left_out: list[LeftOut], log
+) -> list[EvaluatedPhoto]:
     """The photos with the methods' texts; photos that cannot be decoded are left out, named and logged."""
     start, photos = time.perf_counter(), []
-    for number, (photo, jpeg) in enumerate(candidates, 1):
-        try:
-            image = read_photo(jpeg)
-        except InputError as error:
-            left_out.append(LeftOut(photo.key, str(error)))
-            log(f"{photo.key} is left out: {error}")
-            continue
-        _ask(photo, image, metrics, answer_of(jpeg, photo.key), errors, seconds)
-        photos.append(photo)
-        if number % 10 == 0 or number == len(candidates):
-            log(f"{number} of {len(candidates)} photos, {time.perf_counter() - start:.0f} s")
+    for first in range(0, len(candidates), PHOTOS):
+        opened = []
+        for photo, jpeg in candidates[first : first + PHOTOS]:
+            try:
+                opened.append(_Opened(photo, read_photo(jpeg), jpeg))
+            except InputError as error:
+                left_out.append(LeftOut(photo.key, str(error)))
+                log(f"{photo.key} is left out: {error}")
+        _ask(opened, metrics, asker)
+        photos += [one.photo for one in opened]
+        count = min(first + PHOTOS, len(candidates))
+        if count // LOGGED > first // LOGGED or count == len(candidates):
+            log(f"{count} of {len(candidates)} photos, {time.perf_counter() - start:.0f} s")
     return photos
-
-
-def _answers(
-    answer: AnswerFunction | None, session, panels: list, sampling: Mapping[str, Sampling], store: AnswersStore | None
-) -> Callable[[bytes, str], AnswerFunction]:
-    """What answers the prompts about a photo, given its bytes and key: the model, or the store where it can."""
-    if store is None:
-        whole = answer or decoder(session, panels, sampling)
-        return lambda jpeg, key: whole
-
-    @cache
-    def answer_by(methods: tuple) -> AnswerFunction:
-        return answer or decoder(session, list(methods), sampling)
-
-    store.use(None if answer else getattr(session, "lvlm", None))
-    return lambda jpeg, key: store.recall(jpeg, key, panels, sampling, answer_by)
 
 
 def create_methods(methods: Sequence | None) -> list:
@@ -187,56 +216,26 @@ def possible_metrics(metrics: Sequence[str], candidates: list) -> tuple[list[str
 
 
 def decoder(session, methods: list, sampling: Mapping[str, Sampling] | None = None) -> AnswerFunction:
-    """Decodes prompts on one photo, methods of equal sampling in one batch and the vision tower once a view."""
-    if session is None:
-        raise InputError("There is no model to evaluate; load one first.")
-    from halluapp.decoding import engine
-    from halluapp.decoding.events import Decoded, Failed, Finished
-    from halluapp.decoding.plan import Sampling
-    from halluapp.decoding.views import Views
-
-    sampling = sampling or {}
-    groups: dict[Sampling, list] = {}
-    for method in methods:
-        groups.setdefault(sampling.get(method.name, Sampling()), []).append(method)
+    """Decodes prompts on one photo, as `by_session` does. Raises InputError without a session."""
+    decode = by_session(session, sampling or {})
 
     def answer(photo, prompts: Sequence[str], max_new_tokens: int) -> Answers:
-        views = Views(session.lvlm, photo)
-        answers = Answers([{} for _ in prompts], p_yes=[{} for _ in prompts])
-        for first, (settings, group) in product(range(0, len(prompts), AT_ONCE), groups.items()):
-            jobs = [engine.Job(views, prompt, group) for prompt in prompts[first : first + AT_ONCE]]
-            budget = replace(settings, max_new_tokens=max_new_tokens)
-            ends: dict[str, float] = {}
-            for index, event in engine.decode_many(session.lvlm, jobs, budget):
-                if isinstance(event, Decoded):
-                    answers.texts[first + index][event.method] = event.text
-                    if event.index == 0 and (p := confidence.p_yes(event.token.top)) is not None:
-                        answers.p_yes[first + index][event.method] = p
-                elif isinstance(event, Failed):
-                    answers.errors[event.method] = event.error
-                elif isinstance(event, Finished):
-                    ends[event.method] = max(ends.get(event.method, 0.0), event.seconds)
-            for name, value in ends.items():
-                answers.seconds[name] = answers.seconds.get(name, 0.0) + value
+        answers = Answers.to(prompts)
+        for part in decode([Work(photo, prompts, tuple(methods))], max_new_tokens):
+            answers.add(part.answers, part.rows, methods)
         return answers
 
     return answer
 
 
-def _ask(
-    photo: EvaluatedPhoto, image, metrics: Sequence[str], answer: AnswerFunction, errors: dict, seconds: dict
-) -> None:
-    """Lets the methods describe the photo and answer its questions; equal questions of several splits once."""
-    batches = [([CAPTION_PROMPT], CAPTION_TOKENS)] if "chair" in metrics else []
-    texts = list(dict.fromkeys(question.text for question in photo.questions))
-    batches += [(texts, ANSWER_TOKENS)] if texts else []
-    for prompts, max_new_tokens in batches:
-        answers = answer(image, prompts, max_new_tokens)
-        errors.update(answers.errors)
-        for name, value in answers.seconds.items():
-            seconds[name] = seconds.get(name, 0.0) + value
-        if prompts == [CAPTION_PROMPT]:
-            photo.captions = answers.texts[0]
-        else:
-            photo.answers = dict(zip(prompts, answers.texts, strict=True))
-            photo.p_yes = dict(zip(prompts, answers.p_yes, strict=False))
+def _ask(opened: list[_Opened], metrics: Sequence[str], asker: _Asker) -> None:
+    """Lets the methods describe the photos and answer their questions; equal questions of several splits once."""
+    if "chair" in metrics:
+        for one, answers in zip(
+            opened, asker.ask(opened, [[CAPTION_PROMPT]] * len(opened), CAPTION_TOKENS), strict=True
+        ):
+            one.photo.captions = answers.texts[0]
+    prompts = [list(dict.fromkeys(question.text for question in one.photo.questions)) for one in opened]
+    for one, texts, answers in zip(opened, prompts, asker.ask(opened, prompts, ANSWER_TOKENS), strict=True):
+        one.photo.answers = dict(zip(texts, answers.texts, strict=True))
+        one.photo.p_yes = dict(zip(texts, answers.p_yes, strict=False))

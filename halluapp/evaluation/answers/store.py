@@ -7,8 +7,8 @@ parameters, the sampling, and the model with its adapters and HalluSpaces.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, replace
 from itertools import repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,28 +16,14 @@ from typing import TYPE_CHECKING, Any
 from halluapp.data.files import content_hash
 from halluapp.decoding.plan import Sampling
 from halluapp.errors import InputError
+from halluapp.evaluation.answers.work import Answers, Decoder, Work
 from halluapp.lvlm.weights.fingerprint import fingerprint, sidecar_hash
 
 if TYPE_CHECKING:
     from halluapp.methods.base import Method
 
-AnswerFunction = Callable[[Any, Sequence[str], int], "Answers"]  # photo, prompts, max_new_tokens
 SIDECARS = ("space", "projector", "adapter")  # fields of an Intervention: names of what lies beside the model
 KEY = ("photo", "prompt", "method", "parameters", "sampling", "model")  # of a line; the rest is for people
-
-
-@dataclass
-class Answers:
-    """texts: of each prompt, by method name; errors: of methods that failed; seconds: until the end of each method.
-
-    p_yes: of each prompt, by method name, P(yes) against P(no) in the answer's first token, where one of them is likely
-    ([] where nobody measured it).
-    """
-
-    texts: list[dict[str, str]]
-    errors: dict[str, str] = field(default_factory=dict)
-    seconds: dict[str, float] = field(default_factory=dict)
-    p_yes: list[dict[str, float]] = field(default_factory=list)
 
 
 def json_lines(path: Path) -> Iterator[tuple[int, Any]]:
@@ -91,43 +77,49 @@ class AnswersStore:
                 file.truncate(text.rfind(b"\n") + 1)
 
     def recall(
-        self, jpeg: bytes, name: str, methods: Sequence[Method], sampling: Mapping[str, Sampling],
-        decoder: Callable[[tuple[Method, ...]], AnswerFunction],
-    ) -> AnswerFunction:  # fmt: skip
-        """An AnswerFunction for one photo that decodes what the file lacks, by `decoder(methods)`, and adds it."""
-        photo = content_hash(jpeg)
+        self, works: Sequence[Work], photos: Sequence[tuple[bytes, str]], sampling: Mapping[str, Sampling],
+        decode: Decoder, max_new_tokens: int,
+    ) -> list[Answers]:  # fmt: skip
+        """The answers to the works: those of the file, and what it lacks by `decode`, added to it as it comes.
 
-        def answer(image: Any, prompts: Sequence[str], max_new_tokens: int) -> Answers:
-            result = Answers([{} for _ in prompts], p_yes=[{} for _ in prompts])
-            lacking: dict[tuple[int, ...], list[int]] = {}  # indices of methods -> prompts that all of these lack
-            for index, prompt in enumerate(prompts):
-                missing = []
-                for number, method in enumerate(methods):
-                    settings = replace(sampling.get(method.name, Sampling()), max_new_tokens=max_new_tokens)
-                    line = self.lines.get(_key(self._line(photo, prompt, method, settings)))
-                    if line is None:
-                        missing.append(number)
-                    else:
-                        result.texts[index][method.name] = line["text"]
-                        if line.get("p_yes") is not None:
-                            result.p_yes[index][method.name] = line["p_yes"]
-                        _add(result.seconds, method.name, line.get("seconds", 0.0))
-                if missing:
-                    lacking.setdefault(tuple(missing), []).append(index)
-            for numbers, rows in lacking.items():
-                part = tuple(methods[number] for number in numbers)
-                new = decoder(part)(image, [prompts[row] for row in rows], max_new_tokens)
-                self._keep(photo, name, part, sampling, max_new_tokens, [prompts[row] for row in rows], new)
-                for row, texts in zip(rows, new.texts, strict=True):
-                    result.texts[row].update({m.name: texts[m.name] for m in part if m.name in texts})
-                for row, values in zip(rows, new.p_yes, strict=False):
-                    result.p_yes[row].update(values)
-                result.errors.update(new.errors)
-                for method in part:
-                    _add(result.seconds, method.name, new.seconds.get(method.name, 0.0))
-            return result
+        photos: bytes and name of each work's photo.
+        """
+        hashes = [content_hash(jpeg) for jpeg, _ in photos]
+        results = [Answers.to(work.prompts) for work in works]
+        lacking: list[Work] = []
+        origins: list[tuple[int, list[int]]] = []  # of each lacking work: its number, and the rows of its prompts
+        for number, work in enumerate(works):
+            for methods, rows in self._lacking(hashes[number], work, sampling, max_new_tokens, results[number]).items():
+                lacking.append(Work(work.photo, [work.prompts[row] for row in rows], methods))
+                origins.append((number, rows))
+        for part in decode(lacking, max_new_tokens) if lacking else ():
+            number, rows = origins[part.number]
+            rows, work = [rows[row] for row in part.rows], lacking[part.number]
+            prompts = [works[number].prompts[row] for row in rows]
+            self._keep(hashes[number], photos[number][1], work.methods, sampling, max_new_tokens, prompts, part.answers)
+            results[number].add(part.answers, rows, work.methods)
+        return results
 
-        return answer
+    def _lacking(
+        self, photo: str, work: Work, sampling: Mapping[str, Sampling], max_new_tokens: int, result: Answers
+    ) -> dict[tuple[Method, ...], list[int]]:
+        """Methods -> rows of the prompts that all of these have yet to answer; `result` gets the others' answers."""
+        lacking: dict[tuple[int, ...], list[int]] = {}  # by numbers of methods
+        for row, prompt in enumerate(work.prompts):
+            numbers = []
+            for number, method in enumerate(work.methods):
+                settings = replace(sampling.get(method.name, Sampling()), max_new_tokens=max_new_tokens)
+                line = self.lines.get(_key(self._line(photo, prompt, method, settings)))
+                if line is None:
+                    numbers.append(number)
+                    continue
+                result.texts[row][method.name] = line["text"]
+                if line.get("p_yes") is not None:
+                    result.p_yes[row][method.name] = line["p_yes"]
+                result.add_seconds(method.name, line.get("seconds", 0.0))
+            if numbers:
+                lacking.setdefault(tuple(numbers), []).append(row)
+        return {tuple(work.methods[number] for number in numbers): rows for numbers, rows in lacking.items()}
 
     def _keep(
         self, photo: str, name: str, methods: Sequence[Method], sampling: Mapping[str, Sampling], max_new_tokens: int,
@@ -171,7 +163,3 @@ class AnswersStore:
 
 def _key(line: dict[str, Any]) -> str:
     return json.dumps([line[part] for part in KEY], sort_keys=True)
-
-
-def _add(seconds: dict[str, float], name: str, value: float) -> None:
-    seconds[name] = seconds.get(name, 0.0) + value

@@ -20,7 +20,8 @@ from halluapp.errors import InputError
 from halluapp.evaluation import harness, search
 from halluapp.evaluation.answers import lines as answer_lines
 from halluapp.evaluation.answers import saved as saved_answers
-from halluapp.evaluation.answers.store import Answers, AnswersStore
+from halluapp.evaluation.answers.store import AnswersStore
+from halluapp.evaluation.answers.work import Answers
 from halluapp.methods.registry import create
 
 

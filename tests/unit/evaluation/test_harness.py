@@ -8,8 +8,11 @@ import pytest
 from annotated_photos import CAR, DOG, write
 from conformity import conforms
 
+from halluapp.decoding.plan import Sampling
 from halluapp.errors import InputError
 from halluapp.evaluation import harness
+from halluapp.evaluation.answers import work
+from halluapp.evaluation.answers.store import AnswersStore
 from halluapp.evaluation.harness import Answers, evaluate
 from halluapp.evaluation.scores import scoring, tables
 
@@ -147,7 +150,7 @@ def test_photos_without_annotations_are_refused(tmp_path) -> None:
 def test_a_tiny_real_model_from_photos_to_json(tmp_path, monkeypatch) -> None:
     tiny = pytest.importorskip("tiny")
     monkeypatch.setattr(harness, "CAPTION_TOKENS", 9)
-    monkeypatch.setattr(harness, "AT_ONCE", 2)
+    monkeypatch.setattr(work, "AT_ONCE", 2)
     data = write(tmp_path, {"a": DOG, "b": CAR}, size=32)
     session = SimpleNamespace(lvlm=tiny.lvlm("llava"))
     result = evaluate(data, methods=["baseline", "vdd"], session=session, questions_per_photo=1)
@@ -159,3 +162,31 @@ def test_a_tiny_real_model_from_photos_to_json(tmp_path, monkeypatch) -> None:
         assert row["pope"]["count"] == 12
     assert result["model"] == session.lvlm.name
     assert len(result["methods"][0]["worst"]) <= scoring.WORST
+
+
+METHODS = ["baseline", "vdd", "calibration", "nullu", "icd"]
+
+
+def test_full_batches_of_photos_and_methods_answer_as_one_photo_and_method_at_a_time(tmp_path, monkeypatch) -> None:
+    """The kind: an answer depends on what is decoded beside it. Also sampled, and where a store has some of them."""
+    tiny = pytest.importorskip("tiny")
+    monkeypatch.setattr(harness, "CAPTION_TOKENS", 9)
+    data = write(tmp_path, {f"p{n}": (DOG, CAR)[n % 2] for n in range(5)}, size=32)
+    session = SimpleNamespace(lvlm=tiny.lvlm("llava"))
+    sampling = {"vdd": Sampling(temperature=1.5, seed=3)}
+    together, alone = (AnswersStore(tmp_path / f"{name}.jsonl") for name in ("together", "alone"))
+    evaluate(data, methods=METHODS, session=session, sampling=sampling, store=together)
+    with monkeypatch.context() as one_at_a_time:
+        one_at_a_time.setattr(work, "AT_ONCE", 1)
+        one_at_a_time.setattr(harness, "PHOTOS", 1)
+        for method in METHODS:
+            evaluate(data, methods=[method], session=session, sampling=sampling, store=alone)
+    texts = [{key: line["text"] for key, line in store.lines.items()} for store in (together, alone)]
+    assert texts[0] == texts[1]
+    assert len({line["photo"] for line in together.lines.values()}) == 5
+    lines = (tmp_path / "together.jsonl").read_text(encoding="utf-8").splitlines(keepends=True)
+    (tmp_path / "some.jsonl").write_text("".join(lines[::3]), encoding="utf-8")
+    resumed = AnswersStore(tmp_path / "some.jsonl")
+    evaluate(data, methods=METHODS, session=session, sampling=sampling, store=resumed)
+    assert {key: line["text"] for key, line in resumed.lines.items()} == texts[0]
+    assert len((tmp_path / "some.jsonl").read_text(encoding="utf-8").splitlines()) == len(lines)
