@@ -12,7 +12,9 @@ from torch import Tensor
 from halluapp.decoding.hooks.early_exits import EarlyStates, record_depths
 from halluapp.decoding.hooks.interventions import apply_interventions
 from halluapp.decoding.hooks.vision_adapter import tower_adapter, visual_tokens
+from halluapp.decoding.padding import joined_levels, pad_rows
 from halluapp.decoding.plan import Prefix, full_prompt
+from halluapp.decoding.shared_heads import Start
 from halluapp.decoding.views import Views
 from halluapp.lvlm.base import LVLM, EmbeddedPrompt
 from halluapp.lvlm.decoder import check_kept
@@ -55,40 +57,48 @@ class RowBatch:
         return logits, hidden
 
 
+def embed_prefixes(
+    lvlm: LVLM, prefixes: tuple[Prefix, ...], prompts: list[str], views: list[Views]
+) -> list[EmbeddedPrompt]:
+    """The decoder's input for every prefix."""
+    return [
+        embed_prefix(lvlm, prefix, full_prompt(prompts[prefix.job], prefix.instruction), views[prefix.job])
+        for prefix in prefixes
+    ]
+
+
 def prefill(
     lvlm: LVLM, prefixes: tuple[Prefix, ...], prompts: list[str], views: list[Views]
 ) -> tuple[RowBatch, Tensor]:
     """One forward over all distinct prefixes, left-padded -> (one row a prefix, logits of the first token [P, V])."""
+    return prefill_rows(lvlm, prefixes, embed_prefixes(lvlm, prefixes, prompts, views))
+
+
+def prefill_rows(
+    lvlm: LVLM, prefixes: tuple[Prefix, ...], rows: list[EmbeddedPrompt], start: Start | None = None
+) -> tuple[RowBatch, Tensor]:
+    """As `prefill`, of rows that are embedded. start: their heads, which were read before."""
     from transformers import DynamicCache
 
-    rows = [
-        embed_prefix(lvlm, prefix, full_prompt(prompts[prefix.job], prefix.instruction), views[prefix.job])
-        for prefix in prefixes
-    ]
+    changes = [prefix.intervention for prefix in prefixes]
+    if start is not None:
+        embeds, mask, positions, image_mask = pad_rows(start.tails)
+        mask, image_mask = torch.cat([start.mask, mask], dim=1), torch.cat([start.image_mask, image_mask], dim=1)
+        next_positions = torch.stack([row.positions.max() + 1 for row in rows])
+        batch = RowBatch(start.cache, mask, next_positions, changes, image_mask)
+        with lvlm.lock, lvlm.dequantized.active(), apply_interventions(lvlm, changes, image_mask):
+            logits = lvlm.forward(batch.cache, mask, positions, embeds=embeds)
+        check_kept(batch.cache, mask.shape[1])
+        return batch, logits
     embeds, mask, positions, image_mask = pad_rows(rows)
     next_positions = torch.stack([row.positions.max() + 1 for row in rows])
-    levels = tuple(torch.cat(level) for level in zip(*(row.deepstack for row in rows if row.deepstack), strict=True))
-    batch = RowBatch(DynamicCache(), mask, next_positions, [prefix.intervention for prefix in prefixes], image_mask)
+    levels = joined_levels(rows)
+    batch = RowBatch(DynamicCache(), mask, next_positions, changes, image_mask)
     with lvlm.lock, lvlm.dequantized.active(), apply_interventions(lvlm, batch.interventions, batch.image_mask):
         deepstack = (image_mask, levels) if levels else None
         logits = lvlm.forward(batch.cache, mask, positions, embeds=embeds, deepstack=deepstack, image_mask=image_mask)
     check_kept(batch.cache, mask.shape[1])
     return batch, logits
-
-
-def pad_rows(rows: list[EmbeddedPrompt]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Rows of any length, left-padded -> embeds [P, S, D], mask [P, S], positions [.., P, S], image mask [P, S]."""
-    longest = max(len(row.embeds) for row in rows)
-    embeds = rows[0].embeds.new_zeros(len(rows), longest, rows[0].embeds.shape[-1])
-    mask = torch.zeros(len(rows), longest, dtype=torch.long, device=embeds.device)
-    # Padding must not shift the positions of a row.
-    positions = mask.new_zeros(*rows[0].positions.shape[:-1], len(rows), longest)
-    image_mask = torch.zeros_like(mask, dtype=torch.bool)
-    for index, row in enumerate(rows):
-        columns = slice(longest - len(row.embeds), None)
-        embeds[index, columns], mask[index, columns], image_mask[index, columns] = row.embeds, 1, row.image_mask
-        positions[..., index, columns] = row.positions
-    return embeds, mask, positions, image_mask
 
 
 def embed_prefix(lvlm: LVLM, prefix: Prefix, prompt: str, views: Views, answer: Sequence[int] = ()) -> EmbeddedPrompt:

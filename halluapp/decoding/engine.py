@@ -10,13 +10,14 @@ import torch
 from torch import Tensor
 
 from halluapp.decoding import memory, trace
-from halluapp.decoding.batch import RowBatch, prefill
+from halluapp.decoding.batch import RowBatch, embed_prefixes, prefill_rows
 from halluapp.decoding.choose import choose, choose_greedily, penalise
 from halluapp.decoding.events import Decoded, Event, Failed, Finished, MethodEvent, Token
 from halluapp.decoding.hooks.early_exits import EarlyStates, read_out, record_depths
 from halluapp.decoding.hooks.vision_adapter import tower_adapter
 from halluapp.decoding.plan import Sampling, plan
 from halluapp.decoding.replay import policy
+from halluapp.decoding.shared_heads import read_heads
 from halluapp.decoding.stops import cut
 from halluapp.decoding.views import Views
 from halluapp.errors import InputError, MissingWeights
@@ -67,13 +68,14 @@ def decode(lvlm: LVLM, job: Job, sampling: Sampling, stop: Callable[[], bool] = 
 
 @torch.no_grad()
 def decode_many(
-    lvlm: LVLM, jobs: list[Job], sampling: Sampling, stop: Callable[[], bool] = lambda: False
+    lvlm: LVLM, jobs: list[Job], sampling: Sampling, stop: Callable[[], bool] = lambda: False, *, share: bool = False
 ) -> Iterator[tuple[int, MethodEvent]]:
     """Decodes several jobs in one batch; yields (job index, event).
 
     A method whose weights are missing, or whose combination fails, ends with Failed; the others go on. Where memory
     is short, smaller groups are decoded one after another (same tokens; `Finished.note` says so). `stop` is called
-    before every step; closing the generator has the same effect. `seconds` run from the call to the method's end.
+    before every step; closing the generator has the same effect. share: what prompts of one `Views` begin with is
+    computed once (`shared_heads`). `seconds` run from the call to the method's end.
     """
     start = time.perf_counter()
     views = [job.views for job in jobs]
@@ -84,7 +86,7 @@ def decode_many(
         group = queue.pop(0)
         note = "" if group is everything else f"Memory was short: decoded in a group of {sum(map(len, group))}."
         try:
-            for job, event in _decode_group(lvlm, jobs, views, group, sampling, stop, start):
+            for job, event in _decode_group(lvlm, jobs, views, group, sampling, stop, start, share):
                 if log.is_new(job, event):
                     yield job, replace(event, note=note) if isinstance(event, Finished) else event
         except (RuntimeError, MemoryError) as error:
@@ -128,11 +130,12 @@ def _decode_group(
     sampling: Sampling,
     stop: Callable[[], bool],
     start: float,
+    share: bool,
 ) -> Iterator[tuple[int, MethodEvent]]:
     """Decodes some methods of the jobs as rows of one batch."""
     if not any(group):
         return
-    prefilled, logits, live = _prefill(lvlm, jobs, views, group, sampling.seed)
+    prefilled, logits, live = _prefill(lvlm, jobs, views, group, sampling.seed, share)
     batch = policy.choose_batch(lvlm, prefilled, sampling.max_new_tokens)
     del prefilled  # a batch that has moved to other buffers must not hold its first ones
     for index in range(sampling.max_new_tokens):
@@ -178,7 +181,7 @@ def _prepare(lvlm: LVLM, jobs: list[Job], views: list[Views]) -> tuple[memory.Gr
 
 
 def _prefill(
-    lvlm: LVLM, jobs: list[Job], views: list[Views], group: memory.Group, seed: int
+    lvlm: LVLM, jobs: list[Job], views: list[Views], group: memory.Group, seed: int, share: bool
 ) -> tuple[RowBatch, Tensor, list[_Stream]]:
     """Prefills each distinct prefix once -> (batch of one row a prefix, logits [R, V], streams)."""
     rows = plan([(job.prompt, methods) for job, methods in zip(jobs, group, strict=True)])
@@ -186,8 +189,10 @@ def _prefill(
         _Stream(job, method, prefixes, list(prefixes), torch.Generator().manual_seed(seed), method.exits(lvlm))
         for job, method, prefixes in rows.streams
     ]
+    embedded = embed_prefixes(lvlm, rows.prefixes, [job.prompt for job in jobs], views)
+    heads = read_heads(lvlm, embedded, rows.prefixes, views) if share else None
     with record_depths(lvlm, _depths(live)) as hidden:
-        batch, logits = prefill(lvlm, rows.prefixes, [job.prompt for job in jobs], views)
+        batch, logits = prefill_rows(lvlm, rows.prefixes, embedded, heads)
     _set_exits(live, read_out(lvlm, hidden))
     return batch, logits, live
 

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from halluapp.decoding.batch import embed_prefix, pad_rows
+from halluapp.decoding.batch import embed_prefix
 from halluapp.decoding.hooks.early_exits import EarlyStates, record_depths
 from halluapp.decoding.hooks.interventions import apply_interventions
+from halluapp.decoding.padding import joined_levels, pad_rows
 from halluapp.decoding.plan import Prefix, full_prompt
 from halluapp.decoding.views import Views
 from halluapp.lvlm.base import LVLM
@@ -52,7 +53,7 @@ def read_answer(
         for prefix in prefixes
     ]
     embeds, mask, positions, image_mask = pad_rows(rows)
-    levels = tuple(torch.cat(level) for level in zip(*(row.deepstack for row in rows if row.deepstack), strict=True))
+    levels = joined_levels(rows)
     changes = [prefix.intervention for prefix in prefixes]
     with (
         lvlm.lock,

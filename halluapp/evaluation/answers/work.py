@@ -129,7 +129,7 @@ def _decode(
         for number, row in batch
     ]
     ends: dict[str, float] = {}
-    for index, event in engine.decode_many(lvlm, jobs, sampling):
+    for index, event in engine.decode_many(lvlm, jobs, sampling, share=True):
         number, row = batch[index]
         answers, position = parts[number].answers, parts[number].rows.index(row)
         if isinstance(event, Decoded):
