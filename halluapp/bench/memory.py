@@ -10,7 +10,7 @@ from pathlib import Path
 
 from halluapp.session import load_session
 from halluapp.settings import Settings
-from halluapp.training.process_memory import peak_resident
+from halluapp.training.memory.process import peak_resident
 
 MEGABYTE = 2**20
 

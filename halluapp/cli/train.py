@@ -52,7 +52,7 @@ def _add_run(subcommands, kind: str, recipe: type[recipes.Recipe]) -> None:
 def _run(options) -> int:
     """Trains to the last step or until it is stopped -> exit code, 128 + its number after a signal."""
     from halluapp.training import library, runs
-    from halluapp.training.endings import failures, installation
+    from halluapp.training.endings import checkpoints, failures, installation
 
     installed = options.out is None and options.what == installation.KIND
     if options.out is None:
@@ -83,6 +83,8 @@ def _run(options) -> int:
         return ended.code
     status = run.status()
     print(f"{status['state']} at step {status['step']} of {status['steps']}; result: {run.adapter}")
+    for sentence in filter(None, (status.get("note"), checkpoints.summary(run)["sentence"])):
+        print(sentence)
     return 0
 
 

@@ -1,4 +1,4 @@
-"""`halluapp train pairs|measure|stop|list|plan|bench`: what is around a training run."""
+"""`halluapp train pairs|measure|checkpoint|stop|list|plan|bench`: what is around a training run."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ def add(subcommands) -> None:
     """Adds the subcommands."""
     _add_pairs(subcommands)
     _add_run_commands(subcommands)
+    _add_checkpoint(subcommands)
     _add_plan(subcommands)
     _add_bench(subcommands)
 
@@ -51,7 +52,7 @@ def _add_pairs(subcommands) -> None:
 def _add_plan(subcommands) -> None:
     plan = subcommands.add_parser("plan", help="GPU memory of a CHiP step, by part, from a model's configuration alone")
     plan.set_defaults(train=_plan)
-    plan.add_argument("--model", default="random:llava-1.5-7b", help="random:NAME, a folder or a hub id (its config)")
+    plan.add_argument("--model", default="random:llava-1.5-7b", help="pocket, random:NAME, a folder or a hub id")
     plan.add_argument("--quantization", choices=("nf4", "none"), default="nf4")
     plan.add_argument("--prefix", type=int, default=640, help="tokens of photo and question")
     plan.add_argument("--answer", type=int, default=120, help="tokens of an answer")
@@ -86,6 +87,14 @@ def _add_run_commands(subcommands) -> None:
     subcommand = subcommands.add_parser("list", help=about, description=about)
     subcommand.set_defaults(train=_list)
     subcommand.add_argument("folder_of_runs", type=Path, help="folder whose subfolders are runs, such as runs")
+
+
+def _add_checkpoint(subcommands) -> None:
+    about = "which step a run's adapter is of, and another one in its place"
+    checkpoint = subcommands.add_parser("checkpoint", help=about, description=about)
+    checkpoint.set_defaults(train=_checkpoint)
+    checkpoint.add_argument("run_folder", type=Path, help="folder of the run")
+    checkpoint.add_argument("--use", metavar="WHICH", help="best, last or a step that is still there")
 
 
 def _pairs(options) -> int:
@@ -170,6 +179,21 @@ def _stop(options) -> int:
     return 0
 
 
+def _checkpoint(options) -> int:
+    from halluapp.training import library, runs
+    from halluapp.training.endings import checkpoints
+
+    run = runs.Run(options.run_folder)
+    run.config()
+    if options.use:
+        library.use_checkpoint(run, options.use)
+    about = checkpoints.summary(run)
+    print(about["sentence"] or f"{run.name} has saved no adapter that was evaluated.")
+    if about["steps"]:
+        print("checkpoints: " + ", ".join(map(str, about["steps"])))
+    return 0
+
+
 def _list(options) -> int:
     from halluapp.training import runs
 
@@ -181,13 +205,10 @@ def _list(options) -> int:
 
 
 def _plan(options) -> int:
-    from halluapp.bench import memory_plan
-    from halluapp.lvlm import loading, random_weights
+    from halluapp.training.memory import fit
+    from halluapp.training.memory import plan as memory_plan
 
-    if options.model.startswith(random_weights.PREFIX):
-        config = random_weights.configuration(options.model.removeprefix(random_weights.PREFIX))
-    else:
-        config = loading.configuration(options.model)
+    config = fit.configuration(options.model, Settings.from_environment().assets)
     recipe = recipes.create("chip", **train_options.chosen(options))
     whole = partial(memory_plan.plan_memory, config, prefix=options.prefix, answer=options.answer,
                     quantization=options.quantization)  # fmt: skip

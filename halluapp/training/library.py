@@ -19,6 +19,8 @@ from halluapp.errors import InputError
 from halluapp.lvlm.adapters import CONFIG, PICKLES, PROJECTOR, WEIGHTS
 from halluapp.methods.registry import METHODS
 from halluapp.training import recipes
+from halluapp.training.endings import checkpoints
+from halluapp.training.measure import model_card
 from halluapp.training.runs import Run
 
 if TYPE_CHECKING:
@@ -73,13 +75,15 @@ def imported_runs(root: Path) -> list[Run]:
 
 
 def title(run: Run) -> str:
-    """The run's name and how it was trained, for the list of methods."""
+    """The run's name and how it was trained, for the list of methods; also the step where there are several."""
+    if is_imported(run):
+        return f"{run.name} (adapter)"
     try:
-        return (
-            f"{run.name} (adapter)" if is_imported(run) else f"{run.name} ({recipes.RECIPES[run.config().kind].title})"
-        )
+        method = recipes.RECIPES[run.config().kind].title
     except InputError:
         return run.name
+    step = f", step {checkpoints.adapter_step(run)}" if checkpoints.step_folders(run) else ""
+    return f"{run.name} ({method}{step})"
 
 
 def panel_runs(root: Path) -> list[tuple[str, str]]:
@@ -156,6 +160,14 @@ def import_adapter(root: Path, name: str, source: str | Sequence[str], lvlm: LVL
     return name
 
 
+def use_checkpoint(run: Run, which: str) -> int:
+    """Makes a checkpoint (`checkpoints.choose`) the run's adapter, and its card says so -> step. Raises InputError."""
+    step = checkpoints.choose(run, which)
+    if (run.adapter / checkpoints.CARD).exists():
+        model_card.write(run)
+    return step
+
+
 def delete(root: Path, name: str | None) -> None:
     """Deletes the folder of a run or of an imported adapter. Raises InputError while the run lives."""
     run = find(root, name)
@@ -181,6 +193,8 @@ def pack(root: Path, name: str | None, folder: Path) -> Path:
     path = folder / f"{run.name}.zip"
     with atomic_write(path) as partial, zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED) as out:
         for file in sorted(run.folder.rglob("*")):
-            if file.is_file() and file.name not in NOT_PACKED and file.suffix != PARTIAL_SUFFIX:
-                out.write(file, Path(run.name) / file.relative_to(run.folder))
+            inner_path = file.relative_to(run.folder)
+            other_step = inner_path.parts[0] == checkpoints.FOLDER
+            if file.is_file() and file.name not in NOT_PACKED and file.suffix != PARTIAL_SUFFIX and not other_step:
+                out.write(file, Path(run.name) / inner_path)
     return path

@@ -6,25 +6,25 @@ import json
 import math
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
 
-from halluapp.data.files import atomic_write
+from halluapp.data.files import atomic_write, write_text
 from halluapp.data.pairs import one_photo_notice, read_pairs, split
 from halluapp.data.photos import read_photo, small_jpeg
 from halluapp.errors import InputError
 from halluapp.lvlm.base import LVLM
+from halluapp.training.endings import checkpoints, state
 from halluapp.training.endings.failures import failure_in_status
 from halluapp.training.endings.resume import check_pairs
+from halluapp.training.memory.process import peak_memory
 from halluapp.training.methods import registry
 from halluapp.training.objective import Objective
-from halluapp.training.process_memory import peak_memory
 from halluapp.training.recipes import Recipe
-from halluapp.training.runs import SAMPLE_PHOTO, Config, Run
+from halluapp.training.runs import SAMPLE_FACTS, SAMPLE_PHOTO, Config, Run
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -82,8 +82,9 @@ def train(run: Run, lvlm: LVLM, config: Config | None = None) -> None:
             log_line(f"note: {notice}")
         objective = registry.objective(config.kind)(lvlm, config.recipe, pairs, run.folder.parent / ".cache", log_line)
         try:
-            for step, state in _steps(run, objective, rows, held_out):
-                run.write_status(state, step)
+            for step, progress in _steps(run, objective, rows, held_out):
+                early = progress == "finished" and step < config.recipe.steps
+                run.write_status(progress, step, note=checkpoints.early_end(run, config.recipe) if early else "")
         finally:
             objective.undo()
 
@@ -93,14 +94,16 @@ def _steps(run: Run, objective: Objective, rows: list[int], held_out: list[int])
     recipe, world = objective.recipe, DistributedState()
     optimizer = torch.optim.AdamW(_by_shape(objective.parameter_groups(), recipe.weight_decay), lr=recipe.rate)
     base_rates = [group["lr"] for group in optimizer.param_groups]
-    first, seconds_before = _resume(run, objective, optimizer)
+    first, seconds_before = state.restore(run, objective, optimizer)
     started = time.time() - seconds_before
     if first == 0 and world.is_main:
         _evaluate(run, objective, held_out, 0, started)
+    if world.is_main:
+        checkpoints.settle(run, recipe, first)  # --keep may be another than before
     source = batches(objective, rows, first * recipe.accumulation)
     step = first
     yield step, "running"
-    while step < recipe.steps:
+    while step < recipe.steps and not _is_exhausted(run, recipe, step, world):
         for group, rate in zip(optimizer.param_groups, base_rates, strict=True):
             group["lr"] = rate * rate_at(recipe, step)
         row = _step(objective, optimizer, source, step, world)
@@ -110,15 +113,24 @@ def _steps(run: Run, objective: Objective, rows: list[int], held_out: list[int])
         if world.is_main:
             row |= {"step": step, "seconds": round(time.time() - started, 2), "memory_mb": peak_memory()}
             run.append_row("metrics.jsonl", row)
-            if step % recipe.evaluate_every == 0 or step % recipe.sample_every == 0 or last:
+            evaluated = bool(held_out) and (step % recipe.evaluate_every == 0 or last)
+            if evaluated or step % recipe.sample_every == 0 or last:
                 _evaluate(run, objective, held_out, step, started, last)
-            if step % recipe.save_every == 0 or last:
-                _save(run, objective, optimizer, step, time.time() - started)
+            if evaluated or step % recipe.save_every == 0 or last:
+                state.save(run, objective, optimizer, step, time.time() - started, evaluated)
         if stop_requested:
             yield step, "stopped"
             return
         yield step, "running"
     yield step, "finished"
+
+
+def _is_exhausted(run: Run, recipe: Recipe, step: int, world: DistributedState) -> bool:
+    """Whether early stopping ends the run here; every process finds the same, after the main one has evaluated."""
+    if recipe.patience == 0 or step % recipe.evaluate_every:
+        return False
+    world.wait()
+    return checkpoints.is_exhausted(run, recipe)
 
 
 def _step(
@@ -170,7 +182,7 @@ def held_out_losses(objective: Objective, rows: list[int]) -> dict[str, float]:
     """Components of the loss over held-out pairs, mean over at most 64 of them."""
     order = objective.order(rows, Random("held out"))[:MAX_HELD_OUT_PAIRS]
     total: dict[str, float] = {}
-    state = torch.get_rng_state()
+    generator_state = torch.get_rng_state()
     with torch.no_grad():
         torch.manual_seed(0)
         for first in range(0, len(order), objective.recipe.batch):
@@ -178,29 +190,46 @@ def held_out_losses(objective: Objective, rows: list[int]) -> dict[str, float]:
             loss, numbers = objective.losses(part, 0)
             for name, value in {"loss": float(loss), **numbers}.items():
                 total[name] = total.get(name, 0.0) + value * len(part) / len(order)
-    torch.set_rng_state(state)
+    torch.set_rng_state(generator_state)
     return {name: round(value, 6) for name, value in total.items()}
 
 
 def _evaluate(
     run: Run, objective: Objective, held_out: list[int], step: int, started: float, last: bool = False
 ) -> None:
-    """Held-out losses and a caption, where this step is one for them."""
+    """Held-out losses and a caption, where this step is one for them; a caption of every step that may stay, too."""
     recipe = objective.recipe
-    if held_out and (step % recipe.evaluate_every == 0 or last):
+    evaluated = bool(held_out) and (step % recipe.evaluate_every == 0 or last)
+    if evaluated:
         row = {"step": step, "seconds": round(time.time() - started, 2), "held": held_out_losses(objective, held_out)}
         run.append_row("metrics.jsonl", row)
-    if step % recipe.sample_every == 0 or last:
-        image = sample_photo(objective, run.config().photo, held_out)
+        log_line(_evaluation_line(step, recipe, row))
+    if step % recipe.sample_every == 0 or last or (evaluated and checkpoints.wants_checkpoints(recipe)):
+        image, objects = sample_photo(objective, run.config().photo, held_out)
         if not (run.folder / SAMPLE_PHOTO).exists():
+            if objects is not None:
+                write_text(run.folder / SAMPLE_FACTS, json.dumps({"objects": objects}))
             with atomic_write(run.folder / SAMPLE_PHOTO) as partial:
                 partial.write_bytes(small_jpeg(image, SAMPLE_SIDE))
         run.append_row("samples.jsonl", {"step": step, "text": sample_caption(objective, image)})
 
 
-def sample_photo(objective: Objective, photo: str, held_out: list[int]) -> Image.Image:
-    """The photo that is captioned on the way: the file `photo`, without one ("") the first held-out one."""
-    return read_photo(photo) if photo else objective.pairs[held_out[0] if held_out else 0].open()
+def _evaluation_line(step: int, recipe: Recipe, row: dict[str, Any]) -> str:
+    """What the log says of an evaluation."""
+    names = dict.fromkeys(("loss", recipe.best_by))
+    numbers = [f"held-out {name.replace('_', ' ')} {row['held'][name]:.4g}" for name in names if name in row["held"]]
+    return f"step {step} of {recipe.steps}, {row['seconds']:.0f} s: {', '.join(numbers)}"
+
+
+def sample_photo(objective: Objective, photo: str, held_out: list[int]) -> tuple[Image.Image, tuple[str, ...] | None]:
+    """The photo that is captioned on the way and all objects in it, None where they are not known.
+
+    photo: a file; without one ("") it is the first held-out one.
+    """
+    if photo:
+        return read_photo(photo), None
+    pair = objective.pairs[held_out[0] if held_out else 0]
+    return pair.open(), pair.objects
 
 
 def sample_caption(objective: Objective, image: Image.Image) -> str:
@@ -214,37 +243,6 @@ def sample_caption(objective: Objective, image: Image.Image) -> str:
     for event in engine.decode(objective.lvlm, job, Sampling(SAMPLE_TOKENS)):
         text = event.text if isinstance(event, Decoded) else text
     return text
-
-
-def _save(run: Run, objective: Objective, optimizer, step: int, seconds: float) -> None:
-    """Adapter first, then the state: both whole files, so that a killed process leaves the last good ones."""
-    config = run.config()
-    lvlm = objective.lvlm
-    about = {"kind": config.kind, "model": lvlm.name, "quantization": lvlm.quantization, "step": step,
-             "steps": config.recipe.steps, "data": Path(config.data).name, "pairs": len(objective.pairs),
-             "recipe": json.loads((run.folder / "config.json").read_text(encoding="utf-8"))["recipe"]}  # fmt: skip
-    objective.save(run.adapter, about)
-    state = {"step": step, "seconds": seconds, "optimizer": optimizer.state_dict(), "objective": objective.state(),
-             "rng": torch.get_rng_state()}  # fmt: skip
-    with atomic_write(run.folder / "state.pt") as partial:
-        torch.save(state, partial)
-
-
-def _resume(run: Run, objective: Objective, optimizer) -> tuple[int, float]:
-    """Restores the last state, if there is one -> (steps done, seconds spent)."""
-    path = run.folder / "state.pt"
-    if not path.exists():
-        run.drop_rows_after(-1)
-        return 0, 0.0
-    try:
-        state = torch.load(path, weights_only=True)
-        objective.load_state(state["objective"])
-        optimizer.load_state_dict(state["optimizer"])
-    except (RuntimeError, ValueError, KeyError, EOFError) as error:
-        raise InputError(f"The state of {run.folder} is damaged or of another recipe; start the run anew.") from error
-    torch.set_rng_state(state["rng"])
-    run.drop_rows_after(state["step"])
-    return state["step"], state["seconds"]
 
 
 class DistributedState:

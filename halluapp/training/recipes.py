@@ -12,13 +12,20 @@ from halluapp.errors import InputError
 from halluapp.parameters import check_parameter, parameter
 from halluapp.training.methods.registry import PRESETS, RECIPES
 
-__all__ = ["PRESETS", "RECIPES", "TARGETS", "Lora", "Recipe", "create"]
+__all__ = ["HIGHER_IS_BETTER", "PRESETS", "RECIPES", "TARGETS", "Lora", "Recipe", "create", "held_out_number"]
+
+HIGHER_IS_BETTER = ("reward_margin", "preferred", "told_apart", "retrieval")  # of the held-out numbers; others: lower
 
 TARGETS = {
     "attention": ("q_proj", "k_proj", "v_proj", "o_proj"),
     "mlp": ("gate_proj", "up_proj", "down_proj"),
     "all": ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"),
 }
+
+
+def held_out_number(*names: str):
+    """The field `best_by` of a recipe whose objective gives these numbers beside the loss."""
+    return parameter("loss", "Best by", "The held-out number that says which step is best.", choices=("loss", *names))
 
 
 @dataclass(frozen=True)
@@ -42,6 +49,16 @@ class Recipe:
     evaluate_every: int = parameter(25, "Evaluate every", "Steps between losses on held-out pairs.", 1, 10_000, 1)
     sample_every: int = parameter(50, "Sample every", "Steps between captions of a photo.", 1, 10_000, 1)
     save_every: int = parameter(10, "Save every", "Steps between states from which a run resumes.", 1, 10_000, 1)
+    keep: str = parameter(
+        "last", "Keep", "Which step the run's panel uses: the last or the best.", choices=("last", "best")
+    )
+    best_by: str = held_out_number()
+    keep_checkpoints: int = parameter(
+        0, "Checkpoints", "Best steps that stay on the disk, beside the last one, to choose from.", 0, 20, 1
+    )
+    patience: int = parameter(
+        0, "Patience", "Stops early after so many evaluations without gain; 0 never does.", 0, 1000, 1
+    )
     checkpointing: bool = parameter(False, "Gradient checkpointing", "Less memory for a third more time.")
     seed: int = parameter(0, "Seed", "Of order, noise and dropout.", 0, 2**31 - 1, 1)
 
@@ -71,6 +88,11 @@ def create(kind: str, /, **values: Any) -> Recipe:
         if name not in settings:
             raise InputError(f"{recipe.title} has no setting {name!r}; it has {', '.join(settings)}.")
         recipe = replace(recipe, **{name: _validated(recipe.title, settings[name], value)})
+    if recipe.held_out == 0 and (recipe.keep == "best" or recipe.patience or recipe.keep_checkpoints):
+        raise InputError(
+            f"{recipe.title}: the best step and early stopping need held-out pairs; raise held_out (now 0), or set "
+            "keep to last, keep_checkpoints and patience to 0."
+        )
     return recipe
 
 

@@ -30,7 +30,7 @@ from halluapp.training.recipes import Recipe
 
 LOCK, LOCK_OWNER = ".running.lock", ".running"  # beside the runs: what is locked, and the name of the run that holds it
 STATES = ("waiting", "preparing", "running", "finished", "stopped", "failed", "interrupted")
-SAMPLE_PHOTO = "sample.jpg"  # in a run's folder: the photo that is captioned, small
+SAMPLE_PHOTO, SAMPLE_FACTS = "sample.jpg", "sample.json"  # the photo that is captioned, small; what it shows
 NAMED_MODELS = ("pocket", "auto")  # no folders, whatever is called so in the working folder
 LIVE = ("waiting", "preparing", "running")
 MAX_CLOCK_SHIFT = 2.0  # seconds

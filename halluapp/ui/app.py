@@ -21,7 +21,7 @@ from halluapp.serving.lane import LANE
 from halluapp.serving.models import Models
 from halluapp.serving.visitors import Visitor
 from halluapp.settings import Settings
-from halluapp.ui import api, texts, tools
+from halluapp.ui import api, texts, theme_switch, tools
 from halluapp.ui.compare import exports
 from halluapp.ui.compare import tab as compare_tab
 from halluapp.ui.compare.photo_input import photo_input
@@ -41,8 +41,10 @@ CSS = """
 #header { align-items: baseline; gap: 4px 16px; } #header > * { width: auto; min-width: 0 !important; }
 #title { flex: 1 1 420px; } #title p { margin: 0; font-size: 13px; }
 #title h1 { font-size: 18px; margin: 0 10px 0 0; display: inline; } #title p { display: inline; }
-#model { flex: 0 1 auto; } #model p { font-size: 12px; margin: 0; }
+#model { flex: 0 1 auto; } #theme { flex: none; order: 1; } #theme .html-container { padding: 0; }
+#model p { font-size: 12px; margin: 0; }
 .dark { --color-accent: #2dd4bf; }
+input:focus-visible, textarea:focus-visible { outline: 2px solid var(--color-accent) !important; outline-offset: 1px; }
 #tabs .tab-container button { min-height: 32px; } #tabs .tabitem { padding: 10px 0 0; }
 #rail .form, #rail .block { border-width: 0; box-shadow: none; }
 #rail textarea { font-size: 14px; } #prompt { padding: 0; }
@@ -71,6 +73,7 @@ CSS = """
 @media (max-width: 640px) {
   #train-notice { position: fixed; bottom: 0; left: 0; right: 0; z-index: 20; }
   .gradio-container > .main { padding: 8px 12px !important; }
+  #title { flex: 1 1 60%; } #theme { order: 0; }
   #panels:not(:has(.settings-open)) #methods { display: none; }
   #presets button, #methods label, #go button, #report button, #report a { min-height: 44px; }
 }
@@ -83,6 +86,7 @@ def build(settings: Settings) -> gr.Blocks:
     with gr.Blocks(title=texts.TITLE, analytics_enabled=False, fill_width=True) as app:
         with gr.Row(elem_id="header"):
             gr.Markdown(f"# {texts.TITLE}\n{texts.TAGLINE}", elem_id="title")
+            theme_switch.build()
             model = gr.Markdown(texts.LOADING, elem_id="model")
         models = Models.of_server(settings)
         with gr.Tabs(elem_id="tabs"):
@@ -153,6 +157,7 @@ def launch_options(settings: Settings) -> dict[str, Any]:
     return {
         "theme": theme(),
         "css": CSS,
+        "head": theme_switch.head(),
         "server_name": settings.host,
         "server_port": settings.port or None,
         "show_error": True,

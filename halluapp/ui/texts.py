@@ -10,7 +10,7 @@ PROMPTS = (
     "Is there a dog in the image?",
 )
 PHOTO = "Photo"
-PROMPT = "Prompt"
+PROMPT = "Prompt (Shift+Enter runs it)"
 PROMPT_HINT = "Ask something about the photo"
 RUN = "Run"
 STOP = "Stop"
@@ -34,7 +34,7 @@ SURE = (
     "Higher: fewer words are judged, more of those verdicts are right. Moving it judges again without decoding again.",
 )
 SAVE = "Save this comparison:"
-EXAMPLE_SHOWN = "An example, decoded beforehand. Run decodes it anew, with your prompt and settings."
+EXAMPLE_SHOWN = "An example, decoded beforehand ({credit}). Run decodes it anew, with your prompt and settings."
 REPORT_SHOWN = "A saved report{date}, decoded by {model}."
 LOADING = "Loading the model…"
 READY = "Choose a photo and press Run."

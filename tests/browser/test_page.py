@@ -63,9 +63,13 @@ def test_a_word_shows_its_evidence_by_mouse_and_by_keyboard(visit):
     page.keyboard.press("Enter")
     assert page.locator(".evidence").is_visible()
     assert focused.strip() in page.inner_text(".evidence .word")
+    assert page.evaluate("() => document.activeElement.classList.contains('evidence')")  # who opened it by a key
     page.keyboard.press("ArrowRight")  # the evidence follows
     assert page.locator(".evidence").is_visible()
-    assert page.evaluate("() => document.activeElement.classList.contains('chosen')")
+    assert page.inner_text(".seg.chosen").strip() != focused.strip()
+    page.keyboard.press("Escape")
+    page.keyboard.press("ArrowLeft")
+    assert page.evaluate("() => document.activeElement.textContent") == focused
     assert page.locator(".panel .seg[tabindex='0']").count() == 5  # one tab stop a text
 
 
@@ -96,7 +100,7 @@ def test_methods_and_a_stacked_panel_are_switched_on_in_the_sidebar(visit, photo
 
 def test_words_light_their_box_and_numbers_cover_no_other(visit):
     page = visit.page
-    names = [path.stem for path in examples.photos(ASSETS)]
+    names = [example.name for example in examples.examples(ASSETS)]
     page.locator(".example").nth(names.index("street")).click()
     page.wait_for_function("() => document.querySelectorAll('.things .thing').length > 1")  # person, car
     page.locator(".things .thing").first.hover()

@@ -166,3 +166,25 @@ test("curves are saved as CSV, names with commas in quotes", () => {
   assert.equal(pure.csvOf(curves, ["loss", "none"]), "run,curve,pairs,step,value\n"
     + "\"a,\"\"b\"\"\",loss,train,1,0.5\n\"a,\"\"b\"\"\",loss,held,0,0.6\n");
 });
+
+test("a range without points says so, and why", () => {
+  const series = [{ points: [[1, 2], [5, -1]] }], range = (first, last, log = false) => ({ first, last, log });
+  const note = (asked) => pure.rangeNote(series, pure.partOf(series, asked), asked);
+  assert.equal(note(range(null, null)), "");
+  assert.equal(note(range(1, 3)), "");
+  assert.equal(note(range(9, null)), "No point from step 9; all steps are shown.");
+  assert.equal(note(range(4, 2)), "No point from step 4 to step 2; all steps are shown.");
+  assert.match(note(range(4, 9, true)), /no logarithm/);
+  assert.equal(pure.rangeNote([], [], range(9, null)), "");
+});
+
+test("captions begin with the panel's and the untrained model's", () => {
+  const sample = (step, panel = false) => ({ step, panel });
+  const steps = (samples) => pure.sampleOrder(samples).map((part) => part.map(({ step }) => step));
+  assert.deepEqual(steps([sample(0), sample(1), sample(2, true), sample(3)]), [[2, 0], [3, 1]]);
+  assert.deepEqual(steps([sample(0), sample(1), sample(2)]), [[2, 0], [1]]);
+  assert.deepEqual(steps([sample(0)]), [[0], []]);
+  assert.deepEqual(steps([]), [[], []]);
+  assert.equal(pure.sampleTitle(sample(3, true)), "step 3 · the panel");
+  assert.equal(pure.sampleTitle(sample(0)), "step 0 · before");
+});

@@ -151,3 +151,8 @@ test("a token of spaces is visible", () => {
   assert.equal(pure.visibleToken(" \n"), "␣");
   assert.equal(pure.visibleToken(" dog"), "dog");
 });
+
+test("pinned panels stand first, in the order in which they were pinned; one that is not there is left out", () => {
+  assert.deepEqual(pure.panelOrder(["a", "b", "c"], ["c", "gone", "a"]), ["c", "a", "b"]);
+  assert.deepEqual(pure.panelOrder(["a", "b"], []), ["a", "b"]);
+});

@@ -19,7 +19,7 @@ WHOLE = [0.0, 0.0, 1.0, 1.0, 0.0]  # the view that is the photo itself
 # likeliest beginning for every photo, and the model would only list.
 BARE = 0.3
 MOST_SHORT = 5  # short questions a view: longer rows cost more than they teach
-REFUSED = 0.3  # share of photos with a question that the model cannot answer: at .5 it refused 29 of 200 others
+REFUSED = 0.2  # share of photos with a question that the model cannot answer: at .5 it refused 29 of 200 others
 Pair = tuple[str, str]  # question, answer
 
 
@@ -53,7 +53,7 @@ class Corpus:
             if not captions or rng.random() < 0.6:
                 short += questions.main_object(photo, top_class, rng)
             if isinstance(photo, TrainingPhoto) and photo.certain:
-                short += questions.counts(photo, crop, rng)
+                short += questions.counts(photo, crop, rng) + questions.places(photo, crop, rng)
             short += questions.colours(captions, rng)
             pairs = self._sentences(captions, record, photo, crop, rng) + rng.sample(short, min(len(short), MOST_SHORT))
         return pairs + [refusal(rng)] * (rng.random() < REFUSED)

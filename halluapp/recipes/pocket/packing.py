@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -18,14 +18,16 @@ from halluapp.recipes.pocket.corpus import Corpus, Pair
 from halluapp.recipes.pocket.crops import crop_box
 from halluapp.recipes.pocket.detector_loss import assign
 from halluapp.recipes.pocket.features import GRID, FeatureStore
+from halluapp.recipes.pocket.own_texts import View
 from halluapp.recipes.pocket.posterior import drawn_posterior
-from halluapp.recipes.pocket.prompts import SHORT
+from halluapp.recipes.pocket.prompts import DETAIL, SHORT
 from halluapp.recipes.pocket.questions import SURE
 from halluapp.recipes.pocket.sets import WEIGHTS, Category, TrainingPhoto, class_names, kept_out, quota
 from halluapp.recipes.pocket.tokenizer import AFTER, BEFORE
 
 IGNORE = -100
 READ = 24  # drawn posteriors a step
+OWN, DETAILED = 12, 0.8  # photos a step that the model describes itself, and how often in detail
 PACKED = 11  # rows of a similar length that are padded and computed together
 
 
@@ -69,6 +71,10 @@ class Packer:
             self.cache[text] = self.tokenizer(text, add_special_tokens=False)["input_ids"]
         return self.cache[text]
 
+    def prompt(self, question: str) -> list[int]:
+        """The ids of a question about a photo, up to the answer."""
+        return [*self.prefixes["photo"], *self._ids(question + AFTER)]
+
     def pack(self, rows: list[list[Pair]], view: str = "photo") -> PackedBatch:
         """One row of pairs a photo (or, image-free, a group of texts) -> a padded batch."""
         prefix, end = self.prefixes[view], self.tokenizer.eos_token_id
@@ -107,6 +113,8 @@ class TrainingBatch:
     detection: tuple[Tensor, Tensor, Tensor, Tensor, Tensor]  # target, boxes, has_box, known, present
     # Drawn posteriors [R, regions, 1000] without a photo, and questions about the class of each.
     reading: tuple[Tensor, PackedBatch] | None = None
+    # A prompt for descriptions of its own, and the photos that it is asked about.
+    description_task: tuple[list[int], list[View]] = field(default_factory=lambda: ([], []))
 
 
 class Batches:
@@ -195,7 +203,20 @@ class Batches:
             self.packer.pack(free, rng.choice(("none", "unk", "text"))),
             tuple(torch.stack(column) for column in zip(*truth, strict=True)),
             self.reading(rng),
+            self.description_task(chosen, views, rng),
         )
+
+    def description_task(
+        self, chosen: list[tuple[int, int]], views: list[int], rng: random.Random
+    ) -> tuple[list[int], list[View]]:
+        """The prompt ids for descriptions that the model decodes itself, and the photos; not of a single thing."""
+        photos = [
+            View(number, self.photos[part][row], self.stores[part].crops[row, view].tolist())
+            for number, ((part, row), view) in enumerate(zip(chosen, views, strict=True))
+            if not getattr(self.photos[part][row], "category", None)
+        ]
+        question = rng.choice(DETAIL if rng.random() < DETAILED else SHORT)
+        return self.packer.prompt(question), photos[:OWN]
 
     def reading(self, rng: random.Random) -> tuple[Tensor, PackedBatch] | None:
         """Classes by the classifier's word alone: a photo a class would not teach to say all the names."""

@@ -39,7 +39,7 @@ ANSWERABLE = (
     "What color is the shirt in the photo?", "Where was this photo taken?", "What are the people doing?",
     "What things are in the picture?", "Please describe the scene in a few sentences.", "What's in the photo?",
     "Which animals are in the picture?", "Is it outdoors?", "Where is the man?", "What is the person holding?",
-    "Describe the background.", "What is on the left?", "Is the photo taken at night?", "Who is in the photo?",
+    "Describe the background.", "What stands at the left edge?", "Is the photo taken at night?", "Who is in the photo?",
 )  # fmt: skip
 REFUSED = re.compile("|".join(re.escape(answer.rstrip(".")) for answer, _ in REFUSALS))
 

@@ -44,6 +44,7 @@ COLOUR = (
     "What color is the {x}?", "What color is the {x}?", "What is the color of the {x}?", "What colour is the {x}?",
     "Which color does the {x} have?",
 )  # fmt: skip
+PLACE = ("What is {place}?", "What do you see {place}?", "Which things are {place}?", "What's {place} of the photo?")
 OTHER = ("", "?", "test", "Explain.", "Say something.", "Summarize the scene.", "What stands out?", "Go on.", "ok",
          "What is the mood of this photo?", "And?", "asdf")  # fmt: skip
 # What the model cannot do, and the one sentence that says so. `probe` measures on other questions.

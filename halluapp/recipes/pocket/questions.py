@@ -10,8 +10,8 @@ from halluapp.data.wording import article, clean_sentence, enumerate_items
 from halluapp.evaluation.annotations import AnnotatedObjects
 from halluapp.grounding.words import vocabulary
 from halluapp.grounding.words.mentions import ANIMALS, find_mentions
-from halluapp.recipes.pocket.crops import area, crop_box
-from halluapp.recipes.pocket.prompts import ANIMAL, BREED, COLOUR, COUNT, SHORT, WHAT, casual
+from halluapp.recipes.pocket.crops import ACROSS, area, crop_box, position_words
+from halluapp.recipes.pocket.prompts import ANIMAL, BREED, COLOUR, COUNT, PLACE, SHORT, WHAT, casual
 from halluapp.recipes.pocket.sets import Category, TrainingPhoto
 
 Pair = tuple[str, str]  # question, answer
@@ -111,6 +111,21 @@ def counts(photo: TrainingPhoto, crop: list[float], rng: random.Random) -> list[
         name = rng.choice(absent)
         pairs.append((casual(rng.choice(COUNT).format(xs=many(name)), rng), f"There are no {many(name)}."))
     return pairs
+
+
+def places(photo: TrainingPhoto, crop: list[float], rng: random.Random) -> list[Pair]:
+    """ "What is on the left?", of the larger things that lie there; nothing is asked of an empty place."""
+    sizes: dict[str, Counter[str]] = {}
+    for name, box in photo.boxes:
+        view = crop_box(box, crop)
+        if view and area(view) >= LEAST_AREA and position_words(view) != ACROSS:
+            sizes.setdefault(position_words(view), Counter())[name] += area(view)
+    if not sizes:
+        return []
+    side = rng.choice(sorted(sizes))
+    names = [name for name, _ in sizes[side].most_common(3)]
+    question = casual(rng.choice(PLACE).format(place=side), rng)
+    return [(question, clean_sentence(enumerate_items([a(name) for name in names])))]
 
 
 def colours(captions: list[str], rng: random.Random) -> list[Pair]:

@@ -21,6 +21,7 @@ from halluapp.lvlm.families import pocket as pocket_model
 from halluapp.recipes.pocket import posterior, tokenizer
 from halluapp.recipes.pocket.detector_loss import detection_loss
 from halluapp.recipes.pocket.features import FeatureStore
+from halluapp.recipes.pocket.own_texts import OwnTexts
 from halluapp.recipes.pocket.packing import IGNORE, Batches, PackedBatch, Packer, TrainingBatch, detector_labels
 from halluapp.recipes.pocket.prompts import DETAIL, LIST, OTHER, SHORT
 from halluapp.recipes.pocket.repetition import function_tokens, repetition_loss
@@ -32,6 +33,7 @@ class PocketRecipe:
     """Settings of the training run; written into the model card.
 
     The rate rises over `warmup` steps, stays, and falls linearly to a twentieth over the last `decay` steps.
+    own_steps: how many steps at the end also learn from the model's own descriptions.
     scenes, drawing_steps: what the detector's head is taught by afterwards.
     """
 
@@ -48,13 +50,18 @@ class PocketRecipe:
     repetition_weight: float = 0.5
     detection_weight: float = 0.15
     reading_weight: float = 0.5
+    own_weight: float = 0.3
+    own_steps: int = 200
     class_regions: int = 6
     scenes: int = 600
     drawing_steps: int = 600
     seed: int = 11
 
     def weight_of(self, loss: str) -> float:
-        weights = {"text": self.text_weight, "detection": self.detection_weight, "reading": self.reading_weight}
+        weights = {
+            "text": self.text_weight, "detection": self.detection_weight, "reading": self.reading_weight,
+            "own": self.own_weight,
+        }  # fmt: skip
         return weights.get(loss, 1.0)
 
     def rate_at(self, step: int) -> float:
@@ -75,6 +82,7 @@ class Pocket(nn.Module):
         super().__init__()
         self.lvlm, self.head = lvlm, head
         self.repetition_weight, self.function_words = 0.0, torch.empty(0, dtype=torch.long)
+        self.own_texts: OwnTexts | None = None
         self.dropout = nn.Dropout(dropout)  # on embeddings only: dropout inside attention has no fused CPU kernel
 
     def visual(self, fine: Tensor, coarse: Tensor) -> tuple[Tensor, Tensor]:
@@ -113,6 +121,8 @@ class Pocket(nn.Module):
             probabilities, packed = batch.reading
             tokens = self.lvlm.model.vision_tower.neck.class_tokens.embed(probabilities)
             losses["reading"] = self.language_loss(packed, self.lvlm.model.multi_modal_projector(tokens))
+        if self.own_texts:
+            losses["own"] = self.own_texts.loss(self.lvlm, visual, *batch.description_task)
         return losses
 
 
@@ -244,6 +254,8 @@ def train(
     pocket.train()
     started, running_loss = time.time(), {}
     for step, batch in prefetch(batches, first, recipe.steps, recipe.seed):
+        if step >= recipe.steps - recipe.own_steps and pocket.own_texts is None:
+            pocket.own_texts = OwnTexts(text_tokenizer)
         for group in optimizer.param_groups:
             group["lr"] = recipe.rate_at(step)
         torch.manual_seed(recipe.seed * 1_000_003 + step)  # dropout repeats after a resume

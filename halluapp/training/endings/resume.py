@@ -10,10 +10,13 @@ from halluapp.data.files import absolute_path, is_hub_id, relative_path
 from halluapp.data.pairs import Pair, pairs_hash, read_pairs
 from halluapp.errors import InputError
 from halluapp.training import recipes
+from halluapp.training.endings import checkpoints
 from halluapp.training.recipes import Recipe
 from halluapp.training.runs import Config, Run
 
-CHANGEABLE = ("steps", "evaluate_every", "sample_every", "save_every", "checkpointing")
+CHANGEABLE = (
+    "steps", "evaluate_every", "sample_every", "save_every", "checkpointing", "keep", "keep_checkpoints", "patience",
+)  # fmt: skip
 ANOTHER_RUN = "leave it out, or start another run with another --out."
 
 
@@ -53,6 +56,10 @@ def _resumed_recipe(run: Run, config: Config, settings: dict[str, Any]) -> Recip
     done = run.status()["step"]
     if recipe.steps < done:
         raise InputError(f"The run {run.name} has done {done} steps; give --steps {done} or more, or leave it out.")
+    if "steps" in settings and checkpoints.is_exhausted(run, recipe):
+        raise InputError(
+            f"The run {run.name} stopped early at step {done}; to go on add --patience 0, or a larger one."
+        )
     return recipe
 
 

@@ -11,6 +11,7 @@ from halluapp.data.pairs import read_pairs, split
 from halluapp.lvlm import adapters
 from halluapp.lvlm.base import LVLM
 from halluapp.methods.registry import create
+from halluapp.training.endings import checkpoints
 from halluapp.training.endings.resume import check_pairs
 from halluapp.training.measure import before_after, model_card
 from halluapp.training.methods import hacl
@@ -34,6 +35,7 @@ def measure_run(
     result = before_after.measure_effect(
         lvlm, pairs, method, config.recipe.seed, photos, log, _heads(lvlm, run, config)
     )
+    result["step"] = checkpoints.adapter_step(run)
     name = f"measured-{Path(data).stem}.json" if data else "measured.json"
     write_text(run.folder / name, json.dumps(result, indent=1))
     model_card.write(run)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from halluapp.data.files import relative_path, write_text
+from halluapp.training.endings import checkpoints
 from halluapp.training.runs import Run
 
 SIDES = ("before", "after", "difference")
@@ -27,6 +28,7 @@ def write(run: Run, name: str = "") -> Path:
         "",
         f"{config.recipe.source}. {steps}, base model in {config.quantization}, {about.get('pairs', '?')} pairs"
         f" (`{Path(config.data).name}`), seed {config.recipe.seed}. Research use. It belongs to this base model only.",
+        *([sentence] if (sentence := checkpoints.summary(run)["sentence"]) else []),
         "",
         "```sh",
         " ".join(["python -m halluapp", *command]),
@@ -48,8 +50,9 @@ def _read_json(path: Path) -> dict[str, Any]:
 def _measurement_lines(path: Path) -> list[str]:
     result = _read_json(path)
     on = path.stem.removeprefix("measured").strip("-") or "pairs that the run held out"
+    step = f", measured after step {result['step']}" if result.get("step") is not None else ""
     lines = [
-        f"On {on}: {result['pairs']} pairs of {result['photos']} photos, 95 % bootstrap intervals over photos.",
+        f"On {on}: {result['pairs']} pairs of {result['photos']} photos, 95 % bootstrap intervals over photos{step}.",
         "",
         "| | before | after | difference |",
         "|---|---|---|---|",

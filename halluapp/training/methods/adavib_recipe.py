@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from halluapp.parameters import parameter
-from halluapp.training.recipes import Recipe
+from halluapp.training.recipes import Recipe, held_out_number
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,7 @@ class AdavibRecipe(Recipe):
         "as in the code": {"beta": 1e-7, "samples": 3, "authors_pooling": True},
     }
 
+    best_by: str = held_out_number("generation")
     rate: float = parameter(3e-4, "Learning rate", "Of the mean (the projector).", 0.0, 0.1, 1e-6)
     rate_std: float = parameter(
         1e-3, "Learning rate of the deviation", "Of the std head and the prior.", 0.0, 0.1, 1e-6

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from halluapp.parameters import parameter
-from halluapp.training.recipes import Lora
+from halluapp.training.recipes import Lora, held_out_number
 
 # How a rejected image is made, see `batches.corruption`.
 STRATEGIES = ("diffusion", "crop", "rotation", "quarter-turns", "black", "random")
@@ -33,6 +33,7 @@ class ChipRecipe(Lora):
         **{f"noise step {step}": {"noise_step": step} for step in (100, 300, 700, 900)},
     }
 
+    best_by: str = held_out_number("reward_margin", "preferred")
     rate: float = parameter(2e-4, "Learning rate", "Lower it when the loss becomes NaN.", 0.0, 0.1, 1e-6)
     mode: str = parameter(
         "paper", "Objective", "Four losses, or one sigmoid as in the code.", choices=("paper", "joint")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from halluapp.parameters import parameter
-from halluapp.training.recipes import Lora
+from halluapp.training.recipes import Lora, held_out_number
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,7 @@ class DpoRecipe(Lora):
         "vision tower trained": {"vision": True},
     }
 
+    best_by: str = held_out_number("reward_margin", "preferred")
     rate: float = parameter(2e-4, "Learning rate", "Lower it when the loss becomes NaN.", 0.0, 0.1, 1e-6)
     beta: float = parameter(0.1, "Beta", "How strongly the policy is held to the reference.", 0.001, 10.0, 0.01)
     anchor: float = parameter(

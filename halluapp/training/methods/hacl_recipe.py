@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from halluapp.parameters import parameter
-from halluapp.training.recipes import Lora
+from halluapp.training.recipes import Lora, held_out_number
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,7 @@ class HaclRecipe(Lora):
         "captions only": {"contrast": 0.0},
     }
 
+    best_by: str = held_out_number("told_apart", "retrieval")
     batch: int = parameter(8, "Batch", "Pairs in one forward, and negatives of each other.", 1, 256, 1)
     rate: float = parameter(5e-4, "Learning rate", "Lower it when the loss becomes NaN.", 0.0, 0.1, 1e-6)
     train: str = parameter(

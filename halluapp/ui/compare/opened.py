@@ -36,14 +36,15 @@ def take(result: Result, event: gr.EventData) -> tuple:
 
 def example(assets: Path, number: int) -> tuple:
     """An example by its number. Outputs: as `show`."""
-    photos = examples.photos(assets)
-    if not 0 <= number < len(photos):
+    all_examples = examples.examples(assets)
+    if not 0 <= number < len(all_examples):
         return show(state.empty(), None, None)
-    path = photos[number]
-    report = examples.report_of(path)
+    chosen = all_examples[number]
+    report = examples.report_of(chosen)
     if report is None:
-        return show(state.of_photo(read_photo(path), path.name), None, str(path))
-    return show({**state.of_report(report), "status": texts.EXAMPLE_SHOWN}, report, str(path))
+        return show(state.of_photo(read_photo(chosen.photo), chosen.photo.name), None, str(chosen.photo))
+    status = texts.EXAMPLE_SHOWN.format(credit=chosen.credit)
+    return show({**state.of_report(report), "status": status}, report, str(chosen.photo))
 
 
 def chosen_example(assets: Path, event: gr.EventData) -> tuple:

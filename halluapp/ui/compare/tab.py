@@ -53,7 +53,7 @@ def build(models: Models) -> CompareTab:
     assets = models.settings.assets
     stage_value, result_value, path, _, *updates = opened.example(assets, 0)
     photo, result = gr.State(path), gr.State(result_value)
-    with panels.build(stage_value, examples.photos(assets)) as stage:
+    with panels.build(stage_value, examples.examples(assets)) as stage:
         with gr.Column(elem_id="rail", min_width=280):
             form = _request_form()
             methods = sidebar.build_methods()

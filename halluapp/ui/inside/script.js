@@ -2,6 +2,7 @@
 let state = null, photo = "", choice = { view: "evidence", method: "", word: 1, box: null }, answers = new Map();
 let waiting = "";
 const HINT = "Choose a word.";
+const WORDS = ".inside .words .word", TABS = ".inside .tabs button"; // gradio has .tabs around all of this
 const COVER = "A part of the photo is painted over in its mean colour, and the same method answers again.";
 
 const panelNow = () => state.panels.find((panel) => panel.method === choice.method);
@@ -33,10 +34,10 @@ function drawWords() {
 }
 
 function drawChoice() {
-  for (const node of element.querySelectorAll(".words .word")) {
+  for (const node of element.querySelectorAll(WORDS)) {
     mark(node, "aria-pressed", node.dataset.number === String(choice.word));
   }
-  for (const node of element.querySelectorAll(".tabs button")) {
+  for (const node of element.querySelectorAll(TABS)) {
     mark(node, "aria-selected", node.dataset.view === choice.view);
   }
   element.dataset.word = choice.word;
@@ -143,8 +144,8 @@ find(".tabs").replaceChildren(...VIEWS.map(([view, title]) => {
   node.addEventListener("click", () => choose({ view }));
   return node;
 }));
-find(".words").addEventListener("keydown", (event) => walk(event, ".word"));
-find(".tabs").addEventListener("keydown", (event) => walk(event, ".tabs button"));
+find(".words").addEventListener("keydown", (event) => walk(event, WORDS));
+find(".tabs").addEventListener("keydown", (event) => walk(event, TABS));
 find(".inside").addEventListener("toggle", () => { if (find(".inside").open && state && state.panels.length) ask(); });
 // A word that was chosen in a panel is the one to look into.
 document.addEventListener("halluapp:word", ({ detail }) => {

@@ -55,18 +55,34 @@ def refresh(
     """
     board = state.snapshot(settings.runs, selection, overlay or [], visitor)
     current = hashlib.sha256(json.dumps(board, sort_keys=True, default=str).encode()).hexdigest()
+    current += " " + json.dumps(busy_runs(board))
     if current == digest:
         return [gr.skip()] * (5 + len(state.ACTIONS))
-    live = any(row["live"] for row in board["list"])
-    busy = live or any(row["measuring"] for row in board["list"])
+    live, busy = any(row["live"] for row in board["list"]), busy_runs(board)
     choice = gr.skip() if keep and board["chosen"] == selection else board["chosen"]
     buttons = [gr.update(visible=name in board["possible"]) for name in state.ACTIONS]
     return [board, current, gr.Timer(QUICK if busy else SLOW), gr.update(interactive=live), choice, *buttons]
 
 
 def tick(settings: Settings, visitor: Visitor, selection: str | None, overlay: list[str], digest: str) -> list[Any]:
-    """Inputs: chosen run, overlay, digest. Outputs: `BoardView.outputs`."""
-    return refresh(settings, visitor, selection, overlay, digest, keep=True)
+    """Inputs: chosen run, overlay, digest. Outputs: `BoardView.outputs`, notice.
+
+    "Has started" and "is being measured" are no news any more when something that went on is over.
+    """
+    outputs = refresh(settings, visitor, selection, overlay, digest, keep=True)
+    board = outputs[0]
+    ended = "list" in board and not set(_names(digest)) <= set(busy_runs(board))
+    return [*outputs, "" if ended else gr.skip()]
+
+
+def busy_runs(board: dict[str, Any]) -> list[str]:
+    """Names of the runs that train, wait or are measured."""
+    return [row["name"] for row in board["list"] if row["live"] or row["measuring"]]
+
+
+def _names(digest: str) -> list[str]:
+    """The runs that were busy when this was drawn."""
+    return json.loads(digest.partition(" ")[2] or "[]")
 
 
 def select_run(
@@ -83,17 +99,18 @@ def select_run(
     return [overlay, *refresh(settings, visitor, selection, overlay)]
 
 
-def connect(settings: Settings, view: BoardView) -> None:
-    """The timer, and clicks in the list."""
+def connect(settings: Settings, view: BoardView, notice: gr.HTML) -> None:
+    """The timer, and clicks in the list: another run makes a notice about the one before stale."""
 
     # gradio gives request and event to a function that names their types
     def select(request: gr.Request, event: gr.EventData, selection, overlay):
-        return select_run(settings, visitor_of(settings, request), event.name, event.what, selection, overlay)
+        outputs = select_run(settings, visitor_of(settings, request), event.name, event.what, selection, overlay)
+        return [*outputs, "" if event.what == "choose" else gr.skip()]
 
     view.timer.tick(
         with_visitor(settings, partial(tick, settings)),
         [view.selection, view.overlay, view.digest],
-        view.outputs,
+        [*view.outputs, notice],
         **INSTANT,
     )
-    view.board.select(select, [view.selection, view.overlay], [view.overlay, *view.outputs], **EACH)
+    view.board.select(select, [view.selection, view.overlay], [view.overlay, *view.outputs, notice], **EACH)

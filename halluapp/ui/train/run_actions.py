@@ -10,6 +10,7 @@ from typing import Any
 
 import gradio as gr
 
+from halluapp.data.files import is_hub_id, relative_path
 from halluapp.errors import InputError
 from halluapp.methods.registry import METHODS
 from halluapp.serving.callers import departure
@@ -18,8 +19,9 @@ from halluapp.serving.models import Models
 from halluapp.serving.visitors import Visitor, owner, set_owner
 from halluapp.settings import Settings
 from halluapp.training import library, runs
+from halluapp.training.endings import checkpoints
 from halluapp.training.endings.resume import resumed_config
-from halluapp.ui.train import form, live, measurement, state, texts
+from halluapp.ui.train import captions, checkpoint, form, live, measurement, state, texts
 
 
 @dataclass(frozen=True)
@@ -110,6 +112,7 @@ def resume(models: Models, visitor: Visitor, selection: str | None) -> Outcome:
     run = run_of(replace(models.settings, runs=models.settings.runs.resolve()), visitor, selection)
     if library.is_imported(run) or run.status()["state"] not in runs.RESUMABLE:
         raise InputError(texts.NOTHING_TO_RESUME.format(name=run.name))
+    _refuse_without_pairs(run)
     runs.launch(run.folder, run.config(), resume=True)
     return Outcome(texts.RESUMED.format(name=run.name), run.name)
 
@@ -120,13 +123,32 @@ def lengthen(models: Models, visitor: Visitor, selection: str | None, name: str,
     _refuse_while_measured(run)
     if "lengthen" not in state.possible_actions(run, state.list_line(run)):
         raise InputError(texts.NOTHING_TO_LENGTHEN.format(name=run.name))
+    _refuse_without_pairs(run)
     done, config = run.status()["step"], run.config()
-    longer = resumed_config(run, config.kind, {"steps": steps})
-    if longer.recipe.steps <= done:
+    if steps is None or steps <= done:  # before the sentence for the command line, which speaks of its flag
         raise InputError(texts.NOT_LONGER.format(name=run.name, done=done))
+    patient = {"patience": 0} if checkpoints.is_exhausted(run, config.recipe) else {}  # a person wants it to go on
+    longer = resumed_config(run, config.kind, {"steps": steps, **patient})
     run.write_config(longer)
     runs.launch(run.folder, longer, resume=True)
     return Outcome(texts.LENGTHENED.format(name=run.name, steps=longer.recipe.steps), run.name)
+
+
+def use_step(models: Models, visitor: Visitor, selection: str | None, name: str, step: str | None) -> Outcome:
+    """Makes another checkpoint the adapter of the run, and so of its panel. Raises InputError."""
+    run = run_of(models.settings, visitor, name)
+    _refuse_while_measured(run)
+    step_number = library.use_checkpoint(run, str(step or ""))
+    return Outcome(texts.STEP_USED.format(name=run.name, step=step_number), run.name)
+
+
+def judge(models: Models, visitor: Visitor, selection: str | None) -> Outcome:
+    """Asks the page's detector what the photo of the run's captions shows. Raises InputError."""
+    run = run_of(models.settings, visitor, selection)
+    detector = models.session().detector
+    with LANE.turn(models.settings.queue, departure()):
+        captions.look(run, detector)
+    return Outcome(texts.JUDGED.format(name=run.name, detector=detector.name), run.name)
 
 
 def measure(models: Models, visitor: Visitor, selection: str | None) -> Outcome:
@@ -164,6 +186,13 @@ def import_adapter(
     return Outcome(texts.ADDED.format(name=name), name, library.PREFIX + name)
 
 
+def _refuse_without_pairs(run: runs.Run) -> None:
+    """Before the sentence for the command line, which speaks of its flag."""
+    source = run.config().data
+    if not Path(source).exists() and not is_hub_id(source):
+        raise InputError(texts.PAIRS_GONE.format(name=run.name, data=relative_path(source)))
+
+
 def _refuse_while_measured(run: runs.Run) -> None:
     """A process that measures a run reads and writes in its folder."""
     if measurement.running(run):
@@ -199,9 +228,18 @@ def ask_steps(settings: Settings, visitor: Visitor, selection: str | None) -> tu
     return "", run.name, gr.update(visible=True), steps
 
 
+def ask_step(settings: Settings, visitor: Visitor, selection: str | None) -> tuple:
+    """Input: chosen run. Outputs: notice, subject, row of the step, list of steps."""
+    try:
+        run = run_of(settings, visitor, selection)
+        return "", run.name, gr.update(visible=True), checkpoint.question(run)
+    except InputError as error:
+        return str(error), None, gr.update(visible=False), gr.skip()
+
+
 def hide_questions() -> tuple:
-    """Outputs: row of renaming, row of deletion, row of lengthening."""
-    return gr.update(visible=False), gr.update(visible=False), gr.update(visible=False)
+    """Outputs: row of renaming, row of deletion, row of lengthening, row of the step."""
+    return (gr.update(visible=False),) * 4
 
 
 def download(settings: Settings, visitor: Visitor, selection: str | None) -> tuple:

@@ -28,6 +28,7 @@ class RunButtons:
     lengthen: gr.Button
     rename: gr.Button
     measure: gr.Button
+    judge: gr.Button
     delete: gr.Button
     new_name: gr.Textbox
     confirm_rename: gr.Button
@@ -38,6 +39,10 @@ class RunButtons:
     steps: gr.Number
     confirm_lengthen: gr.Button
     lengthen_row: gr.Row
+    step: gr.Button
+    step_choice: gr.Dropdown
+    confirm_step: gr.Button
+    step_row: gr.Row
     zip: gr.File
     subject: gr.State
 
@@ -64,10 +69,12 @@ def build() -> RunButtons:
         remove = gr.Button(texts.REMOVE, size="sm", elem_id="train-remove", min_width=110)
         resume = gr.Button(texts.RESUME, size="sm", elem_id="train-resume", min_width=70)
         lengthen = gr.Button(texts.LENGTHEN[0], size="sm", elem_id="train-lengthen", min_width=90)
+        step = gr.Button(texts.STEP[0], size="sm", elem_id="train-step", min_width=110)
         download = gr.Button(texts.DOWNLOAD, size="sm", elem_id="train-download", min_width=80)
         use = gr.Button(texts.USE_SETTINGS, size="sm", elem_id="train-use", min_width=110)
         rename = gr.Button(texts.RENAME[0], size="sm", elem_id="train-rename", min_width=70)
         measure = gr.Button(texts.MEASURE, size="sm", elem_id="train-measure", min_width=70)
+        judge = gr.Button(texts.JUDGE, size="sm", elem_id="train-judge", min_width=110)
         delete = gr.Button(texts.DELETE, size="sm", elem_id="train-delete", min_width=70)
     with gr.Row(visible=False) as rename_row:
         new_name = gr.Textbox("", label=texts.RENAME[1], max_lines=1, elem_id="train-new-name", scale=3)
@@ -78,10 +85,14 @@ def build() -> RunButtons:
     with gr.Row(visible=False) as lengthen_row:
         steps = gr.Number(None, label=texts.LENGTHEN[1], minimum=1, elem_id="train-longer", scale=3)
         confirm_lengthen = gr.Button(texts.LENGTHEN[2], size="sm", elem_id="train-longer-sure", min_width=140)
+    with gr.Row(visible=False) as step_row:
+        step_choice = gr.Dropdown([], label=texts.STEP[1], elem_id="train-step-choice", scale=3)
+        confirm_step = gr.Button(texts.STEP[2], size="sm", elem_id="train-step-sure", min_width=140)
     zip_file = gr.File(label=texts.ZIP, visible=False, elem_id="train-zip")
     return RunButtons(
-        add, remove, download, use, resume, lengthen, rename, measure, delete, new_name, confirm_rename, rename_row,
-        confirm_delete, cancel_delete, delete_row, steps, confirm_lengthen, lengthen_row, zip_file, gr.State(None),
+        add, remove, download, use, resume, lengthen, rename, measure, judge, delete, new_name, confirm_rename,
+        rename_row, confirm_delete, cancel_delete, delete_row, steps, confirm_lengthen, lengthen_row, step, step_choice,
+        confirm_step, step_row, zip_file, gr.State(None),
     )  # fmt: skip
 
 
@@ -115,13 +126,16 @@ def connect(
     buttons.remove.click(handler(run_actions.remove_panel), inputs, outputs, **INSTANT)
     buttons.resume.click(handler(run_actions.resume), inputs, outputs, **QUEUED)
     buttons.measure.click(handler(run_actions.measure), inputs, outputs, **INSTANT)
+    buttons.judge.click(handler(run_actions.judge), inputs, outputs, **LANE)
     name_inputs = [*inputs, buttons.subject, buttons.new_name, methods]
     renaming = buttons.confirm_rename.click(handler(run_actions.rename), name_inputs, outputs, **QUEUED)
     deletion = buttons.confirm_delete.click(handler(run_actions.delete), [*inputs, buttons.subject], outputs, **QUEUED)
     longer_inputs = [*inputs, buttons.subject, buttons.steps]
     longer = buttons.confirm_lengthen.click(handler(run_actions.lengthen), longer_inputs, outputs, **QUEUED)
-    rows = [buttons.rename_row, buttons.delete_row, buttons.lengthen_row]
-    for event in (renaming.then, deletion.then, longer.then, buttons.cancel_delete.click):
+    step_inputs = [*inputs, buttons.subject, buttons.step_choice]
+    step = buttons.confirm_step.click(handler(run_actions.use_step), step_inputs, outputs, **QUEUED)
+    rows = [buttons.rename_row, buttons.delete_row, buttons.lengthen_row, buttons.step_row]
+    for event in (renaming.then, deletion.then, longer.then, step.then, buttons.cancel_delete.click):
         event(run_actions.hide_questions, None, rows, **INSTANT)
 
 
@@ -150,6 +164,8 @@ def connect_questions(
     buttons.delete.click(handler(run_actions.ask_delete), view.selection, delete_outputs, **INSTANT)
     longer_outputs = [notice, buttons.subject, buttons.lengthen_row, buttons.steps]
     buttons.lengthen.click(handler(run_actions.ask_steps), view.selection, longer_outputs, **INSTANT)
+    step_outputs = [notice, buttons.subject, buttons.step_row, buttons.step_choice]
+    buttons.step.click(handler(run_actions.ask_step), view.selection, step_outputs, **INSTANT)
     buttons.download.click(handler(run_actions.download), view.selection, [notice, buttons.zip], **QUEUED)
     buttons.use.click(
         handler(run_actions.use_settings, run_form), view.selection, [notice, *run_form.fill_outputs], **INSTANT

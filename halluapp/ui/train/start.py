@@ -16,7 +16,7 @@ from halluapp.serving.visitors import Visitor, set_owner
 from halluapp.settings import Settings
 from halluapp.training import library, recipes, runs
 from halluapp.ui.event_options import INSTANT, QUEUED, with_visitor
-from halluapp.ui.train import data, form, live, state, texts
+from halluapp.ui.train import data, form, live, memory, state, texts
 
 MOST_WAITING = 4  # runs that train or wait
 SAVE_FILE = """(text) => { const link = document.createElement('a');
@@ -34,6 +34,7 @@ class StartControls:
     save: gr.Button
     load: gr.UploadButton
     file: gr.Textbox
+    memory: gr.HTML
 
     @property
     def preview(self) -> list[Component]:
@@ -46,6 +47,7 @@ def build() -> StartControls:
     with gr.Row():
         start_button = gr.Button(texts.START, variant="primary", elem_id="train-start", min_width=120)
         stop_button = gr.Button(texts.STOP, interactive=False, elem_id="train-stop", min_width=100)
+    memory_line = memory.build()
     command = gr.Textbox(
         "", label=texts.COMMAND[0], info=texts.COMMAND[1], lines=2, max_lines=8, interactive=False, buttons=["copy"],
         elem_id="train-command",
@@ -55,7 +57,7 @@ def build() -> StartControls:
         load = only_uploads(
             gr.UploadButton(texts.LOAD, size="sm", file_types=[".json"], elem_id="train-load", min_width=100)
         )
-    return StartControls(start_button, stop_button, command, save, load, gr.Textbox("", visible=False))
+    return StartControls(start_button, stop_button, command, save, load, gr.Textbox("", visible=False), memory_line)
 
 
 def connect(
@@ -66,6 +68,10 @@ def connect(
     changes = [part.change for part in run_form.inputs if not isinstance(part, gr.State)]
     changes.append(run_form.upload_path.change)
     gr.on(changes, write_preview, run_form.inputs, controls.preview, trigger_mode="always_last", **INSTANT)
+    entered = [part.input for part in run_form.inputs if hasattr(part, "input")]  # by a person, not by a preset
+    gr.on(entered, lambda: "", None, notice, **INSTANT)  # what was refused was about other settings
+    memory_line = with_visitor(settings, partial(memory.line, settings, run_form))
+    controls.command.change(memory_line, run_form.inputs, controls.memory, trigger_mode="always_last", **QUEUED)
     inputs = [view.selection, view.overlay, *run_form.inputs]
     start_run = with_visitor(settings, partial(begin, settings, run_form))
     controls.start.click(start_run, inputs, [notice, *view.outputs], **QUEUED).then(

@@ -3,25 +3,26 @@
 from __future__ import annotations
 
 import base64
-import json
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from halluapp.errors import InputError
 from halluapp.serving.visitors import OWNER_OF_ALL, Visitor
 from halluapp.training import library, recipes
+from halluapp.training.endings import checkpoints
 from halluapp.training.runs import LIVE, RESUMABLE, SAMPLE_PHOTO, Run, list_runs, queue
-from halluapp.ui.train import measurement, texts
+from halluapp.ui.train import captions, checkpoint, measurement, texts
 
 MOST_POINTS = 400  # of one curve on the wire
 MOST_RUNS = 6  # overlaid in one plot
-LOG_CHARACTERS = 3000
+LOG_CHARACTERS, LOG_LINES = 3000, 30  # of a run that failed, whole; of others without the warnings of libraries
 ACTIONS = (
     "add",
     "remove",
     "resume",
     "lengthen",
+    "step",
+    "judge",
     "download",
     "use",
     "rename",
@@ -29,7 +30,6 @@ ACTIONS = (
     "delete",
 )  # of `run_actions.Actions`
 NOT_CURVES = ("step", "seconds", "held", "rate")
-GROUPS = ("photo", "truthful", "hallucinated")  # of the representation map
 _row_cache: dict[Path, tuple[tuple[int, int], list[dict]]] = {}
 
 
@@ -70,6 +70,7 @@ def snapshot(root: Path, selection: str | None, overlay: list[str], visitor: Vis
         "overlay": [name for name in overlay if name in names],
         "list": rows,
         "curves": [{"name": name, "keys": _curves(root / name)} for name in plotted],
+        "comparison": measurement.side_by_side([Run(root / name) for name in plotted]),
         "run": _details(Run(root / selection)) if selection in names else None,
         "labels": texts.CURVES,
         "empty": texts.NO_RUNS,
@@ -88,11 +89,6 @@ def _rows(path: Path) -> list[dict[str, Any]]:
     return _row_cache[path][1]
 
 
-def _number(value: Any) -> float | None:
-    finite = isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < float("inf")
-    return value if finite else None
-
-
 def _curves(folder: Path) -> dict[str, dict[str, list]]:
     """key -> {"train": [[step, value]], "held": [[step, value]]}, thinned."""
     curves: dict[str, dict[str, list]] = {}
@@ -100,7 +96,7 @@ def _curves(folder: Path) -> dict[str, dict[str, list]]:
         held = row.get("held")
         values = held if isinstance(held, dict) else {k: v for k, v in row.items() if k not in NOT_CURVES}
         for key, value in values.items():
-            if _number(value) is not None:
+            if measurement.finite(value) is not None:
                 points = curves.setdefault(key, {"train": [], "held": []})[
                     "held" if isinstance(held, dict) else "train"
                 ]
@@ -120,7 +116,7 @@ def _thin(points: list) -> list:
 def _last(rows: list[dict], key: str, held: bool) -> float | None:
     for row in reversed(rows):
         source = row.get("held") if held else (None if "held" in row else row)
-        if isinstance(source, dict) and _number(source.get(key)) is not None:
+        if isinstance(source, dict) and measurement.finite(source.get(key)) is not None:
             return source[key]
     return None
 
@@ -160,6 +156,8 @@ def possible_actions(run: Run, row: dict[str, Any]) -> list[str]:
         "add": has_adapter and not row["panel"], "remove": row["panel"], "download": True, "use": trained_here,
         "resume": trained_here and over and run.status()["state"] in RESUMABLE,
         "lengthen": trained_here and over and (run.folder / "state.pt").exists(),
+        "judge": (run.folder / SAMPLE_PHOTO).exists() and not captions.is_judged(run),
+        "step": trained_here and over and len(checkpoints.step_folders(run)) > 1,
         "measure": trained_here and over and has_adapter, "rename": over, "delete": over,
     }  # fmt: skip
     return [name for name in ACTIONS if conditions[name]]
@@ -175,16 +173,18 @@ def _details(run: Run) -> dict[str, Any]:
     """The chosen run: progress, time left, memory, captions, the last lines of its log, before-and-after numbers."""
     status, rows = run.status(), _rows(run.folder / "metrics.jsonl")
     row = list_line(run)
-    failed = status["state"] in ("failed", "interrupted")
-    log = run.log(LOG_CHARACTERS) if failed or status["state"] in ("waiting", "preparing") else ""
+    failed, log = status["state"] in ("failed", "interrupted"), run.log(LOG_CHARACTERS)
     messages = [line for line in log.splitlines() if line[:1].strip() and "Warning" not in line]
     return {
         **row, "status": status["state"], "error": status["error"],
         "left": _seconds_left(rows, row) if row["live"] else None,
-        "note": messages[-1] if messages and row["live"] else "", "log": log if failed else "",
+        "note": messages[-1] if messages and row["live"] else "",
+        "log": log if failed else "\n".join(messages[-LOG_LINES:]),
         "photo": _sample_photo(run.folder / SAMPLE_PHOTO),
-        "samples": [{"step": sample.get("step"), "text": str(sample.get("text", ""))} for sample in run.samples()],
-        "measured": _measured(run), "map": _map(run), "measuring_note": measurement.last_line(run),
+        **captions.judged(run, checkpoints.adapter_step(run)),
+        "checkpoint": checkpoint.sentence(run, status, rows),
+        "measured": measurement.rows(run), "map": measurement.representation_map(run),
+        "measuring_note": measurement.last_line(run),
     }  # fmt: skip
 
 
@@ -203,40 +203,3 @@ def _seconds_left(rows: list[dict], run: dict[str, Any]) -> float | None:
         return None
     pace = (times[-1][1] - times[0][1]) / (times[-1][0] - times[0][0])
     return max(0.0, pace * (run["steps"] - run["step"]))
-
-
-def _measurements(run: Run) -> Iterator[tuple[str, dict[str, Any]]]:
-    """(other pairs it was measured on, numbers) of every file that `train measure` wrote; damaged ones are left out."""
-    for path in sorted(run.folder.glob("measured*.json")):
-        try:
-            content = json.loads(path.read_text(encoding="utf-8"))
-            if all(isinstance(content[side], dict) for side in ("before", "after", "difference")):
-                yield path.stem.removeprefix("measured").strip("-"), content
-        except (OSError, ValueError, KeyError, TypeError):
-            continue
-
-
-def _measured(run: Run) -> list[dict[str, Any]]:
-    """Rows of the before-and-after table."""
-    return [
-        {"on": on, "key": key, "label": texts.MEASURES.get(key, key.replace("_", " ")), "better": texts.BETTER.get(key),
-         **{side: _cell(content[side].get(key)) for side in ("before", "after", "difference")}}
-        for on, content in _measurements(run) for key in content["after"]
-    ]  # fmt: skip
-
-
-def _cell(value: Any) -> list[float | None]:
-    return [_number(number) for number in value[:3]] if isinstance(value, list) else [None]
-
-
-def _map(run: Run) -> dict[str, Any] | None:
-    """Points of the representation map: side -> group -> [[x, y]], of the first file that has one."""
-    for _, content in _measurements(run):
-        try:
-            return {
-                side: {name: [[float(x), float(y)] for x, y in content["map"][side][name]] for name in GROUPS}
-                for side in ("before", "after")
-            }
-        except (KeyError, TypeError, ValueError):
-            continue
-    return None

@@ -51,7 +51,7 @@ def build(
                 gr.Timer(live.QUICK), controls.start, controls.stop, buttons.by_action,
             )  # fmt: skip
             adapter_import = run_buttons.build_import(settings)
-    live.connect(settings, view)
+    live.connect(settings, view, notice)
     preview = start.connect(settings, run_form, controls, view, notice)
     run_buttons.connect(models, buttons, view, notice, methods)
     run_buttons.connect_import(models, adapter_import, view, notice, methods)

@@ -101,7 +101,7 @@ def test_a_large_random_model_is_never_in_memory_as_a_whole() -> None:
     code = (
         "from halluapp.lvlm import random_weights as r\n"
         "from halluapp.settings import ASSETS\n"
-        "from halluapp.training.process_memory import peak_resident\n"
+        "from halluapp.training.memory.process import peak_resident\n"
         "r.build('llava-tiny', 'nf4', 'cpu', ASSETS)\n"
         "wide = {**r.TINY, 'hidden_size': 1024, 'intermediate_size': 4096, 'num_hidden_layers': 8}\n"
         "processor = lambda: r._clip_processor(56)\n"

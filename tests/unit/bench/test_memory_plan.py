@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 
-from halluapp.bench import memory_plan
 from halluapp.cli import main as cli
 from halluapp.errors import InputError
 from halluapp.lvlm.random_weights import configuration
+from halluapp.training.memory import plan as memory_plan
 from halluapp.training.methods.chip_recipe import ChipRecipe
 
 

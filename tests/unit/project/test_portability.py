@@ -22,7 +22,7 @@ for name in names:
 from halluapp.settings import Settings
 from halluapp.ui import app
 page = app.build(Settings(port=0))
-from halluapp.training import process_memory
+from halluapp.training.memory import process as process_memory
 assert process_memory.peak_resident() > 0
 print(len(names), len(page.blocks))
 """

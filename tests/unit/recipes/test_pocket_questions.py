@@ -83,10 +83,20 @@ def test_no_training_answer_names_an_object_three_times():
             assert questions.most_named(answer) <= 2, answer
 
 
-def test_about_one_pair_in_twenty_is_refused():
+def test_a_place_holds_what_lies_there_and_an_empty_one_is_not_asked_about():
+    photo = sets.read_photo({**COCO, "boxes": [["dog", 0.0, 0.1, 0.3, 0.9], ["cat", 0.0, 0.5, 0.2, 0.9]]})
+    rng = random.Random(0)
+    for _ in range(10):
+        ((question, answer),) = questions.places(photo, WHOLE, rng)
+        assert "on the left" in question.lower()
+        assert answer == "A dog and a cat."
+    assert questions.places(photo, [0.5, 0.0, 1.0, 1.0, 0.0], rng) == []
+
+
+def test_about_one_pair_in_fifty_is_refused():
     refusals = {answer for answer, _ in prompts.REFUSALS}
     pairs = _pairs(COCO, 200)
-    assert 0.03 < sum(answer in refusals for _, answer in pairs) / len(pairs) < 0.08
+    assert 0.01 < sum(answer in refusals for _, answer in pairs) / len(pairs) < 0.04
     assert all(answer.strip() for _, answer in pairs)
 
 
@@ -97,6 +107,7 @@ def _plain(question: str) -> str:
 def test_the_questions_that_measure_are_not_asked_in_training():
     trained = {_plain(question) for _, group in prompts.REFUSALS for question in group}
     trained |= {_plain(q) for group in (prompts.SHORT, prompts.DETAIL, prompts.LIST, prompts.WHAT) for q in group}
+    trained |= {_plain(q.format(place=f"on the {side}")) for q in prompts.PLACE for side in ("left", "right")}
     measured = [_plain(question) for question in (*probe.UNANSWERABLE, *probe.ANSWERABLE)]
     assert not trained & set(measured)
     assert len(set(measured)) == len(measured)

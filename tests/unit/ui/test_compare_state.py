@@ -149,12 +149,14 @@ def test_a_flag_is_kept_with_the_report_and_taken_back(saved):
 
 
 def test_every_example_opens_finished_without_a_model():
-    for number, path in enumerate(examples.photos(ASSETS)):
+    for number, example in enumerate(examples.examples(ASSETS)):
         stage, result, photo_path, prompt, *_ = opened.example(ASSETS, number)
-        assert photo_path == str(path)
-        assert len(stage["panels"]) == 5, f"{path.name}: run python -m halluapp.ui.compare.examples"
+        assert photo_path == str(example.photo)
+        assert len(stage["panels"]) == 5, f"{example.name}: run python -m halluapp.ui.compare.examples"
+        assert "," in example.credit
+        assert example.credit in stage["status"]
         assert prompt == result["report"]["prompt"] == texts.PROMPTS[0]
-        digest = hashlib.sha256(read_photo(path).tobytes()).hexdigest()
+        digest = hashlib.sha256(read_photo(example.photo).tobytes()).hexdigest()
         assert result["report"]["photo"]["sha256"] == digest
     assert opened.example(ASSETS, 100)[1]["report"] is None
     assert opened.chosen_example(ASSETS, event(number="0"))[1]["report"] is None
@@ -163,9 +165,14 @@ def test_every_example_opens_finished_without_a_model():
 def test_an_example_is_decoded_by_the_command(tmp_path):
     photo().save(tmp_path / "scene.png")
     settings = Settings(model=str(folder("llava")), device="cpu", quantization="none", max_new_tokens=4)
-    (path,) = examples.write(tmp_path, settings)
-    assert examples.report_of(tmp_path / "scene.png") == json.loads(path.read_text())
+    path, *photographs = examples.write(tmp_path, settings)
+    (scene,) = examples.scenes(tmp_path)
+    assert examples.report_of(scene) == json.loads(path.read_text())
     assert state.of_report(json.loads(path.read_text()))["name"] == "scene.png"
+    assert [file.name for file in photographs] == [name + ".report.json" for name in examples.PHOTOGRAPHS]
+    assert not any(json.loads(file.read_text())["photo"]["preview"] for file in photographs)  # no copy of a photo
+    cat = examples.photographs(tmp_path)[0]
+    assert examples.report_of(cat)["photo"]["preview"]
 
 
 def test_a_link_leads_to_its_report_and_a_wrong_one_nowhere(saved):

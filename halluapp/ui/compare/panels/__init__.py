@@ -12,27 +12,28 @@ import gradio as gr
 
 from halluapp.data.photos import read_photo, small_jpeg
 from halluapp.ui import component
+from halluapp.ui.compare.examples import Example
 
 THUMBNAIL = 160  # pixels of the longer side
 
 
-def build(value: dict[str, Any], examples: Iterable[Path]) -> gr.HTML:
+def build(value: dict[str, Any], examples: Iterable[Example]) -> gr.HTML:
     """The component; its value is a state of `ui.compare.state`. Widgets that are built inside it stand in the rail."""
     folder = Path(__file__).resolve().parent
     return component.build(folder, value, replacements={"<!-- examples -->": thumbnails(examples)}, elem_id="panels")
 
 
-def thumbnails(examples: Iterable[Path]) -> str:
-    """A button an example photo, as markup."""
+def thumbnails(examples: Iterable[Example]) -> str:
+    """A button an example, as markup: its picture, its name, and source and licence as its title."""
     return "".join(
-        f'<button type="button" class="example" data-number="{number}" aria-label="Example: {_name(path)}" '
-        f'title="{_name(path)}"><img alt="" src="{_picture(path)}"></button>'
-        for number, path in enumerate(examples)
+        f'<button type="button" class="example" data-number="{number}" aria-label="Example: {_text(example.name)}" '
+        f'title="{_text(example.name)}. {_text(example.credit)}"><img alt="" src="{_picture(example.photo)}"></button>'
+        for number, example in enumerate(examples)
     )
 
 
-def _name(path: Path) -> str:
-    return escape(path.stem.replace("-", " "), quote=True)
+def _text(text: str) -> str:
+    return escape(text.replace("-", " "), quote=True)
 
 
 def _picture(path: Path) -> str:

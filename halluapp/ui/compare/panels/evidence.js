@@ -1,7 +1,8 @@
 // What stands behind a word, beside the word: opened by a click or Enter, closed by Esc; arrows go from word to word.
+// Who opens it by a key is led into it, and back to the word when it closes.
 let chosen = null; // { node, method, piece }
 
-function openEvidence(data, piece, node) {
+function openEvidence(data, piece, node, byKey) {
   closeEvidence();
   chosen = { node, method: data.method, piece };
   node.classList.add("chosen");
@@ -11,7 +12,9 @@ function openEvidence(data, piece, node) {
   find(".facts").replaceChildren(...mentionFacts(data, mention), ...tokenFacts(data, piece));
   lightBox(mention && mention.box);
   sheet.hidden = false;
+  sheet.setAttribute("aria-label", "Evidence: " + find(".evidence .word").textContent);
   placeEvidence(sheet, node);
+  if (byKey) sheet.focus({ preventScroll: getComputedStyle(sheet).position === "fixed" });
   const detail = { method: data.method, start: piece.start };
   document.dispatchEvent(new CustomEvent("halluapp:word", { detail })); // the fold "Look inside" takes it up
 }
@@ -100,19 +103,35 @@ function alternativesTable(top) {
   return table;
 }
 
-// Focus on the next or the one before of a panel's words; only one of them is a tab stop.
+// Focus on the next or the one before of a panel's words; only one of them is a tab stop. An open evidence follows, and
+// keeps the focus where it has it.
 function moveFocus(node, step) {
   const words = [...node.closest(".text").querySelectorAll(".seg:not(.blank)")];
   const next = words[words.indexOf(node) + step];
   if (!next) return;
   words.forEach((word) => { word.tabIndex = word === next ? 0 : -1; });
-  const open = chosen;
+  const open = chosen, inside = find(".evidence").contains(document.activeElement);
   next.focus();
-  if (open) next.click();
+  if (open) next.open(inside);
+}
+
+// Esc closes; arrows lead on to the next word; Tab beyond the last button or before the first one closes and goes on
+// from the word, so that nobody is held.
+function evidenceKey(event) {
+  const sheet = find(".evidence"), buttons = [...sheet.querySelectorAll("button:not(:disabled)")];
+  const step = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
+  if (step) {
+    event.preventDefault();
+    moveFocus(chosen.node, step);
+  } else if (event.key === "Tab") {
+    const edge = event.shiftKey ? [sheet, buttons[0]] : [buttons[buttons.length - 1]];
+    if (edge.includes(document.activeElement)) closeEvidence(true);
+  }
 }
 
 function wireEvidence() {
   find(".evidence .close").addEventListener("click", () => closeEvidence(true));
+  find(".evidence").addEventListener("keydown", evidenceKey);
   element.addEventListener("keydown", (event) => {
     if (event.key === "Escape" && chosen) { event.stopPropagation(); closeEvidence(true); }
   });

@@ -75,5 +75,10 @@ function wireKept() {
   const chooser = find(".report-file");
   find(".open-report").addEventListener("click", () => chooser.click());
   chooser.addEventListener("change", () => { takeFiles([...chooser.files]); chooser.value = ""; });
+  find(".history").addEventListener("keydown", (event) => {
+    if (event.key !== "Escape") return;
+    find(".history").open = false;
+    find(".history summary").focus();
+  });
   if (window.indexedDB) drawHistory();
 }

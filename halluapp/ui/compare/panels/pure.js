@@ -48,6 +48,11 @@ function samePieces(drawn, pieces) {
   return same;
 }
 
+// Methods in the order of the page: pinned ones first, as they were pinned, then the others as they came.
+function panelOrder(methods, pinned) {
+  return [...pinned.filter((one) => methods.includes(one)), ...methods.filter((one) => !pinned.includes(one))];
+}
+
 function costLine(data) {
   const rate = data.seconds > 0 ? data.tokens.length / data.seconds : 0;
   return [

@@ -18,10 +18,11 @@ function viewOf(data) {
     answer: make("p", "answer"), foot: make("p", "foot"), why: make("p", "why", data.explanation),
   };
   view.why.title = [data.explanation, data.source].filter(Boolean).join(" – ");
-  head.append(make("h3", "", data.title), view.state);
+  head.append(make("h3", "", data.title), view.state, panelButtons(data));
   root.append(head, view.why, view.text, view.labels, view.answer, view.foot);
   find(".grid").append(root);
   views.set(data.method, view);
+  nameButtons(data.method, data.title);
   return view;
 }
 
@@ -53,7 +54,8 @@ function pieceNode(piece, method, mention) {
   }
   node.tabIndex = -1;
   node.setAttribute("role", "button");
-  node.addEventListener("click", () => openEvidence(panelOf(method), piece, node));
+  node.open = (byKey) => openEvidence(panelOf(method), piece, node, byKey);
+  node.addEventListener("click", () => node.open(false));
   node.addEventListener("keydown", (event) => wordKey(event, node));
   return node;
 }
@@ -63,7 +65,7 @@ function wordKey(event, node) {
   if (event.key !== "Enter" && event.key !== " " && !step) return;
   event.preventDefault();
   if (step) moveFocus(node, step);
-  else node.click();
+  else node.open(true);
 }
 
 function panelOf(method) {
@@ -173,6 +175,7 @@ function draw() {
   const panels = state.panels.map((data) => ({ ...data, tokens: parseTokens(viewOf(data).tokens, data.tokens) }));
   state = { ...state, panels };
   state.panels.forEach(drawPanel);
+  arrange();
   drawBoxes();
   drawStrip();
   drawDifferences();
@@ -180,6 +183,12 @@ function draw() {
   remember();
   element.dataset.run = run;
   element.dataset.busy = state.busy ? "yes" : "no";
+}
+
+// From the Run button to the first answer, past chips, legend and summary.
+function goToAnswers() {
+  const word = find(".panel:not(.folded) .seg[tabindex='0']"), panel = find(".panel");
+  if (word || panel) (word || panel).focus();
 }
 
 // The rail's own parts stand in the template, its widgets are gradio's: both go into one column that scrolls along.
@@ -206,6 +215,11 @@ function wireSettings(settings, methods) {
     button.textContent = "Methods and settings (" + on.length + " of " + boxes.length + ")";
   };
   button.addEventListener("click", () => show(button.getAttribute("aria-expanded") === "false"));
+  settings.addEventListener("keydown", (event) => {
+    if (event.key !== "Escape" || event.target.getAttribute("role") === "listbox") return; // that closes its own list
+    show(false);
+    button.focus();
+  });
   methods.addEventListener("change", () => setTimeout(count));
   new MutationObserver(count).observe(methods, { childList: true, subtree: true });
   show(false);
@@ -216,6 +230,7 @@ furnish();
 wirePhoto();
 wireEvidence();
 wireKept();
+find(".skip").addEventListener("click", goToAnswers);
 find(".show-differences").addEventListener("change", drawDifferences);
 watch("value", draw);
 draw();

@@ -71,6 +71,7 @@ function inventionsCell(inventions, most) {
 
 function goToPanel(method) {
   const panel = views.get(method).root;
+  if (folded.has(method)) foldPanel(method, panelOf(method).title, false);
   panel.scrollIntoView({ block: "nearest", inline: "start", behavior: "smooth" });
   panel.focus({ preventScroll: true });
 }

@@ -99,6 +99,16 @@ function partOf(series, { first, last, log }) {
   return series.map((one) => ({ ...one, points: one.points.filter(inside) })).filter(({ points }) => points.length);
 }
 
+// Why a chart shows other points than those that were asked for; "" where it shows these.
+function rangeNote(series, zoomed, { first, last, log }) {
+  if (!series.length || zoomed.length) return "";
+  if (log && partOf(series, { first, last, log: false }).length) {
+    return "Nothing above 0 there, so there is no logarithm; all steps are shown.";
+  }
+  const sides = [first === null ? "" : "from step " + first, last === null ? "" : "to step " + last];
+  return "No point " + sides.filter(Boolean).join(" ") + "; all steps are shown.";
+}
+
 function boundsOf(series) {
   const points = series.flatMap((one) => one.points);
   const steps = points.map(([step]) => step), values = points.map(([, value]) => value);
@@ -199,4 +209,15 @@ function mapLabel(side, groups, titles) {
 function mapNumbers(rows) {
   return rows.filter((row) => !row.on && ["distance", "separability"].includes(row.key))
     .map((row) => row.label + ": " + formatCell(row.before[0]) + " → " + formatCell(row.after[0])).join(" · ");
+}
+
+function sampleTitle({ step, panel }) {
+  return "step " + step + (panel ? " · the panel" : step === 0 ? " · before" : "");
+}
+
+// Captions to read first: the panel's (else the last one) and the untrained model's; then the others, last first.
+function sampleOrder(samples) {
+  const now = samples.find(({ panel }) => panel) || samples[samples.length - 1];
+  const first = samples.filter((sample) => sample === now || sample.step === 0).reverse();
+  return [first, samples.filter((sample) => !first.includes(sample)).reverse()];
 }

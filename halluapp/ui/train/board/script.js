@@ -10,10 +10,11 @@ function drawNow() {
   find(".bar i").style.width = progress(run) + "%";
   find(".bar").setAttribute("aria-valuenow", progress(run));
   find(".facts").textContent = runFacts(run);
+  find(".now .choice").hidden = !run.checkpoint;
+  find(".now .choice").textContent = run.checkpoint || "";
   find(".now .error").hidden = !run.error;
   find(".now .error").textContent = run.error || "";
-  find(".log").hidden = !run.log;
-  find(".log pre").textContent = run.log || "";
+  drawLog(run.log || "");
 }
 
 function drawList() {
@@ -63,6 +64,7 @@ function drawChart(key) {
   const large = MAIN.includes(key), chart = large ? LARGE : CHART, all = seriesOf(state.curves, key);
   const zoomed = large ? partOf(all, { ...range, log: range.log && key === "loss" }) : all;
   const log = range.log && key === "loss" && zoomed.length > 0, series = zoomed.length ? zoomed : all;
+  if (key === "loss") find(".range-note").textContent = rangeNote(all, zoomed, range);
   const bounds = boundsOf(series), scale = chartScale(bounds, chart, log);
   const figure = figureOf(key), svg = figure.querySelector("svg");
   const lines = series.flatMap((one) => lineShapes(one, scale, key === "loss"));
@@ -199,78 +201,9 @@ function curveKey(stroke, dash, text) {
   return node;
 }
 
-function measuredCell(interval, verdict) {
-  const [value, low, high] = interval, cell = make("td", "n", formatCell(value));
-  if (verdict) cell.append(make("b", verdict, " " + verdict));
-  if (interval.length > 2 && low !== null && high !== null) {
-    cell.append(make("small", "", formatCell(low) + " to " + formatCell(high)));
-  }
-  return cell;
-}
-
-function drawMeasured() {
-  const rows = (state.run && state.run.measured) || [], head = make("tr");
-  find(".measured").hidden = rows.length === 0;
-  const lines = rows.map((row) => {
-    const line = make("tr"), title = row.label + (row.on ? " (" + row.on + ")" : "");
-    const difference = measuredCell(row.difference, differenceVerdict(row));
-    line.append(make("td", "", title), measuredCell(row.before), measuredCell(row.after), difference);
-    return line;
-  });
-  head.append(make("th", "", ""), ...["before", "after", "difference"].map((side) => make("th", "n", side)));
-  find(".measured table").replaceChildren(head, ...lines);
-}
-
 const STYLED = [
   "fill", "fill-opacity", "stroke", "stroke-width", "stroke-dasharray", "opacity", "font-size", "font-family",
 ];
-const MARKS = {
-  photo: { title: "photo", colour: 0, path: "M-3 0A3 3 0 1 0 3 0A3 3 0 1 0 -3 0Z" },
-  truthful: { title: "truthful caption", colour: 4, path: "M0 -3.6L3.4 2.6H-3.4Z" },
-  hallucinated: { title: "hallucinated caption", colour: 3, path: "M-2.8 -2.8L2.8 2.8M-2.8 2.8L2.8 -2.8" },
-};
-
-function markShape(name, position) {
-  const { path, colour: index } = MARKS[name], place = position.map((value) => value.toFixed(1)).join(" ");
-  const transform = "translate(" + place + ")", style = "--mark: " + colour(index);
-  return shape("path", { class: "mark " + name, d: path, transform, style });
-}
-
-// Last-token representations on the two main axes, before and after, on the same axes.
-function drawMap() {
-  const map = state.run && state.run.map;
-  find(".map").hidden = !map;
-  if (!map) return;
-  const scale = mapScale(map), titles = Object.fromEntries(Object.keys(MARKS).map((name) => [name, MARKS[name].title]));
-  find(".map .pair").replaceChildren(...["before", "after"].map((side) => {
-    const figure = make("figure"), svg = shape("svg", { viewBox: "0 0 " + MAP.size + " " + MAP.size, role: "img" });
-    svg.setAttribute("aria-label", mapLabel(side, map[side], titles));
-    for (const name of Object.keys(MARKS)) svg.append(...map[side][name].map((point) => markShape(name, scale(point))));
-    figure.append(make("figcaption", "", side === "before" ? "Before" : "After"), svg);
-    return figure;
-  }));
-  find(".map .key").replaceChildren(...Object.keys(MARKS).map((name) => {
-    const node = make("span"), svg = shape("svg", { viewBox: "-6 -5 12 10", "aria-hidden": "true" });
-    svg.append(markShape(name, [0, 0]));
-    node.append(svg, document.createTextNode(MARKS[name].title));
-    return node;
-  }));
-  find(".map .numbers").textContent = mapNumbers(state.run.measured);
-}
-
-function drawSamples() {
-  const image = find(".samples img"), source = (state.run && state.run.photo) || "";
-  image.hidden = !source;
-  if (source && image.src !== source) image.src = source;
-  const samples = (state.run && state.run.samples) || [];
-  find(".samples").hidden = samples.length === 0;
-  find(".samples ol").replaceChildren(...[...samples].reverse().map((sample) => {
-    const item = make("li");
-    item.append(make("b", "", "step " + sample.step), make("span", "", sample.text));
-    return item;
-  }));
-}
-
 function draw() {
   if (!props.value || typeof props.value === "string") return;
   state = props.value;
@@ -278,6 +211,7 @@ function draw() {
   drawList();
   drawCurves();
   drawMeasured();
+  drawComparison();
   drawMap();
   drawSamples();
   element.dataset.state = state.run ? state.run.status : "";

@@ -1,0 +1,1 @@
+"""Memory of a training run: planned from a model's configuration, and measured in the process."""

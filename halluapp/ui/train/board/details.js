@@ -1,0 +1,112 @@
+// Parts of the board below the curves: numbers before and after, runs side by side, the map, judged captions.
+function measuredCell(interval, verdict) {
+  const [value, low, high] = interval, cell = make("td", "n", formatCell(value));
+  if (verdict) cell.append(make("b", verdict, " " + verdict));
+  if (interval.length > 2 && low !== null && high !== null) {
+    cell.append(make("small", "", formatCell(low) + " to " + formatCell(high)));
+  }
+  return cell;
+}
+
+function drawMeasured() {
+  const rows = (state.run && state.run.measured) || [], head = make("tr");
+  find(".measured").hidden = rows.length === 0;
+  find(".measured .size").textContent = rows.length ? rows[0].n : "";
+  const lines = rows.map((row) => {
+    const line = make("tr"), title = row.label + (row.on ? " (" + row.on + ")" : "");
+    const difference = measuredCell(row.difference, differenceVerdict(row));
+    line.append(make("td", "", title), measuredCell(row.before), measuredCell(row.after), difference);
+    return line;
+  });
+  head.append(make("th", "", ""), ...["before", "after", "difference"].map((side) => make("th", "n", side)));
+  find(".measured table").replaceChildren(head, ...lines);
+}
+
+// What several measured runs changed: a column a run, with how much it was measured on.
+function drawComparison() {
+  const { runs, rows } = state.comparison || { runs: [], rows: [] }, head = make("tr");
+  find(".side-by-side").hidden = runs.length === 0;
+  head.append(make("th", "", ""), ...runs.map(({ name, n }) => {
+    const cell = make("th", "n", name);
+    cell.append(make("small", "", n));
+    return cell;
+  }));
+  const lines = rows.map((row) => {
+    const line = make("tr");
+    line.append(make("td", "", row.label), ...row.cells.map((difference) => (
+      measuredCell(difference, differenceVerdict({ better: row.better, difference }))
+    )));
+    return line;
+  });
+  find(".side-by-side table").replaceChildren(head, ...lines);
+}
+
+const MARKS = {
+  photo: { title: "photo", colour: 0, path: "M-3 0A3 3 0 1 0 3 0A3 3 0 1 0 -3 0Z" },
+  truthful: { title: "truthful caption", colour: 4, path: "M0 -3.6L3.4 2.6H-3.4Z" },
+  hallucinated: { title: "hallucinated caption", colour: 3, path: "M-2.8 -2.8L2.8 2.8M-2.8 2.8L2.8 -2.8" },
+};
+
+function markShape(name, position) {
+  const { path, colour: index } = MARKS[name], place = position.map((value) => value.toFixed(1)).join(" ");
+  const transform = "translate(" + place + ")", style = "--mark: " + colour(index);
+  return shape("path", { class: "mark " + name, d: path, transform, style });
+}
+
+// Last-token representations on the two main axes, before and after, on the same axes.
+function drawMap() {
+  const map = state.run && state.run.map;
+  find(".map").hidden = !map;
+  if (!map) return;
+  const scale = mapScale(map), titles = Object.fromEntries(Object.keys(MARKS).map((name) => [name, MARKS[name].title]));
+  find(".map .pair").replaceChildren(...["before", "after"].map((side) => {
+    const figure = make("figure"), svg = shape("svg", { viewBox: "0 0 " + MAP.size + " " + MAP.size, role: "img" });
+    svg.setAttribute("aria-label", mapLabel(side, map[side], titles));
+    for (const name of Object.keys(MARKS)) svg.append(...map[side][name].map((point) => markShape(name, scale(point))));
+    figure.append(make("figcaption", "", side === "before" ? "Before" : "After"), svg);
+    return figure;
+  }));
+  find(".map .key").replaceChildren(...Object.keys(MARKS).map((name) => {
+    const node = make("span"), svg = shape("svg", { viewBox: "-6 -5 12 10", "aria-hidden": "true" });
+    svg.append(markShape(name, [0, 0]));
+    node.append(svg, document.createTextNode(MARKS[name].title));
+    return node;
+  }));
+  find(".map .numbers").textContent = mapNumbers(state.run.measured);
+}
+
+function sampleItem(sample) {
+  const item = make("li", sample.panel ? "panel" : ""), text = make("span");
+  text.append(...sample.parts.map(([words, verdict, reason]) => {
+    if (!verdict) return document.createTextNode(words);
+    const mark = make("mark", verdict.replaceAll(" ", "-"), words);
+    mark.title = verdict + ": " + reason;
+    mark.append(make("span", "aside", " (" + verdict + ")"));
+    return mark;
+  }));
+  if (sample.count) text.append(make("small", "", sample.count));
+  item.append(make("b", "", sampleTitle(sample)), text);
+  return item;
+}
+
+function drawSamples() {
+  const run = state.run || {}, image = find(".samples img"), samples = run.samples || [];
+  image.hidden = !run.photo;
+  if (run.photo && image.src !== run.photo) image.src = run.photo;
+  find(".samples").hidden = samples.length === 0;
+  const [first, others] = sampleOrder(samples);
+  find(".samples ol").replaceChildren(...first.map(sampleItem));
+  find(".samples .more").hidden = others.length === 0;
+  find(".samples .more .number").textContent = others.length;
+  find(".samples .more ol").replaceChildren(...others.map(sampleItem));
+  find(".samples .judge").textContent = run.judge || "";
+}
+
+// The log keeps to its last line while somebody reads that one.
+function drawLog(text) {
+  const log = find(".log pre"), atEnd = log.scrollHeight - log.scrollTop - log.clientHeight < 8;
+  find(".log").hidden = !text;
+  if (log.textContent === text) return;
+  log.textContent = text;
+  if (atEnd) log.scrollTop = log.scrollHeight;
+}
