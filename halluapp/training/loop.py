@@ -205,10 +205,10 @@ def _evaluate(
         run.append_row("metrics.jsonl", row)
         log_line(_evaluation_line(step, recipe, row))
     if step % recipe.sample_every == 0 or last or (evaluated and checkpoints.wants_checkpoints(recipe)):
-        image, objects = sample_photo(objective, run.config().photo, held_out)
+        image, facts = sample_photo(objective, run.config().photo, held_out)
         if not (run.folder / SAMPLE_PHOTO).exists():
-            if objects is not None:
-                write_text(run.folder / SAMPLE_FACTS, json.dumps({"objects": objects}))
+            if facts:
+                write_text(run.folder / SAMPLE_FACTS, json.dumps(facts))
             with atomic_write(run.folder / SAMPLE_PHOTO) as partial:
                 partial.write_bytes(small_jpeg(image, SAMPLE_SIDE))
         run.append_row("samples.jsonl", {"step": step, "text": sample_caption(objective, image)})
@@ -221,15 +221,19 @@ def _evaluation_line(step: int, recipe: Recipe, row: dict[str, Any]) -> str:
     return f"step {step} of {recipe.steps}, {row['seconds']:.0f} s: {', '.join(numbers)}"
 
 
-def sample_photo(objective: Objective, photo: str, held_out: list[int]) -> tuple[Image.Image, tuple[str, ...] | None]:
-    """The photo that is captioned on the way and all objects in it, None where they are not known.
+def sample_photo(objective: Objective, photo: str, held_out: list[int]) -> tuple[Image.Image, dict[str, list[str]]]:
+    """The photo that is captioned on the way and what is known of it: {} or {"objects", "labels"}.
 
-    photo: a file; without one ("") it is the first held-out one.
+    photo: a file, of which nothing is known; without one ("") it is the first held-out one. objects: all that are in it
+    of the labels that the pairs use at all; what they never name is not known to be absent.
     """
     if photo:
-        return read_photo(photo), None
+        return read_photo(photo), {}
     pair = objective.pairs[held_out[0] if held_out else 0]
-    return pair.open(), pair.objects
+    if pair.objects is None:
+        return pair.open(), {}
+    labels = sorted({name for other in objective.pairs for name in other.objects or ()})
+    return pair.open(), {"objects": list(pair.objects), "labels": labels}
 
 
 def sample_caption(objective: Objective, image: Image.Image) -> str:

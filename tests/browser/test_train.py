@@ -204,6 +204,42 @@ def test_a_measured_run_shows_its_table_and_its_map(opened, root, pairs):
 
 
 @pytest.mark.browser
+def test_the_step_of_the_panel_judged_captions_and_an_empty_range(opened, root, pairs):
+    run = finished_run(root, pairs, "steps", text="A man and a cat.")
+    run.append_row("metrics.jsonl", {"step": 2, "seconds": 4.0, "held": {"loss": 1.5}})
+    for step in (2, 4):
+        (run.folder / "checkpoints" / f"step-{step}").mkdir(parents=True)
+        (run.folder / "checkpoints" / f"step-{step}" / "about.json").write_text(json.dumps({"step": step}))
+    shutil.copytree(run.folder / "checkpoints" / "step-4", run.adapter)
+    (run.folder / "sample.json").write_text(json.dumps({"objects": ["man"], "labels": ["cat", "man"]}))
+    tab = opened()
+    tab.choose("steps")
+    assert "the best of 2 by held-out loss is step 2 (1.5)" in tab.page.inner_text("#train-board .choice")
+    tab.page.click("#train-step")
+    tab.page.wait_for_selector("#train-step-choice:visible")
+    tab.page.locator("#train-step-choice input").click()
+    tab.page.get_by_role("option", name="step 2").click()
+    tab.page.click("#train-step-sure")
+    tab.wait_notice("steps answers with step 2")
+    assert json.loads((run.adapter / "about.json").read_text())["step"] == 2
+    marks = tab.page.locator("#train-board .samples mark")
+    assert [marks.nth(k).get_attribute("class") for k in range(2)] == ["grounded", "contradicted"]
+    assert "2 things named, 1 not in the photo" in tab.page.inner_text("#train-board .samples")
+    tab.page.fill("#train-board .from", "50")
+    assert tab.page.inner_text("#train-board .range-note") == "No point from step 50; all steps are shown."
+    tab.page.fill("#train-board .from", "2")
+    assert tab.page.inner_text("#train-board .range-note") == ""
+    tab.fill("name", "vdd")
+    tab.page.click("#train-start")
+    tab.wait_notice("name of a method")
+    tab.page.click("#train-name :is(input, textarea)")
+    tab.page.keyboard.type("-1")
+    tab.page.wait_for_function("() => document.querySelector('#train-notice .notice').textContent === ''")
+    tab.page.wait_for_function("() => document.querySelector('#train-memory').textContent.includes('an estimate')")
+    assert tab.errors == []
+
+
+@pytest.mark.browser
 def test_presets_command_and_settings_files(tab, tmp_path):
     command = "() => document.querySelector('#train-command textarea').value"
     tab.open_section("Presets and ablations")

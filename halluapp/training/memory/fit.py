@@ -57,7 +57,7 @@ def sentence(model: str, quantization: str, recipe: Recipe, assets: Path, free: 
     shared = {name: value for name, value in asdict(recipe).items() if name in ChipRecipe.__dataclass_fields__}
     planned = ChipRecipe(**{**shared, "best_by": "loss", **({} if recipe.kind == "chip" else {"visual": 0.0})})
     plan = _plan(model, quantization, _memory_settings(planned), assets)
-    parts = ", ".join(f"{name} {value / GIB:.1f}" for name, value in asdict(plan).items())
+    parts = ", ".join(f"{name} {value / GIB:.2f}" for name, value in asdict(plan).items())
     line = FITS.format(total=f"{plan.total / GIB:.1f}", free=f"{free / GIB:.1f}", where=where, parts=parts)
     if plan.total <= free:
         return line

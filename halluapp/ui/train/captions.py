@@ -55,15 +55,16 @@ def look(run: Run, detector: Any) -> None:
 
 
 def _facts(run: Run) -> str:
-    """What is known of the photo, as JSON with either objects or detector and evidence; "{}" while nothing is."""
+    """What is known of the photo, as JSON: objects and labels, or detector and evidence; "{}" while nothing is."""
     try:
         content = json.loads((run.folder / SAMPLE_FACTS).read_text(encoding="utf-8"))
-        if content.get("objects") is None and not (content["detector"] and isinstance(content["evidence"], dict)):
-            return "{}"
-    except (OSError, ValueError, KeyError, AttributeError):
-        return "{}"
-    names = ("objects",) if content.get("objects") is not None else ("detector", "evidence")
-    return json.dumps({name: content[name] for name in names})
+        for names, kinds in ((("objects", "labels"), (list, list)), (("detector", "evidence"), (str, dict))):
+            values = [content.get(name) for name in names]
+            if "" not in values and all(map(isinstance, values, kinds)):
+                return json.dumps({name: content[name] for name in names})
+    except (OSError, ValueError, AttributeError):
+        pass
+    return "{}"
 
 
 @lru_cache(maxsize=8)
@@ -71,10 +72,9 @@ def _evidence(facts: str) -> Evidence:
     content = json.loads(facts)
     if content.get("objects") is None:
         return Evidence.of(content["evidence"])
-    names, objects = sorted(set(vocabulary.words().values())), content["objects"]
-    near = {name for name in names for other in objects
-            if vocabulary.same_or_kind(name, other) or vocabulary.same_or_kind(other, name)}  # fmt: skip
-    return Evidence(labels=tuple(names), presence={name: float(name in near) for name in names})
+    objects, labels = content["objects"], content["labels"]
+    presence = {name: float(any(vocabulary.same_or_kind(name, other) for other in objects)) for name in labels}
+    return Evidence(labels=tuple(labels), presence=presence)
 
 
 @lru_cache(maxsize=4096)

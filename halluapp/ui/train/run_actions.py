@@ -200,22 +200,21 @@ def _refuse_while_measured(run: runs.Run) -> None:
 
 
 def ask_delete(settings: Settings, visitor: Visitor, selection: str | None) -> tuple:
-    """Input: chosen run. Outputs: notice, subject, row of deletion, its button, row of renaming."""
+    """Input: chosen run. Outputs: notice, subject, row of deletion, its button."""
+    try:
+        name = run_of(settings, visitor, selection).name
+    except InputError as error:
+        return str(error), None, gr.update(visible=False), gr.skip()
+    return "", name, gr.update(visible=True), texts.CONFIRM_DELETE.format(name=name)
+
+
+def ask_name(settings: Settings, visitor: Visitor, selection: str | None) -> tuple:
+    """Input: chosen run. Outputs: notice, subject, row of renaming, new name, its button."""
     try:
         name = run_of(settings, visitor, selection).name
     except InputError as error:
         return str(error), None, gr.update(visible=False), gr.skip(), gr.skip()
-    return "", name, gr.update(visible=True), texts.CONFIRM_DELETE.format(name=name), gr.update(visible=False)
-
-
-def ask_name(settings: Settings, visitor: Visitor, selection: str | None) -> tuple:
-    """Input: chosen run. Outputs: notice, subject, row of renaming, new name, its button, row of deletion."""
-    try:
-        name = run_of(settings, visitor, selection).name
-    except InputError as error:
-        return str(error), None, gr.update(visible=False), gr.skip(), gr.skip(), gr.skip()
-    button = texts.CONFIRM_RENAME.format(name=name)
-    return "", name, gr.update(visible=True), name, button, gr.update(visible=False)
+    return "", name, gr.update(visible=True), name, texts.CONFIRM_RENAME.format(name=name)
 
 
 def ask_steps(settings: Settings, visitor: Visitor, selection: str | None) -> tuple:
@@ -237,9 +236,14 @@ def ask_step(settings: Settings, visitor: Visitor, selection: str | None) -> tup
         return str(error), None, gr.update(visible=False), gr.skip()
 
 
-def hide_questions() -> tuple:
-    """Outputs: row of renaming, row of deletion, row of lengthening, row of the step."""
-    return (gr.update(visible=False),) * 4
+def hide_questions(rows: int) -> tuple:
+    """Outputs: so many rows of questions."""
+    return (gr.update(visible=False),) * rows
+
+
+def alone(question: Callable[..., tuple], others: int, *inputs: Any) -> tuple:
+    """Outputs: those of the question, then the rows of the others, which are hidden: they share their subject."""
+    return (*question(*inputs), *hide_questions(others))
 
 
 def download(settings: Settings, visitor: Visitor, selection: str | None) -> tuple:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 
 import gradio as gr
+from gradio.components import Component
 
 from halluapp.serving.models import Models
 from halluapp.serving.uploads import only_uploads
@@ -45,6 +46,11 @@ class RunButtons:
     step_row: gr.Row
     zip: gr.File
     subject: gr.State
+
+    @property
+    def rows(self) -> list[gr.Row]:
+        """What the questions open; they share `subject`, so that one is open at a time."""
+        return [self.rename_row, self.delete_row, self.lengthen_row, self.step_row]
 
     @property
     def by_action(self) -> dict[str, gr.Button]:
@@ -134,9 +140,8 @@ def connect(
     longer = buttons.confirm_lengthen.click(handler(run_actions.lengthen), longer_inputs, outputs, **QUEUED)
     step_inputs = [*inputs, buttons.subject, buttons.step_choice]
     step = buttons.confirm_step.click(handler(run_actions.use_step), step_inputs, outputs, **QUEUED)
-    rows = [buttons.rename_row, buttons.delete_row, buttons.lengthen_row, buttons.step_row]
     for event in (renaming.then, deletion.then, longer.then, step.then, buttons.cancel_delete.click):
-        event(run_actions.hide_questions, None, rows, **INSTANT)
+        event(partial(run_actions.hide_questions, len(buttons.rows)), None, buttons.rows, **INSTANT)
 
 
 def connect_import(
@@ -152,20 +157,20 @@ def connect_questions(
     settings: Settings, buttons: RunButtons, run_form: form.Form, view: live.BoardView, notice: gr.HTML
 ) -> None:
     """Buttons that change no run: the questions before a deletion and a new name, download, settings."""
-    name_outputs = [
-        notice, buttons.subject, buttons.rename_row, buttons.new_name, buttons.confirm_rename, buttons.delete_row,
-    ]  # fmt: skip
-    delete_outputs = [notice, buttons.subject, buttons.delete_row, buttons.confirm_delete, buttons.rename_row]
 
     def handler(action: Callable, *more) -> Callable:
         return with_visitor(settings, partial(action, settings, *more))
 
-    buttons.rename.click(handler(run_actions.ask_name), view.selection, name_outputs, **INSTANT)
-    buttons.delete.click(handler(run_actions.ask_delete), view.selection, delete_outputs, **INSTANT)
-    longer_outputs = [notice, buttons.subject, buttons.lengthen_row, buttons.steps]
-    buttons.lengthen.click(handler(run_actions.ask_steps), view.selection, longer_outputs, **INSTANT)
-    step_outputs = [notice, buttons.subject, buttons.step_row, buttons.step_choice]
-    buttons.step.click(handler(run_actions.ask_step), view.selection, step_outputs, **INSTANT)
+    def connect_question(button: gr.Button, question: Callable, row: gr.Row, *details: Component) -> None:
+        others = [one for one in buttons.rows if one is not row]
+        handle = partial(run_actions.alone, partial(question, settings), len(others))
+        outputs = [notice, buttons.subject, row, *details, *others]
+        button.click(with_visitor(settings, handle), view.selection, outputs, **INSTANT)
+
+    connect_question(buttons.rename, run_actions.ask_name, buttons.rename_row, buttons.new_name, buttons.confirm_rename)
+    connect_question(buttons.delete, run_actions.ask_delete, buttons.delete_row, buttons.confirm_delete)
+    connect_question(buttons.lengthen, run_actions.ask_steps, buttons.lengthen_row, buttons.steps)
+    connect_question(buttons.step, run_actions.ask_step, buttons.step_row, buttons.step_choice)
     buttons.download.click(handler(run_actions.download), view.selection, [notice, buttons.zip], **QUEUED)
     buttons.use.click(
         handler(run_actions.use_settings, run_form), view.selection, [notice, *run_form.fill_outputs], **INSTANT

@@ -45,12 +45,12 @@ MEASURE = "Measure"
 JUDGE = "Judge the captions"
 JUDGED = "The captions of {name} are judged by {detector}."
 NO_CAPTION = "{name} has no caption of a photo yet; let it train for some more steps."
-BY_LABELS = "Judged by what the photo is known to show."
+BY_LABELS = "Judged by the labels of the photo; what the labels of the pairs never name is not judged."
 BY_DETECTOR = "Judged by {detector}."
 COUNT = "{named} things named, {wrong} not in the photo"
 LABEL_REASONS = {
     "grounded": "in the photo", "contradicted": "not in the photo", "not sure": "not sure",
-    "not checkable": "not among the things that are known of the photo",
+    "not checkable": "the labels of the pairs never name it",
 }  # fmt: skip
 RENAME, CONFIRM_RENAME = ("Rename", "New name"), "Rename {name}"
 DELETE, CONFIRM_DELETE, CANCEL_DELETE = "Delete", "Delete {name} for good", "Keep it"

@@ -23,10 +23,12 @@ SURE = {"grounded", "contradicted", "not sure", "not checkable"}
 def run(tmp_path):
     """A run's folder with two captions of a photo that is known to show a dog and a man."""
     run = start(tmp_path, "chip", "mine")
-    run.append_row("samples.jsonl", {"step": 0, "text": "A man with a cat and a ☂ gizmo."})
+    run.append_row("samples.jsonl", {"step": 0, "text": "A man with a cat under ☂ a cloud."})
     run.append_row("samples.jsonl", {"step": 4, "text": "A person walks two puppies."})
     (run.folder / runs.SAMPLE_PHOTO).write_bytes(b"")
-    (run.folder / runs.SAMPLE_FACTS).write_text(json.dumps({"objects": ["dog", "man"]}))
+    (run.folder / runs.SAMPLE_FACTS).write_text(
+        json.dumps({"objects": ["dog", "man"], "labels": ["cat", "dog", "man"]})
+    )
     return run
 
 
@@ -40,13 +42,16 @@ def test_captions_are_judged_by_what_the_photo_is_known_to_show(run):
     assert board["judge"] == texts.BY_LABELS
     assert "".join(words for words, *_ in before["parts"]) == before["text"]
     assert (marks(before)["man"], marks(before)["cat"]) == ("grounded", "contradicted")
+    assert marks(before)["cloud"] == "not checkable"  # nobody said whether there is one
     assert before["count"] == "2 things named, 1 not in the photo"
     assert set(marks(now).values()) == {"grounded"}  # a kind, and the wider word, are the thing
     assert (before["panel"], now["panel"]) == (False, True)
     assert "judge" not in state.snapshot(run.folder.parent, "mine", [])["possible"]
 
 
-@pytest.mark.parametrize("content", ["", "[]", "3", '{"objects": null}', '{"detector": "", "evidence": {}}', "{}"])
+@pytest.mark.parametrize(
+    "content", ["", "[]", "3", '{"objects": null}', '{"detector": "", "evidence": {}}', "{}", '{"objects": ["dog"]}']
+)
 def test_what_is_not_known_is_not_judged(run, content):
     (run.folder / runs.SAMPLE_FACTS).write_text(content)
     board = captions.judged(run, 4)
@@ -71,7 +76,7 @@ def test_a_photo_without_labels_is_judged_by_the_detector(run):
 def test_a_real_run_keeps_what_its_photo_shows_and_captions_every_step_that_may_stay(tmp_path):
     run = start(tmp_path, "chip", steps=2, evaluate_every=1, sample_every=100, keep="best")
     loop.train(run, fresh())
-    assert json.loads((run.folder / runs.SAMPLE_FACTS).read_text()) == {"objects": ["dog"]}
+    assert json.loads((run.folder / runs.SAMPLE_FACTS).read_text()) == {"objects": ["dog"], "labels": ["dog"]}
     assert [row["step"] for row in run.samples()] == [0, 1, 2]
     board = state.snapshot(tmp_path / "runs", None, [])["run"]
     assert sum(sample["panel"] for sample in board["samples"]) == 1
