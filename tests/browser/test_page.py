@@ -164,19 +164,28 @@ def test_preset_fills_the_prompt_and_an_example_opens_finished_and_runs(visit):
     assert len(visit.texts()) == 5
 
 
+JUDGED = "document.querySelectorAll('.seg.grounded, .seg.contradicted').length"
+
+
 def test_the_sureness_judges_again_without_decoding(visit, photo):
     visit.upload(photo)
     visit.ask("Describe this image in detail.")
     visit.run()
     run, before = visit.page.evaluate("() => document.querySelector('[data-run]').dataset.run"), visit.texts()
+    judged = visit.page.evaluate(JUDGED)
     visit.page.click(".toggle-settings")
     slider = visit.page.locator("#sure input[type=range]")
     slider.focus()
     slider.press("End")
     slider.dispatch_event("pointerup")
-    visit.page.wait_for_function("() => document.querySelectorAll('.seg.grounded').length === 0", timeout=15_000)
+    visit.page.wait_for_function(f"(before) => {JUDGED} < before", arg=judged, timeout=15_000)
     assert visit.texts() == before
     assert visit.page.evaluate("() => document.querySelector('[data-run]').dataset.run") == run
+    visit.page.fill("#sure input[type=number]", "0.1")  # below the range: its end is meant, and nobody is shouted at
+    visit.page.keyboard.press("Tab")
+    visit.page.wait_for_function(f"(before) => {JUDGED} >= before", arg=judged, timeout=15_000)
+    assert visit.page.input_value("#sure input[type=number]") == "0.5"
+    assert visit.page.locator("[data-testid=toast-body]").count() == 0
 
 
 @pytest.mark.parametrize("name", ["text.jpg", "empty.jpg"])

@@ -59,9 +59,24 @@ def build(settings: Settings, methods: gr.CheckboxGroup) -> Sidebar:
         sure = gr.Slider(
             MIN_SURE, MAX_SURE, SURE, step=0.01, label=texts.SURE[0], info=texts.SURE[1], elem_id="sure",
         )  # fmt: skip
+        _clamp(sure)
         sampling = _sampling(settings)
         parameters, hallu_space = _parameters(settings)
         return Sidebar(methods, stack_list, sure, sampling, parameters, hallu_space)
+
+
+def _clamp(slider: gr.Slider) -> None:
+    """What is typed beyond the slider's ends means the end, as its box shows a moment later; an empty box the least.
+
+    Without this, gradio answers the number as it was typed with a toast, and nothing happens.
+    """
+    preprocess = slider.preprocess
+
+    def clamped(payload: float | None) -> float:
+        value = slider.minimum if payload is None else payload
+        return preprocess(min(max(value, slider.minimum), slider.maximum))
+
+    slider.preprocess = clamped
 
 
 def _sampling(settings: Settings) -> list[Component]:

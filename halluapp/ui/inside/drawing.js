@@ -34,12 +34,13 @@ function drawEvidence(answer) {
   const methods = answer.methods.map((line) => (line.error
     ? [make("th", "", line.title), make("td"), number("–"), line.error]
     : row(line.title, line.p, wordList(line.top.slice(0, 3)))));
+  const table = tableOf([
+    row("the model, with the photo", answer.photo, ""), row("the model, without it", answer.none, ""), ...methods,
+  ]);
+  table.classList.add("methods");
   return [
     make("p", "", "“" + answer.word.text + "” behind this answer's own beginning: its probability under every "
-      + "method, and what each would rather have said."),
-    tableOf([
-      row("the model, with the photo", answer.photo, ""), row("the model, without it", answer.none, ""), ...methods,
-    ]),
+      + "method, and what each would rather have said."), table,
   ];
 }
 
