@@ -24,7 +24,7 @@ from halluapp.training.pairs import pair_sets
 from halluapp.training.recipes import create
 from halluapp.training.runs import Config, Run
 
-SOURCES = {"coco-val2017-000.tar": 160, "flickr8k-train-000.tar": 80}  # shard -> first photos of it
+SOURCES = {"coco-val2017-000.tar": 480, "flickr8k-train-000.tar": 240}  # shard -> first photos of it
 ANSWERS, SEED = 2, 0  # of the model about each photo: a greedy one and a drawn one
 KINDS = ["repaired"]
 CAPTIONED = 24  # held-out photos that a run's card describes before and after
