@@ -17,7 +17,9 @@ from halluapp.methods.registry import create
 
 NAMES = ("baseline", "nullu", "vdd", "calibration", "vcd", "icd", "pai", "m3id", "dola", "deco")
 PROMPTS = ("Is there a dog in the image?", OPEN, "Is there a man?")
-KINDS = [*tiny.KINDS, *tiny_families.KINDS]
+QUICK = ("llava", "qwen3_vl")
+ALL = (*tiny.KINDS, *tiny_families.KINDS)
+KINDS = [kind if kind in QUICK else pytest.param(kind, marks=pytest.mark.slow) for kind in ALL]
 APART = {"instructblip", "llava/pixtral", "mistral3", "gemma3", "aya_vision", "idefics2"}  # windows, or a Q-Former
 
 
