@@ -236,6 +236,7 @@ def test_the_step_of_the_panel_judged_captions_and_an_empty_range(opened, root, 
     tab.page.keyboard.type("-1")
     tab.page.wait_for_function("() => document.querySelector('#train-notice .notice').textContent === ''")
     tab.page.wait_for_function("() => document.querySelector('#train-memory').textContent.includes('an estimate')")
+    assert tab.page.inner_text("#train-memory .memory").startswith("Start trains the embedded model in 4 bits (NF4).")
     assert tab.errors == []
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -29,16 +30,19 @@ def build() -> gr.HTML:
 
 
 def line(settings: Settings, run_form: form.Form, visitor: Visitor, *inputs: Any) -> str:
-    """Inputs: `Form.inputs`. Output: one or two sentences; "" where the settings are refused anyway."""
+    """Inputs: `Form.inputs`. Output: which model, and its memory; "" where the settings are refused anyway."""
     try:
         config = form.config(settings, form.entries(run_form, inputs), "")
     except InputError:  # stands where the command line would
         return ""
+    model = texts.MODELS.get(config.model, Path(config.model).name)
+    trained = texts.TRAINS.format(model=model, precision=texts.PRECISIONS[config.quantization])
     try:
         free, where = fit.free_memory(settings.device)
-        return fit.sentence(config.model, config.quantization, config.recipe, settings.assets, free, where)
+        need = fit.sentence_apart(config.model, config.quantization, config.recipe, settings.assets, free, where)
     except InputError as error:  # no plan for this kind of model or method
-        return earlier(settings, visitor, config) or str(error)
+        need = earlier(settings, visitor, config) or str(error)
+    return f"{trained} {need}"
 
 
 def earlier(settings: Settings, visitor: Visitor, planned: Config) -> str:

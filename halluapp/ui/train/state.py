@@ -29,7 +29,7 @@ ACTIONS = (
     "measure",
     "delete",
 )  # of `run_actions.Actions`
-NOT_CURVES = ("step", "seconds", "held", "rate")
+NOT_CURVES = ("step", "seconds", "held")
 _row_cache: dict[Path, tuple[tuple[int, int], list[dict]]] = {}
 
 

@@ -74,7 +74,8 @@ CURVES = {
     "similarity_hallucinated": "Similarity to the hallucinated one", "generation": "Generation loss",
     "kl": "KL of the bottleneck", "alpha": "Adaptive weight",
     "likelihood": "Likelihood loss", "reward_chosen": "Reward of the truthful answer",
-    "reward_rejected": "Reward of the hallucinated answer", "gradient": "Gradient norm", "memory_mb": "Memory, MB",
+    "reward_rejected": "Reward of the hallucinated answer", "rate": "Learning rate",
+    "gradient": "Gradient norm", "memory_mb": "Memory, MB",
 }  # fmt: skip
 # Rows of the before-and-after table; +1: more is better.
 MEASURES = {
@@ -90,6 +91,9 @@ BETTER = {"margin": 1, "preferred": 1, "visual_margin": 1, "retrieval": 1, "told
           "retrieval_heads": 1, "told_apart_heads": 1, "separability": 1, "chair_i": -1, "chair_s": -1,
           "recall": 1}  # fmt: skip
 
+TRAINS = "Start trains {model} in {precision}."
+MODELS = {"pocket": "the embedded model", "auto": "the largest model that fits the GPU"}
+PRECISIONS = {"nf4": "4 bits (NF4)", "none": "its own precision"}
 EARLIER_RUN = "Memory: {name}, an earlier run of this method, took {peak} MB at batch {batch}."
 STARTED = "{name} has started."
 QUEUED = "{name} waits for its turn: {other} is training, and runs go one at a time."

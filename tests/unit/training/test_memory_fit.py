@@ -59,3 +59,14 @@ def test_where_no_plan_is_an_earlier_run_stands_for_it(tmp_path):
     assert memory.earlier(settings, OWNER_OF_ALL, config) == (
         "Memory: before, an earlier run of this method, took 1,234 MB at batch 6."
     )
+
+
+def test_a_process_of_its_own_says_the_same_and_leaves_the_default_type_alone():
+    """Kind: planning in a thread of the server while another loads the model gave one of two types."""
+    recipe, free = recipes.create("chip", batch=2), 8 * GIB
+    arguments = ("nf4", recipe, ASSETS, free, "this machine")
+    assert fit.sentence_apart("pocket", *arguments) == fit.sentence("pocket", *arguments)
+    with pytest.raises(InputError, match="could not be read"):
+        fit.sentence_apart("nowhere/at-all/at-all", *arguments)
+    with pytest.raises(InputError, match="no memory plan"):
+        fit.sentence_apart("pocket", "nf4", recipes.create("hacl"), ASSETS, free, "this machine")

@@ -67,7 +67,7 @@ def test_a_run_in_full(measured_root):
         assert len(keys[part]["train"]) == 4
         assert len(keys[part]["held"]) == 3
     assert "seconds" not in keys
-    assert "rate" not in keys
+    assert [step for step, _ in keys["rate"]["train"]] == [1, 2, 3, 4]
     assert [one["step"] for one in board["run"]["samples"]] == [0, 4]
     assert set(board["possible"]) == {"add", "lengthen", "download", "use", "rename", "measure", "delete"}
     json.dumps(board, allow_nan=False)
