@@ -5,12 +5,18 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from halluapp.grounding.words import vocabulary
 
 SURE = 0.9  # the aim for the precision of verdicts, unless somebody moves the slider
 PERSON = "person"
+
+
+@lru_cache(4096)  # texts name the same things again and again, and are judged eight times a second while they grow
+def _answering(labels: tuple[str, ...], name: str) -> tuple[str, ...]:
+    return tuple(label for label in labels if vocabulary.same_or_kind(label, name))
 
 
 @dataclass(frozen=True)
@@ -35,9 +41,9 @@ class Evidence:
         """Whether there are probabilities, and not only scores of boxes."""
         return bool(self.presence)
 
-    def labels_for(self, name: str) -> list[str]:
+    def labels_for(self, name: str) -> tuple[str, ...]:
         """The detector's labels that answer for an object: itself, the wider object, or kinds of it."""
-        return [label for label in self.labels if vocabulary.same_or_kind(label, name)]
+        return _answering(self.labels, name)
 
     def probability(self, name: str) -> tuple[float, str] | None:
         """(P(object in photo), the label that says so); None where no label answers for it or nothing is calibrated."""

@@ -20,6 +20,8 @@ from halluapp.ui import texts
 from halluapp.ui.compare import exports, sidebar, state
 
 UPDATE_SECONDS = 0.125  # the browser, not the server, limits streaming: at most eight updates a second
+UPDATE_REST = 3  # times as long as the last update took nothing is drawn: on a slow machine the answers come first
+LONGEST_REST = 1.0  # seconds
 # What the page shows and the report behind it, None for a photo that nobody has asked about yet.
 Result = dict[str, Any] | None
 _stop_flags: dict[str, threading.Event] = {}  # of comparisons that run or wait, by visitor
@@ -61,13 +63,15 @@ def _stream(models: Models, request: Request, stop_flag: threading.Event, last: 
     comparison, same = state.ComparisonState(request.photo, request.prompt, request.sure, name), exports.nothing_new()
     has_left = departure()
     yield _outputs(comparison.snapshot(), gr.skip(), exports.updates(None), busy=True)
-    sent = 0.0
+    due = 0.0
     for event in models.stream(request, lambda: stop_flag.is_set() or has_left()):
         comparison.add(event)
-        # A place in the lane is said at once: the next event may be a minute away.
-        if isinstance(event, Status) or time.monotonic() - sent >= UPDATE_SECONDS:
-            sent = time.monotonic()
+        # A place in the lane is said at once: the next event may be a minute away. The end is drawn once, below.
+        start = time.monotonic()
+        if comparison.report is None and (isinstance(event, Status) or start >= due):
             yield _outputs(comparison.snapshot(), gr.skip(), same, busy=True)
+            end = time.monotonic()
+            due = max(start + UPDATE_SECONDS, end + min(LONGEST_REST, UPDATE_REST * (end - start)))
     if comparison.report is None:  # stopped before its turn came
         yield _outputs({**_stage(last), "status": texts.STOPPED, "busy": False}, gr.skip(), _files(last), busy=False)
         return
