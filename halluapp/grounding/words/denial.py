@@ -78,6 +78,12 @@ DRAWN = re.compile(
 PHOTO_OF = re.compile(
     r"\S\s+(?:a|the|one|framed|\w+)\s+(?:pictures?|photos?|photographs?|images?)\s+of\s+" + _SOME, re.IGNORECASE
 )
+# So is "A drawing of a boat", about a photo that is one; a statue or a tattoo is a thing in it wherever it is named.
+DRAWN_ITSELF = re.compile(
+    r"^\s*(?:(?:an?|this|the)\s+)?(?:\w+\s+)?(?:paintings?|drawings?|cartoons?|illustrations?|sketch(?:es)?)\s+of\s+"
+    + _SOME,
+    re.IGNORECASE,
+)
 ON_A_WALL = re.compile(
     r"^[^.;!?]*\b(?:on|hang(?:s|ing)?)\b[^.;!?]*\b(?:wall|shirt|screen|box|sign|side|cover|frame|t-shirt)\b",
     re.IGNORECASE,
@@ -122,6 +128,8 @@ def _unreal(text: str, mention: Span) -> str | None:
     before = text[max(0, mention.start - NEAR) : mention.start]
     if LIKENESS.search(before):
         return COMPARED
-    if DRAWN.search(before) or (PHOTO_OF.search(before) and ON_A_WALL.match(text[mention.end :])):
+    hangs = ON_A_WALL.match(text[mention.end :])
+    is_photo = DRAWN_ITSELF.match(text[: mention.start]) and not hangs
+    if (DRAWN.search(before) and not is_photo) or (PHOTO_OF.search(before) and hangs):
         return PICTURED
     return None

@@ -34,10 +34,8 @@ PACKAGE, FOLDER = "skimage", "data"
 # name: (file of the package, who made it and what its docstring says of the licence)
 PHOTOGRAPHS = {
     "cat": ("chelsea.png", "Photo: St\u00e9fan van der Walt, CC0"),
-    "coffee": ("coffee.png", "Photo: Rachel Michetti (Pikolo Espresso Bar), CC0"),
     "astronaut": ("astronaut.png", "Photo: NASA, public domain"),
     "cameraman": ("camera.png", "Photo: Lav Varshney, CC0"),
-    "rocket": ("rocket.jpg", "Photo: SpaceX, public domain"),
 }
 DRAWN = "Drawn by halluapp, CC0"
 

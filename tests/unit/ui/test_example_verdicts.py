@@ -14,10 +14,8 @@ from halluapp.ui.compare import examples
 # Written down by looking at the photographs: everything in them that our vocabulary has a name for.
 SEEN = {
     "cat": {"cat"},
-    "coffee": {"cup", "spoon", "dining table", "plate", "drink"},
     "astronaut": {"woman", "flag", "suit", "uniform", "hair", "helmet", "airplane", "picture"},
     "cameraman": {"man", "camera", "grass", "field", "building", "jacket", "sky", "hair", "glove", "hand", "suit"},
-    "rocket": {"sky", "tower", "cloud", "pole"},
 }
 SCENES = json.loads((ASSETS / "examples" / "scenes.json").read_text(encoding="utf-8"))
 ALL = examples.examples(ASSETS)
@@ -33,7 +31,8 @@ def test_every_verdict_of_an_example_is_true(example):
     there = truth(example.name)
     for panel in examples.report_of(example)["panels"]:
         for mention in panel["mentions"]:
-            is_there = any(vocabulary.same_or_kind(mention["object"], name) for name in there)
+            checked = mention.get("checked_as") or mention["object"]  # a man as a person, and no further
+            is_there = any(vocabulary.same_or_kind(checked, name) for name in there)
             what = f"{mention['text']!r} in the {panel['method']} panel of {example.name}"
             assert not (mention["verdict"] == "grounded" and not is_there), f"green, and not there: {what}"
             assert not (mention["verdict"] == "contradicted" and is_there), f"red, and there: {what}"
