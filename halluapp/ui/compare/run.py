@@ -123,14 +123,17 @@ def stop(visitor: str) -> None:
         stop_flag.set()
 
 
-def judge_again(result: Result, sure: float) -> tuple:
+def judge_again(result: Result, sure: float) -> Iterator[tuple]:
     """Inputs: result, sureness. Outputs: stage state, result, files of the report."""
     if result is None or result["report"] is None:
-        return gr.skip(), gr.skip(), *exports.nothing_new()
+        yield gr.skip(), gr.skip(), *exports.nothing_new()
+        return
     with callers.slot():
-        report = state.judge_again(result["report"], sure)
-        stage = state.of_report(report, result["stage"]["run"])
-        return finished({**stage, "status": result["stage"]["status"]}, report)  # nothing was decoded
+        report, last = state.judge_again(result["report"], sure), result["stage"]
+        # Nothing was decoded: the sentence about that stays.
+        stage = {**state.of_report(report, last["run"]), "status": last["status"], "link": last["link"]}
+        yield stage, gr.skip(), *exports.nothing_new()  # verdicts do not wait for the files
+        yield finished(stage, report)
 
 
 def describe_model(models: Models) -> Iterator[str]:

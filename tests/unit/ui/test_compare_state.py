@@ -202,13 +202,13 @@ def test_another_sureness_judges_the_same_text(saved):
     result = {"stage": state.of_report(report), "report": report}
     verdicts = {}
     for sure in (0.9, 0.99):
-        stage, again, *files = run.judge_again(result, sure)
+        *_, (stage, again, *files) = run.judge_again(result, sure)
         verdicts[sure] = [mention["verdict"] for mention in stage["panels"][0]["mentions"]]
         assert stage["run"] == result["stage"]["run"]
         assert again["report"]["sure"] == sure == json.loads(Path(files[2]["value"]).read_text())["sure"]
     assert verdicts[0.9] == ["grounded"]
     assert verdicts[0.99] != ["grounded"]
-    assert run.judge_again(None, 0.9)[:2] == (gr.skip(), gr.skip())
+    assert next(run.judge_again(None, 0.9))[:2] == (gr.skip(), gr.skip())
 
 
 def test_a_refused_request_is_one_sentence_frees_the_buttons_and_leaves_the_last_result(final):
