@@ -69,6 +69,11 @@ def skeleton(name: str) -> Path:
 @cache
 def lvlm(name: str, quantization: str) -> LVLM:
     """The skeleton loaded as any checkpoint is."""
+    return fresh(name, quantization)
+
+
+def fresh(name: str, quantization: str) -> LVLM:
+    """The same, loaded once more."""
     return catalog.load(str(skeleton(name)), quantization, "cpu", Path("/nowhere"))[0]
 
 

@@ -44,12 +44,13 @@ def test_ids_pixels_and_greedy_tokens_are_transformers_own(name: str, quantizati
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("quantization", ["none", "nf4"])
 @pytest.mark.parametrize("name", skeletons.VISION_LANGUAGE)
-def test_three_steps_of_training(name: str, tmp_path: Path) -> None:
-    """CHiP with a corrupted photo, on the real tokenizer and processor."""
+def test_three_steps_of_training(name: str, quantization: str, tmp_path: Path) -> None:
+    """CHiP with a corrupted photo, on the real tokenizer and processor; each on a model that was never decoded with."""
     pairs = read_pairs(pairs_in(tmp_path / "pairs", photos=2))
     recipe = recipes.create("chip", **{**SHORT, "rank": 2, "batch": 1})
-    trained = registry_of_training.objective("chip")(skeletons.lvlm(name, "none"), recipe, pairs, log=str)
+    trained = registry_of_training.objective("chip")(skeletons.fresh(name, quantization), recipe, pairs, log=str)
     optimizer = torch.optim.AdamW(trained.parameter_groups(), lr=1e-3)
     losses = []
     for step in range(3):
