@@ -28,7 +28,7 @@ def test_pinned_and_folded_panels_stay_so_over_a_new_answer(visit):
     press(visit, "fold", "baseline")
     first = ["vdd", "nullu", *(method for method in before if method not in ("vdd", "nullu"))]
     assert page.evaluate(METHODS) == first
-    page.locator(".example").nth(1).click()
+    page.locator(".example[aria-label='Example: park']").click()
     page.wait_for_function("() => document.querySelector('.photo-tools .name').textContent.startsWith('park')")
     visit.run()
     assert page.evaluate(METHODS) == first

@@ -30,7 +30,7 @@ class Answers:
     p_yes: list[dict[str, float]] = field(default_factory=list)
 
     @classmethod
-    def to(cls, prompts: Sequence[str]) -> Answers:
+    def to(cls, prompts: Sequence[object]) -> Answers:
         """None yet, to so many prompts."""
         return cls([{} for _ in prompts], p_yes=[{} for _ in prompts])
 

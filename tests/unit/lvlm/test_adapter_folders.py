@@ -45,7 +45,10 @@ CHANGES = {
     "not a number": lambda key, tensor: {key: tensor * float("nan")},
     "half": lambda key, tensor: {key: tensor.half()},
     "whole numbers": lambda key, tensor: {key: (tensor * 100).to(torch.int32)},
-    "DoRA's": lambda key, tensor: {key: tensor, key.replace("lora_A", "lora_magnitude_vector"): tensor[0].clone()},
+    "DoRA's": lambda key, tensor: {
+        key: tensor,
+        key.replace("lora_A", "lora_magnitude_vector"): tensor.flatten()[:1].clone(),
+    },
     "another base weight": lambda key, tensor: {key: tensor, "base_model.model.lm_head.weight": tensor.clone()},
 }
 

@@ -132,7 +132,7 @@ def test_what_is_measured_and_said_in_training_is_what_the_saved_adapter_does(tm
     roughen(trained.wrapped)
     trained.train(False)
     pairs = read_pairs(tmp_path / "pairs")
-    image = loop.sample_photo(trained, "", [])
+    image, _ = loop.sample_photo(trained, "", [])
     peft_margins, caption = before_after.margins(trained.lvlm, pairs), loop.sample_caption(trained, image)
     images = normalize(before_after.end_states(trained.lvlm, pairs)[0], dim=-1)
     trained.save(tmp_path / "out", {})
