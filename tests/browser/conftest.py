@@ -3,6 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from page import Visit
 from served import app, chromium_path, launch_chromium
 
 
@@ -26,3 +27,12 @@ def browser():
 def address(browser):
     with app() as url:
         yield url
+
+
+@pytest.fixture
+def visit(browser, address):
+    """The page with its first example drawn; a module may have another."""
+    visit = Visit(browser, address)
+    visit.page.wait_for_selector(".panel .own")
+    yield visit
+    visit.page.close()

@@ -39,14 +39,6 @@ class Keys:
         return self.page.evaluate(AT, selector)
 
 
-@pytest.fixture
-def visit(browser, address):
-    visit = Visit(browser, address)
-    visit.page.wait_for_selector(".panel .own")
-    yield visit
-    visit.page.close()
-
-
 def run_by_keys(keys: Keys) -> None:
     """An example, a prompt typed anew, Shift+Enter; then past chips and summary to the first word."""
     page = keys.page

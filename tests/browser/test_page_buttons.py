@@ -8,14 +8,6 @@ from page import Visit
 METHODS = "() => [...document.querySelectorAll('.panel')].map((panel) => panel.dataset.method)"
 
 
-@pytest.fixture
-def visit(browser, address):
-    visit = Visit(browser, address)
-    visit.page.wait_for_selector(".panel .own")
-    yield visit
-    visit.page.close()
-
-
 def press(visit: Visit, button: str, method: str) -> None:
     """By keys, as by a click."""
     visit.page.locator(f".panel[data-method={method}] .tool.{button}").press("Enter")

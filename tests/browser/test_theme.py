@@ -11,14 +11,6 @@ SHADE = """() => {
   return (r + g + b) / 3; }"""
 
 
-@pytest.fixture
-def visit(browser, address):
-    visit = Visit(browser, address)
-    visit.page.wait_for_selector(".panel .own")
-    yield visit
-    visit.page.close()
-
-
 def reload(visit: Visit) -> None:
     visit.page.reload()
     visit.page.wait_for_selector(".panel .own")
