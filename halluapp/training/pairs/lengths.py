@@ -8,7 +8,6 @@ from typing import Any
 from halluapp.data.pairs import Pair
 from halluapp.errors import InputError
 from halluapp.lvlm import loading, random_weights
-from halluapp.lvlm.families import pocket
 from halluapp.lvlm.text import PromptTokenizer
 
 
@@ -21,6 +20,8 @@ def check_lengths(pairs: list[Pair], model: str, assets: Path) -> None:
     if model == "auto" or model.startswith(random_weights.PREFIX):
         return
     from transformers import AutoTokenizer
+
+    from halluapp.lvlm.families import pocket  # with transformers, which the page does without until it is there
 
     pocket.register()
     source = str(assets / "pocket") if model == "pocket" else model
