@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -27,6 +28,11 @@ class DequantizedLayers:
         layers = list(quantized_linears(model).values()) if model.device.type == "cpu" else []
         size = sum(layer.weight.quant_state.shape.numel() * _dtype(layer).itemsize for layer in layers)
         self.layers = [(layer, _dequantize(layer)) for layer in layers] if size <= max_bytes else []
+
+    @cached_property
+    def columns(self) -> dict[Any, Tensor]:
+        """The weights by layer as [in, out]: for few rows a CPU reads them a quarter faster than [out, in]."""
+        return {layer: weight.t().contiguous() for layer, weight in self.layers}
 
     @contextmanager
     def active(self) -> Iterator[None]:

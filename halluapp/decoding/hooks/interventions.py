@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from functools import lru_cache
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from halluapp.decoding.hooks.attention import amplify_attention
 from halluapp.lvlm.base import LVLM
@@ -27,15 +27,7 @@ def apply_interventions(
     projection of the same output. The caller holds `lvlm.lock`; the hooks are removed whatever happens.
     Yields the hooks: they own the tensors that they add to a forward, which a CUDA graph of it must keep alive.
     """
-    by_layer: dict[int, list[tuple[Tensor, Tensor, float]]] = {}
-    for change, name in {row: row.space for row in rows if row is not None and row.space}.items():
-        space, indices = lvlm.space(name), tuple(index for index, row in enumerate(rows) if row == change)
-        for layer in space.layers:
-            device = next(lvlm.output_projection(layer).parameters()).device
-            basis = space.basis(layer, change.rank, device)
-            by_layer.setdefault(layer, []).append((row_index(indices, device), basis, change.space_strength))
-    hooks = _adapter_hooks(lvlm, rows)
-    hooks += [(lvlm.output_projection(layer), _projection_hook(changes)) for layer, changes in by_layer.items()]
+    hooks = intervention_hooks(lvlm, rows)
     handles = [module.register_forward_hook(hook) for module, hook in hooks]
     try:
         with amplify_attention(lvlm, rows, image_mask, positions):
@@ -43,6 +35,21 @@ def apply_interventions(
     finally:
         for handle in handles:
             handle.remove()
+
+
+def intervention_hooks(lvlm: LVLM, rows: list[Intervention | None]) -> list[tuple[nn.Module, Callable]]:
+    """(module, forward hook) for every module whose output interventions rows[r] change, in the order of acting."""
+    by_layer: dict[int, list[tuple[Tensor, Tensor, float]]] = {}
+    for change, name in {row: row.space for row in rows if row is not None and row.space}.items():
+        space, indices = lvlm.space(name), tuple(index for index, row in enumerate(rows) if row == change)
+        for layer in space.layers:
+            device = next(lvlm.output_projection(layer).parameters()).device
+            basis = space.basis(layer, change.rank, device)
+            by_layer.setdefault(layer, []).append((row_index(indices, device), basis, change.space_strength))
+    additions = _adapter_hooks(lvlm, rows)
+    return additions + [
+        (lvlm.output_projection(layer), _projection_hook(changes)) for layer, changes in by_layer.items()
+    ]
 
 
 @lru_cache(maxsize=512)

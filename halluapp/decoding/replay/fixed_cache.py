@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar, Self
 
 import torch
 from torch import Tensor
@@ -55,9 +55,10 @@ class FixedRows:
     interventions: list[Intervention | None]
     image_mask: Tensor | None
     past_length: int
+    cache_type: ClassVar[type[FixedCache]] = FixedCache
 
     @classmethod
-    def of(cls, batch: RowBatch, length: int) -> FixedRows:
+    def of(cls, batch: RowBatch, length: int) -> Self:
         """Takes over a batch, with room for `length` tokens a row, layer by layer: at most one layer is held twice.
 
         The batch stays usable, also when memory runs out on the way: its cache is now a view of these buffers.
@@ -70,10 +71,15 @@ class FixedRows:
         mask = keys[0].new_full((rows, 1, 1, length), -torch.inf)
         mask[:, 0, 0, :past_length].masked_fill_(batch.mask.bool(), 0)
         positions = batch.positions[:, None].clone()
-        cache = FixedCache(keys, values, positions.new_tensor([past_length]))
+        cache = cls.cache_type(keys, values, positions.new_tensor([past_length]))
         return cls(
             cache, mask, positions, torch.zeros_like(positions), batch.interventions, batch.image_mask, past_length
         )
+
+    @property
+    def visible_mask(self) -> Tensor:
+        """The part of the mask for the keys that a step attends to."""
+        return self.mask
 
     def to_growing_batch(self) -> RowBatch:
         """The same rows with transformers' growing cache, which is a view of these buffers until its next token."""
@@ -122,7 +128,7 @@ class FixedRows:
         with lvlm.lock, lvlm.dequantized.active(), interventions as hooks, record_depths(lvlm, depths) as hidden:
 
             def forward() -> StepOutput:
-                logits = lvlm.forward(self.cache, self.mask, self.positions, ids=self.tokens)
+                logits = lvlm.forward(self.cache, self.visible_mask, self.positions, ids=self.tokens)
                 return logits, dict(hidden)
 
             yield forward, hooks

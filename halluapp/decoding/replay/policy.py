@@ -1,5 +1,7 @@
 """The choice of the decode step: with a growing cache, with a fixed one, or replayed from a CUDA graph, as measured.
 
+On a CPU a small Llama's step goes without transformers' modules (`llama_step`), once it has proved equal.
+
 A replayed step is taken only after its output has equalled that of the ordinary step, and only where it was faster;
 whatever goes wrong with it, decoding goes on with the ordinary step, and a warning says so once.
 """
@@ -16,7 +18,9 @@ from torch import Tensor
 
 from halluapp.decoding import memory
 from halluapp.decoding.batch import RowBatch, StepOutput
+from halluapp.decoding.replay import llama_step
 from halluapp.decoding.replay.fixed_cache import FixedRows
+from halluapp.decoding.replay.llama_rows import LlamaRows
 from halluapp.lvlm.base import LVLM
 
 PATIENCE = 4  # ordinary steps of the same rows before a recording, which costs about four of them
@@ -62,17 +66,34 @@ def choose_batch(lvlm: LVLM, batch: RowBatch, new_tokens: int) -> Batch:
     """The batch with which a prefilled one goes on; new_tokens: the largest number of steps.
 
     `LVLM.replay_mode`: "off", the batch itself; "auto", on CUDA whichever step was measured to be faster; "on", a fixed
-    cache on any device, replayed on CUDA without asking for speed.
+    cache on any device, replayed on CUDA without asking for speed. On a CPU "auto" takes `LlamaRows` where they serve.
     """
     cuda = lvlm.device.type == "cuda"
-    if lvlm.replay_mode == "off" or (lvlm.replay_mode == "auto" and not cuda) or blocker(lvlm):
+    if lvlm.replay_mode == "off" or blocker(lvlm):
         return batch
     length = batch.mask.shape[1] + new_tokens
     if not cuda:
-        return FixedRows.of(batch, length)
+        return FixedRows.of(batch, length) if lvlm.replay_mode == "on" else _without_modules(lvlm, batch, length)
     from halluapp.decoding.replay import cuda_graph
 
     return MeasuredRows(lvlm, batch, length, new_tokens, cuda_graph)
+
+
+def _without_modules(lvlm: LVLM, batch: RowBatch, length: int) -> RowBatch | LlamaRows:
+    """The rows of a small Llama, or the batch itself where these do not serve or a first step of theirs differs."""
+    verdict = lvlm.replay_verdicts.get(ANY)
+    if llama_step.obstacle(lvlm) or not (verdict is None or verdict.replay):
+        return batch
+    rows = LlamaRows.of(batch, length)
+    if verdict is not None:
+        return rows
+    without, through = rows.both_ways(lvlm)
+    if difference := step_difference((without, {}), (through, {}), rows.cache.keys[0].dtype):
+        lvlm.replay_verdicts[ANY] = ReplayVerdict(False, difference)
+        getLogger(__name__).warning("Decoding goes on through transformers' modules: %s.", difference)
+        return rows.to_growing_batch()
+    lvlm.replay_verdicts[ANY] = ReplayVerdict(True, "a step without transformers' modules is equal to one through them")
+    return rows
 
 
 class MeasuredRows:
@@ -228,7 +249,7 @@ def replay_report(lvlm: LVLM) -> dict[str, Any]:
     """For `bench`: the setting, why no step could be replayed ("" if it could), and the verdicts by number of rows."""
     why = blocker(lvlm)
     if not why and lvlm.device.type != "cuda":
-        why = "the model is not on a CUDA device"
+        why = llama_step.obstacle(lvlm)
     verdicts = {("any" if rows == ANY else str(rows)): verdict for rows, verdict in lvlm.replay_verdicts.items()}
     return {
         "fast": lvlm.replay_mode,

@@ -16,6 +16,7 @@ from halluapp.bench import work
 from halluapp.decoding.batch import RowBatch
 from halluapp.decoding.replay import policy
 from halluapp.decoding.replay.fixed_cache import FixedRows
+from halluapp.decoding.replay.llama_rows import LlamaRows
 from halluapp.decoding.replay.policy import ReplayVerdict
 from halluapp.errors import InputError
 from halluapp.methods.registry import defaults
@@ -26,7 +27,7 @@ from halluapp.settings import Settings
 @torch.no_grad()
 def test_which_step_is_taken() -> None:
     model = model_of("llava", "none")
-    for mode, kind in (("off", RowBatch), ("auto", RowBatch), ("on", FixedRows)):
+    for mode, kind in (("off", RowBatch), ("auto", LlamaRows), ("on", FixedRows)):
         with replay_mode(model, mode):
             assert type(policy.choose_batch(model, begin_batch(model, ["baseline"]), 5)) is kind
 
@@ -75,7 +76,8 @@ def test_bench_says_which_step_was_taken() -> None:
         model.replay_verdicts = {8: ReplayVerdict(True, "a"), policy.ANY: ReplayVerdict(False, "b")}
         report = policy.replay_report(model)
     assert report["fast"] == "auto"
-    assert "CUDA" in report["fast_obstacle"]
+    assert report["fast_obstacle"] == ""
+    assert "not a LlamaModel" in policy.replay_report(model_of("qwen2_5_vl", "none"))["fast_obstacle"]
     assert report["fast_by_rows"] == {"8": "replayed: a", "any": "ordinary: b"}
 
 
