@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from halluapp.decoding.batch import StepOutput
+from halluapp.decoding.hooks.attention import amplify_attention
 from halluapp.decoding.hooks.interventions import intervention_hooks
 from halluapp.decoding.replay.fixed_cache import FixedCache, FixedRows
 from halluapp.decoding.replay.llama_step import Hooks, LlamaStep
@@ -30,7 +31,7 @@ class FilledCache(FixedCache):
 
 
 class LlamaRows(FixedRows):
-    """As FixedRows; a step that is read early or attends in another way goes through transformers' modules."""
+    """As FixedRows, with `LlamaStep` for a step."""
 
     cache: FilledCache
     cache_type: ClassVar[type[FixedCache]] = FilledCache
@@ -50,9 +51,14 @@ class LlamaRows(FixedRows):
     def run(self, lvlm: LVLM, depths: dict[int, tuple[int, ...]]) -> StepOutput:
         """As `FixedRows.run`."""
         self.cache.past_length = self.past_length
-        if depths or any(change is not None and change.attention_strength for change in self.interventions):
-            return super().run(lvlm, depths)
-        return self._logits(lvlm), {}
+        with lvlm.lock, amplify_attention(lvlm, self.interventions, self.image_mask):
+            if self._step is None:
+                self._step = LlamaStep(lvlm)
+            if self._hooks is None:
+                self._hooks = {}
+                for module, hook in intervention_hooks(lvlm, self.interventions):
+                    self._hooks.setdefault(module, []).append(hook)
+            return self._step(self.cache, self.visible_mask, self.positions, self.tokens, self._hooks, depths)
 
     def both_ways(self, lvlm: LVLM) -> tuple[Tensor, Tensor]:
         """Logits [R, V] of a step with any token, without modules and through them; the rows' changes do not act."""
@@ -63,13 +69,3 @@ class LlamaRows(FixedRows):
             return without, super().run(lvlm, {})[0]
         finally:
             self.interventions, self._hooks = changes, None
-
-    def _logits(self, lvlm: LVLM) -> Tensor:
-        with lvlm.lock:
-            if self._step is None:
-                self._step = LlamaStep(lvlm)
-            if self._hooks is None:
-                self._hooks = {}
-                for module, hook in intervention_hooks(lvlm, self.interventions):
-                    self._hooks.setdefault(module, []).append(hook)
-            return self._step(self.cache, self.visible_mask, self.positions, self.tokens, self._hooks)

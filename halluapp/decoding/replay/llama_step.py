@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from halluapp.decoding.batch import StepOutput
 from halluapp.lvlm.base import LVLM
 
 MOST_WEIGHTS = 100_000_000  # of the decoder: in larger ones the modules cost little beside the operations
@@ -54,12 +55,15 @@ class LlamaStep:
             }
             self._layers.append((layer, linears))
 
-    def __call__(self, cache: Any, mask: Tensor, positions: Tensor, ids: Tensor, hooks: Hooks) -> Tensor:
-        """ids, positions [R, 1]; mask [R, 1, 1, T], 0 at visible keys, -inf elsewhere -> logits [R, V] in float32.
+    def __call__(
+        self, cache: Any, mask: Tensor, positions: Tensor, ids: Tensor, hooks: Hooks, depths: dict[int, tuple[int, ...]]
+    ) -> StepOutput:
+        """ids, positions [R, 1]; mask [R, 1, 1, T], 0 at visible keys, -inf elsewhere -> as `RowBatch.step`.
 
-        cache: as `FixedCache`, with one more position after it.
+        cache: as `FixedCache`, with one more position after it; depths: as in `record_depths`.
         """
         hidden = self._decoder.embed_tokens(ids)
+        early = {(row, 0): hidden[row, -1] for row, exits in depths.items() if 0 in exits}
         cos, sin = (part[:, None] for part in self._decoder.rotary_emb(hidden, positions))
         for index, (layer, linears) in enumerate(self._layers):
             normed = _norm(layer.input_layernorm, hidden)
@@ -67,11 +71,12 @@ class LlamaStep:
             normed = _norm(layer.post_attention_layernorm, hidden)
             gate = layer.mlp.act_fn(linears["gate_proj"](normed, hooks))
             hidden = hidden + linears["down_proj"](gate * linears["up_proj"](normed, hooks), hooks)
+            early |= {(row, index + 1): hidden[row, -1] for row, exits in depths.items() if index + 1 in exits}
         hidden = _norm(self._decoder.norm, hidden)[:, -1]
         logits = self._logits.forward(hidden)
         for hook in hooks.get(self._logits, ()):
             logits = hook(self._logits, (hidden,), logits)
-        return logits
+        return logits, early
 
 
 def obstacle(lvlm: LVLM) -> str:
@@ -119,7 +124,7 @@ def _attention(
     hooks: Hooks,
 ) -> Tensor:
     """The output of one layer's attention, [R, 1, D]."""
-    from transformers.integrations.sdpa_attention import sdpa_attention_forward
+    from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
     rows, (cos, sin) = len(hidden), rotation
     query, key, value = (
@@ -128,7 +133,8 @@ def _attention(
     )
     query, key = query * cos + _rotate_half(query) * sin, key * cos + _rotate_half(key) * sin
     keys, values = cache.update(key, value, index)
-    output, _ = sdpa_attention_forward(attention, query, keys, values, mask, scaling=attention.scaling)
+    run = ALL_ATTENTION_FUNCTIONS[attention.config._attn_implementation]
+    output, _ = run(attention, query, keys, values, mask, scaling=attention.scaling)
     return linears["o_proj"](output.reshape(rows, 1, -1), hooks)
 
 
