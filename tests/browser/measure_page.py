@@ -36,16 +36,18 @@ from halluapp.ui.compare import state  # noqa: E402
 
 MORE = ("VCD", "ICD", "M3ID", "PAI", "DoLa", "DeCo")  # with the five that are on: eleven
 LOOKS = ("evidence", "attention", "occlusion")
-# Changes of the parts of the page that a selector names are noted with their times; a drawing is one change.
+# Changes of the parts of the page that a selector names are noted with their times and the characters of all answers
+# then; a drawing is one change.
 WATCH = """(selector) => {
   window.changes = [];
   window.watcher?.disconnect();
   window.watcher = new MutationObserver((records) => {
     if (records.some(({ target }) => target.parentElement?.closest(selector) || target.matches?.(selector))) {
-      window.changes.push(Date.now());
+      const texts = [...document.querySelectorAll(".panel .text")].map((node) => node.textContent.length);
+      window.changes.push([Date.now(), texts.reduce((sum, length) => sum + length, 0)]);
     }
   });
-  window.watcher.observe(document.body, {childList: true, subtree: true});
+  window.watcher.observe(document.body, {childList: true, subtree: true, attributes: true, attributeFilter: ["class"]});
 }"""
 QUIET = 1500  # milliseconds
 
@@ -115,26 +117,28 @@ def opened(tokens: int, panels: int) -> Iterator[Visit]:
                 visit.page.locator("#methods").get_by_label(name, exact=True).check()
             visit.page.locator("#stacked input").click()
             visit.page.get_by_role("option", name="Nullu + VDD", exact=True).click()
-            visit.page.keyboard.press("Escape")
+            visit.page.keyboard.press("Escape")  # closes the list, and the settings column with it
+            visit.page.click(".toggle-settings")
         yield visit
 
 
-def changed(visit: Visit, selector: str, act: Callable[[], None], change: int = -1) -> tuple[float, float]:
-    """Acts -> the time before, and that of the last change of what the selector names, or of another one."""
+def changed(visit: Visit, selector: str, act: Callable[[], None]) -> tuple[float, list[tuple[float, int]]]:
+    """Acts -> the time before, and the changes of what the selector names: (time, characters of all answers)."""
     visit.page.evaluate(WATCH, selector)
     start = time.time()
     act()
     visit.page.wait_for_function("() => window.changes.length > 0", timeout=60_000)
     visit.page.wait_for_timeout(QUIET)
-    return start, visit.page.evaluate("() => window.changes")[change] / 1000
+    return start, [(time / 1000, characters) for time, characters in visit.page.evaluate("() => window.changes")]
 
 
 def lag(visit: Visit, clock: Clock, rounds: int) -> tuple[str, list[float], list[float]]:
     """The page's last token after the server's."""
     whole = []
     for _ in range(rounds):
-        _, end = changed(visit, ".panel .text", lambda: run(visit))
-        whole.append(end - clock.token)
+        _, changes = changed(visit, ".panel .text", lambda: run(visit))
+        shorter = [index for index, (_, characters) in enumerate(changes) if characters != changes[-1][1]]
+        whole.append(changes[shorter[-1] + 1][0] - clock.token)
     return "lag of the last token", whole, []
 
 
@@ -149,8 +153,8 @@ def judging(visit: Visit, clock: Clock, rounds: int) -> tuple[str, list[float], 
     slider, whole, server = visit.page.locator("#sure input[type=range]"), [], []
     for turn in range(rounds):
         slider.press("End" if turn % 2 == 0 else "Home")
-        start, end = changed(visit, ".panel .text", lambda: slider.dispatch_event("pointerup"), 0)
-        whole.append(end - start)
+        start, changes = changed(visit, ".panel .text", lambda: slider.dispatch_event("pointerup"))
+        whole.append(changes[0][0] - start)
         server.append(clock.seconds["judge_again"])
     return "judging again", whole, server
 
@@ -164,8 +168,8 @@ def look(visit: Visit, clock: Clock, view: str, rounds: int) -> tuple[str, list[
     words = page.locator("#inside .word")
     for turn in range(rounds):
         word = words.nth(words.count() // 2 + LOOKS.index(view) * (rounds + 1) + turn + 1)  # none that was asked about
-        start, end = changed(visit, "#inside .view", lambda word=word: answered(visit, word, view))
-        whole.append(end - start)
+        start, changes = changed(visit, "#inside .view", lambda word=word: answered(visit, word, view))
+        whole.append(changes[-1][0] - start)
         server.append(clock.seconds["inspect"])
     return view, whole, server
 
