@@ -21,7 +21,7 @@ from halluapp.serving.lane import LANE
 from halluapp.serving.models import Models
 from halluapp.serving.visitors import Visitor
 from halluapp.settings import Settings
-from halluapp.ui import api, texts, theme_switch, tools
+from halluapp.ui import api, language, texts, theme_switch, tools
 from halluapp.ui.compare import exports
 from halluapp.ui.compare import tab as compare_tab
 from halluapp.ui.compare.photo_input import photo_input
@@ -30,18 +30,21 @@ from halluapp.ui.event_options import INSTANT, QUEUED, with_visitor
 from halluapp.ui.train import live, run_actions
 from halluapp.ui.train import tab as train_tab
 
-FONT = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "sans-serif"]
+LATIN = ["system-ui", "-apple-system", "Segoe UI", "Roboto"]
+CHINESE = ["PingFang SC", "Microsoft YaHei", "Noto Sans CJK SC", "Noto Sans SC", "WenQuanYi Micro Hei"]
+FONT = [*LATIN, *CHINESE, "sans-serif"]
 MOST_EVENTS = 500  # in gradio's queue, which nothing waits in for long: comparisons wait in the lane
 SECONDS_TO_END = 2  # for sentences to callers that wait; open pages are not waited for
 OTHER_THREADS = 32  # beside those of comparisons that wait
 MONO = ["ui-monospace", "SFMono-Regular", "Menlo", "monospace"]
 CSS = """
-.gradio-container { max-width: 1560px !important; margin: 0 auto; }
+.gradio-container { width: 100%; max-width: 1560px !important; margin: 0 auto; }
 .gradio-container > .main { padding: 8px 24px !important; } #panels > .html-container { padding: 0; }
 #header { align-items: baseline; gap: 4px 16px; } #header > * { width: auto; min-width: 0 !important; }
 #title { flex: 1 1 420px; } #title p { margin: 0; font-size: 13px; }
 #title h1 { font-size: 18px; margin: 0 10px 0 0; display: inline; } #title p { display: inline; }
-#model { flex: 0 1 auto; } #theme { flex: none; order: 1; } #theme .html-container { padding: 0; }
+#model { flex: 0 1 auto; } #theme, #language { flex: none; order: 1; }
+#theme .html-container, #language .html-container { padding: 0; }
 #model p { font-size: 12px; margin: 0; }
 .dark { --color-accent: #2dd4bf; }
 input:focus-visible, textarea:focus-visible { outline: 2px solid var(--color-accent) !important; outline-offset: 1px; }
@@ -73,7 +76,7 @@ input:focus-visible, textarea:focus-visible { outline: 2px solid var(--color-acc
 @media (max-width: 640px) {
   #train-notice { position: fixed; bottom: 0; left: 0; right: 0; z-index: 20; }
   .gradio-container > .main { padding: 8px 12px !important; }
-  #title { flex: 1 1 60%; } #theme { order: 0; }
+  #title { flex: 1 1 100%; } #theme, #language { order: 0; } #model { flex: 1 1 40%; }
   #panels:not(:has(.settings-open)) #methods { display: none; }
   #presets button, #methods label, #go button, #report button, #report a { min-height: 44px; }
 }
@@ -86,6 +89,7 @@ def build(settings: Settings) -> gr.Blocks:
     with gr.Blocks(title=texts.TITLE, analytics_enabled=False, fill_width=True) as app:
         with gr.Row(elem_id="header"):
             gr.Markdown(f"# {texts.TITLE}\n{texts.TAGLINE}", elem_id="title")
+            language.build()
             theme_switch.build()
             model = gr.Markdown(texts.LOADING, elem_id="model")
         models = Models.of_server(settings)
@@ -157,7 +161,7 @@ def launch_options(settings: Settings) -> dict[str, Any]:
     return {
         "theme": theme(),
         "css": CSS,
-        "head": theme_switch.head(),
+        "head": theme_switch.head() + language.head(),
         "server_name": settings.host,
         "server_port": settings.port or None,
         "show_error": True,

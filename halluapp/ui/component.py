@@ -1,4 +1,4 @@
-"""A gr.HTML component from the files of a folder: template.html, style.css, pure.js, script.js and other scripts."""
+"""A gr.HTML component from the files of a folder: template.html, style.css, texts.js, pure.js, script.js and others."""
 
 from __future__ import annotations
 
@@ -9,15 +9,16 @@ from typing import Any
 import gradio as gr
 
 SHARED = Path(__file__).resolve().parent / "shared"
-FIRST, LAST = "pure.js", "script.js"
+FIRST, LAST = ("texts.js", "pure.js"), "script.js"
 
 
 def scripts(folder: Path) -> list[Path]:
-    """The component's own scripts in the order in which they run: the pure functions (`node --test` runs these too),
-    parts of the drawing, and last the one that draws.
+    """The component's own scripts in the order in which they run: its texts and pure functions (`node --test` runs
+    these too), parts of the drawing, and last the one that draws.
     """
-    parts = sorted(path for path in folder.glob("*.js") if path.name not in (FIRST, LAST))
-    return [folder / FIRST, *parts, folder / LAST]
+    first = [folder / name for name in FIRST if (folder / name).exists()]
+    parts = sorted(path for path in folder.glob("*.js") if path.name not in (*FIRST, LAST))
+    return [*first, *parts, folder / LAST]
 
 
 def script(folder: Path) -> str:

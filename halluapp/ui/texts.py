@@ -1,7 +1,7 @@
 """All text that a person reads on the page."""
 
 TITLE = "halluapp"
-TAGLINE = "One photo, one prompt: the same quantized LVLM as it is and under mitigation methods, side by side."
+TAGLINE = "One photo, one prompt: the same LVLM under mitigation methods, side by side."
 TAB = "Compare"
 PROMPTS = (
     "Describe this image in detail.",

@@ -19,8 +19,10 @@ class Visit:
     # Vega and gradio's own notes, none of them ours.
     KNOWN = ("Method not implemented", "vega", "preload", "DevTools")
 
-    def __init__(self, browser, address: str, width: int = 1400, dark: bool = False, height: int = 900):
-        self.page: Page = browser.new_page(viewport={"width": width, "height": height})
+    def __init__(
+        self, browser, address: str, width: int = 1400, dark: bool = False, height: int = 900, locale: str = "en-US"
+    ):
+        self.page: Page = browser.new_page(viewport={"width": width, "height": height}, locale=locale)
         self.errors: list[str] = []
         self.outside: list[str] = []
         self.page.on("console", self._console)

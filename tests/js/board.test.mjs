@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { load } from "./load.mjs";
 
-const pure = load("train/board/pure.js");
+const pure = load("shared/dom.js", "train/board/texts.js", "train/board/pure.js");
 const EVIL = "<img src=x onerror=alert(1)>";
 const curve = (name, loss) => ({ name, keys: { loss } });
 
@@ -51,7 +51,8 @@ test("an adapter made elsewhere has a line without numbers", () => {
   const numbers = { steps: null, step: null, loss: null, held: null, margin: null };
   const run = { kind: "adapter", state: "made elsewhere", panel: true, ...numbers };
   assert.deepEqual(pure.rowTexts(run), ["adapter", "made elsewhere", "–", "–", "–", "–", "–", "–", "✓"]);
-  assert.equal(pure.rowTexts(run).length + 2, pure.COLUMNS.length);
+  assert.equal(pure.rowTexts(run).length + 2, pure.COLUMN_KINDS.length);
+  assert.equal(pure.TEXTS.columns.length, pure.COLUMN_KINDS.length);
 });
 
 test("a running mean keeps steps, constants and the number of points", () => {
@@ -141,9 +142,9 @@ test("both maps share their axes; points that all lie together stay inside", () 
 });
 
 test("a map's label counts, its numbers are of the held-out pairs only", () => {
-  const titles = { photo: "photo", truthful: "caption" };
-  assert.equal(pure.mapLabel("before", { photo: [[0, 0]], truthful: [[0, 0], [1, 1]] }, titles),
-    "Representations before the run: 1 photo, 2 captions");
+  const groups = { photo: [[0, 0]], truthful: [[0, 0], [1, 1]], hallucinated: [] };
+  assert.equal(pure.mapLabel("before", groups),
+    "Representations before the run; photos: 1, truthful captions: 2, hallucinated captions: 0");
   const row = { on: "", key: "distance", label: "Distance", before: [0.8], after: [0.5] };
   assert.equal(pure.mapNumbers([row, { ...row, on: "others" }, { ...row, key: "margin" }]), "Distance: 0.800 → 0.500");
   assert.equal(pure.mapNumbers([]), "");

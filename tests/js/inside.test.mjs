@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { load } from "./load.mjs";
 
-const pure = load("inside/pure.js");
+const pure = load("shared/dom.js", "inside/texts.js", "inside/pure.js");
 
 test("a text is cut into words and what stands between them, by characters and not by code units", () => {
   const panel = { text: "😀 A dog, <b>", words: [[2, 3, null], [4, 7, null], [10, 11, null]] };

@@ -4,8 +4,10 @@ import vm from "node:vm";
 
 const NAMES = /^(?:function|const|let) (\w+)/gm;
 
-export function load(path) {
-  const source = readFileSync(new URL("../../halluapp/ui/" + path, import.meta.url), "utf8");
+export function load(...paths) {
+  const read = (path) => readFileSync(new URL("../../halluapp/ui/" + path, import.meta.url), "utf8");
+  const source = paths.map(read).join("\n");
   const names = [...source.matchAll(NAMES)].map((match) => match[1]);
-  return vm.runInThisContext("(function () {" + source + "\nreturn { " + names.join(", ") + " };\n})()", path);
+  const code = "(function () {" + source + "\nreturn { " + names.join(", ") + " };\n})()";
+  return vm.runInThisContext(code, paths[paths.length - 1]);
 }

@@ -1,13 +1,9 @@
 "use strict";
 // What the fold shows, computed from the state of halluapp/ui/inside/state.py without touching the page.
 const VIEWS = [
-  ["evidence", "Evidence", true], ["reliance", "Reliance on the photo", false], ["attention", "Attention", true],
-  ["occlusion", "Occlusion", true], ["counterfactual", "Cover and ask again", true], ["prior", "Prior probe", false],
-  ["space", "HalluSpace", false], ["visual", "Words of the photo", false],
-];
-const PROBES = {
-  photo: "the photo", noise: "noise", black: "black", white: "white", none: "no photo", unk: "one <unk>",
-};
+  ["evidence", true], ["reliance", false], ["attention", true], ["occlusion", true], ["counterfactual", true],
+  ["prior", false], ["space", false], ["visual", false],
+]; // name, whether it is about one word
 const STRONGEST = 0.4, FULL_NATS = 4;
 
 function percent(p) {
@@ -23,7 +19,7 @@ function signed(value, digits) {
 // Answers are kept by what was asked; views that no word decides have one answer a panel.
 function answerKey({ view, method, word, box }) {
   const known = VIEWS.find(([name]) => name === view);
-  return [view, method, known && known[2] ? word : 0, box ? box.join() : ""].join("/");
+  return [view, method, known && known[1] ? word : 0, box ? box.join() : ""].join("/");
 }
 
 // The text of a panel in pieces: words with their numbers (from 1), and what stands between them (number 0).

@@ -1,9 +1,7 @@
 // Draws the fold. Text from models, photos and people enters through textContent only.
 let state = null, photo = "", choice = { view: "evidence", method: "", word: 1, box: null }, answers = new Map();
 let waiting = "";
-const HINT = "Choose a word.";
 const WORDS = ".inside .words .word", TABS = ".inside .tabs button"; // gradio has .tabs around all of this
-const COVER = "A part of the photo is painted over in its mean colour, and the same method answers again.";
 
 const panelNow = () => state.panels.find((panel) => panel.method === choice.method);
 
@@ -60,18 +58,18 @@ function walk(event, selector) {
 
 function drawView() {
   const root = find(".view"), answer = answers.get(answerKey(choice));
-  const title = VIEWS.find(([name]) => name === choice.view)[1];
   drawChoice();
-  root.setAttribute("aria-label", title);
+  root.setAttribute("aria-label", TEXTS[choice.view]);
   element.dataset.view = answer && !answer.error ? answerKey(choice) : "";
   if (waiting) {
     const line = make("p", "hint");
-    line.append(make("span", "pulse"), "Looking…");
+    line.append(make("span", "pulse"), TEXTS.looking);
     root.replaceChildren(line);
   } else if (answer && answer.error) root.replaceChildren(make("p", "error", answer.error));
   else if (answer) {
     root.replaceChildren(...(answer.note ? [make("p", "hint", answer.note)] : []), ...DRAWN[choice.view](answer));
-  } else root.replaceChildren(...(choice.view === "counterfactual" ? coverButtons() : [make("p", "hint", HINT)]));
+  } else if (choice.view === "counterfactual") root.replaceChildren(...coverButtons());
+  else root.replaceChildren(make("p", "hint", TEXTS.chooseWord));
 }
 
 function coverButtons() {
@@ -82,9 +80,9 @@ function coverButtons() {
     node.addEventListener("click", () => { choice = { ...choice, box: where, asked: true }; ask(); });
     nodes.push(node, " ");
   };
-  nodes.push(make("p", "hint", COVER));
-  if (box) button("Cover the box of this word", box);
-  button("Cover the whole photo", null);
+  nodes.push(make("p", "hint", TEXTS.cover));
+  if (box) button(TEXTS.coverBox, box);
+  button(TEXTS.coverWhole, null);
   return nodes;
 }
 
@@ -136,8 +134,8 @@ find(".method").addEventListener("change", (event) => {
   drawWords();
   ask();
 });
-find(".tabs").replaceChildren(...VIEWS.map(([view, title]) => {
-  const node = make("button", "", title);
+find(".tabs").replaceChildren(...VIEWS.map(([view]) => {
+  const node = make("button", "", TEXTS[view]);
   node.type = "button";
   node.dataset.view = view;
   node.setAttribute("role", "tab");

@@ -1,9 +1,9 @@
 // Parts of the board below the curves: numbers before and after, runs side by side, the map, judged captions.
 function measuredCell(interval, verdict) {
   const [value, low, high] = interval, cell = make("td", "n", formatCell(value));
-  if (verdict) cell.append(make("b", verdict, " " + verdict));
+  if (verdict) cell.append(make("b", verdict, " " + TEXTS.verdicts[verdict]));
   if (interval.length > 2 && low !== null && high !== null) {
-    cell.append(make("small", "", formatCell(low) + " to " + formatCell(high)));
+    cell.append(make("small", "", fill(TEXTS.range, { low: formatCell(low), high: formatCell(high) })));
   }
   return cell;
 }
@@ -18,7 +18,7 @@ function drawMeasured() {
     line.append(make("td", "", title), measuredCell(row.before), measuredCell(row.after), difference);
     return line;
   });
-  head.append(make("th", "", ""), ...["before", "after", "difference"].map((side) => make("th", "n", side)));
+  head.append(make("th", "", ""), ...Object.values(TEXTS.sides).map((side) => make("th", "n", side)));
   find(".measured table").replaceChildren(head, ...lines);
 }
 
@@ -27,7 +27,8 @@ function drawComparison() {
   const { runs, rows } = state.comparison || { runs: [], rows: [] }, head = make("tr");
   find(".side-by-side").hidden = runs.length === 0;
   head.append(make("th", "", ""), ...runs.map(({ name, n }) => {
-    const cell = make("th", "n", name);
+    const cell = make("th", "n");
+    cell.append(quote("span", "", name));
     cell.append(make("small", "", n));
     return cell;
   }));
@@ -42,9 +43,9 @@ function drawComparison() {
 }
 
 const MARKS = {
-  photo: { title: "photo", colour: 0, path: "M-3 0A3 3 0 1 0 3 0A3 3 0 1 0 -3 0Z" },
-  truthful: { title: "truthful caption", colour: 4, path: "M0 -3.6L3.4 2.6H-3.4Z" },
-  hallucinated: { title: "hallucinated caption", colour: 3, path: "M-2.8 -2.8L2.8 2.8M-2.8 2.8L2.8 -2.8" },
+  photo: { colour: 0, path: "M-3 0A3 3 0 1 0 3 0A3 3 0 1 0 -3 0Z" },
+  truthful: { colour: 4, path: "M0 -3.6L3.4 2.6H-3.4Z" },
+  hallucinated: { colour: 3, path: "M-2.8 -2.8L2.8 2.8M-2.8 2.8L2.8 -2.8" },
 };
 
 function markShape(name, position) {
@@ -58,34 +59,36 @@ function drawMap() {
   const map = state.run && state.run.map;
   find(".map").hidden = !map;
   if (!map) return;
-  const scale = mapScale(map), titles = Object.fromEntries(Object.keys(MARKS).map((name) => [name, MARKS[name].title]));
+  const scale = mapScale(map);
   find(".map .pair").replaceChildren(...["before", "after"].map((side) => {
     const figure = make("figure"), svg = shape("svg", { viewBox: "0 0 " + MAP.size + " " + MAP.size, role: "img" });
-    svg.setAttribute("aria-label", mapLabel(side, map[side], titles));
+    svg.setAttribute("aria-label", mapLabel(side, map[side]));
     for (const name of Object.keys(MARKS)) svg.append(...map[side][name].map((point) => markShape(name, scale(point))));
-    figure.append(make("figcaption", "", side === "before" ? "Before" : "After"), svg);
+    figure.append(make("figcaption", "", TEXTS.mapSides[side]), svg);
     return figure;
   }));
   find(".map .key").replaceChildren(...Object.keys(MARKS).map((name) => {
     const node = make("span"), svg = shape("svg", { viewBox: "-6 -5 12 10", "aria-hidden": "true" });
     svg.append(markShape(name, [0, 0]));
-    node.append(svg, document.createTextNode(MARKS[name].title));
+    node.append(svg, document.createTextNode(TEXTS.marks[name]));
     return node;
   }));
   find(".map .numbers").textContent = mapNumbers(state.run.measured);
 }
 
 function sampleItem(sample) {
-  const item = make("li", sample.panel ? "panel" : ""), text = make("span");
+  const item = make("li", sample.panel ? "panel" : ""), text = quote("span");
+  const cell = make("span");
   text.append(...sample.parts.map(([words, verdict, reason]) => {
     if (!verdict) return document.createTextNode(words);
     const mark = make("mark", verdict.replaceAll(" ", "-"), words);
-    mark.title = verdict + ": " + reason;
-    mark.append(make("span", "aside", " (" + verdict + ")"));
+    mark.title = fill(TEXTS.judgement, { verdict, reason });
+    mark.append(make("span", "aside", fill(TEXTS.aside, { verdict })));
     return mark;
   }));
-  if (sample.count) text.append(make("small", "", sample.count));
-  item.append(make("b", "", sampleTitle(sample)), text);
+  cell.append(text);
+  if (sample.count) cell.append(make("small", "", sample.count));
+  item.append(make("b", "", sampleTitle(sample)), cell);
   return item;
 }
 

@@ -4,10 +4,7 @@ const CHART = { width: 300, height: 150, left: 46, right: 6, top: 8, bottom: 18 
 const LARGE = { width: 760, height: 250, left: 56, right: 8, top: 10, bottom: 22 };
 const MAIN = ["loss", "reward_margin"]; // drawn large, the others small and folded
 const MAP = { size: 220, room: 10 };
-const COLUMNS = [
-  ["Run", ""], ["Plot", ""], ["Method", ""], ["State", ""], ["Steps", "n"], ["Loss", "n"], ["Held-out", "n"],
-  ["Margin", "n"], ["Time", "n"], ["MB", "n"], ["Panel", ""],
-];
+const COLUMN_KINDS = ["", "", "", "", "n", "n", "n", "n", "n", "n", ""];
 
 function colour(index) {
   return "var(--c" + (index % 6) + ")";
@@ -48,10 +45,10 @@ function tickLabels(values) {
 
 // The line below a run's name.
 function runFacts(run) {
-  const facts = ["step " + run.step + " of " + run.steps];
-  if (run.seconds) facts.push(formatTime(run.seconds) + " so far");
-  if (run.left !== null) facts.push("about " + formatTime(run.left) + " left");
-  if (run.memory) facts.push(formatNumber(run.memory) + " MB at most");
+  const facts = [fill(TEXTS.stepOf, run)];
+  if (run.seconds) facts.push(fill(TEXTS.soFar, { time: formatTime(run.seconds) }));
+  if (run.left !== null) facts.push(fill(TEXTS.left, { time: formatTime(run.left) }));
+  if (run.memory) facts.push(fill(TEXTS.memory, { memory: formatNumber(run.memory) }));
   if (run.note && run.status !== "running") facts.push(run.note);
   if (run.measuring_note) facts.push(run.measuring_note);
   return facts.join(" · ");
@@ -103,10 +100,10 @@ function partOf(series, { first, last, log }) {
 function rangeNote(series, zoomed, { first, last, log }) {
   if (!series.length || zoomed.length) return "";
   if (log && partOf(series, { first, last, log: false }).length) {
-    return "Nothing above 0 there, so there is no logarithm; all steps are shown.";
+    return TEXTS.noLogarithm;
   }
-  const sides = [first === null ? "" : "from step " + first, last === null ? "" : "to step " + last];
-  return "No point " + sides.filter(Boolean).join(" ") + "; all steps are shown.";
+  const text = last === null ? TEXTS.noPointFrom : first === null ? TEXTS.noPointTo : TEXTS.noPointBetween;
+  return fill(text, { first, last });
 }
 
 function boundsOf(series) {
@@ -169,9 +166,11 @@ function readout(series, step, pointed) {
   const near = series.map((one) => nearestPoint(one.points, step));
   const values = series.flatMap((one, k) => {
     if (!pointed && one.run !== series[0].run) return [];
-    return [formatNumber(near[k][1]) + (one.side === "held" ? " held-out" : "")];
+    const value = formatNumber(near[k][1]);
+    return [one.side === "held" ? fill(TEXTS.heldOut, { value }) : value];
   });
-  return (pointed && near.length ? "step " + near[0][0] + ": " : "") + values.join(" · ");
+  const text = values.join(" · ");
+  return pointed && near.length ? fill(TEXTS.atStep, { step: near[0][0], values: text }) : text;
 }
 
 // All curves of all runs, in the order of the labels; others follow.
@@ -199,20 +198,21 @@ function mapScale(map) {
   ];
 }
 
-function mapLabel(side, groups, titles) {
-  const counts = Object.entries(groups).map(([name, points]) => (
-    points.length + " " + titles[name] + (points.length === 1 ? "" : "s")
-  ));
-  return "Representations " + side + " the run: " + counts.join(", ");
+function mapLabel(side, groups) {
+  const counts = Object.entries(groups).map(([name, points]) => [name, points.length]);
+  return fill(TEXTS.mapLabels[side], Object.fromEntries(counts));
 }
 
 function mapNumbers(rows) {
   return rows.filter((row) => !row.on && ["distance", "separability"].includes(row.key))
-    .map((row) => row.label + ": " + formatCell(row.before[0]) + " → " + formatCell(row.after[0])).join(" · ");
+    .map(({ label, before: [before], after: [after] }) => (
+      fill(TEXTS.mapNumber, { label, before: formatCell(before), after: formatCell(after) })
+    )).join(" · ");
 }
 
 function sampleTitle({ step, panel }) {
-  return "step " + step + (panel ? " · the panel" : step === 0 ? " · before" : "");
+  const note = panel ? TEXTS.ofThePanel : step === 0 ? TEXTS.beforeTraining : "";
+  return [fill(TEXTS.step, { step }), note].filter(Boolean).join(" · ");
 }
 
 // Captions to read first: the panel's (else the last one) and the untrained model's; then the others, last first.

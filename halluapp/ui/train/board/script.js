@@ -22,7 +22,7 @@ function drawList() {
   find(".empty").textContent = state.empty;
   find(".runs").hidden = state.list.length === 0;
   const head = make("tr"), active = document.activeElement;
-  COLUMNS.forEach(([name, kind]) => head.append(make("th", kind, name)));
+  TEXTS.columns.forEach((name, k) => head.append(make("th", COLUMN_KINDS[k], name)));
   find(".runs thead").replaceChildren(head);
   const focus = active && element.contains(active) ? active.dataset.focus : "";
   find(".runs tbody").replaceChildren(...state.list.map(runRow));
@@ -34,7 +34,7 @@ function runRow(run) {
   row.dataset.run = run.name;
   const plot = chosen ? "●" : run.steps === null ? "" : plotBox(run);
   [pickButton(run, chosen), plot, ...rowTexts(run)].forEach((cell, k) => {
-    const node = make("td", COLUMNS[k][1]);
+    const node = make("td", COLUMN_KINDS[k]);
     node.append(cell instanceof Node ? cell : document.createTextNode(cell));
     row.append(node);
   });
@@ -42,7 +42,7 @@ function runRow(run) {
 }
 
 function pickButton(run, chosen) {
-  const button = make("button", "pick", run.name);
+  const button = quote("button", "pick", run.name);
   button.title = run.name;
   button.dataset.focus = "pick " + run.name;
   button.setAttribute("aria-pressed", chosen);
@@ -55,7 +55,7 @@ function plotBox(run) {
   box.type = "checkbox";
   box.checked = state.overlay.includes(run.name);
   box.dataset.focus = "plot " + run.name;
-  box.setAttribute("aria-label", "Plot " + run.name + " too");
+  box.setAttribute("aria-label", fill(TEXTS.plotToo, run));
   box.addEventListener("change", () => trigger("select", { name: run.name, what: "plot" }));
   return box;
 }
@@ -84,7 +84,7 @@ function axisShapes(bounds, scale, chart, log) {
     shape("path", { class: "axis", fill: "none", d: "M" + chart.left + " " + chart.top + "V" + bottom + "H" + right }),
     ...levels.map((value, k) => tick(chart.left - 4, scale.y(value) + 3, "end", labels[k])),
     tick(chart.left, chart.height - 5, "start", bounds.first),
-    tick(right, chart.height - 5, "end", "step " + bounds.last),
+    tick(right, chart.height - 5, "end", fill(TEXTS.step, { step: bounds.last })),
   ];
 }
 
@@ -97,7 +97,7 @@ function lineShapes(series, scale, isLoss) {
   if (points.length === 1) shapes.push(circle(points[0], { r: 2.5, fill: stroke }));
   if (isLoss && side === "held" && points.length > 2) {
     const best = lowestPoint(points), mark = circle(best, { class: "best", stroke, r: 4 });
-    mark.append(shape("title", {}, "lowest held-out loss, step " + best[0]));
+    mark.append(shape("title", {}, fill(TEXTS.lowest, { step: best[0] })));
     shapes.push(mark);
   }
   return shapes;
@@ -141,7 +141,9 @@ function drawCurves() {
   find(".others .number").textContent = rest.length;
   find(".grid").replaceChildren(...rest.map((key) => charts.get(key)));
   const runs = state.curves.length > 1 ? state.curves.map((run, k) => curveKey(colour(k), "none", run.name)) : [];
-  const sides = [curveKey("currentColor", "none", "training pairs"), curveKey("currentColor", "5 3", "held-out pairs")];
+  const sides = [
+    curveKey("currentColor", "none", TEXTS.trainingPairs), curveKey("currentColor", "5 3", TEXTS.heldOutPairs),
+  ];
   find(".curves .key").replaceChildren(...runs, ...sides);
 }
 

@@ -1,0 +1,51 @@
+// Every text of the fold that its scripts write; `fill` puts values in place of {names}.
+const TEXTS = {
+  evidence: "Evidence", reliance: "Reliance on the photo", attention: "Attention", occlusion: "Occlusion",
+  counterfactual: "Cover and ask again", prior: "Prior probe", space: "HalluSpace", visual: "Words of the photo",
+  chooseWord: "Choose a word.",
+  looking: "Looking…",
+  cover: "A part of the photo is painted over in its mean colour, and the same method answers again.",
+  coverBox: "Cover the box of this word",
+  coverWhole: "Cover the whole photo",
+  probes: {
+    photo: "the photo", noise: "noise", black: "black", white: "white", none: "no photo", unk: "one <unk>",
+  },
+  withPhoto: "the model, with the photo",
+  withoutPhoto: "the model, without it",
+  evidenceHint: "“{word}” behind this answer's own beginning: its probability under every method, and what each would "
+    + "rather have said.",
+  nats: "{value} nats",
+  relianceLabel: "Reliance on the photo, token by token, mean {mean} nats",
+  relianceHint: "log p with the photo − log p without it, token by token: green is what the photo adds, orange what it "
+    + "takes away; mean {mean} nats.",
+  attentionMap: "Attention on the photo behind “{word}”",
+  noPatches: "This family reads the photo by queries that are no patches; look by occlusion.",
+  attentionShare: "{share} of the attention behind “{word}” went to the photo, the mean of all layers and heads.",
+  attentionWhole: "{share} of that went to tokens of the whole photo.",
+  attentionNote: "Attention shows where was read, not what decided.",
+  byLayer: "By layer, for this word",
+  byToken: "As the answer grows",
+  layer: "layer {number}",
+  token: "token {number}",
+  layerShares: "Share of attention by layer ({kinds}); on the photo {first} at the first, {last} at the last",
+  tokenShares: "Share of attention by token ({kinds}); on the photo {first} at the first, {last} at the last",
+  occlusionMap: "How much covering each part of the photo lowers “{word}”",
+  occlusionHint: "Each part was covered by itself: the brighter, the less probable “{word}” became (at most {most} "
+    + "nats); parts in the other colour speak against it.",
+  survivors: "{kept} of {all} words survive; those that do not are struck out.",
+  newAnswer: "The new answer",
+  priorHint: "How the plain model would begin its answer, whatever it is shown: what stays the same without the photo "
+    + "is prior, not sight.",
+  direction: "layer {layer}, direction {number}",
+  against: "against",
+  spaceHint: "The share of each token's MLP output that lies in the HalluSpace, the mean of {layers} layers: {mean} on "
+    + "average, {chance} by chance; the strongest shade is {most}.",
+  directionWords: "Words of its directions",
+  entropyMap: "Entropy of each visual token over the words",
+  patch: "Patch {number}: ",
+  wholeToken: "Token of the whole photo, {number}: ",
+  entropy: " (entropy {entropy} nats)",
+  visualToken: "Visual token",
+  visualHint: "Brighter patches are undecided between many words, darker ones cling to few. Mean {mean} nats.",
+  notPatches: "{whole} tokens are no patches of the photo.",
+};

@@ -1,0 +1,35 @@
+// Every text of the board that its scripts write; `fill` puts values in place of {names}.
+const TEXTS = {
+  columns: ["Name", "Plot", "Method", "State", "Steps", "Loss", "Held-out", "Margin", "Time", "MB", "Panel"],
+  step: "step {step}",
+  stepOf: "step {step} of {steps}",
+  soFar: "{time} so far",
+  left: "about {time} left",
+  memory: "{memory} MB at most",
+  plotToo: "Plot {name} too",
+  lowest: "lowest held-out loss, step {step}",
+  noLogarithm: "Nothing above 0 there, so there is no logarithm; all steps are shown.",
+  noPointFrom: "No point from step {first}; all steps are shown.",
+  noPointTo: "No point to step {last}; all steps are shown.",
+  noPointBetween: "No point from step {first} to step {last}; all steps are shown.",
+  heldOut: "{value} held-out",
+  atStep: "step {step}: {values}",
+  trainingPairs: "training pairs",
+  heldOutPairs: "held-out pairs",
+  range: "{low} to {high}",
+  sides: { before: "before", after: "after", difference: "difference" },
+  verdicts: { better: "better", worse: "worse" },
+  marks: { photo: "photo", truthful: "truthful caption", hallucinated: "hallucinated caption" },
+  mapLabels: {
+    before: "Representations before the run; photos: {photo}, truthful captions: {truthful}, hallucinated captions: "
+      + "{hallucinated}",
+    after: "Representations after the run; photos: {photo}, truthful captions: {truthful}, hallucinated captions: "
+      + "{hallucinated}",
+  },
+  mapSides: { before: "Before", after: "After" },
+  mapNumber: "{label}: {before} → {after}",
+  ofThePanel: "the panel",
+  beforeTraining: "before",
+  judgement: "{verdict}: {reason}",
+  aside: " ({verdict})",
+};
