@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import gc
 import threading
+from collections import OrderedDict
+from contextlib import nullcontext
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from halluapp.errors import InputError
 from halluapp.grounding.detectors.loading import load_detector
-from halluapp.settings import FAST_MODES, Settings
+from halluapp.settings import FAST_MODES, QUANTIZATIONS, Settings
 
 SHARED = "shared"  # the earlier embedded detector, on the LVLM's own trunk: to compare with
 
@@ -26,24 +28,76 @@ class Session:
     notice: str = ""
 
 
-_loading = threading.Lock()
+MOST_SESSIONS = 2  # of one process, such as a notebook that compares two models, where both fit
+_loading = threading.RLock()
+_sessions: OrderedDict[Settings, Session] = OrderedDict()  # the one that was asked for last at the end
 
 
 def load_session(settings: Settings) -> Session:
-    """Loads the LVLM and the detector that the settings name, once a process. Raises InputError with one sentence."""
+    """Loads the LVLM and the detector that the settings name, once a process. Raises InputError with one sentence.
+
+    Earlier sessions go before where both would not fit the memory, or where there are MOST_SESSIONS of them.
+    """
     with _loading:
-        return _load(settings)
+        if settings not in _sessions:
+            _make_room(settings)
+            lvlm, notice = lvlm_of(settings)
+            _sessions[settings] = Session(lvlm, detector_of(settings, lvlm), notice)
+        _sessions.move_to_end(settings)
+        return _sessions[settings]
 
 
 def is_loaded() -> bool:
     """Whether this process has loaded models."""
-    return _load.cache_info().currsize > 0
+    return bool(_sessions)
 
 
-@lru_cache(maxsize=2)
-def _load(settings: Settings) -> Session:
-    lvlm, notice = lvlm_of(settings)
-    return Session(lvlm, detector_of(settings, lvlm), notice)
+def loaded_session(settings: Settings, wait: bool = False) -> Session | None:
+    """The session of these settings if it is loaded. wait: for what another thread loads at this moment."""
+    with _loading if wait else nullcontext():
+        return _sessions.get(settings)
+
+
+def unload(settings: Settings) -> None:
+    """Lets the session of these settings go, and its memory, as soon as nobody else holds it."""
+    with _loading:
+        if _sessions.pop(settings, None) is None:
+            return
+    _free_memory()
+
+
+def unload_all() -> None:
+    """Lets all sessions go: the next one loads as in a process of its own."""
+    with _loading:
+        _sessions.clear()
+    _free_memory()
+
+
+def _free_memory() -> None:
+    import torch
+
+    gc.collect()  # a model's hooks and parts hold each other
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+
+
+def _make_room(settings: Settings) -> None:
+    """Lets earlier sessions go that would keep these settings' model from fitting, as far as the catalogue knows it."""
+    if not _sessions:
+        return
+    from halluapp.lvlm import catalog
+    from halluapp.lvlm.weights import memory
+
+    entry = catalog.find(settings.model)
+    free, on_gpu = memory.free_memory(settings.device)
+    if (
+        entry
+        and settings.quantization in QUANTIZATIONS
+        and (entry.bytes(settings.quantization, 2.0 if on_gpu else 4.0) > free)
+    ):
+        unload_all()
+    while len(_sessions) >= MOST_SESSIONS:
+        unload(next(iter(_sessions)))
 
 
 def lvlm_of(settings: Settings) -> tuple[LVLM, str]:

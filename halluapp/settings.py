@@ -37,6 +37,7 @@ class Settings:
     """Where and how the app runs.
 
     model: "pocket" (the embedded LVLM), "auto" (what fits the GPU), a hub id or a local folder.
+    models: what visitors may switch to; (): on a public server nothing else, elsewhere anything.
     quantization: "nf4", "int8" or "none".
     dtype: of the weights that are not quantized, "float32", "bfloat16" or "float16"; "auto": what the device can do.
     fast: decode steps replayed from CUDA graphs; "auto": where they were measured to be faster, "off", "on": anyway.
@@ -53,6 +54,7 @@ class Settings:
     """
 
     model: str = "pocket"
+    models: tuple[str, ...] = ()
     detector: str = "auto"
     quantization: str = "nf4"
     device: str = "auto"
@@ -78,10 +80,11 @@ class Settings:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Settings:
-        """Reads HALLUAPP_MODEL, HALLUAPP_DETECTOR, HALLUAPP_QUANTIZATION, HALLUAPP_DEVICE, HALLUAPP_DTYPE,
-        HALLUAPP_FAST, HALLUAPP_THREADS, HALLUAPP_RUNS, HALLUAPP_TRAINING, HALLUAPP_OPERATOR_TOKEN, HALLUAPP_PUBLIC,
-        HALLUAPP_AUTH, HALLUAPP_QUEUE, HALLUAPP_RATE, HALLUAPP_UPLOAD_MB, HALLUAPP_DISK_HOURS, HALLUAPP_DISK_MB and
-        gradio's own names of host, port, share link and root path. An empty variable is as good as none.
+        """Reads HALLUAPP_MODEL, HALLUAPP_MODELS (a list with commas), HALLUAPP_DETECTOR, HALLUAPP_QUANTIZATION,
+        HALLUAPP_DEVICE, HALLUAPP_DTYPE, HALLUAPP_FAST, HALLUAPP_THREADS, HALLUAPP_RUNS, HALLUAPP_TRAINING,
+        HALLUAPP_OPERATOR_TOKEN, HALLUAPP_PUBLIC, HALLUAPP_AUTH, HALLUAPP_QUEUE, HALLUAPP_RATE, HALLUAPP_UPLOAD_MB,
+        HALLUAPP_DISK_HOURS, HALLUAPP_DISK_MB and gradio's own names of host, port, share link and root path. An empty
+        variable is as good as none.
 
         Raises InputError for a number that is none.
         """
@@ -90,6 +93,7 @@ class Settings:
         public, share = environment.get("HALLUAPP_PUBLIC", ""), environment.get("GRADIO_SHARE", "")
         return cls(
             model=environment.get("HALLUAPP_MODEL") or cls.model,
+            models=tuple(filter(None, map(str.strip, environment.get("HALLUAPP_MODELS", "").split(",")))),
             detector=environment.get("HALLUAPP_DETECTOR") or cls.detector,
             quantization=environment.get("HALLUAPP_QUANTIZATION") or cls.quantization,
             device=environment.get("HALLUAPP_DEVICE") or cls.device,
@@ -159,14 +163,14 @@ def _model_problems(settings: Settings) -> Iterator[str]:
     if not 0 <= settings.threads <= MOST_THREADS:
         yield f"HALLUAPP_THREADS is {settings.threads}; use 0 (torch's own choice) to {MOST_THREADS}."
     yield _device_problem(settings.device)
-    if not settings.model.startswith(RANDOM):
-        yield _checkpoint_problem("model", settings.model, MODELS)
+    yield model_problem(settings.model)
     yield _checkpoint_problem("detector", settings.detector, DETECTORS)
 
 
 def _server_problems(settings: Settings, serving: bool) -> Iterator[str]:
     if not serving:
         return
+    yield from map(model_problem, dict.fromkeys(settings.models))
     yield _word_problem("HALLUAPP_TRAINING", settings.training, TRAINING_MODES)
     if not 0 <= settings.port <= MOST_PORT:
         yield f"The port is {settings.port}; use 0 (the first free one) to {MOST_PORT}."
@@ -198,6 +202,11 @@ def _device_problem(device: str) -> str:
         return f"HALLUAPP_DEVICE is {device}, but torch finds no CUDA device here; use auto or cpu."
     index = int(device.partition(":")[2] or 0)
     return "" if index < count else f"HALLUAPP_DEVICE is {device}, but the last CUDA device is cuda:{count - 1}."
+
+
+def model_problem(model: str) -> str:
+    """What is wrong with the name of a model, in one sentence; "" for nothing."""
+    return "" if model.startswith(RANDOM) else _checkpoint_problem("model", model, MODELS)
 
 
 def _checkpoint_problem(name: str, value: str, words: tuple[str, ...]) -> str:

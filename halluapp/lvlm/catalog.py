@@ -11,12 +11,10 @@ from halluapp.lvlm import quantize, random_weights
 from halluapp.lvlm.base import EMBEDDED, LVLM
 from halluapp.lvlm.loading import load_checkpoint
 from halluapp.lvlm.sidecar_files import attach, load_projector, load_space, save_space
+from halluapp.lvlm.weights.memory import GIGABYTE, estimate
 
-__all__ = ["CATALOG", "CatalogModel", "free_memory", "load", "load_projector", "load_space", "recommend", "save_space"]
-
-GIGABYTE = 1_000_000_000
-NF4_BYTES = 0.516  # a weight: 4 bits, and 0.127 bits for its doubly quantized scale
-WORKING_BYTES = int(2.5 * GIGABYTE)  # activations, and the caches of all panels' rows
+__all__ = ["CATALOG", "CatalogModel", "find", "free_memory", "load", "load_projector", "load_space", "recommend",
+           "save_space"]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -29,14 +27,18 @@ class CatalogModel:
     weights: float
     quantized: float
 
-    def bytes(self, quantization: str) -> int:
-        """Estimate of the memory it needs, from its parameter counts; panels and longer answers can need more."""
-        weight_bytes = {"nf4": NF4_BYTES, "int8": 1.0, "none": 2.0}[quantization]
-        weights = weight_bytes * self.quantized + 2.0 * (self.weights - self.quantized)
-        return int(weights * GIGABYTE) + WORKING_BYTES
+    def bytes(self, quantization: str, dense_bytes: float = 2.0) -> int:
+        """Estimate of the memory it needs, from its parameter counts (`weights.memory.estimate`)."""
+        return estimate(GIGABYTE * self.weights, GIGABYTE * self.quantized, quantization, dense_bytes)
+
+    @property
+    def page(self) -> str:
+        """Address of its model card."""
+        return f"https://huggingface.co/{self.id}"
 
 
 LLAMA, APACHE = "Llama 2 Community Licence", "Apache-2.0"
+CARD = "see its card"  # of which no copy was at hand when this was written
 # Best first where several fit: LLaVA-1.5 is what the methods' papers measure on.
 CATALOG = (
     CatalogModel("llava-hf/llava-1.5-13b-hf", "llava", LLAMA, 13.351, 12.688),
@@ -52,9 +54,30 @@ CATALOG = (
     CatalogModel("HuggingFaceTB/SmolVLM-500M-Instruct", "smolvlm", APACHE, 0.507, 0.315),
     CatalogModel("HuggingFaceTB/SmolVLM-256M-Instruct", "smolvlm", APACHE, 0.256, 0.106),
     CatalogModel("Salesforce/instructblip-vicuna-7b", "instructblip", "LLaMA and Vicuna terms, research", 7.913, 6.476),
+    CatalogModel("Qwen/Qwen2-VL-7B-Instruct", "qwen2_vl", APACHE, 8.291, 6.525),
+    CatalogModel("Qwen/Qwen2-VL-2B-Instruct", "qwen2_vl", APACHE, 2.209, 1.310),
+    CatalogModel("Qwen/Qwen3-VL-30B-A3B-Instruct", "qwen3_vl_moe", CARD, 31.071, 0.906),
+    CatalogModel("zai-org/GLM-4.1V-9B-Thinking", "glm4v", CARD, 10.293, 8.158),
+    CatalogModel("zai-org/GLM-4.6V-Flash", "glm46v", CARD, 10.293, 8.158),
+    CatalogModel("OpenGVLab/InternVL3-8B-hf", "internvl", CARD, 7.944, 6.525),
+    CatalogModel("OpenGVLab/InternVL3-2B-hf", "internvl", CARD, 2.089, 1.310),
+    CatalogModel("OpenGVLab/InternVL3-1B-hf", "internvl", CARD, 0.938, 0.358),
+    CatalogModel("google/gemma-3-4b-it", "gemma3", CARD, 4.300, 3.209),
+    CatalogModel("CohereLabs/aya-vision-8b", "aya_vision", CARD, 8.468, 6.979),
+    CatalogModel("llava-hf/llava-onevision-qwen2-7b-ov-hf", "llava_onevision", CARD, 8.031, 6.525),
+    CatalogModel("llava-hf/llava-onevision-qwen2-0.5b-ov-hf", "llava_onevision", CARD, 0.894, 0.358),
+    CatalogModel("llava-hf/vip-llava-7b-hf", "vipllava", CARD, 7.080, 6.476),
+    CatalogModel("mistral-community/pixtral-12b", "llava/pixtral", CARD, 12.683, 10.905),
+    CatalogModel("mistralai/Mistral-Small-3.1-24B-Instruct-2503", "mistral3", CARD, 24.011, 22.230),
+    CatalogModel("HuggingFaceM4/idefics2-8b", "idefics2", CARD, 8.403, 6.979),
 )
 # What "auto" tries, in this order; below the last of them it is the embedded model.
 DEFAULTS = ("llava-hf/llava-1.5-7b-hf", "Qwen/Qwen3-VL-4B-Instruct", "HuggingFaceTB/SmolVLM-Instruct")
+
+
+def find(model: str) -> CatalogModel | None:
+    """The entry of a hub id; None for what is not in the catalogue."""
+    return next((entry for entry in CATALOG if entry.id == model), None)
 
 
 def recommend(free_bytes: int, quantization: str = "nf4") -> str:

@@ -30,10 +30,11 @@ def never() -> bool:
 
 
 class Ticket:
-    """A place in the lane, until `leave`."""
+    """A place in the lane, until `leave`. purpose: what is done in its turn, a sentence; "": a comparison."""
 
-    def __init__(self, lane: Lane):
+    def __init__(self, lane: Lane, purpose: str = ""):
         self._lane = lane
+        self.purpose = purpose
         self.start: float | None = None  # when its turn came
 
     def waits(self, stop: Callable[[], bool]) -> Iterator[str]:
@@ -68,24 +69,27 @@ class Lane:
         if self.closed:
             raise InputError(CLOSED)
 
-    def join(self, most_waiting: int) -> Ticket:
-        """The last place. Raises InputError where as many wait as may, or the server ends."""
+    def join(self, most_waiting: int, purpose: str = "") -> Ticket:
+        """The last place. Raises InputError where as many wait as may, or the server ends.
+
+        purpose: as of `Ticket`; what is no comparison does not count for how long comparisons take.
+        """
         self.check_open()
         with self._changed:
             if len(self._tickets) > most_waiting:
                 raise InputError(FULL.format(n=len(self._tickets) - 1, wait=duration(self._expected(1))))
-            ticket = Ticket(self)
+            ticket = Ticket(self, purpose)
             self._tickets.append(ticket)
             self._begin()
             return ticket
 
     @contextmanager
-    def turn(self, most_waiting: int, stop: Callable[[], bool] = never) -> Iterator[None]:
-        """A turn for something short that must not happen while the model decodes.
+    def turn(self, most_waiting: int, stop: Callable[[], bool] = never, purpose: str = "") -> Iterator[None]:
+        """A turn for something that must not happen while the model decodes. purpose: as of `Ticket`.
 
         Raises InputError where the lane is full, or where stop() is true or the server ends before the turn comes.
         """
-        ticket = self.join(most_waiting)
+        ticket = self.join(most_waiting, purpose)
         try:
             while not self.has_turn(ticket, POLL_SECONDS):
                 self.check_open()
@@ -106,7 +110,7 @@ class Lane:
             if ticket not in self._tickets:
                 return
             self._tickets.remove(ticket)
-            if ticket.start is not None:
+            if ticket.start is not None and not ticket.purpose:
                 self._seconds.append(time.monotonic() - ticket.start)
             self._begin()
 
@@ -114,6 +118,8 @@ class Lane:
         """How many are before a ticket, and for how long, in one sentence."""
         with self._changed:
             before = self._tickets.index(ticket) if ticket in self._tickets else 0
+            if purpose := next((other.purpose for other in self._tickets[:before] if other.purpose), ""):
+                return purpose
             text = "one comparison is" if before == 1 else f"{before} comparisons are"
             return WAITING.format(before=text, wait=duration(self._expected(before)))
 

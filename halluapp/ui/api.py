@@ -1,4 +1,6 @@
-"""The endpoints for programs and agents, which are the tools of the MCP server too: compare, judge, methods, report."""
+"""The endpoints for programs and agents, which are the tools of the MCP server too: compare, judge, methods,
+models, report.
+"""
 
 from __future__ import annotations
 
@@ -22,6 +24,7 @@ from halluapp.serving.lane import LEFT
 from halluapp.serving.models import Models
 from halluapp.ui.arguments import OBJECT, TEXT, TEXTS, argument, as_json, check_number, check_photo, check_text
 from halluapp.ui.event_options import LANE
+from halluapp.ui.model_picker import listing
 
 FORMS = ("markdown", "html", "json")
 OPTIONS: dict[str, Any] = {**LANE, "api_visibility": "public"}
@@ -43,6 +46,7 @@ def build(models: Models, photo_input: Callable[..., gr.Image]) -> None:
         (partial(compare, models), [photo, prompt, *values, sure], output, OPTIONS),
         (partial(judge, models), [photo, text, question, sure], output, OPTIONS),
         (partial(methods), [], output, {**OPTIONS, "queue": False}),
+        (partial(listing.models, models), [], output, {**OPTIONS, "queue": False}),
         (partial(report), [source, form], export, {**OPTIONS, "queue": False}),
     )
     for endpoint, inputs, outputs, options in endpoints:

@@ -21,12 +21,11 @@ from halluapp.serving.lane import LANE
 from halluapp.serving.models import Models
 from halluapp.serving.visitors import Visitor
 from halluapp.settings import Settings
-from halluapp.ui import api, language, texts, theme_switch, tools
+from halluapp.ui import api, language, model_picker, texts, theme_switch, tools
 from halluapp.ui.compare import exports
 from halluapp.ui.compare import tab as compare_tab
 from halluapp.ui.compare.photo_input import photo_input
-from halluapp.ui.compare.run import describe_model
-from halluapp.ui.event_options import INSTANT, QUEUED, with_visitor
+from halluapp.ui.event_options import INSTANT, with_visitor
 from halluapp.ui.train import live, run_actions
 from halluapp.ui.train import tab as train_tab
 
@@ -43,9 +42,11 @@ CSS = """
 #header { align-items: baseline; gap: 4px 16px; } #header > * { width: auto; min-width: 0 !important; }
 #title { flex: 1 1 420px; } #title p { margin: 0; font-size: 13px; }
 #title h1 { font-size: 18px; margin: 0 10px 0 0; display: inline; } #title p { display: inline; }
-#model { flex: 0 1 auto; } #theme, #language { flex: none; order: 1; }
+#model { flex: 0 1 auto; max-width: 100%; overflow: visible; position: relative; z-index: 1000; padding: 0; }
+#model .html-container { padding: 0; overflow: visible; } #model-note { padding: 0 !important; margin: -2px 0; }
+#model-note .html-container { padding: 0; }
+#theme, #language { flex: none; order: 1; }
 #theme .html-container, #language .html-container { padding: 0; }
-#model p { font-size: 12px; margin: 0; }
 .dark { --color-accent: #2dd4bf; }
 input:focus-visible, textarea:focus-visible { outline: 2px solid var(--color-accent) !important; outline-offset: 1px; }
 #tabs .tab-container button { min-height: 32px; } #tabs .tabitem { padding: 10px 0 0; }
@@ -91,8 +92,8 @@ def build(settings: Settings) -> gr.Blocks:
             gr.Markdown(f"# {texts.TITLE}\n{texts.TAGLINE}", elem_id="title")
             language.build()
             theme_switch.build()
-            model = gr.Markdown(texts.LOADING, elem_id="model")
-        models = Models.of_server(settings)
+            models = Models.of_server(settings)
+            picker = model_picker.build(models)
         with gr.Tabs(elem_id="tabs"):
             with gr.Tab(texts.TAB, id="compare"):
                 comparison = compare_tab.build(models)
@@ -104,8 +105,9 @@ def build(settings: Settings) -> gr.Blocks:
             outputs = [comparison.methods, *training.view.outputs]
             app.load(with_visitor(settings, partial(show_runs, settings)), comparison.methods, outputs, **INSTANT)
             app.load(training.preview, training.form.inputs, training.preview_outputs, **INSTANT)
+            picker.switched.then(training.preview, training.form.inputs, training.preview_outputs, **INSTANT)
         comparison.open_link(app)
-        app.load(partial(describe_model, models), None, model, **QUEUED)
+        picker.connect(app, models, comparison.note, comparison.prompt, comparison.result)
     refusals.check_requests(app)
     sessions.forget_calls(app)
     return app

@@ -7,6 +7,7 @@ from typing import Any
 
 import gradio as gr
 
+from halluapp.serving.models import Models
 from halluapp.serving.visitors import visitor_of
 from halluapp.settings import Settings
 
@@ -23,5 +24,14 @@ def with_visitor(settings: Settings, handler: Callable) -> Callable:
 
     def call(request: gr.Request, *inputs: Any) -> Any:
         return handler(visitor_of(settings, request), *inputs)
+
+    return call
+
+
+def with_current(models: Models, handler: Callable) -> Callable:
+    """`handler` with the settings as its first argument, whose model is the one that answers at that moment."""
+
+    def call(*inputs: Any) -> Any:
+        return handler(models.current, *inputs)
 
     return call

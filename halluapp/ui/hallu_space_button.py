@@ -22,6 +22,7 @@ BUTTON = "Compute the HalluSpace of this model"
 THERE = "{model} has a HalluSpace already, of {pairs} pairs; `halluapp halluspace` computes another one."
 READING = "Reading the pairs…"
 PROGRESS = "Pair {done} of {total}…"
+HELD = "A HalluSpace is being computed"
 DONE = "Done: {file}. Nullu uses it from now on with {model}."
 
 
@@ -65,8 +66,12 @@ def compute(models: Models, path: str) -> Iterator[tuple]:
 
 def sentences(models: Models, path: str = "") -> Iterator[str]:
     """What is being done, sentence by sentence. Raises InputError."""
-    settings = models.settings
-    lvlm = models.session().lvlm
+    with models.switch.held(HELD):
+        yield from _sentences(models, path)
+
+
+def _sentences(models: Models, path: str) -> Iterator[str]:
+    settings, lvlm = models.current, models.session().lvlm
     if there := lvlm.spaces.get("default"):
         yield THERE.format(model=lvlm.name, pairs=there.about.get("pairs", "unknown"))
         return

@@ -36,16 +36,9 @@ SURE = (
 SAVE = "Save this comparison:"
 EXAMPLE_SHOWN = "An example, decoded beforehand ({credit}). Run decodes it anew, with your prompt and settings."
 REPORT_SHOWN = "A saved report{date}, decoded by {model}."
-LOADING = "Loading the model…"
 READY = "Choose a photo and press Run."
 CHECKING = "Checking the request…"
 DECODING = "Decoding {n} methods in one batch…"
 DONE = "Done in {seconds:.1f} s."
 STOPPED = "Stopped."
 FAILED = "The comparison broke off on the server; run it again."
-
-
-def model_line(name: str, quantization: str, dtype: str, detector: str, notice: str) -> str:
-    """What runs, in one line."""
-    precision = {"nf4": "NF4 4-bit (bitsandbytes)", "none": "not quantized"}.get(quantization, quantization)
-    return f"Model **{name}** · {precision} · {dtype} · detector **{detector}**" + (f" · {notice}" if notice else "")

@@ -1,4 +1,4 @@
-"""The MCP server, with the client of the protocol's own package: four tools, described and typed, and nothing else."""
+"""The MCP server, with the client of the protocol's own package: five tools, described and typed, and nothing else."""
 
 from __future__ import annotations
 
@@ -12,7 +12,13 @@ import pytest
 from halluapp import report
 from halluapp.data import scenes
 
-REQUIRED = {"compare": {"photo", "prompt"}, "judge": {"photo", "text"}, "methods": set(), "report": {"report"}}
+REQUIRED = {
+    "compare": {"photo", "prompt"},
+    "judge": {"photo", "text"},
+    "methods": set(),
+    "models": set(),
+    "report": {"report"},
+}
 
 
 def with_session(address: str, use):

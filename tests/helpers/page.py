@@ -32,7 +32,7 @@ class Visit:
         self.page.goto(address + ("?__theme=dark" if dark else ""), wait_until="load")
         self.page.wait_for_selector("#panels [data-run], [data-run]", state="attached", timeout=60_000)
         self.page.wait_for_function(
-            "() => document.querySelector('#model').textContent.includes('NF4')", timeout=60_000
+            "() => document.querySelector('#model .line').textContent.includes('NF4')", timeout=60_000
         )
 
     def _console(self, message) -> None:

@@ -42,12 +42,10 @@ def configuration(model: str, assets: Path) -> Any:
 
 def free_memory(device: str = "auto") -> tuple[int, str]:
     """(free bytes, where): of the GPU that runs train on, else of this machine."""
-    import psutil
-    import torch
+    from halluapp.lvlm.weights import memory
 
-    if device != "cpu" and torch.cuda.is_available():
-        return torch.cuda.mem_get_info()[0], "the GPU"
-    return psutil.virtual_memory().available, "this machine"
+    free, on_gpu = memory.free_memory(device)
+    return free, "the GPU" if on_gpu else "this machine"
 
 
 def sentence_apart(model: str, quantization: str, recipe: Recipe, assets: Path, free: int, where: str) -> str:

@@ -134,15 +134,3 @@ def judge_again(result: Result, sure: float) -> Iterator[tuple]:
         stage = {**state.of_report(report, last["run"]), "status": last["status"], "link": last["link"]}
         yield stage, gr.skip(), *exports.nothing_new()  # verdicts do not wait for the files
         yield finished(stage, report)
-
-
-def describe_model(models: Models) -> Iterator[str]:
-    """Loads the model when the page opens, so that the first run does not wait. Output: the model line."""
-    yield texts.LOADING
-    try:
-        session = models.session()
-    except InputError as error:
-        yield str(error)
-        return
-    lvlm = session.lvlm
-    yield texts.model_line(lvlm.name, lvlm.quantization, lvlm.dtype, session.detector.name, session.notice)

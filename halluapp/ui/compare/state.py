@@ -19,7 +19,9 @@ from halluapp.grounding.inventions import expected_difference, expected_inventio
 from halluapp.grounding.verdicts import judge_text
 from halluapp.methods.baseline import Baseline
 from halluapp.request import SURE
+from halluapp.serving.models.choices import Choice
 from halluapp.ui import texts
+from halluapp.ui.model_picker.texts import answered_by
 
 URL = "data:image/jpeg;base64,"
 _run_numbers = itertools.count(1)
@@ -35,6 +37,7 @@ def empty(error: str = "") -> dict[str, Any]:
         "photo": "",
         "name": "",
         "prompt": "",
+        "model": "",
         "measured": {},
         "panels": [],
         "flags": [],
@@ -70,6 +73,7 @@ def of_report(report: Mapping[str, Any], run: int = 0) -> dict[str, Any]:
         "size": [photo["width"], photo["height"]],
         "prompt": report["prompt"],
         "sure": report.get("sure"),
+        "model": answered_by(Choice(report["model"]["name"]).title, report["model"].get("quantization")),
         "detector": report["model"].get("detector") or "",
         "measured": _measured((report.get("judge") or {}).get("measured", {}), report.get("sure")),
         "panels": [_panel_of_report(panel) for panel in report["panels"]],

@@ -10,7 +10,7 @@ import gradio as gr
 from gradio.components import Component
 
 from halluapp.serving.models import Models
-from halluapp.ui import hallu_space_button, inside, texts
+from halluapp.ui import hallu_space_button, inside, model_picker, texts
 from halluapp.ui.compare import examples, exports, opened, panels, sidebar
 from halluapp.ui.compare.run import Result, announce, fail, judge_again, run, stop
 from halluapp.ui.event_options import EACH, INSTANT, LANE, QUEUED
@@ -19,12 +19,14 @@ from halluapp.ui.event_options import EACH, INSTANT, LANE, QUEUED
 @dataclass(frozen=True)
 class CompareTab:
     """The components that the rest of the page needs. methods: the list of panels to decode; photo: the path of the
-    photo that is asked about; result: as `run.Result`; views: the outputs of `opened.show`.
+    photo that is asked about; note: the line under the prompt; result: as `run.Result`; views: the outputs of
+    `opened.show`.
     """
 
     methods: gr.CheckboxGroup
     photo: gr.State
     prompt: gr.Textbox
+    note: gr.HTML
     result: gr.State
     views: list[Component]
 
@@ -40,9 +42,10 @@ class CompareTab:
 
 @dataclass(frozen=True)
 class RequestForm:
-    """Prompt and the buttons beside it. presets: a button a prompt of `texts.PROMPTS`."""
+    """Prompt, the note under it, and the buttons beside it. presets: a button a prompt of `texts.PROMPTS`."""
 
     prompt: gr.Textbox
+    note: gr.HTML
     presets: list[gr.Button]
     run: gr.Button
     stop: gr.Button
@@ -55,7 +58,7 @@ def build(models: Models) -> CompareTab:
     photo, result = gr.State(path), gr.State(result_value)
     with panels.build(stage_value, examples.examples(assets)) as stage:
         with gr.Column(elem_id="rail", min_width=280):
-            form = _request_form()
+            form = _request_form(models)
             methods = sidebar.build_methods()
         controls = sidebar.build(models.settings, methods)
         files = exports.build(updates)
@@ -77,7 +80,7 @@ def build(models: Models) -> CompareTab:
     stage.example(chosen(assets), None, views, **EACH)
     stage.reopen(opened.reopen, result, views, **EACH)
     stage.dispute(opened.flag, result, [stage, result, *files], **EACH)
-    return CompareTab(methods, photo, form.prompt, result, views)
+    return CompareTab(methods, photo, form.prompt, form.note, result, views)
 
 
 def run_handler(models: Models, parameters: list[tuple[str, str]]) -> Callable[..., Iterator[tuple]]:
@@ -111,11 +114,12 @@ def set_prompt(text: str) -> str:
     return text
 
 
-def _request_form() -> RequestForm:
+def _request_form(models: Models) -> RequestForm:
     prompt = gr.Textbox(texts.PROMPTS[0], label=texts.PROMPT, placeholder=texts.PROMPT_HINT, lines=2, elem_id="prompt")
+    note = model_picker.build_note(models)
     with gr.Row(elem_id="presets"):
         presets = [gr.Button(text, size="sm", min_width=80) for text in texts.PROMPTS]
     with gr.Row(elem_id="go"):
         run_button = gr.Button(texts.RUN, variant="primary", elem_id="run", min_width=120)
         stop_button = gr.Button(texts.STOP, interactive=False, elem_id="stop", min_width=90)
-    return RequestForm(prompt, presets, run_button, stop_button)
+    return RequestForm(prompt, note, presets, run_button, stop_button)

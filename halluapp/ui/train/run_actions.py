@@ -83,9 +83,8 @@ def run_of(settings: Settings, visitor: Visitor, selection: str | None) -> runs.
 def add_panel(models: Models, visitor: Visitor, selection: str | None) -> Outcome:
     """Offers the run as a panel of Compare. Raises InputError."""
     name = run_of(models.settings, visitor, selection).name
-    lvlm = models.session().lvlm
     with LANE.turn(models.settings.queue, departure()):  # no adapter changes under a comparison
-        method = library.add_panel(models.settings.runs, name, lvlm)
+        method = library.add_panel(models.settings.runs, name, models.session().lvlm)
     return Outcome(texts.ADDED.format(name=name), name, method)
 
 
@@ -145,8 +144,8 @@ def use_step(models: Models, visitor: Visitor, selection: str | None, name: str,
 def judge(models: Models, visitor: Visitor, selection: str | None) -> Outcome:
     """Asks the page's detector what the photo of the run's captions shows. Raises InputError."""
     run = run_of(models.settings, visitor, selection)
-    detector = models.session().detector
     with LANE.turn(models.settings.queue, departure()):
+        detector = models.session().detector
         captions.look(run, detector)
     return Outcome(texts.JUDGED.format(name=run.name, detector=detector.name), run.name)
 
@@ -179,9 +178,8 @@ def import_adapter(
     if not source:
         raise InputError(texts.NOTHING_TO_IMPORT)
     visitor.check_can_own()
-    lvlm = models.session().lvlm
     with LANE.turn(models.settings.queue, departure()):
-        name = library.import_adapter(models.settings.runs, name.strip(), source, lvlm)
+        name = library.import_adapter(models.settings.runs, name.strip(), source, models.session().lvlm)
     set_owner(runs.Run(models.settings.runs / name), visitor)
     return Outcome(texts.ADDED.format(name=name), name, library.PREFIX + name)
 

@@ -11,11 +11,12 @@ import gradio as gr
 from gradio.components import Component
 
 from halluapp.errors import InputError
+from halluapp.serving.models import Models
 from halluapp.serving.uploads import only_uploads
 from halluapp.serving.visitors import Visitor, set_owner
 from halluapp.settings import Settings
 from halluapp.training import library, recipes, runs
-from halluapp.ui.event_options import INSTANT, QUEUED, with_visitor
+from halluapp.ui.event_options import INSTANT, QUEUED, with_current, with_visitor
 from halluapp.ui.train import data, form, live, memory, state, texts
 
 MOST_WAITING = 4  # runs that train or wait
@@ -61,19 +62,20 @@ def build() -> StartControls:
 
 
 def connect(
-    settings: Settings, run_form: form.Form, controls: StartControls, view: live.BoardView, notice: gr.HTML
+    models: Models, run_form: form.Form, controls: StartControls, view: live.BoardView, notice: gr.HTML
 ) -> Callable:
     """Events of the form and of the controls below it -> the handler that writes the command line."""
-    write_preview = partial(preview, settings, run_form)
+    settings = models.settings
+    write_preview = partial(with_current(models, preview), run_form)
     changes = [part.change for part in run_form.inputs if not isinstance(part, gr.State)]
     changes.append(run_form.upload_path.change)
     gr.on(changes, write_preview, run_form.inputs, controls.preview, trigger_mode="always_last", **INSTANT)
     entered = [part.input for part in run_form.inputs if hasattr(part, "input")]  # by a person, not by a preset
     gr.on(entered, lambda: "", None, notice, **INSTANT)  # what was refused was about other settings
-    memory_line = with_visitor(settings, partial(memory.line, settings, run_form))
+    memory_line = with_visitor(settings, partial(with_current(models, memory.line), run_form))
     controls.command.change(memory_line, run_form.inputs, controls.memory, trigger_mode="always_last", **QUEUED)
     inputs = [view.selection, view.overlay, *run_form.inputs]
-    start_run = with_visitor(settings, partial(begin, settings, run_form))
+    start_run = with_visitor(settings, partial(with_current(models, begin), run_form))
     controls.start.click(start_run, inputs, [notice, *view.outputs], **QUEUED).then(
         write_preview, run_form.inputs, controls.preview, **INSTANT
     )

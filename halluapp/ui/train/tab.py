@@ -52,7 +52,7 @@ def build(
             )  # fmt: skip
             adapter_import = run_buttons.build_import(settings)
     live.connect(settings, view, notice)
-    preview = start.connect(settings, run_form, controls, view, notice)
+    preview = start.connect(models, run_form, controls, view, notice)
     run_buttons.connect(models, buttons, view, notice, methods)
     run_buttons.connect_import(models, adapter_import, view, notice, methods)
     run_buttons.connect_questions(settings, buttons, run_form, view, notice)

@@ -11,7 +11,7 @@ from halluapp.errors import InputError
 from halluapp.lvlm import catalog
 from halluapp.lvlm.quantize import quantized_linears
 from halluapp.lvlm.random_weights import BLUEPRINTS
-from halluapp.session import _load, load_session
+from halluapp.session import load_session, unload_all
 from halluapp.settings import ASSETS, Settings
 
 
@@ -80,7 +80,7 @@ def test_a_checkpoint_without_a_hallu_space_is_measured_without_nullu() -> None:
     assert "halluspace" in lacking["nullu"]
     for each in (work.panels(session, 2, names), work.one_after_another(session, 2, names)):
         each()
-    _load.cache_clear()
+    unload_all()
 
 
 def test_panels_that_fail_are_no_measurement() -> None:
@@ -89,7 +89,7 @@ def test_panels_that_fail_are_no_measurement() -> None:
     session.lvlm.spaces.clear()
     with pytest.raises(RuntimeError, match="HalluSpace"):
         work.panels(session, 2, ["nullu"])()
-    _load.cache_clear()
+    unload_all()
 
 
 @pytest.mark.slow

@@ -20,7 +20,7 @@ from halluapp.decoding.replay.llama_rows import LlamaRows
 from halluapp.decoding.replay.policy import ReplayVerdict
 from halluapp.errors import InputError
 from halluapp.methods.registry import defaults
-from halluapp.session import _load, load_session
+from halluapp.session import load_session, unload_all
 from halluapp.settings import Settings
 
 
@@ -89,4 +89,4 @@ def test_the_setting_reaches_the_model() -> None:
         session = load_session(replace(tiny_one, fast=values, zero_gpu=zero))
         assert session.lvlm.replay_mode == expected
     work.panels(session, 3, defaults())()
-    _load.cache_clear()
+    unload_all()

@@ -47,6 +47,7 @@ def test_an_empty_environment_gives_the_defaults():
 
 VARIABLES = (
     ("HALLUAPP_MODEL", "some/llava", "model", "some/llava"),
+    ("HALLUAPP_MODELS", "some/llava, pocket,", "models", ("some/llava", "pocket")),
     ("HALLUAPP_DETECTOR", "some/detr", "detector", "some/detr"),
     ("HALLUAPP_QUANTIZATION", "none", "quantization", "none"),
     ("HALLUAPP_DEVICE", "cuda:1", "device", "cuda:1"),
@@ -116,7 +117,7 @@ WRONG = (
     ("HALLUAPP_DEVICE", "gpu"), ("HALLUAPP_DEVICE", "cuda:x"), ("HALLUAPP_DEVICE", "cuda:99"),
     ("HALLUAPP_FAST", "quick"), ("HALLUAPP_DETECTOR", "yolo"), ("HALLUAPP_DETECTOR", "./no/such/folder"),
     ("HALLUAPP_MODEL", "/no/such/folder"), ("HALLUAPP_MODEL", "no-such-word"), ("HALLUAPP_MODEL", "app.py"),
-    ("HALLUAPP_MODEL", "docs"), ("HALLUAPP_RUNS", "app.py/runs"), ("HALLUAPP_TRAINING", "maybe"),
+    ("HALLUAPP_MODEL", "docs"), ("HALLUAPP_MODELS", "pocket,no-such-word"), ("HALLUAPP_RUNS", "app.py/runs"), ("HALLUAPP_TRAINING", "maybe"),
     ("HALLUAPP_OPERATOR_TOKEN", "short"), ("HALLUAPP_AUTH", "nameonly"), ("HALLUAPP_QUEUE", "0"),
     ("HALLUAPP_QUEUE", "many"), ("HALLUAPP_RATE", "-1"), ("HALLUAPP_UPLOAD_MB", "0"), ("HALLUAPP_DISK_MB", "1"),
 )  # fmt: skip

@@ -11,14 +11,14 @@ import skeletons
 import tiny
 
 from halluapp.cli import main as cli
-from halluapp.session import _load
+from halluapp.session import unload_all
 
 PAIRS = 8
 SHORT = ["--steps", "1", "--batch", "2", "--held-out", "0.2", "--sample-every", "500", "--evaluate-every", "500"]
 
 
 def panels(photo, checkpoint, out) -> dict:
-    _load.cache_clear()  # as in a process of its own
+    unload_all()  # as in a process of its own
     words = ["compare", str(photo), "--prompt", "Is there a dog?", "--model", str(checkpoint), "--quantization", "none"]
     assert cli.main([*words, "--methods", "nullu,adavib", "--max-new-tokens", "2", "--json", str(out)]) == 0
     return {panel["method"]: panel for panel in json.loads(out.read_text(encoding="utf-8"))["panels"]}
@@ -54,4 +54,4 @@ def test_directions_lead_to_panels(tmp_path, monkeypatch):
     assert [panel["error"] for panel in after.values()] == [None, None]
     assert all(panel["tokens"] for panel in after.values())
     assert {path.name for path in checkpoint.iterdir()} >= {"hallu_space.safetensors", "projector-adavib.safetensors"}
-    _load.cache_clear()
+    unload_all()

@@ -143,7 +143,7 @@ def test_a_hallu_space_lands_where_the_model_looks_for_it(tmp_path, capsys) -> N
 
     from halluapp.errors import MissingWeights
     from halluapp.lvlm import sidecar_files
-    from halluapp.session import _load
+    from halluapp.session import unload_all
 
     checkpoint = tmp_path / "my model"
     shutil.copytree(folder("llava"), checkpoint)
@@ -167,4 +167,4 @@ def test_a_hallu_space_lands_where_the_model_looks_for_it(tmp_path, capsys) -> N
     model.name = "random:llava-tiny"
     with pytest.raises(InputError, match="--out"):
         sidecar_files.writable_folder(model, tmp_path)
-    _load.cache_clear()
+    unload_all()

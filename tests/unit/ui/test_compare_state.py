@@ -90,7 +90,7 @@ def test_the_end_is_the_last_streamed_state_but_for_what_the_end_adds(states):
     assert after["run"] == before["run"]
     for one, two in zip(before["panels"], after["panels"], strict=True):
         assert one == two
-    assert {key for key in after if after[key] != before[key]} == {"busy", "status"}
+    assert {key for key in after if after[key] != before[key]} == {"busy", "model", "status"}
 
 
 def test_a_saved_report_shows_the_same_page_without_a_model(final, saved):
@@ -244,9 +244,9 @@ def test_widgets_give_the_methods_their_parameters():
     assert (stack.name, vdd.name) == ("nullu+vdd", "vdd")
 
 
-def test_the_whole_page_has_four_public_endpoints_and_one_names_all_methods(tmp_path):
+def test_the_whole_page_has_five_public_endpoints_and_one_names_all_methods(tmp_path):
     info = app.build(Settings(runs=tmp_path)).get_api_info()
-    assert set(info["named_endpoints"]) == {"/compare", "/judge", "/methods", "/report"}
+    assert set(info["named_endpoints"]) == {"/compare", "/judge", "/methods", "/models", "/report"}
     description = info["named_endpoints"]["/compare"]["description"]
     for name in METHODS:
         assert name in description, name

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from halluapp.ui import component, inside
+from halluapp.ui import component, inside, model_picker
 from halluapp.ui.compare import panels
 from halluapp.ui.train import board
 
 ROOT = Path(__file__).resolve().parents[3]
-FOLDERS = [Path(module.__file__).parent for module in (panels, inside, board)]
+FOLDERS = [Path(module.__file__).parent for module in (panels, inside, board, model_picker)]
 SOURCES = sorted((ROOT / "halluapp").rglob("*.js"))
 TESTS = sorted((ROOT / "tests" / "js").glob("*.test.mjs"))
 TOP_LEVEL = re.compile(r"^(?:async )?(?:function|const|let) \{?\s*(\w+)", re.MULTILINE)

@@ -145,7 +145,9 @@ function drawLabels(view, labels) {
 }
 
 function drawLegend() {
-  find(".eyes").textContent = state.detector ? "Whose eyes: " + state.detector : "";
+  find(".eyes").textContent = [
+    state.model && "Answered by " + state.model, state.detector && "Whose eyes: " + state.detector,
+  ].filter(Boolean).join(" · ");
   for (const verdict of Object.keys(SIGNS)) {
     const note = find(".measured-" + VERDICT_CLASSES[verdict]);
     if (note) [note.textContent, note.parentNode.title] = measuredTexts(state.measured, verdict);

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from halluapp import comparison
@@ -12,8 +13,9 @@ from halluapp.decoding.events import Event, Status
 from halluapp.request import Request
 from halluapp.serving import metrics, zero_gpu
 from halluapp.serving.lane import LANE, never
+from halluapp.serving.models.switch import ModelSwitch
 from halluapp.serving.rates import RATES, address_of_caller
-from halluapp.session import Session, is_loaded, load_session
+from halluapp.session import Session, is_loaded
 from halluapp.settings import Settings
 from halluapp.training import library
 
@@ -43,9 +45,24 @@ class Models:
         runner, inspector = zero_gpu.runner(models.session), zero_gpu.inspector(models.session)
         return replace(models, runner=runner, inspector=inspector)
 
+    @cached_property
+    def switch(self) -> ModelSwitch:
+        """Which model answers, and the way to another."""
+        return ModelSwitch(self.settings)
+
+    @property
+    def current(self) -> Settings:
+        """The settings with the model that answers now."""
+        return self.switch.current
+
     def session(self) -> Session:
         """The loaded LVLM and detector; the first call loads them. Raises InputError."""
-        return load_session(self.settings)
+        return self.switch.session()
+
+    def change(self, model: str, quantization: str) -> None:
+        """Starts to load another model for everybody. Raises InputError where this server does not."""
+        RATES.check(address_of_caller(), self.settings.rate)
+        self.switch.begin(model, quantization)
 
     def stream(self, request: Request, stop: Callable[[], bool] = never) -> Iterator[Event]:
         """Runs a comparison in the lane, the adapters of training runs among its methods included.

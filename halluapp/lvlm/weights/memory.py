@@ -1,0 +1,36 @@
+"""Memory of a model: estimated from its counts of weights, measured once it is loaded, and what is free."""
+
+from __future__ import annotations
+
+from typing import Any
+
+GIGABYTE = 1_000_000_000
+NF4_BYTES = 0.516  # a weight: 4 bits, and 0.127 bits for its doubly quantized scale
+WORKING_BYTES = int(2.5 * GIGABYTE)  # activations, and the caches of all panels' rows
+
+
+def estimate(weights: float, quantized: float, quantization: str, dense_bytes: float = 2.0) -> int:
+    """Bytes that a model needs; panels and longer answers can need more.
+
+    weights, quantized: parameters in all and those that a quantization reaches. dense_bytes: of a weight that is not
+    quantized (4 in float32). A small model has small caches: room to work is never more than its weights in 16 bits.
+    """
+    each = {"nf4": NF4_BYTES, "int8": 1.0, "none": dense_bytes}[quantization]
+    working = min(WORKING_BYTES, 2.0 * weights)
+    return int(each * quantized + dense_bytes * (weights - quantized) + working)
+
+
+def footprint(model: Any) -> int:
+    """Bytes of the parameters and buffers of a loaded model, each tensor once."""
+    tensors = {tensor.data_ptr(): tensor for part in (model.parameters(), model.buffers()) for tensor in part}
+    return sum(tensor.numel() * tensor.element_size() for tensor in tensors.values())
+
+
+def free_memory(device: str = "auto") -> tuple[int, bool]:
+    """(free bytes, whether on a GPU): of the GPU that models are loaded on, else of this machine."""
+    import psutil
+    import torch
+
+    if device != "cpu" and torch.cuda.is_available():
+        return torch.cuda.mem_get_info()[0], True
+    return psutil.virtual_memory().available, False
