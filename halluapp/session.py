@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from halluapp.errors import InputError
 from halluapp.grounding.detectors.loading import load_detector
+from halluapp.grounding.detectors.loading import notice as detector_notice
 from halluapp.settings import FAST_MODES, QUANTIZATIONS, Settings
 
 SHARED = "shared"  # the earlier embedded detector, on the LVLM's own trunk: to compare with
@@ -42,7 +43,9 @@ def load_session(settings: Settings) -> Session:
         if settings not in _sessions:
             _make_room(settings)
             lvlm, notice = lvlm_of(settings)
-            _sessions[settings] = Session(lvlm, detector_of(settings, lvlm), notice)
+            detector = detector_of(settings, lvlm)
+            notices = notice, detector_notice(settings.detector, lvlm.device.type, detector)
+            _sessions[settings] = Session(lvlm, detector, " ".join(filter(None, notices)))
         _sessions.move_to_end(settings)
         return _sessions[settings]
 
@@ -105,12 +108,16 @@ def lvlm_of(settings: Settings) -> tuple[LVLM, str]:
     import torch
 
     from halluapp.lvlm import catalog
+    from halluapp.lvlm.weights.placement import Placement
 
     if settings.fast not in FAST_MODES:
         raise InputError(f"HALLUAPP_FAST is {settings.fast!r}; use {', '.join(FAST_MODES[:-1])} or {FAST_MODES[-1]}.")
     if settings.threads:
         torch.set_num_threads(settings.threads)
-    lvlm, notice = catalog.load(settings.model, settings.quantization, settings.device, settings.assets, settings.dtype)
+    spread = Placement(settings.device_map, settings.max_memory, settings.offload) if settings.device_map else None
+    lvlm, notice = catalog.load(
+        settings.model, settings.quantization, settings.device, settings.assets, settings.dtype, spread
+    )
     # A worker on ZeroGPU lives for one answer: whatever it measured would be measured again by the next one.
     lvlm.replay_mode = "off" if settings.zero_gpu and settings.fast == "auto" else settings.fast
     return lvlm, notice
@@ -119,7 +126,7 @@ def lvlm_of(settings: Settings) -> tuple[LVLM, str]:
 def detector_of(settings: Settings, lvlm: LVLM) -> Any:
     """Loads the detector that the settings name. Raises InputError."""
     if settings.detector != SHARED:
-        return load_detector(settings.detector, settings.assets, "cpu" if lvlm.device.type == "cpu" else "cuda")
+        return load_detector(settings.detector, settings.assets, str(lvlm.device))
     from halluapp.grounding.detectors.pocket import PocketDetector
     from halluapp.lvlm import catalog
 

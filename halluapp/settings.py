@@ -20,6 +20,7 @@ ASSETS = _PACKAGE / "assets" if (_PACKAGE / "assets").is_dir() else _PACKAGE.par
 FAST_MODES = ("auto", "off", "on")
 TRAINING_MODES = ("auto", "on", "off")
 QUANTIZATIONS = ("nf4", "int8", "none")
+DEVICE_MAPS = ("", "auto", "balanced", "balanced_low_0", "sequential")
 DTYPES = ("auto", "float32", "bfloat16", "float16")
 MODELS, DETECTORS = ("pocket", "auto"), ("pocket", "auto", "shared")  # words; anything else is a hub id or a folder
 RANDOM = "random:"  # a model of random weights, by name
@@ -28,6 +29,7 @@ SERVER_NUMBERS = {  # of a server: least, most
     "queue": (1, 500), "rate": (0, 100_000), "upload_mb": (1, 1000), "disk_hours": (1, 9000), "disk_mb": (100, 10**7),
 }  # fmt: skip
 _HUB_ID = re.compile(r"[A-Za-z0-9_][\w.-]*/[A-Za-z0-9_][\w.-]*")
+_MEMORY = re.compile(r"(\d{1,3}|cpu)=\d{1,9}(\.\d{1,3})?(GB|GiB|MB|MiB)(,|$)", re.IGNORECASE)
 _DEVICE = re.compile(r"auto|cpu|cuda(:\d+)?")
 _TRUE = ("1", "true", "t", "on", "yes")
 
@@ -41,6 +43,9 @@ class Settings:
     quantization: "nf4", "int8" or "none".
     dtype: of the weights that are not quantized, "float32", "bfloat16" or "float16"; "auto": what the device can do.
     fast: decode steps replayed from CUDA graphs; "auto": where they were measured to be faster, "off", "on": anyway.
+    device_map: "" (all of a model on `device`), or how accelerate spreads it over cards, main memory and disk: "auto",
+    "balanced", "balanced_low_0", "sequential". max_memory: what a device may hold of it at most, "0=20GiB,cpu=60GiB".
+    offload: folder for weights that fit neither cards nor main memory ("": such a model is refused).
     detector: "auto" (D-FINE or RT-DETRv2 from the hub's cache, else the embedded one), "pocket" (embedded), a hub id
     or a local folder of a transformers object detector.
     runs: folder of the training runs. port 0: the first free one.
@@ -58,6 +63,9 @@ class Settings:
     detector: str = "auto"
     quantization: str = "nf4"
     device: str = "auto"
+    device_map: str = ""
+    max_memory: str = ""
+    offload: str = ""
     dtype: str = "auto"
     fast: str = "auto"
     assets: Path = ASSETS
@@ -81,10 +89,10 @@ class Settings:
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Settings:
         """Reads HALLUAPP_MODEL, HALLUAPP_MODELS (a list with commas), HALLUAPP_DETECTOR, HALLUAPP_QUANTIZATION,
-        HALLUAPP_DEVICE, HALLUAPP_DTYPE, HALLUAPP_FAST, HALLUAPP_THREADS, HALLUAPP_RUNS, HALLUAPP_TRAINING,
-        HALLUAPP_OPERATOR_TOKEN, HALLUAPP_PUBLIC, HALLUAPP_AUTH, HALLUAPP_QUEUE, HALLUAPP_RATE, HALLUAPP_UPLOAD_MB,
-        HALLUAPP_DISK_HOURS, HALLUAPP_DISK_MB and gradio's own names of host, port, share link and root path. An empty
-        variable is as good as none.
+        HALLUAPP_DEVICE, HALLUAPP_DEVICE_MAP, HALLUAPP_MAX_MEMORY, HALLUAPP_OFFLOAD, HALLUAPP_DTYPE, HALLUAPP_FAST,
+        HALLUAPP_THREADS, HALLUAPP_RUNS, HALLUAPP_TRAINING, HALLUAPP_OPERATOR_TOKEN, HALLUAPP_PUBLIC, HALLUAPP_AUTH,
+        HALLUAPP_QUEUE, HALLUAPP_RATE, HALLUAPP_UPLOAD_MB, HALLUAPP_DISK_HOURS, HALLUAPP_DISK_MB and gradio's own names
+        of host, port, share link and root path. An empty variable is as good as none.
 
         Raises InputError for a number that is none.
         """
@@ -97,6 +105,9 @@ class Settings:
             detector=environment.get("HALLUAPP_DETECTOR") or cls.detector,
             quantization=environment.get("HALLUAPP_QUANTIZATION") or cls.quantization,
             device=environment.get("HALLUAPP_DEVICE") or cls.device,
+            device_map=environment.get("HALLUAPP_DEVICE_MAP", ""),
+            max_memory=environment.get("HALLUAPP_MAX_MEMORY", "").replace(" ", ""),
+            offload=environment.get("HALLUAPP_OFFLOAD", ""),
             dtype=environment.get("HALLUAPP_DTYPE", cls.dtype),
             fast=environment.get("HALLUAPP_FAST") or cls.fast,
             runs=Path(environment.get("HALLUAPP_RUNS") or cls.runs),
@@ -163,6 +174,7 @@ def _model_problems(settings: Settings) -> Iterator[str]:
     if not 0 <= settings.threads <= MOST_THREADS:
         yield f"HALLUAPP_THREADS is {settings.threads}; use 0 (torch's own choice) to {MOST_THREADS}."
     yield _device_problem(settings.device)
+    yield from _spread_problems(settings)
     yield model_problem(settings.model)
     yield _checkpoint_problem("detector", settings.detector, DETECTORS)
 
@@ -207,6 +219,22 @@ def _device_problem(device: str) -> str:
 def model_problem(model: str) -> str:
     """What is wrong with the name of a model, in one sentence; "" for nothing."""
     return "" if model.startswith(RANDOM) else _checkpoint_problem("model", model, MODELS)
+
+
+def _spread_problems(settings: Settings) -> Iterator[str]:
+    """What keeps a model from being spread over devices as the settings say."""
+    limits = {"HALLUAPP_MAX_MEMORY": settings.max_memory, "HALLUAPP_OFFLOAD": settings.offload}
+    if settings.device_map not in DEVICE_MAPS:
+        yield _word_problem("HALLUAPP_DEVICE_MAP", settings.device_map, DEVICE_MAPS[1:])
+    elif not settings.device_map:
+        yield from (f"{name} needs HALLUAPP_DEVICE_MAP; set it to auto." for name, value in limits.items() if value)
+    elif ":" in settings.device or settings.zero_gpu:
+        where = "on ZeroGPU there is one card" if settings.zero_gpu else f"HALLUAPP_DEVICE is {settings.device}"
+        yield f"HALLUAPP_DEVICE_MAP spreads a model over devices, but {where}; leave one of them out."
+    if settings.max_memory and _MEMORY.sub("", settings.max_memory):
+        yield f"HALLUAPP_MAX_MEMORY is {settings.max_memory[:40]!r}; write it as 0=20GiB,1=20GiB,cpu=60GiB."
+    if settings.offload:
+        yield folder_problem(Path(settings.offload), "The folder of HALLUAPP_OFFLOAD", "name one that you may write to")
 
 
 def _checkpoint_problem(name: str, value: str, words: tuple[str, ...]) -> str:

@@ -6,6 +6,7 @@ import argparse
 import json
 from typing import Any
 
+from halluapp.errors import InputError
 from halluapp.settings import Settings
 
 
@@ -46,6 +47,8 @@ def load(settings: Settings):
 
     from halluapp.lvlm import catalog
 
+    if settings.device_map:
+        raise InputError("Training needs a model that lies on one device; start it without HALLUAPP_DEVICE_MAP.")
     if settings.threads:
         torch.set_num_threads(settings.threads)
     return catalog.load(settings.model, settings.quantization, settings.device, settings.assets, settings.dtype)[0]

@@ -12,7 +12,7 @@ from torch import Tensor
 from halluapp.decoding.hooks.early_exits import EarlyStates, record_depths
 from halluapp.decoding.hooks.interventions import apply_interventions
 from halluapp.decoding.hooks.vision_adapter import tower_adapter, visual_tokens
-from halluapp.decoding.padding import joined_levels, pad_rows
+from halluapp.decoding.padding import joined_levels, pad_rows, select_rows
 from halluapp.decoding.plan import Prefix, full_prompt
 from halluapp.decoding.shared_heads import Start
 from halluapp.decoding.views import Views
@@ -39,7 +39,7 @@ class RowBatch:
     def select(self, rows: list[int]) -> None:
         """Keeps these rows in this order; a row may be repeated."""
         index = torch.tensor(rows, device=self.mask.device)
-        self.cache.batch_select_indices(index)
+        select_rows(self.cache, index)
         self.mask, self.positions = self.mask[index], self.positions[index]
         self.image_mask = None if self.image_mask is None else self.image_mask[index]
         self.interventions = [self.interventions[row] for row in rows]

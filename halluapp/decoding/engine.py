@@ -46,7 +46,8 @@ class _Stream:
 
     prefixes: indices of its rows' prefixes, main row first; rows: its rows' indices in the batch. Methods share a row
     for as long as their answers are equal behind the same prefix. depths: early exits of its main row; exits: their
-    logits for the next token, [E, V]. ids: the answer so far. passes: rows of forwards so far.
+    logits for the next token, [E, V]. ids: the answer so far. past: its first tokens, yielded before memory ran out.
+    passes: rows of forwards so far.
     """
 
     job: int
@@ -57,6 +58,7 @@ class _Stream:
     depths: tuple[int, ...] = ()
     exits: Tensor | None = None
     ids: list[int] = field(default_factory=list)
+    past: tuple[int, ...] = ()
     passes: int = 0
 
 
@@ -73,20 +75,20 @@ def decode_many(
     """Decodes several jobs in one batch; yields (job index, event).
 
     A method whose weights are missing, or whose combination fails, ends with Failed; the others go on. Where memory
-    is short, smaller groups are decoded one after another (same tokens; `Finished.note` says so). `stop` is called
-    before every step; closing the generator has the same effect. share: what prompts of one `Views` begin with is
-    computed once (`shared_heads`). `seconds` run from the call to the method's end.
+    is short, smaller groups are decoded one after another (tokens that were yielded stay as they are; `Finished.note`
+    says so). `stop` is called before every step; closing the generator has the same effect. share: what prompts of one
+    `Views` begin with is computed once (`shared_heads`). `seconds` run from the call to the method's end.
     """
     start = time.perf_counter()
     views = [job.views for job in jobs]
     everything, failures = _prepare(lvlm, jobs, views)
     yield from failures
-    queue, log = [everything], _EventLog()
+    queue, log = [everything], memory.EventLog()
     while queue:
         group = queue.pop(0)
         note = "" if group is everything else f"Memory was short: decoded in a group of {sum(map(len, group))}."
         try:
-            for job, event in _decode_group(lvlm, jobs, views, group, sampling, stop, start, share):
+            for job, event in _decode_group(lvlm, jobs, views, group, sampling, stop, start, share, log):
                 if log.is_new(job, event):
                     yield job, replace(event, note=note) if isinstance(event, Finished) else event
         except (RuntimeError, MemoryError) as error:
@@ -102,26 +104,6 @@ def decode_many(
             memory.release()
 
 
-class _EventLog:
-    """The events that were yielded: a group that is decoded again in parts does not yield them twice."""
-
-    def __init__(self) -> None:
-        self._last_index: dict[tuple[int, str], int] = {}
-        self._ended: set[tuple[int, str]] = set()
-
-    def is_new(self, job: int, event: MethodEvent) -> bool:
-        key = (job, event.method)
-        if not isinstance(event, Decoded):
-            self._ended.add(key)
-            return True
-        last = self._last_index.get(key, -1)
-        self._last_index[key] = max(event.index, last)
-        return event.index > last
-
-    def unfinished(self, group: memory.Group) -> memory.Group:
-        return [[one for one in methods if (job, one.name) not in self._ended] for job, methods in enumerate(group)]
-
-
 def _decode_group(
     lvlm: LVLM,
     jobs: list[Job],
@@ -131,11 +113,14 @@ def _decode_group(
     stop: Callable[[], bool],
     start: float,
     share: bool,
+    log: memory.EventLog,
 ) -> Iterator[tuple[int, MethodEvent]]:
-    """Decodes some methods of the jobs as rows of one batch."""
+    """Decodes some methods of the jobs as rows of one batch; what the log holds of their answers stays as it is."""
     if not any(group):
         return
     prefilled, logits, live = _prefill(lvlm, jobs, views, group, sampling.seed, share)
+    for stream in live:
+        stream.past = log.answer(stream.job, stream.method.name)
     batch = policy.choose_batch(lvlm, prefilled, sampling.max_new_tokens)
     del prefilled  # a batch that has moved to other buffers must not hold its first ones
     for index in range(sampling.max_new_tokens):
@@ -177,6 +162,10 @@ def _prepare(lvlm: LVLM, jobs: list[Job], views: list[Views]) -> tuple[memory.Gr
                 runnable[-1].append(method)
             except (MissingWeights, InputError) as error:
                 failures.append((index, Failed(method.name, str(error))))
+            except (RuntimeError, MemoryError) as error:
+                if not memory.is_short(error):
+                    raise
+                failures.append((index, Failed(method.name, OUT_OF_MEMORY)))
     return runnable, failures
 
 
@@ -255,7 +244,8 @@ def _choose(
         token_id = next(greedy)
         try:
             token_id = choose(each.scores, sampling, stream.generator) if token_id is None else token_id
-            choices.append(trace.Choice(each, token_id))
+            # Drawn all the same: the generator moves on. Another number of rows may round to another token.
+            choices.append(trace.Choice(each, stream.past[index] if index < len(stream.past) else token_id))
         except ValueError as error:
             choices.append(_failed(stream, error))
     return choices

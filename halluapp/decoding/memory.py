@@ -6,9 +6,37 @@ import gc
 
 import torch
 
+from halluapp.decoding.events import Decoded, MethodEvent
 from halluapp.methods.base import Method
 
 Group = list[list[Method]]  # methods by job
+
+
+class EventLog:
+    """The events that were yielded: a group that is decoded again in parts yields none twice and changes no token."""
+
+    def __init__(self) -> None:
+        self._answers: dict[tuple[int, str], list[int]] = {}
+        self._ended: set[tuple[int, str]] = set()
+
+    def is_new(self, job: int, event: MethodEvent) -> bool:
+        """Whether an event was not yielded before; it counts as yielded from now on."""
+        if not isinstance(event, Decoded):
+            self._ended.add((job, event.method))
+            return True
+        answer = self._answers.setdefault((job, event.method), [])
+        if event.index < len(answer):
+            return False
+        answer.append(event.token.id)
+        return True
+
+    def answer(self, job: int, method: str) -> tuple[int, ...]:
+        """The tokens of an answer that were yielded."""
+        return tuple(self._answers.get((job, method), ()))
+
+    def unfinished(self, group: Group) -> Group:
+        """The methods of a group that have not ended."""
+        return [[one for one in methods if (job, one.name) not in self._ended] for job, methods in enumerate(group)]
 
 
 def is_short(error: BaseException) -> bool:

@@ -1,6 +1,8 @@
-"""Rows of any length as one input of the decoder."""
+"""Rows of any length as one input of the decoder, and the rows of its cache."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -26,3 +28,9 @@ def pad_rows(rows: list[EmbeddedPrompt]) -> tuple[Tensor, Tensor, Tensor, Tensor
         embeds[index, columns], mask[index, columns], image_mask[index, columns] = row.embeds, 1, row.image_mask
         positions[..., index, columns] = row.positions
     return embeds, mask, positions, image_mask
+
+
+def select_rows(cache: Any, index: Tensor) -> None:
+    """Keeps these rows of a cache, each layer of it on its own device."""
+    for layer in cache.layers:
+        layer.batch_select_indices(index if layer.keys is None else index.to(layer.keys.device))

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from halluapp.decoding.hooks.interventions import apply_interventions
-from halluapp.decoding.padding import joined_levels, pad_rows
+from halluapp.decoding.padding import joined_levels, pad_rows, select_rows
 from halluapp.decoding.plan import Prefix
 from halluapp.decoding.views import Views
 from halluapp.lvlm.base import LVLM, EmbeddedPrompt
@@ -55,7 +55,7 @@ def read_heads(
         lvlm.forward(cache, mask, positions, embeds=embeds, deepstack=deepstack, image_mask=image_mask)
     numbers = [owners.index(owner) if length else 0 for owner, length in heads.values()]
     index = torch.tensor(numbers, device=mask.device)
-    cache.batch_select_indices(index)
+    select_rows(cache, index)
     visible = torch.tensor([length > 0 for _, length in heads.values()], device=mask.device)[:, None]
     tails = [_part(rows[row], slice(length, None)) for row, (_, length) in heads.items()]
     return Start(cache, mask[index] * visible, image_mask[index] & visible, tails)

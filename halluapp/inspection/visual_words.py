@@ -8,6 +8,7 @@ import torch
 
 from halluapp.decoding.views import Views
 from halluapp.lvlm.base import LVLM
+from halluapp.lvlm.weights.placement import weights
 from halluapp.training.methods.adavib_loss import similarity
 
 WORDS, CHUNK = 4, 64
@@ -20,10 +21,12 @@ def visual_words(lvlm: LVLM, views: Views, prompt: str, size: tuple[int, int]) -
     p: softmax of its products with the word embeddings. Source: AdaVIB, similarity distribution, token by token.
     """
     tokens = lvlm.visual_tokens(views.clean, prompt)  # [n, D]
-    table = lvlm.decoder.get_input_embeddings().weight
+    embedding = lvlm.decoder.get_input_embeddings()
+    with weights(embedding):
+        table = embedding.weight.detach()
     boxes, results = lvlm.token_boxes(views.clean, len(tokens), size), []
     for start in range(0, len(tokens), CHUNK):
-        p = similarity(tokens[start : start + CHUNK, None], table)  # [n, V]
+        p = similarity(tokens[start : start + CHUNK, None].to(table.device), table)  # [n, V]
         entropy = torch.special.entr(p).sum(-1).tolist()
         best = p.topk(WORDS)
         for row in range(len(p)):

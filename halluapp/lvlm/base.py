@@ -17,6 +17,7 @@ from halluapp.lvlm.dequantized import DequantizedLayers
 from halluapp.lvlm.diffusion import diffuse
 from halluapp.lvlm.text import PromptTokenizer
 from halluapp.lvlm.types import Adapter, EmbeddedPrompt, HalluSpace, ImageFeatures
+from halluapp.lvlm.weights import placement
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -62,10 +63,6 @@ class LVLM(PromptTokenizer, DecoderParts, ABC):
     def constructor_options(cls, source: Any) -> dict[str, Any]:
         """Further arguments of this family's constructor, loaded from the checkpoint `source` (folder or hub id)."""
         return {}
-
-    @property
-    def device(self) -> torch.device:
-        return self.model.device
 
     @property
     def end_tokens(self) -> frozenset[int]:
@@ -127,7 +124,8 @@ class LVLM(PromptTokenizer, DecoderParts, ABC):
 
     def to_device(self, inputs: dict) -> dict:
         """Output of `pixels` -> input of `encode_pixels`: tensors on the device, pixels in the tower's precision."""
-        inputs = {key: value.to(self.device) if isinstance(value, Tensor) else value for key, value in inputs.items()}
+        device = placement.device_of(self.tower)
+        inputs = {key: value.to(device) if isinstance(value, Tensor) else value for key, value in inputs.items()}
         return inputs | {"pixel_values": inputs["pixel_values"].to(next(self.tower.parameters()).dtype)}
 
     @abstractmethod
@@ -205,7 +203,8 @@ class LVLM(PromptTokenizer, DecoderParts, ABC):
         row = torch.tensor(ids, device=self.device, dtype=torch.long)
         if visual_tokens is None or self.image_token not in ids:
             return table(row)
-        return table(row).index_put((row == self.image_token,), visual_tokens.to(table.weight.dtype))
+        embeds = table(row)
+        return embeds.index_put((row == self.image_token,), visual_tokens.to(embeds))
 
     def embed_prompt(
         self, ids: list[int], image: ImageFeatures | None = None, visual_tokens: Tensor | None = None

@@ -12,6 +12,7 @@ from halluapp.lvlm.base import EMBEDDED, LVLM
 from halluapp.lvlm.loading import load_checkpoint
 from halluapp.lvlm.sidecar_files import attach, load_projector, load_space, save_space
 from halluapp.lvlm.weights.memory import GIGABYTE, estimate
+from halluapp.lvlm.weights.placement import Placement
 
 __all__ = ["CATALOG", "CatalogModel", "find", "free_memory", "load", "load_projector", "load_space", "recommend",
            "save_space"]  # fmt: skip
@@ -93,11 +94,13 @@ def free_memory() -> int:
     return torch.cuda.mem_get_info()[0] if torch.cuda.is_available() else 0
 
 
-def load(model: str, quantization: str, device: str, assets: Path, dtype: str = "auto") -> tuple[LVLM, str]:
+def load(
+    model: str, quantization: str, device: str, assets: Path, dtype: str = "auto", spread: Placement | None = None
+) -> tuple[LVLM, str]:
     """Loads a model -> (LVLM, notice for the person, "" if there is nothing to say).
 
     model: "pocket", "auto" (what fits the GPU), "random:NAME" (`random_weights`), a hub id or a folder. dtype: of the
-    weights that are not quantized, "auto" by the device.
+    weights that are not quantized, "auto" by the device. spread: over several devices; None: on one.
     Raises InputError with one sentence.
     """
     import torch
@@ -110,6 +113,8 @@ def load(model: str, quantization: str, device: str, assets: Path, dtype: str = 
     if model == "auto":
         model = "pocket" if device == "cpu" else recommend(free_memory(), quantization)
     if model.startswith(random_weights.PREFIX):
+        if spread:
+            raise InputError("A model of random weights lies on one device; leave HALLUAPP_DEVICE_MAP out.")
         return random_weights.build(model.removeprefix(random_weights.PREFIX), quantization, device, assets, dtype), ""
     embedded = model == "pocket"
     if embedded and not (assets / "pocket" / "config.json").exists():
@@ -120,7 +125,8 @@ def load(model: str, quantization: str, device: str, assets: Path, dtype: str = 
             "check the name or folder, or use the embedded model: --model pocket"
         )
     pocket.register()
+    spread = None if embedded else spread  # it is small, and its trunk lies in a package
     source = str(assets / "pocket") if embedded else model
-    lvlm, notice = load_checkpoint(source, EMBEDDED if embedded else model, quantization, device, dtype)
+    lvlm, notice = load_checkpoint(source, EMBEDDED if embedded else model, quantization, device, dtype, spread)
     attach(lvlm, Path(source), assets / Path(lvlm.folder).name)
     return lvlm, notice

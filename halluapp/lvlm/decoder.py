@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from halluapp.errors import InputError
+from halluapp.lvlm.weights.placement import device_of
 from halluapp.lvlm.weights.precision import Float32Head, dtype_name
 
 ADVICE = "Install a version of transformers that requirements.txt names."
@@ -48,6 +49,11 @@ class DecoderParts:
         """The language model without its head."""
 
     @property
+    def device(self) -> torch.device:
+        """Where prompts are embedded; of a model over several devices, their first."""
+        return device_of(self.decoder.get_input_embeddings())
+
+    @property
     def head(self) -> Any:
         """The LM head as the checkpoint has it, in the weights' precision; it is called through `logits`."""
         return self.model.lm_head
@@ -68,6 +74,13 @@ class DecoderParts:
         return dtype_name(self.decoder.get_input_embeddings().weight.dtype)
 
     @property
+    def tied(self) -> bool:
+        """Whether the LM head's weights are those of the embeddings; offloaded ones are no longer one object."""
+        keys = getattr(self.model, "all_tied_weights_keys", {})
+        same = self.decoder.get_input_embeddings().weight is self.head.weight
+        return same or any("lm_head" in key for key in keys)
+
+    @property
     def layers(self) -> nn.ModuleList:
         """The decoder layers."""
         return self.decoder.layers
@@ -86,7 +99,7 @@ class DecoderParts:
     def read_out(self, hidden: Tensor) -> Tensor:
         """Residual stream [..., D] after any decoder layer -> logits [..., V] in float32: final norm, then LM head."""
         with torch.no_grad(), self.lock:
-            return self.logits(self.final_norm(hidden))
+            return self.logits(self.final_norm(hidden.to(device_of(self.final_norm))))
 
     def output_projection(self, layer: int) -> Any:
         """The linear layer that writes a decoder layer's MLP output into the residual stream."""

@@ -7,7 +7,6 @@ from logging import ERROR, getLogger
 from pathlib import Path
 from typing import Any
 
-import torch
 from jinja2 import TemplateError
 from safetensors import SafetensorError
 
@@ -15,29 +14,41 @@ from halluapp.errors import InputError
 from halluapp.lvlm import quantize
 from halluapp.lvlm.base import LVLM
 from halluapp.lvlm.families import FAMILIES, Family, foreign
-from halluapp.lvlm.weights import precision
+from halluapp.lvlm.weights import placement, precision
+from halluapp.lvlm.weights.placement import Placement
 
 RENAMED_PROCESSORS = {"Qwen2_5_VLImageProcessor": "Qwen2VLImageProcessor"}
 
 
 def load_checkpoint(
-    source: str | Path, name: str, quantization: str, device: str, dtype: str = "auto"
+    source: str | Path,
+    name: str,
+    quantization: str,
+    device: str,
+    dtype: str = "auto",
+    spread: Placement | None = None,
 ) -> tuple[LVLM, str]:
     """-> (LVLM, notice for the person or ""). Raises InputError with one sentence when it cannot be loaded.
 
     quantization: "nf4", "int8" or "none"; a checkpoint that is quantized already stays as it is. dtype: of all other
-    weights, see `precision.weight_dtype`.
+    weights, see `precision.weight_dtype`. spread: over several devices; None: all of it on `device`.
     """
     _quieten_libraries()
     try:
-        return _load(source, name, quantization, device, precision.weight_dtype(dtype, device))
+        options: dict[str, Any] = spread.options(device) if spread else {"device_map": device}
+        options["dtype"] = precision.weight_dtype(dtype, device)
+        lvlm, notice = _load(source, name, quantization, options)
     except InputError:
         raise
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, ImportError, SafetensorError) as error:
+        if spread and "dispatched on the CPU" in str(error):
+            raise placement.too_large_for_quantization(name) from error
         raise InputError(
             f"The model {name} could not be loaded ({_reason(error)}); {_advice(source, error)}, "
             "or use the embedded model: --model pocket"
         ) from error
+    placement.check(lvlm, spread.offload if spread else "")
+    return lvlm, " ".join(filter(None, (notice, placement.notice(lvlm.model))))
 
 
 def configuration(source: str | Path):
@@ -87,14 +98,16 @@ def _quieten_libraries() -> None:
     logging.disable_progress_bar()
     getLogger("bitsandbytes").setLevel(ERROR)  # it reports each start that an optional package is missing
     getLogger("huggingface_hub").setLevel(ERROR)  # and this one each of five attempts without a network
+    getLogger("accelerate").setLevel(ERROR)  # it warns of offloading, which our own notice tells
 
 
-def _load(source: str | Path, name: str, quantization: str, device: str, dtype: torch.dtype) -> tuple[LVLM, str]:
+def _load(source: str | Path, name: str, quantization: str, options: dict[str, Any]) -> tuple[LVLM, str]:
+    """options: of `from_pretrained`, what lies where and in which dtype."""
     config = _config(source, name)
     family = family_of(config, name)
     lvlm_class = family.lvlm_class()
     quantization, notice = _choose_quantization(config, quantization)
-    model = _load_model(source, name, family, config, quantization, device, dtype)
+    model = _load_model(source, name, family, config, quantization, options)
     parts = Parts(
         _load_tokenizer(source), _load_image_processor(source), _processor_template(source),
         lvlm_class.constructor_options(source),
@@ -132,13 +145,13 @@ def assemble(model: Any, lvlm_class: type[LVLM], parts: Parts, name: str, quanti
 
 
 def _load_model(
-    source: str | Path, name: str, family: Family, config: Any, quantization: str, device: str, dtype: torch.dtype
+    source: str | Path, name: str, family: Family, config: Any, quantization: str, options: dict[str, Any]
 ) -> Any:
     """The model of transformers with its weights. Raises InputError for a checkpoint that lacks some of them."""
-    options: dict[str, Any] = {"dtype": dtype, "device_map": device}
     if not quantize.checkpoint_quantization(config) and quantization != "none":
         dense_modules = family.lvlm_class().dense_modules
-        options["quantization_config"] = quantize.config(quantization, dtype, config.text_config, dense_modules)
+        quantizer = quantize.config(quantization, options["dtype"], config.text_config, dense_modules)
+        options = {**options, "quantization_config": quantizer}
     architecture = family.architecture_class()
     model, details = architecture.from_pretrained(source, output_loading_info=True, trust_remote_code=False, **options)
     missing = sorted(details["missing_keys"])

@@ -79,8 +79,7 @@ class DoLa(Method):
         return self.strength == 0
 
     def _exits(self, lvlm) -> tuple[int, ...]:
-        tied = lvlm.decoder.get_input_embeddings().weight is lvlm.head.weight
-        return bucket(len(lvlm.layers), self.layers, tied)
+        return bucket(len(lvlm.layers), self.layers, lvlm.tied)
 
     def _explain(self, lvlm, prompt: str) -> str:
         return f"Contrast with one of the depths {', '.join(map(str, self.exits(lvlm)))} of {len(lvlm.layers)}."

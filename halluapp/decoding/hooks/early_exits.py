@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from halluapp.lvlm.base import LVLM
+from halluapp.lvlm.weights.placement import device_of
 
 # (row, depth) -> residual stream [D] or logits [V]; [n, D] or [n, V] of n positions
 EarlyStates = dict[tuple[int, int], Tensor]
@@ -58,4 +59,6 @@ def read_out(lvlm: LVLM, hidden: EarlyStates) -> EarlyStates:
     """Residual streams [D] -> logits [V] in float32; one norm and one product with the LM head for all of them."""
     if not hidden:
         return {}
-    return dict(zip(hidden, lvlm.read_out(torch.stack(list(hidden.values()))), strict=True))
+    device = device_of(lvlm.final_norm)  # layers of one model may lie on several
+    states = torch.stack([state.to(device) for state in hidden.values()])
+    return dict(zip(hidden, lvlm.read_out(states), strict=True))

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from halluapp.decoding.hooks.attention import amplify_attention
 from halluapp.lvlm.base import LVLM
 from halluapp.lvlm.types import Delta
+from halluapp.lvlm.weights.placement import device_of
 from halluapp.methods.base import Intervention
 from halluapp.methods.formulas.hallu_space import project_out
 
@@ -43,7 +44,7 @@ def intervention_hooks(lvlm: LVLM, rows: list[Intervention | None]) -> list[tupl
     for change, name in {row: row.space for row in rows if row is not None and row.space}.items():
         space, indices = lvlm.space(name), tuple(index for index, row in enumerate(rows) if row == change)
         for layer in space.layers:
-            device = next(lvlm.output_projection(layer).parameters()).device
+            device = device_of(lvlm.output_projection(layer))
             basis = space.basis(layer, change.rank, device)
             by_layer.setdefault(layer, []).append((row_index(indices, device), basis, change.space_strength))
     additions = _adapter_hooks(lvlm, rows)
@@ -81,9 +82,8 @@ def _adapter_hooks(lvlm: LVLM, rows: list[Intervention | None]) -> list:
     modules = {name: lvlm.model.get_submodule(name) for name in by_module}
     # The head is called through the module that computes it in float32.
     modules = {name: lvlm.logits if module is lvlm.head else module for name, module in modules.items()}
-    return [
-        (modules[name], _addition_hook(changes, modules[name].weight.device)) for name, changes in by_module.items()
-    ]
+    layers = {name: lvlm.head if module is lvlm.logits else module for name, module in modules.items()}
+    return [(modules[name], _addition_hook(changes, device_of(layers[name]))) for name, changes in by_module.items()]
 
 
 def _addition_hook(changes: list[tuple[tuple[int, ...], Delta, float]], device: torch.device):
@@ -92,7 +92,7 @@ def _addition_hook(changes: list[tuple[tuple[int, ...], Delta, float]], device: 
     def add(_module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
         result = output.clone()
         for index, delta, share in on_device:
-            result[index] += (share * delta(inputs[0][index])).to(output.dtype)
+            result[index] += (share * delta(inputs[0].to(device)[index])).to(output.dtype)
         return result
 
     return add

@@ -67,7 +67,7 @@ def adapted_vision(lvlm: LVLM, vision: VisionAdapter | None) -> Iterator[None]:
 
 def _addition(delta: Delta, strength: float):
     def add(_module: nn.Module, inputs: tuple[Tensor, ...], output: Tensor) -> Tensor:
-        return output + (strength * delta(inputs[0])).to(output.dtype)
+        return output + (strength * delta(inputs[0].to(delta.down.device))).to(output.dtype)
 
     return add
 

@@ -22,6 +22,7 @@ from halluapp.decoding.replay import llama_step
 from halluapp.decoding.replay.fixed_cache import FixedRows
 from halluapp.decoding.replay.llama_rows import LlamaRows
 from halluapp.lvlm.base import LVLM
+from halluapp.lvlm.weights.placement import is_spread
 
 PATIENCE = 4  # ordinary steps of the same rows before a recording, which costs about four of them
 LEAST_REMAINING = 16  # tokens still to come that make a recording worth while
@@ -55,7 +56,7 @@ def blocker(lvlm: LVLM) -> str:
         return f"its rotary embedding ({rope}) changes with the length"
     if lvlm.quantization == "int8":
         return "8-bit layers look for outliers on the CPU in every forward"
-    if len({weight.device for weight in lvlm.decoder.parameters()}) > 1:
+    if is_spread(lvlm.model):
         return "it is spread over several devices"
     if lvlm.device.type == "cuda" and lvlm.device.index not in (None, torch.cuda.current_device()):
         return "it is on another GPU than the one where steps are recorded"

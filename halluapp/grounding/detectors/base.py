@@ -40,3 +40,24 @@ def at_operating_point(score: float, threshold: float) -> float:
 def detection(label: str, score: float, box: list[float]) -> dict[str, Any]:
     inside = [round(min(max(float(side), 0.0), 1.0), 4) for side in box]
     return {"label": label, "score": round(float(score), 4), "box": inside}
+
+
+def to_device(model: Any, device: str) -> Any:
+    """A model of transformers on a device, or on the CPU where a card has no room for it beside the LVLM."""
+    import torch
+
+    try:
+        return model.to(device)
+    except torch.OutOfMemoryError:
+        return model.to("cpu")
+
+
+def forward(model: Any, inputs: Any) -> Any:
+    """One forward over a processor's output; on the CPU, for good, once a card has run out of memory."""
+    import torch
+
+    try:
+        return model(**inputs.to(model.device))
+    except torch.OutOfMemoryError:
+        model.to("cpu")
+    return model(**inputs.to("cpu"))

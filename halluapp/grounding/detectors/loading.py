@@ -38,6 +38,13 @@ def load_detector(source: str, assets: Path, device: str = "cpu", cache: Path | 
     return kind(source, device=device)
 
 
+def notice(source: str, device: str, detector: Any) -> str:
+    """What to say of the detector that "auto" took; "" on a CPU, where the embedded one is the quick one."""
+    if source != "auto" or device == "cpu" or detector.name in STRONG:
+        return ""
+    return f"The embedded detector judges; HALLUAPP_DETECTOR={STRONG[0]} fetches a stronger one for this GPU."
+
+
 def _embedded(assets: Path) -> Any:
     from halluapp.grounding.detectors.own import PresenceDetector
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from halluapp.errors import InputError
-from halluapp.grounding.detectors.base import LEAST, at_operating_point, detection
+from halluapp.grounding.detectors.base import LEAST, at_operating_point, detection, forward, to_device
 from halluapp.grounding.detectors.suppression import keep, overlaps
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class OpenVocabularyDetector:
         try:
             self._processor = AutoProcessor.from_pretrained(source, trust_remote_code=False)
             self._model = AutoModelForZeroShotObjectDetection.from_pretrained(source, trust_remote_code=False)
-            self._model.eval().to(device)
+            to_device(self._model.eval(), device)
         except (OSError, ValueError, KeyError, ImportError) as error:
             raise InputError(
                 f"The detector {source} cannot be loaded; give the folder of an OWLv2 or Grounding DINO checkpoint, or "
@@ -77,7 +77,7 @@ class OpenVocabularyDetector:
         """(scores [Q, nouns], boxes [Q, 4] in 0..1 of the photo). OWL's prompts are photos "of a" noun."""
         texts = [[f"a photo of a {noun}" for noun in nouns]]
         inputs = self._processor(text=texts, images=photo, return_tensors="pt", truncation=True)
-        output = self._model(**inputs.to(self._model.device))
+        output = forward(self._model, inputs)
         boxes = _corners(output.pred_boxes[0].float().cpu())
         if self._model.config.model_type == "owlv2":  # its photos are padded to a square at the right and the bottom
             longest = max(photo.size)
@@ -93,7 +93,7 @@ class OpenVocabularyDetector:
             text += f"{noun}. "
         inputs = self._processor(images=photo, text=text.strip(), return_tensors="pt")
         offsets = self._processor.tokenizer(text.strip(), return_offsets_mapping=True)["offset_mapping"]
-        output = self._model(**inputs.to(self._model.device))
+        output = forward(self._model, inputs)
         tokens = output.logits[0].float().sigmoid().cpu()
         columns = []
         for start, end in spans:

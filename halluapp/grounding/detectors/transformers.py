@@ -8,7 +8,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from halluapp.errors import InputError
-from halluapp.grounding.detectors.base import LEAST, NO_LABEL, at_operating_point, detection, known_name
+from halluapp.grounding.detectors.base import (
+    LEAST,
+    NO_LABEL,
+    at_operating_point,
+    detection,
+    forward,
+    known_name,
+    to_device,
+)
 from halluapp.grounding.words.foreign_labels import never_annotated
 
 if TYPE_CHECKING:
@@ -30,7 +38,8 @@ class TransformersDetector:
         try:
             _check_backbone(source)
             self._processor = _image_processor(source)
-            self._model = AutoModelForObjectDetection.from_pretrained(source, trust_remote_code=False).eval().to(device)
+            model = AutoModelForObjectDetection.from_pretrained(source, trust_remote_code=False)
+            self._model = to_device(model.eval(), device)
         except (OSError, ValueError, KeyError, ImportError) as error:
             raise InputError(
                 f"The detector {source} cannot be loaded; give the folder of an object detector of transformers, or "
@@ -47,9 +56,9 @@ class TransformersDetector:
         """See `Detector.detect`."""
         import torch
 
-        inputs = self._processor(images=photo.convert("RGB"), return_tensors="pt").to(self._model.device)
+        inputs = self._processor(images=photo.convert("RGB"), return_tensors="pt")
         with self._lock, torch.inference_mode():
-            output = self._model(**inputs)
+            output = forward(self._model, inputs)
         output_rows = self._processor.post_process_object_detection(output, threshold=LEAST, target_sizes=[(1, 1)])[0]
         rows = zip(
             output_rows["scores"].tolist(), output_rows["labels"].tolist(), output_rows["boxes"].tolist(), strict=True

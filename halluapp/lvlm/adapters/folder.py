@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import json
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from halluapp.lvlm import quantize
 from halluapp.lvlm.adapters import lora
 from halluapp.lvlm.base import LVLM
 from halluapp.lvlm.types import Adapter, Delta
+from halluapp.lvlm.weights import placement
 
 WEIGHTS, CONFIG, PROJECTOR = "adapter_model.safetensors", "adapter_config.json", "projector.safetensors"
 ABOUT = "about.json"
@@ -56,12 +56,12 @@ def load_projector(lvlm: LVLM, path: Path) -> nn.Module:
     """A projector of the base projector's class, with the weights of `path` (float16 or float32)."""
     from safetensors.torch import load_file
 
-    module = copy.deepcopy(lvlm.base_projector)
+    module = placement.double(lvlm.base_projector)
     dtype = lvlm.decoder.get_input_embeddings().weight.dtype
     for name, layer in quantize.quantized_linears(module, True).items():  # of a checkpoint with a quantized projector
         module.set_submodule(name, nn.Linear(layer.in_features, layer.out_features, layer.bias is not None))
     module.load_state_dict(load_file(path))
-    return module.to(lvlm.device, dtype).eval().requires_grad_(False)
+    return module.to(placement.device_of(module), dtype).eval().requires_grad_(False)
 
 
 def _config(folder: Path, name: str) -> dict:

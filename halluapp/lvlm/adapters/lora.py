@@ -13,6 +13,7 @@ from halluapp.errors import InputError
 from halluapp.lvlm.adapters.names import ModuleNames
 from halluapp.lvlm.base import LVLM
 from halluapp.lvlm.types import Delta
+from halluapp.lvlm.weights.placement import device_of, weights
 
 # Options of peft under which an output is not x W + scale * B(A(x)).
 UNSUPPORTED = (
@@ -43,7 +44,7 @@ def deltas(lvlm: LVLM, tensors: dict[str, Tensor], config: dict, name: str) -> d
                 f"lora_alpha or alpha_pattern of the adapter {name} is no number; save it again."
             ) from error
         check_finite(module, name, (down, up))
-        device = next(names.modules[resolved].parameters()).device  # of a model over several cards
+        device = device_of(names.modules[resolved])  # of a model over several cards
         delta = Delta(down.float().to(device), up.float().to(device), scale)
         if not delta.fits(names.modules[resolved]):
             raise InputError(f"The adapter {name} was made for another model: {module} does not fit.")
@@ -93,15 +94,18 @@ def _check_base_copy(lvlm: LVLM, key: str, tensor: Tensor, name: str) -> None:
         raise InputError(f"The adapter {name} holds {key}, which is no LoRA weight of a linear layer.")
     names = ModuleNames(lvlm)
     resolved = names.resolve(match[1])
-    weight = getattr(names.modules[resolved], match[2], None) if resolved is not None else None
-    if weight is None:
+    module = names.modules[resolved] if resolved is not None else None
+    weight = getattr(module, match[2], None)
+    if module is None or weight is None:
         raise InputError(f"The adapter {name} holds {key}, which is no LoRA weight and no weight of {lvlm.name}.")
     if not weight.is_floating_point():
         raise InputError(
             f"The adapter {name} holds a copy of {match[1]}, which cannot be compared with quantized weights; "
             "remove it from the file."
         )
-    if not _same(weight.detach().cpu(), tensor):
+    with weights(module):
+        same = _same(getattr(module, match[2]).detach().cpu(), tensor)
+    if not same:
         raise InputError(
             f"The adapter {name} holds changed weights of {match[1]}, which cannot be added row by row; merge it into "
             "its model and load that."

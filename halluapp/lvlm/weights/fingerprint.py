@@ -12,6 +12,7 @@ import transformers
 from torch import Tensor
 
 from halluapp.lvlm.base import LVLM
+from halluapp.lvlm.weights import placement
 
 
 def fingerprint(lvlm: LVLM) -> str:
@@ -27,7 +28,7 @@ def fingerprint(lvlm: LVLM) -> str:
         lvlm.template, lvlm.tokenizer.chat_template, lvlm.tokenizer.get_vocab(),
     ]  # fmt: skip
     digest = hashlib.sha256(json.dumps(about, sort_keys=True, default=str).encode())
-    for name, tensor in [*lvlm.model.named_parameters(), *lvlm.model.named_buffers()]:
+    for name, tensor in placement.tensors(lvlm.model):
         _update(digest, name, tensor)
         scales = getattr(tensor, "quant_state", None)  # of 4-bit weights: equal codes under other scales differ
         for part in (scales, getattr(scales, "state2", None)):

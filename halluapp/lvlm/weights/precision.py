@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from halluapp.errors import InputError
+from halluapp.lvlm.weights.placement import device_of, weights
 
 CHOICES = ("auto", "float32", "bfloat16", "float16")
 LEAST_BFLOAT16_CAPABILITY = 8  # compute capability of NVIDIA cards; T4 and V100, with 7, only emulate bfloat16
@@ -56,6 +57,10 @@ class Float32Head(nn.Module):
     def forward(self, hidden: Tensor) -> Tensor:
         """Hidden states [..., D] after the final norm -> logits [..., V] in float32."""
         head = self._head[0]
+        with weights(head):
+            return self._product(hidden.to(device_of(head)), head)
+
+    def _product(self, hidden: Tensor, head: Any) -> Tensor:
         if type(head) is not nn.Linear or head.weight.dtype not in (torch.bfloat16, torch.float16):
             return head(hidden).float()
         if head.weight.requires_grad and torch.is_grad_enabled():

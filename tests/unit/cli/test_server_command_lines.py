@@ -25,7 +25,8 @@ VALUES = {
     **dict.fromkeys(("THREADS", "QUEUE", "RATE", "UPLOAD_MB"), NUMBERS), "QUANTIZATION": ["nf4", "nf5", "none", ""],
     "DEVICE": ["cpu", "cuda", "cuda:9", "gpu", ""], "DTYPE": ["auto", "float8", ""], "FAST": ["on", "off", "maybe"],
     "TRAINING": ["auto", "on", "maybe"], "OPERATOR_TOKEN": ["x", "x" * 20], "AUTH": ["a:b", "a", ":", "a:"],
-    "PUBLIC": ["1", "no"],
+    "PUBLIC": ["1", "no"], "DEVICE_MAP": ["auto", "balanced", "two", ""], "OFFLOAD": PLACES,
+    "MAX_MEMORY": ["0=9GiB,cpu=30GB", "cpu=9", "=", "9" * 40 + "=1GB", "0=" + "9" * 40 + "GB", ",", ""],
 }  # fmt: skip
 OTHERS = {"GRADIO_SERVER_NAME": [host for host in HOSTS if "\0" not in host and host != "\ud800"],
           "GRADIO_SERVER_PORT": NUMBERS, "GRADIO_ROOT_PATH": ["/app", ":"], "GRADIO_SHARE": ["True", "x"],

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
+
 import pytest
 import torch
 from short_memory import memory_limit
-from tiny import OPEN, hooks, lvlm, views
+from tiny import OPEN, folder, hooks, lvlm, photo, views
 
 from halluapp.decoding import engine, memory
 from halluapp.decoding.events import Decoded, Failed, Finished
 from halluapp.decoding.plan import Sampling
+from halluapp.decoding.views import Views
+from halluapp.lvlm import catalog
 from halluapp.methods.registry import VDD, Baseline, Calibration, Nullu, create, defaults
 
 over_models = pytest.mark.parametrize(("kind", "quantization"), [("llava", "nf4"), ("pocket", "none")])
@@ -71,3 +75,44 @@ def test_halves_keep_order_and_jobs() -> None:
     a, b, c = Baseline(), Nullu(), VDD()
     assert memory.halves([[a, b], [c]]) == [[[a, b], []], [[], [c]]]
     assert memory.halves([[a], []]) == [[[a], []]]
+
+
+@contextmanager
+def _rounding_by_rows(model, strength: float):
+    """Sums that come out otherwise for another number of rows, as kernels for half precision do."""
+
+    def disturb(_module, _inputs, output):
+        noise = torch.randn(output.shape[-1], generator=torch.Generator().manual_seed(len(output)))
+        return output + (strength * output.std() * noise).to(output.dtype)
+
+    handle = model.layers[0].mlp.down_proj.register_forward_hook(disturb)
+    try:
+        yield
+    finally:
+        handle.remove()
+
+
+@pytest.mark.parametrize("strength", [0.0, 0.5])
+@pytest.mark.parametrize("temperature", [0.0, 0.9])
+def test_in_half_precision_what_was_shown_stays_and_the_rest_follows_from_it(strength, temperature) -> None:
+    """The kind: a smaller batch rounds to another token, and the end of one text is hung on the start of another."""
+    model, _ = catalog.load(str(folder("llava")), "none", "cpu", folder("llava"), "bfloat16")
+    job = engine.Job(Views(model, photo(0)), OPEN, [create(name) for name in defaults()])
+    sampling = Sampling(max_new_tokens=9, temperature=temperature, ignore_end=True)
+    with _rounding_by_rows(model, strength):
+        plenty = list(engine.decode(model, job, sampling))
+        runs = []
+        for _ in range(2):
+            with memory_limit(model, rows=4, after=5):
+                runs.append(list(engine.decode(model, job, sampling)))
+    assert _tokens(runs[0]) == _tokens(runs[1]), "the same shortage, the same texts"
+    whole, short = _tokens(plenty), _tokens(runs[0])
+    for name, answer in short.items():
+        assert [index for index, _ in answer] == list(range(9))
+        assert answer[:5] == whole[name][:5]
+        text = [event.text for event in runs[0] if isinstance(event, Decoded) and event.method == name][-1]
+        assert text == model.decode([token for _, token in answer])
+    if strength == 0:
+        assert short == whole
+    else:
+        assert short != whole, "the sums must matter"

@@ -12,7 +12,7 @@ from PIL import Image
 
 from halluapp.errors import InputError
 from halluapp.grounding.detectors.base import at_operating_point, known_name
-from halluapp.grounding.detectors.loading import STRONG, load_detector
+from halluapp.grounding.detectors.loading import STRONG, load_detector, notice
 from halluapp.grounding.detectors.pocket import PocketDetector
 from halluapp.grounding.detectors.transformers import TransformersDetector
 from halluapp.grounding.verdicts import judge_text
@@ -118,7 +118,31 @@ def test_the_default_takes_the_stronger_eyes_only_where_they_lie_whole_in_the_ca
     assert load_detector("auto", assets, cache=tmp_path).name == "presence detector"
     weights.rename(snapshot / "model.safetensors")
     assert load_detector("auto", assets, cache=tmp_path).name == STRONG[1]
-    assert load_detector("pocket", assets, cache=tmp_path).name == "presence detector"
+    strong, embedded = (load_detector(name, assets, cache=tmp_path) for name in ("auto", "pocket"))
+    assert embedded.name == "presence detector"
+    for source, device, detector, said in (
+        ("auto", "cuda", strong, False), ("auto", "cuda", embedded, True), ("auto", "cpu", embedded, False),
+        ("pocket", "cuda", embedded, False),
+    ):  # fmt: skip
+        assert (STRONG[0] in notice(source, device, detector)) == said
+
+
+def test_a_card_that_is_full_leaves_the_photo_to_the_cpu(tmp_path) -> None:
+    """The kind: a detector beside a large LVLM ends the comparison."""
+    torch.manual_seed(0)
+    _yolos(tmp_path)
+    detector, calls = TransformersDetector(tmp_path), []
+    plain = detector.detect(_photo())
+
+    def fill(_module, _inputs) -> None:
+        calls.append(1)
+        if len(calls) == 1:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.")
+
+    handle = detector._model.vit.register_forward_pre_hook(fill)
+    assert detector.detect(_photo()) == plain
+    handle.remove()
+    assert len(calls) == 2
 
 
 @pytest.fixture(scope="module")

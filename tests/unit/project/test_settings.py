@@ -52,6 +52,9 @@ VARIABLES = (
     ("HALLUAPP_QUANTIZATION", "none", "quantization", "none"),
     ("HALLUAPP_DEVICE", "cuda:1", "device", "cuda:1"),
     ("HALLUAPP_DTYPE", "float16", "dtype", "float16"),
+    ("HALLUAPP_DEVICE_MAP", "auto", "device_map", "auto"),
+    ("HALLUAPP_MAX_MEMORY", "0=9GiB, cpu=30GB", "max_memory", "0=9GiB,cpu=30GB"),
+    ("HALLUAPP_OFFLOAD", "disk", "offload", "disk"),
     ("HALLUAPP_FAST", "off", "fast", "off"),
     ("HALLUAPP_THREADS", "2", "threads", 2),
     ("GRADIO_SERVER_NAME", "0.0.0.0", "host", "0.0.0.0"),
@@ -115,6 +118,7 @@ WRONG = (
     ("HALLUAPP_THREADS", "9" * 5000), ("HALLUAPP_THREADS", "\u0664\u06f2x"), ("GRADIO_SERVER_PORT", "99999"),
     ("GRADIO_SERVER_PORT", "-1"), ("GRADIO_SERVER_PORT", "http"), ("HALLUAPP_QUANTIZATION", "nf5"),
     ("HALLUAPP_DEVICE", "gpu"), ("HALLUAPP_DEVICE", "cuda:x"), ("HALLUAPP_DEVICE", "cuda:99"),
+    ("HALLUAPP_DEVICE_MAP", "two"), ("HALLUAPP_MAX_MEMORY", "cpu=9GB"), ("HALLUAPP_OFFLOAD", "folder"),
     ("HALLUAPP_FAST", "quick"), ("HALLUAPP_DETECTOR", "yolo"), ("HALLUAPP_DETECTOR", "./no/such/folder"),
     ("HALLUAPP_MODEL", "/no/such/folder"), ("HALLUAPP_MODEL", "no-such-word"), ("HALLUAPP_MODEL", "app.py"),
     ("HALLUAPP_MODEL", "docs"), ("HALLUAPP_MODELS", "pocket,no-such-word"), ("HALLUAPP_RUNS", "app.py/runs"), ("HALLUAPP_TRAINING", "maybe"),
@@ -135,6 +139,24 @@ def test_every_wrong_setting_is_one_sentence_and_exit_code_two(monkeypatch, caps
         assert error.count("\n") == 1, (variable, value)
         assert len(error) < 250, (variable, value)
         assert error.endswith(".\n"), (variable, value)
+
+
+SPREAD = (
+    ({"max_memory": "1=9GiB"}, "needs HALLUAPP_DEVICE_MAP"),
+    ({"device_map": "auto", "max_memory": "9GB"}, "write it as 0=20GiB"),
+    ({"device_map": "auto", "max_memory": "cpu=9"}, "write it as 0=20GiB"),
+    ({"device_map": "auto", "device": "cuda:0"}, "leave one of them out"),
+    ({"device_map": "auto", "zero_gpu": True}, "on ZeroGPU there is one card"),
+    ({"device_map": "auto", "offload": "/proc/no"}, "cannot be written to"),
+    ({"device_map": "auto", "max_memory": "0=20GiB,1=20.5GB,cpu=60GiB", "device": "cpu"}, ""),
+)  # fmt: skip
+
+
+def test_what_cannot_be_spread_as_the_settings_say_is_one_sentence():
+    for values, words in SPREAD:
+        sentences = [text for text in check(Settings(**values)) if "torch finds no CUDA" not in text]
+        assert len(sentences) == bool(words), (values, sentences)
+        assert words in "".join(sentences)
 
 
 def test_commands_check_the_settings_before_they_load_anything(monkeypatch, capsys):

@@ -1,0 +1,109 @@
+"""Models whose weights lie elsewhere than where they compute: the same answers, and what cannot be is one sentence.
+
+accelerate's hooks are real here: a model computes on the CPU, its weights lie on the disk or beside it until used.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import tiny
+import tiny_families
+import torch
+from replay_modes import model_of
+from tiny import OPEN, YES_NO, hooks, photo, run
+
+from halluapp.decoding.replay import policy
+from halluapp.decoding.views import Views
+from halluapp.errors import InputError
+from halluapp.lvlm import catalog, sidecar_files
+from halluapp.lvlm.weights import placement
+from halluapp.lvlm.weights.fingerprint import fingerprint
+from halluapp.lvlm.weights.placement import Placement
+from halluapp.methods.registry import create, defaults
+
+SAMPLING = {"max_new_tokens": 8, "ignore_end": True}
+
+
+def home_of(kind: str) -> Path:
+    return (tiny if kind in tiny.KINDS else tiny_families).folder(kind)
+
+
+def _on_disk(kind: str, share: float, folder: Path):
+    """A model of which what comes before the decoder, and `share` of the rest, lies in memory -> (LVLM, notice)."""
+    whole = model_of(kind, "none")
+    parts = sum(weight.nbytes for part in (whole.decoder, whole.head) for weight in part.parameters())
+    before = sum(weight.nbytes for weight in whole.model.parameters()) - parts
+    spread = Placement("auto", f"cpu={(1.1 * before + share * parts) / 1e6:.3f}MB", str(folder))
+    return catalog.load(str(home_of(kind)), "none", "cpu", folder, spread=spread)
+
+
+def _beside(kind: str):
+    """A model whose decoder's weights lie in main memory beside it, as they would beside a card."""
+    from accelerate import cpu_offload
+
+    model, _ = catalog.load(str(home_of(kind)), "none", "cpu", Path("/nowhere"))
+    for part in (model.decoder, model.head):
+        cpu_offload(part, torch.device("cpu"))
+    model.projectors.clear(), model.adapters.clear()
+    sidecar_files.attach(model, home_of(kind))
+    return model
+
+
+def _same(model, kind: str, names: list[str], prompts: tuple[str, ...]) -> None:
+    for prompt in prompts:
+        methods = [create(name) for name in names]
+        here = run(model_of(kind, "none"), Views(model_of(kind, "none"), photo()), prompt, methods, **SAMPLING)
+        there = run(model, Views(model, photo()), prompt, methods, **SAMPLING)
+        assert {name: answer.ids for name, answer in there.items()} == {name: a.ids for name, a in here.items()}
+        assert all(len(answer.ids) == SAMPLING["max_new_tokens"] for answer in here.values())
+    assert hooks(model) == 0
+    assert any(weight.is_meta for weight in model.model.parameters()), "weights are fetched for one forward"
+    assert "several devices" in policy.blocker(model)
+
+
+@pytest.mark.parametrize("share", [0.3, 0.7])
+def test_every_method_answers_from_the_disk_as_from_memory(share, tmp_path) -> None:
+    model, notice = _on_disk("llava", share, tmp_path)
+    assert "on the disk" in notice
+    assert model.device.type == "cpu"
+    _same(model, "llava", [*defaults(), "hacl", "pai", "dola", "icd", "vcd", "nullu+vdd"], (OPEN, YES_NO))
+    assert fingerprint(model) == fingerprint(model_of("llava", "none"))
+
+
+def test_every_method_answers_as_if_the_weights_were_not_beside_the_model() -> None:
+    _same(_beside("llava"), "llava", [*defaults(), "hacl", "pai", "dola", "nullu+vdd"], (OPEN, YES_NO))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", tiny_families.KINDS)
+def test_every_family_answers_with_its_decoder_elsewhere(kind, tmp_path) -> None:
+    names = ["baseline", "nullu", "adavib", "vdd", "calibration", "pai", "dola"]
+    _same(_on_disk(kind, 0.5, tmp_path)[0], kind, names, (OPEN,))
+    _same(_beside(kind), kind, names, (OPEN,))
+
+
+@pytest.mark.parametrize(
+    ("kind", "quantization", "offload", "words"),
+    [
+        ("llava", "none", False, "HALLUAPP_OFFLOAD"),
+        ("llava", "nf4", True, "quantized weights .* do not fit"),
+        ("llava", "int8", True, "quantized weights .* do not fit"),
+        ("pocket", "none", True, "vision tower"),  # its trunk is in no file of the checkpoint
+    ],
+)
+def test_what_cannot_be_offloaded_is_one_sentence(kind, quantization, offload, words, tmp_path) -> None:
+    spread = Placement("auto", "cpu=0.4MB", str(tmp_path) if offload else "")
+    with pytest.raises(InputError, match=words) as caught:
+        catalog.load(str(tiny.folder(kind)), quantization, "cpu", tmp_path, spread=spread)
+    assert str(caught.value).count(". ") == 0
+
+
+@pytest.mark.parametrize("quantization", ["none", "nf4"])
+def test_what_fits_lies_whole_on_one_device(quantization, tmp_path) -> None:
+    spread = Placement("balanced", "cpu=1GB")
+    model, notice = catalog.load(str(tiny.folder("llava")), quantization, "cpu", tmp_path, spread=spread)
+    assert not notice
+    assert not placement.is_spread(model.model)
+    assert policy.blocker(model) == ""
