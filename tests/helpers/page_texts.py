@@ -15,11 +15,17 @@ from halluapp.training import recipes
 
 PACKAGE = Path(__file__).resolve().parents[2] / "halluapp"
 MODULES = (
-    "halluapp.ui.texts", "halluapp.ui.train.texts", "halluapp.ui.inside.texts", "halluapp.ui.hallu_space_button",
-    "halluapp.serving.lane", "halluapp.serving.uploads",
+    *(
+        ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts)
+        for path in sorted((PACKAGE / "ui").rglob("texts.py"))
+    ),
+    "halluapp.ui.hallu_space_button", "halluapp.serving.lane", "halluapp.serving.uploads",
+    "halluapp.serving.models.choices", "halluapp.serving.models.switch",
 )  # fmt: skip
 ATTRIBUTES = ("aria-label", "title", "placeholder", "alt")
+WORDS = re.compile(r"[A-Za-z]{2,}[,;:]? [A-Za-z]{2,}")
 SENTENCE = re.compile(r"[A-Za-z]{2}")
+SELECTOR = re.compile(r"[.#\[]|use strict$|\w+(?: [+>]? ?\w+)* \+ |\w+: \w+\($")
 JS_STRING = re.compile(r'"((?:\\.|[^"\\\n])*)"')
 
 
@@ -49,7 +55,8 @@ def of_module(name: str) -> Iterator[str]:
     source = Path(str(module.__file__)).read_text(encoding="utf-8")
     for constant, value in vars(module).items():
         if constant.isupper() and re.search(rf"\b{constant}\b.*=", source):
-            yield from of_value(value)
+            # Elsewhere constants are codes as well: there a text has two words.
+            yield from (text for text in of_value(value) if name.startswith("halluapp.ui.") or WORDS.search(text))
 
 
 def of_methods() -> Iterator[str]:
@@ -91,3 +98,14 @@ def of_scripts() -> Iterator[str]:
         code = re.sub(r"^\s*//.*$", "", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
         code = re.sub(r'"\s*\+\s*"', "", code)  # a text over two lines
         yield from (match.replace('\\"', '"') for match in JS_STRING.findall(code))
+
+
+def of_literals() -> Iterator[tuple[str, str]]:
+    """(script, piece of a sentence) of every string with two words in the components' scripts; texts.js apart."""
+    for path in sorted((PACKAGE / "ui").rglob("*.js")):
+        if path.name == "texts.js" or path.parent.name in ("language", "theme_switch"):
+            continue
+        code = re.sub(r"//.*$", "", path.read_text(encoding="utf-8"), flags=re.MULTILINE)
+        for literal in map(str.strip, JS_STRING.findall(code)):
+            if WORDS.search(literal) and not SELECTOR.match(literal):
+                yield path.relative_to(PACKAGE).as_posix(), literal.replace('\\"', '"')

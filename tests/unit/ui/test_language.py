@@ -16,7 +16,15 @@ NAMES = frozenset(
     @children HTML ZIP JSON""".split()
 )
 # Shown as numbers or wholly made of other texts, which are translated by themselves.
-ASSEMBLED = frozenset({"{label}: {before} → {after}", "{verdict}: {reason}"})
+ASSEMBLED = frozenset(
+    {
+        "{label}: {before} → {after}",
+        "{verdict}: {reason}",
+        "{name} · {precision} · {dtype} · {detector}{notice}",
+        "warm-up",
+    }
+)
+CODE = frozenset({"box lit", "line raw", "noopener noreferrer"})  # classes and attributes
 TABLE = language.table()
 HAN = re.compile(r"[\u4e00-\u9fff]")
 
@@ -40,6 +48,14 @@ def page() -> dict[str, str]:
 def test_every_text_of_the_page_has_its_chinese():
     missing = [f"{source}: {json.dumps(text)}" for text, source in page().items() if text not in TABLE]
     assert not missing, "add to halluapp/ui/language/zh-CN:\n" + "\n".join(missing)
+
+
+def test_every_sentence_in_a_script_is_part_of_a_text_that_has_its_chinese():
+    keys = "\n".join(TABLE)
+    missing = [
+        f"{script}: {text}" for script, text in page_texts.of_literals() if text not in keys and text not in CODE
+    ]
+    assert not missing, "add what they belong to:\n" + "\n".join(missing)
 
 
 def test_both_languages_name_the_same_things():

@@ -27,7 +27,8 @@ def thumbnails(examples: Iterable[Example]) -> str:
     """A button an example, as markup: its picture, its name, and source and licence as its title."""
     return "".join(
         f'<button type="button" class="example" data-number="{number}" aria-label="Example: {_text(example.name)}" '
-        f'title="{_text(example.name)}. {_text(example.credit)}"><img alt="" src="{_picture(example.photo)}"></button>'
+        f'title="{_text(example.name)} · {escape(example.credit, quote=True)}">'
+        f'<img alt="" src="{_picture(example.photo)}"></button>'
         for number, example in enumerate(examples)
     )
 

@@ -42,7 +42,8 @@ function closeEvidence(focus) {
 function mentionFacts(data, mention) {
   if (!mention) return [];
   const line = make("p", "verdict"), mark = VERDICT_CLASSES[mention.verdict];
-  line.append(make("b", "sign " + mark, SIGNS[mention.verdict] + " " + mention.verdict), " – " + mention.reason);
+  const sign = make("b", "sign " + mark, SIGNS[mention.verdict] + " " + mention.verdict);
+  line.append(sign, " – ", make("span", "", mention.reason));
   return [line, flagButton(data, mention)];
 }
 
@@ -97,7 +98,7 @@ function alternativesTable(top) {
     const row = make("tr"), cell = make("td", "wide"), bar = make("span", "bar");
     bar.style.width = Math.max(1, 100 * p) + "%";
     cell.append(bar);
-    row.append(make("td", "", visibleToken(text)), cell, make("td", "n", percent(p)));
+    row.append(quote("td", "", visibleToken(text)), cell, make("td", "n", percent(p)));
     table.append(row);
   });
   return table;

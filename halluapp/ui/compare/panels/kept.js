@@ -53,7 +53,7 @@ function pastNode(entry) {
   node.type = "button";
   image.alt = "";
   image.src = entry.photo;
-  node.append(image, make("span", "", entry.prompt), make("small", "", when.toLocaleString()));
+  node.append(image, quote("span", "", entry.prompt), make("small", "", when.toLocaleString()));
   node.addEventListener("click", () => { find(".history").open = false; openReport(entry.text); });
   return node;
 }
@@ -66,7 +66,8 @@ async function share(button) {
     button.textContent = "Link copied";
     setTimeout(() => { button.textContent = "Copy a link"; }, 2000);
   } catch {
-    window.prompt("The link to this comparison:", address); // a page without https may not write to the clipboard
+    // A page without https may not write to the clipboard.
+    window.prompt(window.halluappText("The link to this comparison:"), address);
   }
 }
 

@@ -46,7 +46,7 @@ function numberNode(index, [x, y]) {
 function thingNode(one, index) {
   const node = make("button", "thing"), leave = () => lightBox(null);
   node.type = "button";
-  node.append(make("span", "number", index + 1), make("span", "", one.label));
+  node.append(make("span", "number", index + 1), quote("span", "", one.label));
   node.addEventListener("pointerenter", () => lightBox(one.box));
   node.addEventListener("focus", () => lightBox(one.box));
   node.addEventListener("pointerleave", leave);

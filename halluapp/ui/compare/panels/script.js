@@ -41,7 +41,7 @@ function drawText(view, data) {
 }
 
 function pieceNode(piece, method, mention) {
-  const node = make("span", "seg", piece.text);
+  const node = quote("span", "seg", piece.text);
   if (!piece.text.trim()) { node.classList.add("blank"); return node; }
   if (mention) {
     node.classList.add("m", VERDICT_CLASSES[mention.verdict]);
@@ -117,7 +117,7 @@ function footNodes(data, baseline) {
     nodes.push(make("span", "", name + " "));
     things.forEach((mention) => {
       const sign = make("span", "sign " + VERDICT_CLASSES[mention.verdict], SIGNS[mention.verdict]);
-      const thing = make("span", "thing-name");
+      const thing = quote("span", "thing-name");
       thing.append(sign, mention.object);
       nodes.push(thing, "  ");
     });
@@ -138,7 +138,7 @@ function drawLabels(view, labels) {
   table.append(head);
   labels.labels.forEach((name, k) => {
     const row = make("tr"), probabilities = [labels.before[k], labels.prior[k], labels.after[k]];
-    row.append(make("td", "", name), ...probabilities.map((p) => make("td", "n", percent(p))));
+    row.append(quote("td", "", name), ...probabilities.map((p) => make("td", "n", percent(p))));
     table.append(row);
   });
   view.labels.append(table);

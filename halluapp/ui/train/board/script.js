@@ -70,8 +70,8 @@ function drawChart(key) {
   const lines = series.flatMap((one) => lineShapes(one, scale, key === "loss"));
   svg.replaceChildren(...axisShapes(bounds, scale, chart, log), ...lines);
   const lasts = series.map((one) => formatNumber(one.points[one.points.length - 1][1])).join(" / ");
-  const label = (state.labels[key] || key) + " by step, to step " + bounds.last + "; last values " + lasts;
-  svg.setAttribute("aria-label", label);
+  const label = { curve: state.labels[key] || key, step: bounds.last, values: lasts };
+  svg.setAttribute("aria-label", fill(TEXTS.chartLabel, label));
   figure.chart = { series, bounds, scale, size: chart };
   showReadout(figure, null);
 }

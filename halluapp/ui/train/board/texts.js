@@ -7,6 +7,7 @@ const TEXTS = {
   left: "about {time} left",
   memory: "{memory} MB at most",
   plotToo: "Plot {name} too",
+  chartLabel: "{curve} by step, to step {step}; last values {values}",
   lowest: "lowest held-out loss, step {step}",
   noLogarithm: "Nothing above 0 there, so there is no logarithm; all steps are shown.",
   noPointFrom: "No point from step {first}; all steps are shown.",
