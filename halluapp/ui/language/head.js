@@ -1,7 +1,8 @@
 // The page's language: as it was chosen in this browser, else as the browser prefers. Texts are replaced where they
 // stand, before the browser paints them, and the English ones are remembered, so that the switch needs no reload.
 const ATTRIBUTES = ["aria-label", "title", "placeholder", "alt", "data-label", "aria-valuetext"];
-const KEY = "halluapp-language", LANGUAGES = ["en", "zh-CN"], SKIP = "[translate=no], script, style, textarea, pre, code";
+const KEY = "halluapp-language", LANGUAGES = ["en", "zh-CN"];
+const SKIP = "[translate=no], script, style, textarea, pre, code";
 const compiled = compileTable(CHINESE_TABLE);
 const remembered = new WeakMap(); // text node or element -> { where: [English text, text that is shown] }
 const cache = new Map();

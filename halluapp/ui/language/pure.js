@@ -3,7 +3,8 @@
 const LETTERS = /[A-Za-z]{2}/, NAME = /\{(\w+)\}/;
 const NUMBER = /^[\d\s.,%×+−–\[\]-]+$/;
 const LETTERS_FOR_WORDS = 4, LETTERS_FOR_SENTENCES = 7; // of a pattern's own: with fewer it would fit anything
-const JOINTS = [[" · ", " · "], [" – ", " – "], [/(?<=[.!?])\s+(?=[A-Z\d])/, ""]]; // the last: between sentences
+const DOT = " · ";
+const JOINTS = [[DOT, DOT], [" – ", " – "], [/(?<=[.!?])\s+(?=[A-Z\d])/, ""]]; // the last: between sentences
 const MOST_CHARACTERS = 2000; // of a text that is compared with patterns
 // What stands for these names was said by a model, a person or a file.
 const VERBATIM = ["word", "name", "model", "file", "text", "object", "run", "label", "message"];
@@ -30,7 +31,7 @@ function captures({ literals, letters }, text, whole) {
   for (let k = 1; k < literals.length; k++) {
     const atEnd = k === literals.length - 1;
     const end = atEnd ? text.length - last.length : text.indexOf(literals[k], start + 1);
-    if (end <= start) return null;
+    if (end <= start || text.slice(start, end).includes(DOT)) return null; // a pattern is about one part of a line
     found.push(text.slice(start, end));
     start = end + literals[k].length;
   }

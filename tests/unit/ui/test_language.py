@@ -22,6 +22,7 @@ ASSEMBLED = frozenset(
         "{verdict}: {reason}",
         "{name} · {precision} · {dtype} · {detector}{notice}",
         "warm-up",
+        "step {step} · {number} {value}",
     }
 )
 CODE = frozenset({"box lit", "line raw", "noopener noreferrer"})  # classes and attributes
