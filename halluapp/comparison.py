@@ -13,6 +13,7 @@ from halluapp.errors import InputError, MissingWeights
 from halluapp.grounding.answers import judge_answer
 from halluapp.grounding.evidence import Evidence, evidence_of, verdict_precision
 from halluapp.grounding.inventions import expected_difference, expected_inventions
+from halluapp.grounding.spread import spread
 from halluapp.grounding.verdicts import judge_text
 from halluapp.grounding.words.mentions import find_mentions
 from halluapp.methods.base import Method
@@ -34,13 +35,16 @@ Runner = Callable[[Request, Session, Callable[[], bool]], Iterator[Event]]
 
 @dataclass
 class _Panel:
-    """One method's answer while its events arrive. tokens: with the end of each in the text. end: None until the method
-    has ended.
+    """One answer of a method while its events arrive. tokens: with the end of each in the text. end: None until it has
+    ended.
     """
 
     text: str = ""
     tokens: list[dict[str, Any]] = field(default_factory=list)
     end: Finished | Failed | None = None
+
+
+Panels = dict[tuple[str, int], _Panel]  # by method and sample
 
 
 def stream(
@@ -50,16 +54,17 @@ def stream(
 
     run: yields the events from elsewhere (on ZeroGPU from another process); None: `events`, in this process.
     """
-    panels = {method.name: _Panel() for method in request.methods}
+    panels: Panels = {(method.name, k): _Panel() for method in request.methods for k in range(request.samples)}
     detected = Detected([], session.detector.labels, session.detector.name)
     for event in (run or events)(request, session, stop):
         if isinstance(event, Detected):
             detected = event
         elif isinstance(event, Decoded):
-            panels[event.method].text = event.text
-            panels[event.method].tokens.append({**asdict(event.token), "end": len(event.text)})
+            panel = panels[event.method, event.sample]
+            panel.text = event.text
+            panel.tokens.append({**asdict(event.token), "end": len(event.text)})
         elif isinstance(event, Finished | Failed):
-            panels[event.method].end = event
+            panels[event.method, event.sample].end = event
         yield event
     yield Done(_report(request, session, detected, panels))
 
@@ -75,10 +80,10 @@ def events(request: Request, session: Session, stop: Callable[[], bool] = lambda
     yield _detect(session, request.photo, views.clean)
     yield Started([_describe(method, request.prompt, session.lvlm) for method in request.methods])
     job = engine.Job(views, request.prompt, list(request.methods))
-    answers: dict[str, str] = {}
-    for event in engine.decode(session.lvlm, job, request.sampling, stop):
+    answers: dict[tuple[str, int], str] = {}
+    for event in engine.decode_samples(session.lvlm, job, request.sampling, request.samples, stop):
         if isinstance(event, Decoded):
-            answers[event.method] = event.text
+            answers[event.method, event.sample] = event.text
         yield event
     if hasattr(session.detector, "find"):
         yield Status("Looking for what was named…")
@@ -136,8 +141,10 @@ def _explanation(method: Method, prompt: str, lvlm: LVLM) -> str:
         return method.summary
 
 
-def _report(request: Request, session: Session, detected: Detected, panels: dict[str, _Panel]) -> dict[str, Any]:
+def _report(request: Request, session: Session, detected: Detected, panels: Panels) -> dict[str, Any]:
     photo, evidence = request.photo, Evidence.of(asdict(detected))
+    report_panels = [_report_panel(method, panels, request, session, evidence) for method in request.methods]
+    baseline = next((panel for panel in report_panels if panel["method"] == Baseline.name), None)
     return report.build(
         model={
             "name": session.lvlm.name,
@@ -149,14 +156,12 @@ def _report(request: Request, session: Session, detected: Detected, panels: dict
         seed=request.sampling.seed,
         sampling=request.sampling,
         sure=request.sure,
+        samples=request.samples,
         labels=detected.labels,
         judge=_judge(detected),
         photo={"sha256": hashlib.sha256(photo.tobytes()).hexdigest(), "width": photo.width, "height": photo.height},
         detections=detected.detections,
-        panels=[
-            _report_panel(method, panels[method.name], request, session, evidence, panels.get(Baseline.name))
-            for method in request.methods
-        ],
+        panels=[{**panel, "spread": spread(panel, baseline)} for panel in report_panels],
     )
 
 
@@ -168,30 +173,44 @@ def _judge(detected: Detected) -> dict[str, Any] | None:
 
 
 def _report_panel(
-    method: Method, panel: _Panel, request: Request, session: Session, evidence: Evidence, baseline: _Panel | None
-) -> dict:
-    end, verdicts = panel.end, judge_text(panel.text, evidence, sure=request.sure)
-    others = None if baseline in (None, panel) else judge_text(baseline.text, evidence, sure=request.sure)
+    method: Method, panels: Panels, request: Request, session: Session, evidence: Evidence
+) -> dict[str, Any]:
+    """A method's part of the report: the first sample, and with it the further ones."""
+    first, *others = [
+        _answer(panels[method.name, k], panels.get((Baseline.name, k)), request, evidence)
+        for k in range(request.samples)
+    ]
+    seeds = request.sampling.seeds(request.samples)
     return report.panel(
         method.name,
         method.parameters(),
-        panel.text,
-        panel.tokens,
-        verdicts,
-        seconds=getattr(end, "seconds", None),
-        forward_passes=getattr(end, "forward_passes", None),
-        reason=getattr(end, "reason", None),
-        error=getattr(end, "error", None),
+        **first,
+        samples=[{"seed": seed, **other} for seed, other in zip(seeds[1:], others, strict=True)],
         explanation=_explanation(method, request.prompt, session.lvlm),
-        note=getattr(end, "note", ""),
-        inventions=expected_inventions(verdicts),
-        answer=judge_answer(request.prompt, panel.text, evidence, request.sure),
         title=method.title,
         source=method.source,
         reference=method.reference_description,
         rows=[row.describe() for row in method.rows(request.prompt)],
-        difference=None if others is None else expected_difference(verdicts, others),
     )
+
+
+def _answer(panel: _Panel, baseline: _Panel | None, request: Request, evidence: Evidence) -> dict[str, Any]:
+    """One answer, judged, as a panel of a report carries it. baseline: the baseline's answer of the same seed."""
+    end, verdicts = panel.end, judge_text(panel.text, evidence, sure=request.sure)
+    others = None if baseline is None or baseline is panel else judge_text(baseline.text, evidence, sure=request.sure)
+    return {
+        "text": panel.text,
+        "error": getattr(end, "error", None),
+        "tokens": panel.tokens,
+        "mentions": verdicts,
+        "seconds": getattr(end, "seconds", None),
+        "forward_passes": getattr(end, "forward_passes", None),
+        "reason": getattr(end, "reason", None),
+        "note": getattr(end, "note", ""),
+        "inventions": expected_inventions(verdicts),
+        "difference": None if others is None else expected_difference(verdicts, others),
+        "answer": judge_answer(request.prompt, panel.text, evidence, request.sure),
+    }
 
 
 def judge(session: Session, photo: Image.Image, text: str, prompt: str, sure: float) -> dict[str, Any]:
@@ -233,6 +252,8 @@ def texts_of(requests: list[Request], session: Session) -> list[dict[str, str]]:
         return []
     if any(request.sampling != requests[0].sampling for request in requests):
         raise ValueError("requests of one batch must share their sampling")
+    if any(request.samples > 1 for request in requests):
+        raise InputError("Only one text a method is decoded here; compare gives several samples.")
     jobs = [engine.Job(Views(session.lvlm, r.photo, r.sampling.seed), r.prompt, list(r.methods)) for r in requests]
     texts: list[dict[str, str]] = [{} for _ in requests]
     for index, event in engine.decode_many(session.lvlm, jobs, requests[0].sampling):

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 MAX_PROMPT_CHARACTERS = 2000
 MAX_NEW_TOKENS = 512
 MAX_PANELS = len(registry.METHODS)
+MAX_SAMPLES, MAX_ANSWERS = 8, 64  # of a method, and of a comparison: memory and reports grow with them
 MAX_STOPS, MAX_STOP_CHARACTERS = 8, 40  # stop strings, and characters of one
 MIN_SURE, SURE, MAX_SURE = 0.5, 0.9, 0.99  # of verdicts; `grounding.evidence` has the same default
 NUMBERS = {  # argument of `make_request`: how a person calls it, least, most, whole
@@ -30,18 +31,28 @@ NUMBERS = {  # argument of `make_request`: how a person calls it, least, most, w
     "top_k": ("Top-k", 0, 1000, True),
     "seed": ("Seed", 0, 2**32 - 1, True),
     "sure": ("How sure", MIN_SURE, MAX_SURE, False),
+    "samples": ("Samples", 1, MAX_SAMPLES, True),
 }
 
 
 @dataclass(frozen=True)
 class Request:
-    """One checked comparison: an upright RGB photo, a prompt, methods in panel order, sampling, how sure."""
+    """One checked comparison: an upright RGB photo, a prompt, methods in panel order, sampling, how sure.
+
+    samples: answers of every method, with the seeds seed, seed + 1, ..
+    """
 
     photo: Image.Image
     prompt: str
     methods: tuple[Method, ...]
     sampling: Sampling = field(default_factory=Sampling)
     sure: float = SURE
+    samples: int = 1
+
+    @property
+    def rows(self) -> int:
+        """Rows of the batch while nothing is shared: what time and memory grow with."""
+        return self.samples * sum(len(method.rows(self.prompt)) for method in self.methods)
 
 
 def make_request(
@@ -56,10 +67,12 @@ def make_request(
     sure: float = SURE,
     repetition_penalty: float = 0.0,
     stop: Sequence[str] = (),
+    samples: int = 1,
 ) -> Request:
     """A checked request. photo: path, bytes or image. methods: names or Method objects (None: the
     default panels); "nullu+vdd" stacks two. repetition_penalty: 1 to 2 for the chosen methods alike, 0 for the value of
-    each. stop: strings that end an answer. Raises InputError with one sentence.
+    each. stop: strings that end an answer. samples: answers of every method, of which sample k has seed + k; more than
+    one above temperature 0 only. Raises InputError with one sentence.
     """
     prompt, panels = _check_prompt(prompt), _check_methods(methods)
     values = {
@@ -69,16 +82,17 @@ def make_request(
         "top_k": top_k,
         "seed": seed,
     }
-    for name, value in {**values, "sure": sure}.items():
+    for name, value in {**values, "sure": sure, "samples": samples}.items():
         label, least, most, whole = NUMBERS[name]
         check_number(label, value, least, most, whole)
     if repetition_penalty != 0:
         check_number("Repetition penalty", repetition_penalty, 1, 2)
+    _check_samples(int(samples), temperature, len(panels))
     sampling = Sampling(
         int(max_new_tokens), float(temperature), float(top_p), int(top_k), int(seed),
         repetition_penalty=float(repetition_penalty), stop=_check_stops(stop),
     )  # fmt: skip
-    return Request(read_photo(photo), prompt, panels, sampling, float(sure))
+    return Request(read_photo(photo), prompt, panels, sampling, float(sure), int(samples))
 
 
 def _check_prompt(prompt: str) -> str:
@@ -106,6 +120,17 @@ def _check_methods(methods: Sequence[Method | str] | None) -> tuple[Method, ...]
     if len(panels) > MAX_PANELS:
         raise InputError(f"{len(panels)} panels are chosen; compare at most {MAX_PANELS} at once.")
     return panels
+
+
+def _check_samples(samples: int, temperature: float, panels: int) -> None:
+    """Raises InputError for samples that would all be the same, and for more answers than one comparison may have."""
+    if samples > 1 and temperature <= 0:
+        raise InputError("At temperature 0 all samples are the same; raise the temperature, or ask for one sample.")
+    if samples * panels > MAX_ANSWERS:
+        raise InputError(
+            f"{samples} samples of {panels} methods are {samples * panels} answers; a comparison has at most "
+            f"{MAX_ANSWERS}, so choose fewer methods or samples."
+        )
 
 
 def _check_stops(stop: Sequence[str]) -> tuple[str, ...]:

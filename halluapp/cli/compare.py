@@ -21,6 +21,10 @@ def add(commands) -> None:
     command.add_argument("--top-k", type=int, default=0, help="tokens that are sampled from (0: no limit)")
     command.add_argument("--seed", type=int, default=0, help="of the sampling")
     command.add_argument(
+        "--samples", type=int, default=1, metavar="N",
+        help="answers of every method, with the seeds SEED, SEED + 1, ..; above temperature 0 (default: 1)",
+    )  # fmt: skip
+    command.add_argument(
         "--repetition-penalty",
         type=float,
         default=0.0,
@@ -42,6 +46,7 @@ def run(options) -> int:
     request = make_request(
         options.photo, options.prompt, common.methods_of(options), options.max_new_tokens, options.temperature,
         options.top_p, options.top_k, options.seed, repetition_penalty=options.repetition_penalty, stop=options.stop,
+        samples=options.samples,
     )  # fmt: skip
     session = common.session_of(options)
     if session.notice:
@@ -67,17 +72,34 @@ def _export(comparison_report: dict, photo, options) -> list[Path]:
 
 
 def _print_panel(panel: dict) -> None:
-    signs = {"grounded": "✓", "contradicted": "✗", "not sure": "~", "not checkable": "?"}
     print(f"\n{panel['method']}  ({panel['seconds'] or 0:.2f} s)")
-    print(f"  {panel['error'] or panel['text']}")
-    marks = [f"{signs[m['verdict']]} {m['text']}" for m in panel["mentions"]]
+    _print_answer(panel)
+    for sample in panel["samples"]:
+        print(f"  seed {sample['seed']}:")
+        _print_answer(sample)
+    if one := panel["spread"]:
+        _print_spread(one)
+
+
+def _print_spread(spread: dict) -> None:
+    if spread["mean"] is not None and spread["deviation"] is not None:
+        inventions = f"{spread['mean']:.1f} ± {spread['deviation']:.1f} of {spread['named']:.1f}"
+        print(f"  expected inventions of {spread['n']} samples {inventions}; {spread['words']:.0f} words")
+    if one := spread["difference"]:
+        print(f"  against the baseline {one['value']:+.1f} [{one['low']:+.1f}, {one['high']:+.1f}], paired by seed")
+
+
+def _print_answer(answer: dict) -> None:
+    signs = {"grounded": "✓", "contradicted": "✗", "not sure": "~", "not checkable": "?"}
+    print(f"  {answer['error'] or answer['text']}")
+    marks = [f"{signs[m['verdict']]} {m['text']}" for m in answer["mentions"]]
     if marks:
         print("  " + "  ".join(marks))
-    if one := panel["inventions"]:
+    if one := answer["inventions"]:
         print(f"  expected inventions {one['expected']:.1f} [{one['low']:.1f}, {one['high']:.1f}] of {one['named']}")
-    if one := panel["answer"]:
+    if one := answer["answer"]:
         print(f"  the answer {one['answer']!r} is {one['verdict']}: {one['reason']}")
-    for token in panel["tokens"][:1]:
+    for token in answer["tokens"][:1]:
         if labels := token["notes"].get("labels"):
             for name, *values in zip(labels["labels"], labels["before"], labels["prior"], labels["after"], strict=True):
                 print("  {}: with photo {:.2f}, prior {:.2f}, calibrated {:.2f}".format(name, *values))

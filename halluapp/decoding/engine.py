@@ -15,29 +15,17 @@ from halluapp.decoding.choose import choose, choose_greedily, penalise
 from halluapp.decoding.events import Decoded, Event, Failed, Finished, MethodEvent, Token
 from halluapp.decoding.hooks.early_exits import EarlyStates, read_out, record_depths
 from halluapp.decoding.hooks.vision_adapter import tower_adapter
-from halluapp.decoding.plan import Sampling, plan
+from halluapp.decoding.plan import Job, Sampling, first_alike, plan
 from halluapp.decoding.replay import policy
 from halluapp.decoding.shared_heads import read_heads
 from halluapp.decoding.stops import cut
 from halluapp.decoding.views import Views
 from halluapp.errors import InputError, MissingWeights
-from halluapp.lvlm.base import LVLM, ImageFeatures
+from halluapp.lvlm.base import LVLM
 from halluapp.methods.base import Combination, Method, Step
 
+MOST_ROWS = 64  # of a batch of several samples
 OUT_OF_MEMORY = "There is not enough memory for this method alone; ask for fewer new tokens, or load a smaller model."
-
-
-@dataclass
-class Job:
-    """One photo and prompt with the methods that answer it. Bare ImageFeatures serve methods of no other view."""
-
-    image: ImageFeatures | Views
-    prompt: str
-    methods: list[Method]
-
-    @property
-    def views(self) -> Views:
-        return self.image if isinstance(self.image, Views) else Views.from_features(self.image)
 
 
 @dataclass
@@ -66,6 +54,26 @@ def decode(lvlm: LVLM, job: Job, sampling: Sampling, stop: Callable[[], bool] = 
     """Decodes one job; yields Decoded, Finished and Failed events as they come. See `decode_many`."""
     for _, event in decode_many(lvlm, [job], sampling, stop):
         yield event
+
+
+def decode_samples(
+    lvlm: LVLM, job: Job, sampling: Sampling, n: int, stop: Callable[[], bool] = lambda: False
+) -> Iterator[MethodEvent]:
+    """Decodes one job n times, with the seeds seed, seed + 1, ..; the events say their sample.
+
+    Each sample is what a run with its seed alone gives. Samples that fit into MOST_ROWS rows are one batch, in which
+    what they read alike (all but noised photos) is prefilled once; the others follow in further batches.
+    """
+    views, seeds = job.views, sampling.seeds(n)
+    jobs = [replace(job, image=views.with_seed(seed), seed=seed) for seed in seeds]
+    size = max(1, MOST_ROWS // max(1, sum(len(method.rows(job.prompt)) for method in job.methods)))
+    for first in range(0, n, size):
+        if first and stop():
+            for sample in range(first, n):
+                yield from (Finished(method.name, "stopped", 0.0, 0, sample=sample) for method in job.methods)
+            return
+        for index, event in decode_many(lvlm, jobs[first : first + size], sampling, stop):
+            yield replace(event, sample=first + index)
 
 
 @torch.no_grad()
@@ -118,7 +126,7 @@ def _decode_group(
     """Decodes some methods of the jobs as rows of one batch; what the log holds of their answers stays as it is."""
     if not any(group):
         return
-    prefilled, logits, live = _prefill(lvlm, jobs, views, group, sampling.seed, share)
+    prefilled, logits, live = _prefill(lvlm, jobs, views, group, sampling, share)
     for stream in live:
         stream.past = log.answer(stream.job, stream.method.name)
     batch = policy.choose_batch(lvlm, prefilled, sampling.max_new_tokens)
@@ -170,12 +178,14 @@ def _prepare(lvlm: LVLM, jobs: list[Job], views: list[Views]) -> tuple[memory.Gr
 
 
 def _prefill(
-    lvlm: LVLM, jobs: list[Job], views: list[Views], group: memory.Group, seed: int, share: bool
+    lvlm: LVLM, jobs: list[Job], views: list[Views], group: memory.Group, sampling: Sampling, share: bool
 ) -> tuple[RowBatch, Tensor, list[_Stream]]:
     """Prefills each distinct prefix once -> (batch of one row a prefix, logits [R, V], streams)."""
-    rows = plan([(job.prompt, methods) for job, methods in zip(jobs, group, strict=True)])
+    owners = [first_alike(jobs, views, noised) for noised in (False, True)]
+    rows = plan([(job.prompt, methods) for job, methods in zip(jobs, group, strict=True)], *owners)
+    seeds = [sampling.seed if job.seed is None else job.seed for job in jobs]
     live = [
-        _Stream(job, method, prefixes, list(prefixes), torch.Generator().manual_seed(seed), method.exits(lvlm))
+        _Stream(job, method, prefixes, list(prefixes), torch.Generator().manual_seed(seeds[job]), method.exits(lvlm))
         for job, method, prefixes in rows.streams
     ]
     embedded = embed_prefixes(lvlm, rows.prefixes, [job.prompt for job in jobs], views)

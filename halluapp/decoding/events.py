@@ -61,19 +61,23 @@ class Detected:
 
 @dataclass(frozen=True)
 class Decoded:
-    """A method has one more token; `text` is its whole text so far, decoded from all its ids."""
+    """A method has one more token; `text` is its whole text so far, decoded from all its ids.
+
+    sample: which of the answers of a method that answers several times, from 0.
+    """
 
     method: str
     index: int
     token: Token
     text: str
+    sample: int = 0
 
 
 @dataclass(frozen=True)
 class Finished:
     """A method has ended. reason: "end" (end token or stop string), "length" or "stopped".
 
-    note: an unusual circumstance, one sentence ("" if there is none).
+    note: an unusual circumstance, one sentence ("" if there is none). sample: as in `Decoded`.
     """
 
     method: str
@@ -81,14 +85,16 @@ class Finished:
     seconds: float
     forward_passes: int
     note: str = ""
+    sample: int = 0
 
 
 @dataclass(frozen=True)
 class Failed:
-    """A method cannot go on; the others do. error: one sentence."""
+    """A method cannot go on; the others do. error: one sentence. sample: as in `Decoded`."""
 
     method: str
     error: str
+    sample: int = 0
 
 
 @dataclass(frozen=True)

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from halluapp.decoding.views import Views
+from halluapp.lvlm.base import ImageFeatures
 from halluapp.methods.base import Intervention, Method, Row
+
+SEEDS = 2**32
 
 
 @dataclass(frozen=True)
@@ -24,6 +29,27 @@ class Sampling:
     ignore_end: bool = False
     repetition_penalty: float = 0.0
     stop: tuple[str, ...] = ()
+
+    def seeds(self, n: int) -> list[int]:
+        """The seeds of n samples: this one and those that follow it."""
+        return [(self.seed + sample) % SEEDS for sample in range(n)]
+
+
+@dataclass
+class Job:
+    """One photo and prompt with the methods that answer it. Bare ImageFeatures serve methods of no other view.
+
+    seed: of its sampling (None: that of the `Sampling`).
+    """
+
+    image: ImageFeatures | Views
+    prompt: str
+    methods: list[Method]
+    seed: int | None = None
+
+    @property
+    def views(self) -> Views:
+        return self.image if isinstance(self.image, Views) else Views.from_features(self.image)
 
 
 @dataclass(frozen=True)
@@ -58,12 +84,27 @@ class DecodingPlan:
     streams: tuple[tuple[int, Method, tuple[int, ...]], ...]
 
 
-def plan(jobs: list[tuple[str, list[Method]]]) -> DecodingPlan:
-    """jobs: (prompt, methods) -> the plan; equal prefixes of a job are shared."""
+def plan(
+    jobs: list[tuple[str, list[Method]]], clean: Sequence[int] | None = None, noised: Sequence[int] | None = None
+) -> DecodingPlan:
+    """jobs: (prompt, methods) -> the plan; equal prefixes of a job are shared.
+
+    clean, noised: for every job the first one with the same photo and prompt, and with the same noise too, whose
+    prefixes it shares (None: no two jobs share any).
+    """
     prefixes: dict[Prefix, int] = {}
     streams = []
+    owners, noise_owners = clean or range(len(jobs)), noised or range(len(jobs))
     for job, (prompt, methods) in enumerate(jobs):
         for method in methods:
-            rows = [Prefix.of(job, row) for row in method.rows(prompt)]
+            rows = [Prefix.of((noise_owners if row.noise_step else owners)[job], row) for row in method.rows(prompt)]
             streams.append((job, method, tuple(prefixes.setdefault(prefix, len(prefixes)) for prefix in rows)))
     return DecodingPlan(tuple(prefixes), tuple(streams))
+
+
+def first_alike(jobs: list[Job], views: list[Views], noised: bool) -> list[int]:
+    """For every job the first one with the same prompt and photo, `noised`: and with the same noise."""
+    return [
+        next(k for k in range(j + 1) if jobs[k].prompt == job.prompt and views[k].is_of(views[j], noised))
+        for j, job in enumerate(jobs)
+    ]

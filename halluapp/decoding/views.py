@@ -20,19 +20,30 @@ class Views:
     """The views of one photo, each encoded at its first use and cached. seed: of the noise."""
 
     def __init__(self, lvlm: LVLM, photo: Image.Image, seed: int = 0):
-        def encode(step: int, adapter: VisionAdapter | None) -> ImageFeatures:
+        def encode(step: int, adapter: VisionAdapter | None, seed: int) -> ImageFeatures:
             with adapted_vision(lvlm, adapter):
                 return lvlm.encode_image(photo, step, seed)
 
-        self._encode: Callable[[int, VisionAdapter | None], ImageFeatures] | None = encode
-        self._features: dict[tuple[int, VisionAdapter | None], ImageFeatures] = {}
+        self.seed = seed
+        self._encode: Callable[[int, VisionAdapter | None, int], ImageFeatures] | None = encode
+        self._features: dict[tuple[int, VisionAdapter | None, int], ImageFeatures] = {}
 
     @classmethod
     def from_features(cls, visual: ImageFeatures) -> Views:
         """The views of a photo of which only the features `visual` exist: no other view can be encoded."""
         views = cls.__new__(cls)
-        views._encode, views._features = None, {(0, None): visual}
+        views.seed, views._encode, views._features = 0, None, {(0, None, 0): visual}
         return views
+
+    def with_seed(self, seed: int) -> Views:
+        """The same photo with noise of another seed; what is without noise is encoded once for both."""
+        views = Views.__new__(Views)
+        views.seed, views._encode, views._features = seed, self._encode, self._features
+        return views
+
+    def is_of(self, other: Views, noised: bool = False) -> bool:
+        """Whether both show the same photo, `noised`: with the same noise."""
+        return self._features is other._features and (not noised or self.seed == other.seed)
 
     @property
     def clean(self) -> ImageFeatures:
@@ -41,9 +52,10 @@ class Views:
 
     def at(self, step: int, adapter: VisionAdapter | None = None) -> ImageFeatures:
         """The photo at a noise step, 0 for none, under an adapter. Raises InputError where there is no photo."""
-        if (step, adapter) not in self._features:
+        key = step, adapter, self.seed if step else 0
+        if key not in self._features:
             if self._encode is None:
                 other = "a noised view of it" if step else "an adapter that sees it in its own way"
                 raise InputError(f"The photo itself is needed for {other}.")
-            self._features[step, adapter] = self._encode(step, adapter)
-        return self._features[step, adapter]
+            self._features[key] = self._encode(step, adapter, self.seed)
+        return self._features[key]

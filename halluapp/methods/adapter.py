@@ -51,8 +51,9 @@ class AdapterMethod(Method):
             [f"additions to {len(adapter.vision_deltas)} layers that see the photo"] if adapter.vision_deltas else []
         )
         parts += ["a projector of its own"] if adapter.projector is not None else []
-        step, steps = adapter.about.get("step"), adapter.about.get("steps")  # of a run of ours
-        origin = f" after step {step} of {steps}" if step is not None and steps is not None else ""
+        kind, step, steps = (adapter.about.get(name) for name in ("kind", "step", "steps"))  # of a run of ours
+        origin = f" ({kind[:20]})" if isinstance(kind, str) and kind not in ("", self.adapter_name) else ""
+        origin += f" after step {step} of {steps}" if step is not None and steps is not None else ""
         return f"Adapter {self.adapter_name}{origin}: {' and '.join(parts)}, strength {self.strength:g}."
 
 

@@ -29,12 +29,14 @@ def build(
     sure: float | None = None,
     labels: Iterable[str] | None = None,
     judge: Mapping[str, Any] | None = None,
+    samples: int = 1,
 ) -> dict[str, Any]:
     """Assembles a report (`schema.Report`) of plain JSON values.
 
     model: {"name", ..} or only the name. photo: {"sha256", "width", "height"}. detections: [{"label", "score", "box"}].
     panels: from `panel`. sampling: dataclass or mapping. sure, labels, judge: how sure verdicts are, what the detector
-    can find, and what it knows of the photo (with them a reader judges again without a model).
+    can find, and what it knows of the photo (with them a reader judges again without a model). samples: answers of
+    every method.
     Numbers that JSON does not have (NaN, infinities) become null.
     """
     return plain({
@@ -45,6 +47,7 @@ def build(
         "seed": seed,
         "sampling": sampling,
         "sure": sure,
+        "samples": samples,
         "photo": photo,
         "versions": versions(),
         "detections": list(detections),
@@ -77,7 +80,7 @@ def panel(
     all forwards. reason: why the answer ended (end, length, stopped). error: why there is none, one sentence.
     explanation: what the method did here. note: what was unusual, one sentence. inventions, answer: as
     `grounding.inventions` and `grounding.answers` give them. description: more of `schema.ReportPanel` (title,
-    source, reference, rows, difference). Numbers that JSON does not have become null.
+    source, reference, rows, difference, samples). Numbers that JSON does not have become null.
     """
     return plain({
         "method": method,

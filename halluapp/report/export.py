@@ -16,7 +16,7 @@ from halluapp.errors import InputError
 from halluapp.report.build import dumps
 from halluapp.report.reading import parse
 from halluapp.report.record import Box
-from halluapp.report.schema import MARKS, Report, ReportMention, ReportPanel
+from halluapp.report.schema import MARKS, Report, ReportFlag, ReportMention, ReportPanel, ReportSample, ReportSpread
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -65,16 +65,21 @@ def markdown(report: Mapping[str, Any] | Report, picture: str = "") -> str:
     lines += ["", "| " + " | ".join(_COLUMNS) + " |", "|" + "---|" * len(_COLUMNS)]
     lines += ["| " + " | ".join(_md(cell) for cell in _row(panel)) + " |" for panel in report.panels]
     for panel in report.panels:
-        pieces = (
-            f"**{_md(piece)}** {MARKS[mention.verdict][0]}" if mention else _md(piece, lines=True)
-            for piece, mention in _pieces(panel)
-        )
-        body = f"Failed: {_md(panel.error)}" if panel.error else "".join(pieces)
         explanation = [_md(panel.explanation), ""] if panel.explanation else []
         parameters = [f"Parameters: {_md(_parameters(panel))}", ""] if panel.parameters else []
-        lines += ["", f"## {_md(panel.title or panel.method)}", "", *explanation, *parameters, _quote(body)]
+        lines += ["", f"## {_md(panel.title or panel.method)}", "", *explanation, *parameters, _md_answer(panel)]
+        for sample in panel.samples:
+            lines += ["", f"With seed {sample.seed}:", "", _md_answer(sample)]
     lines += ["", "Signs: " + "; ".join(f"{symbol} {_md(words)}" for symbol, _, words in MARKS.values())]
     return "\n".join(lines) + "\n"
+
+
+def _md_answer(answer: ReportPanel | ReportSample) -> str:
+    pieces = (
+        f"**{_md(piece)}** {MARKS[mention.verdict][0]}" if mention else _md(piece, lines=True)
+        for piece, mention in _pieces(answer)
+    )
+    return _quote(f"Failed: {_md(answer.error)}" if answer.error else "".join(pieces))
 
 
 def html(report: Mapping[str, Any] | Report, photo: bytes | None = None) -> str:
@@ -121,8 +126,8 @@ def _data_uri(photo: bytes | None) -> str:
     return f"data:{kind};base64,{base64.b64encode(photo).decode()}" if photo and kind else ""
 
 
-def _pieces(panel: ReportPanel) -> list[tuple[str, ReportMention | None]]:
-    """Cuts a panel's text at its mentions -> [(piece, mention or None)]; an overlapping mention is left out."""
+def _pieces(panel: ReportPanel | ReportSample) -> list[tuple[str, ReportMention | None]]:
+    """Cuts an answer's text at its mentions -> [(piece, mention or None)]; an overlapping mention is left out."""
     pieces: list[tuple[str, ReportMention | None]] = []
     end = 0
     for mention in sorted(panel.mentions, key=lambda mention: mention.start):
@@ -151,20 +156,30 @@ def _row(panel: ReportPanel) -> list[str]:
 
 def _boxes(report: Report) -> list[tuple[str, Box]]:
     """Boxes of what the texts name, each once: (label, box)."""
-    mentions = [mention for panel in report.panels for mention in panel.mentions]
+    mentions = [one for panel in report.panels for answer in (panel, *panel.samples) for one in answer.mentions]
     boxes: dict[Box, str] = {m.box: m.label or m.object for m in mentions if m.box}
     return [(label, box) for box, label in boxes.items()]
 
 
 def _inventions(panel: ReportPanel) -> str:
-    """ "1.8 [0.6, 3.1] of 5", or a dash where nothing is calibrated."""
+    """ "1.8 [0.6, 3.1] of 5", of several samples "1.8 ± 0.6 of 5.2", or a dash where nothing is calibrated."""
+    if panel.spread:
+        return _spread(panel.spread)
     one = panel.inventions
     return f"{one.expected:.1f} [{one.low:.1f}, {one.high:.1f}] of {one.named}" if one else "–"
 
 
+def _spread(spread: ReportSpread) -> str:
+    """Mean and standard deviation over the samples."""
+    if spread.mean is None:
+        return "–"
+    deviation = "" if spread.deviation is None else f" ± {spread.deviation:.1f}"
+    return f"{spread.mean:.1f}{deviation} of {spread.named or 0:.1f} (mean of {spread.n} samples)"
+
+
 def _difference(panel: ReportPanel) -> str:
     """ "-1.3 [-2.2, -0.4]", or a dash for the baseline and where nothing is calibrated."""
-    one = panel.difference
+    one = panel.spread.difference if panel.spread else panel.difference
     return f"{one.value:+.1f} [{one.low:+.1f}, {one.high:+.1f}]" if one else "–"
 
 
@@ -183,12 +198,13 @@ def _words(text: str) -> list[tuple[int, int, str]]:
     return [(match.start(), match.end(), match[0].lower()) for match in re.finditer(r"\w+(?:['’-]\w+)*", text)]
 
 
-def _differing(panel: ReportPanel, report: Report) -> list[tuple[int, int]]:
-    """Stretches of a panel's text that the baseline's does not have."""
-    baseline = next((other for other in report.panels if other.method == BASELINE and not other.error), None)
-    if baseline is None or baseline is panel:
+def _differing(answer: ReportPanel | ReportSample, report: Report, sample: int) -> list[tuple[int, int]]:
+    """Stretches of an answer's text that the baseline's of the same sample does not have."""
+    baselines = [[panel, *panel.samples] for panel in report.panels if panel.method == BASELINE]
+    baseline = next((answers[sample] for answers in baselines if sample < len(answers)), None)
+    if baseline is None or baseline.error or baseline is answer:
         return []
-    words, others = _words(panel.text), _words(baseline.text)
+    words, others = _words(answer.text), _words(baseline.text)
     if max(len(words), len(others)) > MOST_WORDS:
         return []
     matcher = SequenceMatcher(None, [word[2] for word in others], [word[2] for word in words], autojunk=False)
@@ -199,20 +215,22 @@ def _changes(matcher: SequenceMatcher) -> list[tuple[str, int, int, int, int]]:
     return [change for change in matcher.get_opcodes() if change[0] != "equal"]
 
 
-def _marked_pieces(panel: ReportPanel, report: Report) -> list[tuple[str, ReportMention | None, bool]]:
-    """`_pieces`, cut where the text leaves the baseline's -> [(piece, mention or None, whether it is the panel's own)].
+def _marked_pieces(
+    answer: ReportPanel | ReportSample, report: Report, sample: int = 0
+) -> list[tuple[str, ReportMention | None, bool]]:
+    """`_pieces`, cut where the text leaves the baseline's -> [(piece, mention or None, whether it differs)].
 
-    A mention stays whole, and is the panel's own where any part of it is.
+    A mention stays whole, and differs where any part of it does. sample: which of the panel's answers it is.
     """
-    spans, pieces, start = _differing(panel, report), [], 0
-    for piece, mention in _pieces(panel):
+    spans, pieces, start = _differing(answer, report, sample), [], 0
+    for piece, mention in _pieces(answer):
         end = start + len(piece)
         inside = [(max(a, start), min(b, end)) for a, b in spans if a < end and start < b]
         if mention or not inside:
             pieces.append((piece, mention, bool(inside)))
         else:
             cuts = sorted({start, end, *(cut for span in inside for cut in span)})
-            parts = [(panel.text[a:b], None, (a, b) in inside) for a, b in pairwise(cuts)]
+            parts = [(answer.text[a:b], None, (a, b) in inside) for a, b in pairwise(cuts)]
             pieces += parts
         start = end
     return pieces
@@ -236,12 +254,17 @@ def _facts(report: Report) -> list[tuple[str, str]]:
     verdicts = [("Verdicts at the default sureness", measured)] if (measured := _verdicts(report)) else []
     facts = [
         ("Date", report.date), ("Model", model), ("Photo", f"{photo.name}, {picture}" if photo.name else picture),
-        ("Seed", str(report.seed)), ("Sampling", _sampling(report)),
+        ("Seed", str(report.seed)), ("Samples of every method", str(report.samples) if report.samples > 1 else ""),
+        ("Sampling", _sampling(report)),
         ("Verdicts have to be", f"{report.sure:g} sure" if report.sure else ""), *verdicts,
-        ("Held to be wrong", "; ".join(f"{flag.text} ({flag.verdict}, {flag.method})" for flag in report.flags)),
+        ("Held to be wrong", "; ".join(f"{flag.text} ({flag.verdict}, {_flag_panel(flag)})" for flag in report.flags)),
         ("Versions", packages),
     ]  # fmt: skip
     return [(name, value) for name, value in facts if value]
+
+
+def _flag_panel(flag: ReportFlag) -> str:
+    return f"{flag.method}, sample {flag.sample + 1}" if flag.sample else flag.method
 
 
 def _sampling(report: Report) -> str:

@@ -130,8 +130,50 @@ class ReportAnswer(Record):
     reason: str = ""
 
 
+class ReportSample(Record):
+    """A further sample of a method: its answer with another seed, in the fields of a panel."""
+
+    seed: int
+    text: str
+    error: str | None
+    tokens: list[ReportToken]
+    mentions: list[ReportMention]
+    seconds: float | None
+    forward_passes: int | None
+    reason: str | None = None
+    note: str = ""
+    inventions: ReportInventions | None = None
+    difference: ReportDifference | None = None
+    """To the baseline's answer with the same seed."""
+    answer: ReportAnswer | None = None
+
+    @model_validator(mode="after")
+    def _mentions_lie_in_the_text(self) -> ReportSample:
+        _check_mentions(self.mentions, self.text)
+        return self
+
+
+class ReportSpread(Record):
+    """A panel's samples together, this panel's own answer among them."""
+
+    n: int
+    """Samples that were answered; the means are over them."""
+    words: float
+    """Mean number of words."""
+    named: float | None
+    """Mean number of named things that are checked; null, as all that follow, where nothing is."""
+    mean: float | None
+    """Of their expected inventions."""
+    deviation: float | None
+    """Standard deviation of them; null for one sample."""
+    least: float | None
+    most: float | None
+    difference: ReportDifference | None = None
+    """Mean difference to the baseline's samples of the same seeds, with a t interval over the pairs."""
+
+
 class ReportPanel(Record):
-    """One method's answer."""
+    """One method's answer; its first one where it has several samples."""
 
     method: str
     title: str = ""
@@ -159,15 +201,21 @@ class ReportPanel(Record):
     difference: ReportDifference | None = None
     """Null for the baseline, and without one."""
     answer: ReportAnswer | None = None
+    samples: list[ReportSample] = Field(default_factory=list)
+    """The further samples, of the seeds that follow."""
+    spread: ReportSpread | None = None
+    """Null for one sample."""
 
     @model_validator(mode="after")
     def _mentions_lie_in_the_text(self) -> ReportPanel:
-        for index, mention in enumerate(self.mentions):
-            if not 0 <= mention.start <= mention.end <= len(self.text):
-                raise PydanticCustomError(
-                    "outside", ".mentions[{index}] points outside the panel's text", {"index": index}
-                )
+        _check_mentions(self.mentions, self.text)
         return self
+
+
+def _check_mentions(mentions: list[ReportMention], text: str) -> None:
+    for index, mention in enumerate(mentions):
+        if not 0 <= mention.start <= mention.end <= len(text):
+            raise PydanticCustomError("outside", ".mentions[{index}] points outside the panel's text", {"index": index})
 
 
 class ReportSampling(Record):
@@ -202,6 +250,8 @@ class ReportFlag(Record):
     end: int
     text: str
     verdict: Verdict
+    sample: int = 0
+    """Of which sample, from 0."""
 
 
 class ReportJudge(Record):
@@ -228,6 +278,8 @@ class Report(Record):
     sampling: ReportSampling | None = None
     sure: float | None = None
     """How sure verdicts have to be."""
+    samples: int = 1
+    """Answers of every method."""
     photo: ReportPhoto
     versions: dict[str, str]
     """Of halluapp and the packages that decide the numbers; one that is not installed is left out."""

@@ -1,7 +1,7 @@
 """The lane: one run of the model at a time, for the page, the API and MCP alike; first come, first served.
 
 Everybody who waits has a ticket; a full lane refuses the next one with a sentence. How long it will take is told from
-the runs that were measured.
+the runs that were measured, by their share of work.
 """
 
 from __future__ import annotations
@@ -30,10 +30,12 @@ def never() -> bool:
 
 
 class Ticket:
-    """A place in the lane, until `leave`. purpose: what is done in its turn, a sentence; "": a comparison."""
+    """A place in the lane, until `leave`. purpose: what is done in its turn, a sentence; "": a comparison. work: how
+    long that takes, compared with one row of 80 tokens.
+    """
 
-    def __init__(self, lane: Lane, purpose: str = ""):
-        self._lane = lane
+    def __init__(self, lane: Lane, purpose: str = "", work: float = 1.0):
+        self._lane, self.work = lane, work
         self.purpose = purpose
         self.start: float | None = None  # when its turn came
 
@@ -57,7 +59,7 @@ class Lane:
     def __init__(self) -> None:
         self._changed = threading.Condition()
         self._tickets: list[Ticket] = []
-        self._seconds: deque[float] = deque(maxlen=RUNS_REMEMBERED)
+        self._measured: deque[tuple[float, float]] = deque(maxlen=RUNS_REMEMBERED)  # (seconds, work)
         self.closed = False  # the server ends: whoever runs or waits is to stop
 
     def close(self) -> None:
@@ -69,16 +71,16 @@ class Lane:
         if self.closed:
             raise InputError(CLOSED)
 
-    def join(self, most_waiting: int, purpose: str = "") -> Ticket:
+    def join(self, most_waiting: int, purpose: str = "", work: float = 1.0) -> Ticket:
         """The last place. Raises InputError where as many wait as may, or the server ends.
 
-        purpose: as of `Ticket`; what is no comparison does not count for how long comparisons take.
+        purpose, work: as of `Ticket`; what is no comparison does not count for how long comparisons take.
         """
         self.check_open()
         with self._changed:
             if len(self._tickets) > most_waiting:
                 raise InputError(FULL.format(n=len(self._tickets) - 1, wait=duration(self._expected(1))))
-            ticket = Ticket(self, purpose)
+            ticket = Ticket(self, purpose, work)
             self._tickets.append(ticket)
             self._begin()
             return ticket
@@ -111,7 +113,7 @@ class Lane:
                 return
             self._tickets.remove(ticket)
             if ticket.start is not None and not ticket.purpose:
-                self._seconds.append(time.monotonic() - ticket.start)
+                self._measured.append((time.monotonic() - ticket.start, ticket.work))
             self._begin()
 
     def describe(self, ticket: Ticket) -> str:
@@ -140,13 +142,14 @@ class Lane:
             self._changed.notify_all()
 
     def _expected(self, before: int) -> float:
-        """Seconds until so many runs have ended: their mean each, less what the present one has taken."""
+        """Seconds until the first tickets, so many, have ended, less what the present one has taken."""
         if not before or not self._tickets:
             return 0.0
-        mean = sum(self._seconds) / len(self._seconds) if self._seconds else UNMEASURED_SECONDS
-        start = self._tickets[0].start
-        elapsed = time.monotonic() - start if start is not None else 0.0
-        return mean * (before - 1) + max(mean - elapsed, 0.0)
+        total = sum(work for _, work in self._measured)
+        pace = sum(seconds for seconds, _ in self._measured) / total if total else UNMEASURED_SECONDS
+        first, *others = self._tickets[:before]
+        elapsed = time.monotonic() - first.start if first.start is not None else 0.0
+        return pace * sum(ticket.work for ticket in others) + max(pace * first.work - elapsed, 0.0)
 
 
 def duration(seconds: float) -> str:

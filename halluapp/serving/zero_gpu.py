@@ -20,8 +20,8 @@ START_SECONDS, TOKEN_SECONDS, ROW_SHARE, MOST_SECONDS = 6.0, 0.05, 0.1, 120.0
 
 def seconds_for(request: Request) -> float:
     """GPU seconds to ask for, an estimate for a 7B model. More than a visitor has left today is refused outright."""
-    rows = sum(len(method.rows(request.prompt)) for method in request.methods)
-    return min(START_SECONDS + TOKEN_SECONDS * request.sampling.max_new_tokens * (1 + ROW_SHARE * rows), MOST_SECONDS)
+    tokens = TOKEN_SECONDS * request.sampling.max_new_tokens
+    return min(START_SECONDS + tokens * (1 + ROW_SHARE * request.rows), MOST_SECONDS)
 
 
 def runner(session: Callable[[], Session]) -> comparison.Runner:
@@ -57,19 +57,20 @@ def stoppable_runner(work: Callable[[Request], Generator[Event]]) -> comparison.
 
     def run(request: Request, _session, stop: Callable[[], bool]) -> Iterator[Event]:
         start, events = time.perf_counter(), work(request)
-        token_counts, ended = {method.name: 0 for method in request.methods}, set()
+        answers = [(method, sample) for sample in range(request.samples) for method in request.methods]
+        token_counts, ended = {(method.name, sample): 0 for method, sample in answers}, set()
         for event in events:
             yield event
             if isinstance(event, Decoded):
-                token_counts[event.method] += 1
+                token_counts[event.method, event.sample] += 1
             elif isinstance(event, Finished | Failed):
-                ended.add(event.method)
+                ended.add((event.method, event.sample))
             if stop():
                 events.close()
                 break
-        for method in request.methods:
-            if method.name not in ended:
-                passes = token_counts[method.name] * len(method.rows(request.prompt))
-                yield Finished(method.name, "stopped", time.perf_counter() - start, passes)
+        for method, sample in answers:
+            if (method.name, sample) not in ended:
+                passes = token_counts[method.name, sample] * len(method.rows(request.prompt))
+                yield Finished(method.name, "stopped", time.perf_counter() - start, passes, sample=sample)
 
     return run

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING
 from halluapp.data.files import PARTIAL_SUFFIX, atomic_write, write_text
 from halluapp.errors import InputError
 from halluapp.lvlm.adapters import CONFIG, PICKLES, PROJECTOR, WEIGHTS
+from halluapp.methods.adapter import NamedAdapter
 from halluapp.methods.registry import METHODS
-from halluapp.training import recipes
 from halluapp.training.endings import checkpoints
 from halluapp.training.measure import model_card
 from halluapp.training.runs import Run
@@ -74,21 +74,10 @@ def imported_runs(root: Path) -> list[Run]:
     return [Run(path.parent) for path in sorted(root.glob(f"*/{IMPORT_FILE}"))]
 
 
-def title(run: Run) -> str:
-    """The run's name and how it was trained, for the list of methods; also the step where there are several."""
-    if is_imported(run):
-        return f"{run.name} (adapter)"
-    try:
-        method = recipes.RECIPES[run.config().kind].title
-    except InputError:
-        return run.name
-    step = f", step {checkpoints.adapter_step(run)}" if checkpoints.step_folders(run) else ""
-    return f"{run.name} ({method}{step})"
-
-
 def panel_runs(root: Path) -> list[tuple[str, str]]:
-    """(title, method name) of all panels, by name."""
-    return [(title(Run(path.parent)), PREFIX + path.parent.name) for path in sorted(root.glob(f"*/{PANEL_FILE}"))]
+    """(title, method name) of all panels, by name; the title is that of the panel itself."""
+    names = [path.parent.name for path in sorted(root.glob(f"*/{PANEL_FILE}"))]
+    return [(NamedAdapter(adapter=name).title, PREFIX + name) for name in names]
 
 
 def add_panel(root: Path, name: str | None, lvlm: LVLM) -> str:

@@ -20,6 +20,7 @@ from halluapp.lvlm.base import LVLM
 from halluapp.training.endings import checkpoints, state
 from halluapp.training.endings.failures import failure_in_status
 from halluapp.training.endings.resume import check_pairs
+from halluapp.training.memory.kinds import by_kind
 from halluapp.training.memory.process import peak_memory
 from halluapp.training.methods import registry
 from halluapp.training.objective import Objective
@@ -111,7 +112,9 @@ def _steps(run: Run, objective: Objective, rows: list[int], held_out: list[int])
         stop_requested = (run.folder / "stop").exists()
         last = stop_requested or step == recipe.steps
         if world.is_main:
-            row |= {"step": step, "seconds": round(time.time() - started, 2), "memory_mb": peak_memory()}
+            peak, seconds = peak_memory(), round(time.time() - started, 2)
+            kinds = by_kind(objective.lvlm.model, optimizer, peak)
+            row |= {"step": step, "seconds": seconds, "memory_mb": peak, "memory": kinds}
             run.append_row("metrics.jsonl", row)
             evaluated = bool(held_out) and (step % recipe.evaluate_every == 0 or last)
             if evaluated or step % recipe.sample_every == 0 or last:

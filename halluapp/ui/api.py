@@ -34,16 +34,16 @@ def build(models: Models, photo_input: Callable[..., gr.Image]) -> None:
     """Adds invisible inputs and the endpoints, in the place where it is called."""
     photo = photo_input(visible=False, label="photo")
     prompt, text, question = _text("prompt", None), _text("text", None), _text("prompt")
-    sure = _number("sure", SURE)
+    sure = _number("sure", SURE)  # of both
     values = [
         _text("methods"), _number("max_new_tokens", 80), _number("temperature", 0), _number("seed", 0),
         _json("parameters", {}, OBJECT, TEXTS), _number("top_p", 1), _number("top_k", 0),
-        _number("repetition_penalty", 0), _json("stop", [], TEXTS, TEXT),
+        _number("repetition_penalty", 0), _json("stop", [], TEXTS, TEXT), sure, _number("samples", 1),
     ]  # fmt: skip
     source, form = _json("report", None, OBJECT), _text("form", FORMS[0])
     output, export = gr.JSON(visible=False, label="result"), gr.Textbox(visible=False, label="text")
     endpoints = (
-        (partial(compare, models), [photo, prompt, *values, sure], output, OPTIONS),
+        (partial(compare, models), [photo, prompt, *values], output, OPTIONS),
         (partial(judge, models), [photo, text, question, sure], output, OPTIONS),
         (partial(methods), [], output, {**OPTIONS, "queue": False}),
         (partial(listing.models, models), [], output, {**OPTIONS, "queue": False}),
@@ -96,6 +96,7 @@ def compare(
     repetition_penalty: float = 0,
     stop: list[str] | str | None = None,
     sure: float = SURE,
+    samples: float = 1,
 ) -> dict[str, Any]:
     """Decodes one photo and prompt under several hallucination-mitigation methods and judges every object mention.
     Known methods: {known}.
@@ -113,9 +114,11 @@ def compare(
         repetition_penalty: 1 to 2 for every method alike, 0 for each method's own
         stop: texts, or one text, that end an answer
         sure: how sure verdicts must be, 0.5 to 0.99
+        samples: answers of every method, with the seeds seed, seed + 1, and so on, 1 to 8; above temperature 0 only
 
     Returns:
-        The report (schema 1): detections, and for each method text, tokens, mentions with verdicts, and cost.
+        The report (schema 1): detections, and for each method text, tokens, mentions with verdicts, and cost; of
+        several samples the further ones, and the spread of what each method is expected to invent.
     """
     names = assignments.method_names(methods if isinstance(methods, str) else "")
     left = callers.departure()
@@ -123,8 +126,8 @@ def compare(
         check_photo(photo)
         check_text("prompt", prompt)
         check_text("methods", methods, empty=True)
-        numbers = {"max_new_tokens": max_new_tokens, "temperature": temperature, "seed": seed, "top_p": top_p,
-                   "top_k": top_k, "repetition_penalty": repetition_penalty, "sure": sure}  # fmt: skip
+        numbers = {"max_new_tokens": max_new_tokens, "temperature": temperature, "seed": seed, "samples": samples,
+                   "top_p": top_p, "top_k": top_k, "repetition_penalty": repetition_penalty, "sure": sure}  # fmt: skip
         panels = assignments.create_methods(names, assignments.read(parameters, names))
         checked = {name: check_number(name, value) for name, value in numbers.items()}
         request = make_request(photo, prompt, panels, stop=stop or (), **checked)

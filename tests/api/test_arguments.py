@@ -10,8 +10,8 @@ from stranger import answer, post
 from uploading import uploaded_photo
 
 NAMES = ("photo", "prompt", "methods", "max_new_tokens", "temperature", "seed", "parameters", "top_p", "top_k",
-         "repetition_penalty", "stop", "sure")  # fmt: skip
-WHOLE = ("max_new_tokens", "seed", "top_k")
+         "repetition_penalty", "stop", "sure", "samples")  # fmt: skip
+WHOLE = ("max_new_tokens", "seed", "top_k", "samples")
 WRONG_NUMBERS = ("80", "much", float("nan"), float("inf"), float("-inf"), None, True, [1], {"a": 1}, "x" * 10_000, -5)
 WRONG_TEXTS = {"prompt": (None, 5, ["a"], "", " \n"), "methods": (5, ["vdd"], {})}
 NUMBERS = (*WHOLE, "temperature", "top_p", "repetition_penalty", "sure")
@@ -35,7 +35,7 @@ def refusal(address: str, data: list, route: str = "run", name: str = "compare")
 
 
 def data_with(photo: dict, **changes) -> list:
-    values = dict(zip(NAMES, [photo, "Describe.", "baseline", 1, 0, 0, {}, 1, 0, 0, [], 0.9], strict=True))
+    values = dict(zip(NAMES, [photo, "Describe.", "baseline", 1, 0, 0, {}, 1, 0, 0, [], 0.9, 1], strict=True))
     return list({**values, **changes}.values())
 
 

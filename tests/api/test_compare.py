@@ -105,6 +105,17 @@ def test_same_request_same_texts_and_the_seed_matters(client, photo):
     assert texts[0] == texts[1] != texts[2]
 
 
+def test_several_samples_are_the_runs_of_their_seeds(client, photo):
+    settings = {"methods": "baseline,vdd", "tokens": 8, "temperature": 1.2}
+    together = report.validate(ask(client, photo, seed=3, samples=2, **settings))
+    for panel, other in zip(together["panels"], ask(client, photo, seed=4, **settings)["panels"], strict=True):
+        assert panel["samples"][0]["seed"] == 4
+        assert panel["samples"][0]["text"] == other["text"]
+        assert panel["spread"]["n"] == 2
+    with pytest.raises(AppError, match="temperature 0"):
+        ask(client, photo, samples=2)
+
+
 def test_label_probabilities_are_shown_before_and_after(client, photo):
     result = ask(client, photo, "Is there a dog in the image?", "baseline,calibration", 4)
     labels = result["panels"][1]["tokens"][0]["notes"]["labels"]

@@ -57,7 +57,7 @@ def state_of(run: runs.Run) -> tuple:
 
 
 def notice(outputs: list) -> str:
-    return outputs[0]
+    return outputs[0]["text"]
 
 
 BUTTONS = ("train-add", "train-remove", "train-resume", "train-measure")

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from safetensors.torch import load_file
 
-IGNORED = {"seconds", "versions", "memory_mb", "pid", "born", "time", "date", "created"}  # keys, at any depth
+IGNORED = {"seconds", "versions", "memory_mb", "memory", "pid", "born", "time", "date", "created"}  # keys, at any depth
 TIMEOUT = 600  # seconds for one command
 SUFFIXES = (".json", ".jsonl", ".safetensors", ".jpg")  # of a folder's files that are kept
 

@@ -19,7 +19,7 @@ MODULES = (
         ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts)
         for path in sorted((PACKAGE / "ui").rglob("texts.py"))
     ),
-    "halluapp.ui.hallu_space_button", "halluapp.serving.lane", "halluapp.serving.uploads",
+    "halluapp.ui.compare.hallu_space_button", "halluapp.serving.lane", "halluapp.serving.uploads",
     "halluapp.serving.models.choices", "halluapp.serving.models.switch",
 )  # fmt: skip
 ATTRIBUTES = ("aria-label", "title", "placeholder", "alt")

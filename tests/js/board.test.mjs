@@ -189,3 +189,9 @@ test("captions begin with the panel's and the untrained model's", () => {
   assert.equal(pure.sampleTitle(sample(3, true)), "step 3 · the panel");
   assert.equal(pure.sampleTitle(sample(0)), "step 0 · before");
 });
+
+test("memory by kind is summed a step", () => {
+  const kinds = { steps: [1, 9], rows: [{ label: "a", values: [1, 2.5] }, { label: "b", values: [null, 3] }] };
+  assert.deepEqual(pure.kindSums(kinds), [1, 5.5]);
+  assert.deepEqual([null, 0.25, 12.6].map(pure.formatMegabytes), ["–", "0.3", "13"]);
+});

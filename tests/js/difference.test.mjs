@@ -114,3 +114,18 @@ test("expected inventions stand with what they are out of, and with their interv
   assert.equal(pure.inventionsText(null), "–");
   assert.match(pure.inventionsTitle(one), /^1\.8 of 5 named things .* 0\.6 to 3\.1\)$/);
 });
+
+test("of several samples the summary shows means and how far they are spread", () => {
+  const spread = {
+    n: 4, words: 51.6, named: 6.25, mean: 1.84, deviation: 0.61, least: 1, most: 2.7,
+    difference: { value: -0.5, low: -1.2, high: 0.2 },
+  };
+  const [row] = pure.stripRows([{ method: "vdd", text: "a", inventions: null, difference: null, error: "", spread }]);
+  assert.equal(pure.inventionsText(row.inventions), "1.8 ± 0.6 of 6.3");
+  assert.equal(pure.differenceText(row.interval), "−0.5 [−1.2, +0.2]");
+  assert.deepEqual([row.expected, row.difference, row.words], [1.84, -0.5, 52]);
+  assert.match(pure.inventionsTitle(row.inventions), /^Mean of 4 samples: 1\.8 of 6\.3 .* from 1\.0 to 2\.7$/);
+  const one = { ...spread, mean: null, deviation: null, difference: null };
+  const [unknown] = pure.stripRows([{ method: "vdd", text: "a", spread: one }]);
+  assert.deepEqual([unknown.inventions, unknown.expected, unknown.difference], [null, null, null]);
+});

@@ -156,3 +156,12 @@ test("pinned panels stand first, in the order in which they were pinned; one tha
   assert.deepEqual(pure.panelOrder(["a", "b", "c"], ["c", "gone", "a"]), ["c", "a", "b"]);
   assert.deepEqual(pure.panelOrder(["a", "b"], []), ["a", "b"]);
 });
+
+test("a panel is shown as any of its samples, the first of which it is itself", () => {
+  const panel = { method: "vdd", text: "a dog", samples: [{ seed: 8, text: "a cat" }, { seed: 9, text: "a cow" }] };
+  assert.equal(pure.answerOf(panel, 0), panel);
+  assert.deepEqual(pure.answerOf(panel, 2), { ...panel, seed: 9, text: "a cow" });
+  assert.equal(pure.sampleLabel(panel, 1), "2 / 3");
+  assert.equal(pure.sampleTitle(panel, 0), "Sample 1 of 3, in every panel.");
+  assert.equal(pure.sampleTitle(panel, 2), "Sample 3 of 3 (seed 9), in every panel.");
+});

@@ -11,14 +11,15 @@ import gradio as gr
 from halluapp import report as reports
 from halluapp.data.photos import read_photo
 from halluapp.errors import InputError
+from halluapp.grounding.spread import answers
 from halluapp.serving import callers
 from halluapp.serving.uploads import NOT_UPLOADED, is_uploaded
 from halluapp.ui import texts
 from halluapp.ui.compare import examples, exports, state
 from halluapp.ui.compare.run import Result, fault, finished
 
-MOST_CHARACTERS = 4_000_000  # of a report that somebody opens
-MOST_PANELS, MOST_TOKENS, MOST_TEXT = 64, 2048, 20_000  # of it; the last two of a panel
+MOST_CHARACTERS = 12_000_000  # of a report that somebody opens
+MOST_PANELS, MOST_TOKENS, MOST_TEXT = 64, 2048, 20_000  # of it, samples counted; the last two of an answer
 
 
 def take(result: Result, event: gr.EventData) -> tuple:
@@ -82,13 +83,16 @@ def _opened(report: dict[str, Any]) -> tuple:
 def read(text: str) -> dict[str, Any]:
     """A saved report; the photo that it carries is decoded and encoded anew. Raises InputError."""
     if len(text) > MOST_CHARACTERS:
-        raise InputError(f"The file has more than {MOST_CHARACTERS // 10**6} million characters; a report is smaller.")
+        raise InputError(
+            f"The file has more than {MOST_CHARACTERS // 10**6} million characters, and the page opens none so long; "
+            "choose a report of fewer samples or tokens."
+        )
     report = reports.loads(text)
-    panels = report["panels"]
+    panels = [answer for panel in report["panels"] for answer in answers(panel)]
     longest = [max((len(panel[part]) for panel in panels), default=0) for part in ("tokens", "text")]
     if len(panels) > MOST_PANELS or longest[0] > MOST_TOKENS or longest[1] > MOST_TEXT:
         raise InputError(
-            f"The page shows reports of up to {MOST_PANELS} panels with {MOST_TOKENS:,} tokens and {MOST_TEXT:,} "
+            f"The page shows reports of up to {MOST_PANELS} answers with {MOST_TOKENS:,} tokens and {MOST_TEXT:,} "
             "characters each; this one has more."
         )
     carried = report["photo"].get("preview")
@@ -109,15 +113,17 @@ def flag(result: Result, event: gr.EventData) -> tuple:
 
     Input: result. Outputs: stage state, result, files of the report.
     """
-    method, start = _field(event, "method"), _field(event, "start")
+    method, start, sample = _field(event, "method"), _field(event, "start"), _field(event, "sample") or 0
     report = result["report"] if result else None
     panels = [panel for panel in report["panels"] if panel["method"] == method] if report else []
-    mentions = [mention for panel in panels for mention in panel["mentions"] if mention["start"] == start]
+    chosen = [answer for panel in panels for number, answer in enumerate(answers(panel)) if number == sample]
+    mentions = [mention for answer in chosen for mention in answer["mentions"] if mention["start"] == start]
     if not mentions:
         return gr.skip(), gr.skip(), *exports.nothing_new()
     keys, flags = ("start", "end", "text", "verdict"), report.get("flags", [])
-    others = [one for one in flags if (one["method"], one["start"]) != (method, start)]
-    new = [{"method": method, **{key: mentions[0][key] for key in keys}}] if len(others) == len(flags) else []
+    others = [one for one in flags if (one["method"], one["start"], one.get("sample", 0)) != (method, start, sample)]
+    one = {"method": method, **{key: mentions[0][key] for key in keys}, "sample": int(sample)}
+    new = [one] if len(others) == len(flags) else []
     report = {**report, "flags": [*others, *new]}
     return finished({**result["stage"], "flags": report["flags"]}, report)
 

@@ -30,7 +30,7 @@ _stop_flags: dict[str, threading.Event] = {}  # of comparisons that run or wait,
 def run(
     models: Models, parameters: list[tuple[str, str]], visitor: str, last: Result, photo: str | None, prompt: str,
     methods: list[str], stacks: list[str] | None, sure: float, temperature: float, top_p: float,
-    seed: float | None, max_tokens: float, repetition: float, stop_strings: str, *values: Any,
+    seed: float | None, samples: float, max_tokens: float, repetition: float, stop_strings: str, *values: Any,
 ) -> Iterator[tuple]:  # fmt: skip
     """Inputs: last result, photo path, prompt, method names, stacked names, sureness, sampling, method parameters.
 
@@ -44,7 +44,7 @@ def run(
         request = make_request(
             photo, prompt,
             sidebar.methods_from([*methods, *(stacks or [])], dict(zip(parameters, values, strict=True))),
-            int(max_tokens), temperature, top_p, seed=int(seed or 0), sure=sure,
+            int(max_tokens), temperature, top_p, seed=int(seed or 0), sure=sure, samples=int(samples),
             repetition_penalty=repetition, stop=[line for line in stop_strings.splitlines() if line.strip()],
         )  # fmt: skip
         yield from _stream(models, request, stop_flag, last, Path(photo).name if isinstance(photo, str) else "")
@@ -60,7 +60,8 @@ def run(
 
 def _stream(models: Models, request: Request, stop_flag: threading.Event, last: Result, name: str) -> Iterator[tuple]:
     """Decodes and yields the page's outputs, coalesced; the last state is always sent."""
-    comparison, same = state.ComparisonState(request.photo, request.prompt, request.sure, name), exports.nothing_new()
+    comparison = state.ComparisonState(request.photo, request.prompt, request.sure, name, request.samples)
+    same = exports.nothing_new()
     has_left = departure()
     yield _outputs(comparison.snapshot(), gr.skip(), exports.updates(None), busy=True)
     due = 0.0

@@ -5,6 +5,7 @@ Its widgets are made from the methods' dataclasses: a new method needs no code h
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, fields
 from typing import Any
 
@@ -14,18 +15,22 @@ from gradio.components import Component
 from halluapp.methods.adapter import NamedAdapter
 from halluapp.methods.base import Method
 from halluapp.methods.registry import METHODS, calibrated_contrasts, create, defaults, stacks
-from halluapp.request import MAX_NEW_TOKENS, MAX_PANELS, MAX_SURE, MIN_SURE, SURE
+from halluapp.request import MAX_NEW_TOKENS, MAX_PANELS, MAX_SAMPLES, MAX_SURE, MIN_SURE, SURE
 from halluapp.settings import Settings
 from halluapp.training.library import PREFIX
-from halluapp.ui import hallu_space_button, texts
-from halluapp.ui.hallu_space_button import HalluSpaceControls
+from halluapp.ui import texts
+from halluapp.ui.compare import hallu_space_button
+from halluapp.ui.compare.hallu_space_button import HalluSpaceControls
+from halluapp.ui.event_options import INSTANT, QUEUED
 
 Key = tuple[str, str]  # (method, parameter)
 
 
 @dataclass(frozen=True)
 class Sidebar:
-    """The components of the settings. sampling: in the order of `_sampling`; parameters: of every method."""
+    """The components of the settings. sampling: in the order of `_sampling`; parameters: of every method; reset: gives
+    all of them but the chosen methods the values with which the page comes up.
+    """
 
     methods: gr.CheckboxGroup
     stacks: gr.Dropdown
@@ -33,11 +38,23 @@ class Sidebar:
     sampling: list[Component]
     parameters: dict[Key, Component]
     hallu_space: HalluSpaceControls | None
+    reset: gr.Button
 
     @property
     def inputs(self) -> list[Component]:
         """What a run reads, in its order."""
-        return [self.methods, self.stacks, self.sure, *self.sampling, *self.parameters.values()]
+        return [self.methods, *self.settings]
+
+    @property
+    def settings(self) -> list[Component]:
+        """What `reset` sets, in the order of `inputs`."""
+        return [self.stacks, self.sure, *self.sampling, *self.parameters.values()]
+
+    def connect_reset(self, judge: Callable[..., Any], inputs: list[Component], outputs: list[Component]) -> None:
+        """The button, and the verdicts at the default sureness after it. judge, inputs, outputs: as for `sure`."""
+        defaults = [component.value for component in self.settings]
+        reset = self.reset.click(lambda: defaults, None, self.settings, **INSTANT)
+        reset.then(judge, inputs, outputs, **QUEUED)
 
 
 def build_methods() -> gr.CheckboxGroup:
@@ -52,6 +69,7 @@ def build(settings: Settings, methods: gr.CheckboxGroup) -> Sidebar:
     """Builds the column, in the place where it is called. methods: from `build_methods`."""
     with gr.Column(elem_id="settings", min_width=260):
         gr.Markdown(texts.SETTINGS_HELP.format(most=MAX_PANELS), elem_id="settings-help")
+        reset = gr.Button(texts.RESET, size="sm", elem_id="reset-settings", min_width=120)
         stack_list = gr.Dropdown(
             stack_choices(), value=[], multiselect=True, label=texts.STACKED[0], info=texts.STACKED[1],
             elem_id="stacked",
@@ -62,7 +80,7 @@ def build(settings: Settings, methods: gr.CheckboxGroup) -> Sidebar:
         _clamp(sure)
         sampling = _sampling(settings)
         parameters, hallu_space = _parameters(settings)
-        return Sidebar(methods, stack_list, sure, sampling, parameters, hallu_space)
+        return Sidebar(methods, stack_list, sure, sampling, parameters, hallu_space, reset)
 
 
 def _clamp(slider: gr.Slider) -> None:
@@ -80,12 +98,15 @@ def _clamp(slider: gr.Slider) -> None:
 
 
 def _sampling(settings: Settings) -> list[Component]:
-    """Widgets: temperature, top-p, seed, most new tokens, repetition penalty, stop strings."""
+    """Widgets: temperature, top-p, seed, samples, most new tokens, repetition penalty, stop strings."""
     with gr.Accordion(texts.SAMPLING, open=False):
         return [
             gr.Slider(0, 2, 0, step=0.05, label=texts.TEMPERATURE[0], info=texts.TEMPERATURE[1], elem_id="temperature"),
             gr.Slider(0.05, 1, 1, step=0.05, label=texts.TOP_P[0], info=texts.TOP_P[1]),
             gr.Number(0, precision=0, minimum=0, label=texts.SEED[0], info=texts.SEED[1], elem_id="seed"),
+            gr.Slider(
+                1, MAX_SAMPLES, 1, step=1, label=texts.SAMPLES[0], info=texts.SAMPLES[1], elem_id="samples",
+            ),
             gr.Slider(
                 1, MAX_NEW_TOKENS, settings.max_new_tokens, step=1, label=texts.MAX_TOKENS[0],
                 info=texts.MAX_TOKENS[1], elem_id="max-tokens",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import itertools
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from typing import Any
@@ -16,6 +17,7 @@ from halluapp.decoding.events import Decoded, Detected, Done, Event, Failed, Fin
 from halluapp.grounding.answers import judge_answer
 from halluapp.grounding.evidence import Evidence
 from halluapp.grounding.inventions import expected_difference, expected_inventions
+from halluapp.grounding.spread import answers, spread
 from halluapp.grounding.verdicts import judge_text
 from halluapp.methods.baseline import Baseline
 from halluapp.request import SURE
@@ -82,22 +84,31 @@ def of_report(report: Mapping[str, Any], run: int = 0) -> dict[str, Any]:
 
 
 def _panel_of_report(panel: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        **_panel(panel),
+        **_answer_of_report(panel),
+        "title": panel.get("title") or panel["method"],
+        "samples": [{**_answer_of_report(sample), "seed": sample["seed"]} for sample in panel.get("samples", [])],
+        "spread": panel.get("spread"),
+    }
+
+
+def _answer_of_report(answer: Mapping[str, Any]) -> dict[str, Any]:
+    """What a panel shows of one answer: of a panel of a report, or of one of its further samples."""
     tokens, start, labels = [], 0, None
-    for token in panel["tokens"]:
+    for token in answer["tokens"]:
         end = token.get("end")
-        end = min(start + len(token["text"]), len(panel["text"])) if end is None else end
+        end = min(start + len(token["text"]), len(answer["text"])) if end is None else end
         tokens.append(_token_record(token, min(start, end), end))
         start, labels = end, token.get("notes", {}).get("labels", labels)
     return {
-        **_panel(panel),
-        **{key: panel.get(key) for key in ("text", "mentions", "inventions", "difference", "answer", "seconds")},
-        "title": panel.get("title") or panel["method"],
-        "status": "failed" if panel["error"] else panel.get("reason") or "end",
-        "error": panel["error"] or "",
+        **{key: answer.get(key) for key in ("text", "mentions", "inventions", "difference", "answer", "seconds")},
+        "status": "failed" if answer["error"] else answer.get("reason") or "end",
+        "error": answer["error"] or "",
         "tokens": tokens,
         "labels": labels,
-        "passes": panel["forward_passes"],
-        "note": panel.get("note", ""),
+        "passes": answer["forward_passes"],
+        "note": answer.get("note", ""),
     }
 
 
@@ -108,7 +119,7 @@ def _panel(description: Mapping[str, Any]) -> dict[str, Any]:
         "explanation": description.get("explanation", ""), "reference": description.get("reference", ""),
         "rows": description.get("rows", []), "status": "waiting", "error": "", "text": "", "tokens": [],
         "mentions": [], "inventions": None, "difference": None, "answer": None, "labels": None, "seconds": None,
-        "passes": None, "note": "",
+        "passes": None, "note": "", "samples": [], "spread": None,
     }  # fmt: skip
 
 
@@ -123,10 +134,14 @@ def _token_record(token: Mapping[str, Any], start: int, end: int) -> str:
 
 
 class ComparisonState:
-    """The state of one run; `add` takes events, `snapshot` gives plain JSON data. report: there after `Done`."""
+    """The state of one run; `add` takes events, `snapshot` gives plain JSON data. report: there after `Done`.
 
-    def __init__(self, photo: Image.Image, prompt: str, sure: float, name: str = ""):
-        self.prompt, self.sure = prompt, sure
+    samples: answers of every method; while they are decoded the page shows the first, and it ends with the last.
+    """
+
+    def __init__(self, photo: Image.Image, prompt: str, sure: float, name: str = "", samples: int = 1):
+        self.prompt, self.sure, self.samples = prompt, sure, samples
+        self._ends: Counter[str] = Counter()  # answers that have ended, by method
         self.evidence = Evidence()
         self.report: dict[str, Any] | None = None
         self.data = {**of_photo(photo, name), "size": list(photo.size), "busy": True, "prompt": prompt, "sure": sure,
@@ -142,15 +157,12 @@ class ComparisonState:
             self.data.update(detector=event.detector, measured=_measured(event.measured, self.sure))
         elif isinstance(event, Started):
             self._panels = {method["method"]: _panel(method) for method in event.methods}
-            self.data["status"] = texts.DECODING.format(n=len(self._panels))
-        elif isinstance(event, Decoded):
+            sentence = texts.DECODING if self.samples == 1 else texts.DECODING_SAMPLES
+            self.data["status"] = sentence.format(n=len(self._panels), samples=self.samples)
+        elif isinstance(event, Decoded) and event.sample == 0:
             self._add_token(self._panels[event.method], event)
-        elif isinstance(event, Finished):
-            self._panels[event.method].update(
-                status=event.reason, seconds=event.seconds, passes=event.forward_passes, note=event.note
-            )
-        elif isinstance(event, Failed):
-            self._panels[event.method].update(status="failed", error=event.error)
+        elif isinstance(event, Finished | Failed):
+            self._end(self._panels[event.method], event)
         elif isinstance(event, Done):
             self._finish(event)
 
@@ -161,6 +173,15 @@ class ComparisonState:
         panel["text"], panel["status"] = event.text, "decoding"
         if "labels" in event.token.notes:
             panel["labels"] = event.token.notes["labels"]
+
+    def _end(self, panel: dict[str, Any], event: Finished | Failed) -> None:
+        self._ends[event.method] += 1
+        if event.sample == 0 and isinstance(event, Finished):
+            panel.update(seconds=event.seconds, passes=event.forward_passes, note=event.note, reason=event.reason)
+        elif event.sample == 0:
+            panel.update(error=event.error, reason="failed")
+        if self._ends[event.method] == self.samples:
+            panel["status"] = panel.pop("reason")
 
     def _finish(self, event: Done) -> None:
         picture = {"name": self.data["name"], "preview": self.data["photo"].removeprefix(URL)}
@@ -183,16 +204,22 @@ def judge_again(report: Mapping[str, Any], sure: float) -> dict[str, Any]:
 def judge_panels(
     panels: Iterable[Mapping[str, Any]], prompt: str, evidence: Evidence, sure: float
 ) -> list[dict[str, Any]]:
-    """Panels (of a state or a report) with the verdicts on their texts."""
-    judged = [{**panel, "mentions": judge_text(panel["text"], evidence, sure=sure)} for panel in panels]
+    """Panels (of a state or a report) with the verdicts on their texts, all samples included."""
+
+    def judge(answer: Mapping[str, Any]) -> dict[str, Any]:
+        mentions = judge_text(answer["text"], evidence, sure=sure)
+        inventions, verdict = expected_inventions(mentions), judge_answer(prompt, answer["text"], evidence, sure)
+        return {
+            **answer, "mentions": mentions, "inventions": asdict(inventions) if inventions else None,
+            "answer": verdict, "difference": None,
+        }  # fmt: skip
+
+    judged = [{**judge(panel), "samples": [*map(judge, panel.get("samples", ()))]} for panel in panels]
     baseline = next((panel for panel in judged if panel["method"] == Baseline.name), None)
     for panel in judged:
-        inventions = expected_inventions(panel["mentions"])
-        compared = baseline is not None and panel is not baseline
-        difference = expected_difference(panel["mentions"], baseline["mentions"]) if compared else None
-        panel.update(
-            inventions=asdict(inventions) if inventions else None,
-            difference=asdict(difference) if difference else None,
-            answer=judge_answer(prompt, panel["text"], evidence, sure),
-        )
+        if baseline is not None and panel is not baseline:
+            for answer, other in zip(answers(panel), answers(baseline), strict=False):
+                difference = expected_difference(answer["mentions"], other["mentions"])
+                answer["difference"] = asdict(difference) if difference else None
+        panel["spread"] = spread(panel, baseline)
     return judged

@@ -10,8 +10,8 @@ import gradio as gr
 from gradio.components import Component
 
 from halluapp.serving.models import Models
-from halluapp.ui import hallu_space_button, inside, model_picker, texts
-from halluapp.ui.compare import examples, exports, opened, panels, sidebar
+from halluapp.ui import inside, model_picker, texts
+from halluapp.ui.compare import examples, exports, hallu_space_button, opened, panels, sidebar
 from halluapp.ui.compare.run import Result, announce, fail, judge_again, run, stop
 from halluapp.ui.event_options import EACH, INSTANT, LANE, QUEUED
 
@@ -71,6 +71,7 @@ def build(models: Models) -> CompareTab:
     form.stop.click(stop_handler, None, None, **INSTANT)
     judged = [stage, result, *files]
     controls.sure.release(judge_again, [result, controls.sure], judged, trigger_mode="always_last", **QUEUED)
+    controls.connect_reset(judge_again, [result, controls.sure], judged)
     hallu_space_button.connect(models, controls.hallu_space)
     for button, text in zip(form.presets, texts.PROMPTS, strict=True):
         button.click(partial(set_prompt, text), None, form.prompt, **INSTANT)

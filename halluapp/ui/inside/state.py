@@ -9,14 +9,16 @@ from typing import Any
 from halluapp import report as reports
 from halluapp.data.photos import read_photo
 from halluapp.errors import InputError
+from halluapp.grounding.spread import answers
 from halluapp.methods.registry import create
-from halluapp.request import MAX_NEW_TOKENS, make_request
+from halluapp.request import MAX_NEW_TOKENS, MAX_SAMPLES, make_request
 from halluapp.serving import callers, request_log
 from halluapp.serving.models import Models
 from halluapp.ui.inside import texts
 
 SAMPLING = ("max_new_tokens", "temperature", "top_p", "top_k", "seed", "repetition_penalty", "stop")
 MOST_NAME = 200  # characters of a method or a view
+NUMBERS = tuple(map(str, range(1, MAX_SAMPLES)))  # of further samples
 Result = dict[str, Any] | None
 
 
@@ -26,7 +28,12 @@ def of_result(result: Result) -> dict[str, Any]:
     if not report:
         return {"run": 0, "photo": "", "panels": [], "answer": None, "error": "", "note": texts.NOTHING}
     stage = result["stage"]
-    panels = [_panel(panel) for panel in report["panels"] if panel["text"]]
+    panels = [
+        _panel(panel, answer, number)
+        for panel in report["panels"]
+        for number, answer in enumerate(answers(panel))
+        if answer["text"]
+    ]
     return {"run": stage["run"], "photo": stage["photo"], "panels": panels, "answer": None, "error": "", "note": ""}
 
 
@@ -35,16 +42,28 @@ def fail(result: Result) -> dict[str, Any]:
     return {**of_result(result), "photo": "", "error": texts.FAILED}
 
 
-def _panel(panel: dict[str, Any]) -> dict[str, Any]:
-    """A panel's words: [start, end, box of the thing that the word names or None]."""
+def _panel(panel: dict[str, Any], answer: dict[str, Any], sample: int) -> dict[str, Any]:
+    """An answer's words: [start, end, box of the thing that the word names or None].
+
+    answer: the panel itself, or one of its further samples, which is called METHOD#NUMBER.
+    """
     from halluapp.inspection.answer import WORD
 
     words = []
-    for match in WORD.finditer(panel["text"]):
-        covering = (one["box"] for one in panel["mentions"] if one["start"] <= match.start() < one["end"])
+    for match in WORD.finditer(answer["text"]):
+        covering = (one["box"] for one in answer["mentions"] if one["start"] <= match.start() < one["end"])
         words.append([match.start(), match.end(), next(covering, None)])
-    return {"method": panel["method"], "title": panel.get("title") or panel["method"], "text": panel["text"],
-            "words": words}  # fmt: skip
+    name, title = panel["method"], panel.get("title") or panel["method"]
+    return {
+        "method": f"{name}#{sample}" if sample else name, "text": answer["text"], "words": words,
+        "title": texts.SAMPLE.format(title=title, number=sample + 1) if sample else title,
+    }  # fmt: skip
+
+
+def _sample(method: str) -> tuple[str, int]:
+    """METHOD#NUMBER -> the method and the number of the sample."""
+    name, mark, number = method.rpartition("#")
+    return (name, int(number)) if mark and number in NUMBERS else (method, 0)
 
 
 def look(models: Models, result: Result, photo: str | None, event: Any) -> dict[str, Any]:
@@ -56,7 +75,7 @@ def look(models: Models, result: Result, photo: str | None, event: Any) -> dict[
     values = event._data if isinstance(event._data, dict) else {}
     key = {name: values.get(name) for name in ("view", "method", "word", "box")}
     left, is_question = callers.departure(), _is_question(key)
-    entry = request_log.Entry("inside", [key["method"]] if is_question else [])
+    entry = request_log.Entry("inside", [_sample(key["method"])[0]] if is_question else [])
     try:
         if not is_question:  # never sent back: it may hold anything
             entry.outcome = request_log.REFUSED
@@ -96,13 +115,15 @@ def _answer(
         raise InputError(texts.OTHER_MODEL.format(other=report["model"]["name"], name=lvlm.name))
     image, note = _photo(report, photo)
     panels = report["panels"]
-    panel = next((panel for panel in panels if panel["method"] == key["method"]), None)
-    if panel is None:
+    name, number = _sample(key["method"])
+    panel = next((panel for panel in panels if panel["method"] == name), None)
+    if panel is None or number >= len(answers(panel)):
         raise InputError(texts.NOT_A_QUESTION)
+    answer = answers(panel)[number]
     sampling = {name: value for name in SAMPLING if (value := (report.get("sampling") or {}).get(name)) is not None}
     methods = [create(one["method"], **one["parameters"]) for one in panels if not one["error"] or one is panel]
-    request = make_request(image, report["prompt"], methods, **sampling)
-    ids = tuple(token["id"] for token in panel["tokens"][:MAX_NEW_TOKENS])
+    request = make_request(image, report["prompt"], methods, **{**sampling, "seed": answer.get("seed", report["seed"])})
+    ids = tuple(token["id"] for token in answer["tokens"][:MAX_NEW_TOKENS])
     question = Question(
         key["view"], request.photo, request.prompt, request.methods, panel["method"], ids, key["word"],
         request.sampling, _box(key["box"]),

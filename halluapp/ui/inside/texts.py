@@ -7,3 +7,4 @@ SMALL_COPY = "Read from the small copy of the photo that the report carries: num
 OTHER_MODEL = "This report is of {other}, and {name} is loaded; run the comparison again to look into it."
 FAILED = "Looking into this word broke off on the server; choose it again."
 NOT_A_QUESTION = "The page asked for something unknown; reload it and try again."
+SAMPLE = "{title}, sample {number}"

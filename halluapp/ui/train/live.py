@@ -13,7 +13,7 @@ from gradio.components import Component
 
 from halluapp.serving.visitors import Visitor, visitor_of
 from halluapp.settings import Settings
-from halluapp.ui.event_options import EACH, INSTANT, with_visitor
+from halluapp.ui.event_options import EACH, INSTANT, LATEST, NEXT, Notice
 from halluapp.ui.train import state
 
 QUICK, SLOW = 1.5, 10.0  # seconds between refreshes while a run lives, and otherwise
@@ -99,18 +99,22 @@ def select_run(
     return [overlay, *refresh(settings, visitor, selection, overlay)]
 
 
-def connect(settings: Settings, view: BoardView, notice: gr.HTML) -> None:
+def connect(settings: Settings, view: BoardView, notice: Notice) -> None:
     """The timer, and clicks in the list: another run makes a notice about the one before stale."""
 
-    # gradio gives request and event to a function that names their types
-    def select(request: gr.Request, event: gr.EventData, selection, overlay):
-        outputs = select_run(settings, visitor_of(settings, request), event.name, event.what, selection, overlay)
-        return [*outputs, "" if event.what == "choose" else gr.skip()]
+    selected = [view.overlay, *view.outputs, notice.component]
 
-    view.timer.tick(
-        with_visitor(settings, partial(tick, settings)),
-        [view.selection, view.overlay, view.digest],
-        [*view.outputs, notice],
-        **INSTANT,
-    )
-    view.board.select(select, [view.selection, view.overlay], [view.overlay, *view.outputs, notice], **EACH)
+    def choose(visitor: Visitor, name: str, what: str, selection: str | None, overlay: list[str]) -> list[Any]:
+        outputs = select_run(settings, visitor, name, what, selection, overlay)
+        return [*outputs, "" if what == "choose" else gr.skip()]
+
+    numbered = notice.numbered(choose, selected)
+
+    # gradio gives request and event to a function that names their types
+    def select(request: gr.Request, event: gr.EventData, *inputs: Any) -> list[Any]:
+        return numbered(visitor_of(settings, request), event.name, event.what, *inputs)
+
+    board_inputs = [view.selection, view.overlay, view.digest]
+    ticked = [*view.outputs, notice.component]
+    notice.connect(view.timer.tick, partial(tick, settings), board_inputs, ticked, settings, LATEST, **INSTANT)
+    view.board.select(select, [view.selection, view.overlay, notice.number], selected, js=NEXT, **EACH)

@@ -12,7 +12,7 @@ from gradio.components import Component
 from halluapp.serving.models import Models
 from halluapp.serving.uploads import only_uploads
 from halluapp.settings import Settings
-from halluapp.ui.event_options import INSTANT, LANE, QUEUED, with_visitor
+from halluapp.ui.event_options import INSTANT, LANE, QUEUED, Notice
 from halluapp.ui.train import form, live, run_actions, state, texts
 
 
@@ -119,59 +119,57 @@ def build_import(settings: Settings) -> AdapterImport:
 
 
 def connect(
-    models: Models, buttons: RunButtons, view: live.BoardView, notice: gr.HTML, methods: gr.CheckboxGroup
+    models: Models, buttons: RunButtons, view: live.BoardView, notice: Notice, methods: gr.CheckboxGroup
 ) -> None:
     """Buttons that change a run or the panels of Compare."""
-    inputs = [view.selection, view.overlay, methods]
-    outputs = [notice, methods, *view.outputs]
+    outputs = [notice.component, methods, *view.outputs]
 
-    def handler(action: Callable[..., run_actions.Outcome]) -> Callable:
-        return with_visitor(models.settings, partial(run_actions.perform, action, models))
+    def connect_action(button: gr.Button, action: Callable[..., run_actions.Outcome], *more: Component, **options):
+        act, inputs = partial(run_actions.perform, action, models), [view.selection, view.overlay, methods, *more]
+        return notice.connect(button.click, act, inputs, outputs, models.settings, **options)
 
-    buttons.add.click(handler(run_actions.add_panel), inputs, outputs, **LANE)
-    buttons.remove.click(handler(run_actions.remove_panel), inputs, outputs, **INSTANT)
-    buttons.resume.click(handler(run_actions.resume), inputs, outputs, **QUEUED)
-    buttons.measure.click(handler(run_actions.measure), inputs, outputs, **INSTANT)
-    buttons.judge.click(handler(run_actions.judge), inputs, outputs, **LANE)
-    name_inputs = [*inputs, buttons.subject, buttons.new_name, methods]
-    renaming = buttons.confirm_rename.click(handler(run_actions.rename), name_inputs, outputs, **QUEUED)
-    deletion = buttons.confirm_delete.click(handler(run_actions.delete), [*inputs, buttons.subject], outputs, **QUEUED)
-    longer_inputs = [*inputs, buttons.subject, buttons.steps]
-    longer = buttons.confirm_lengthen.click(handler(run_actions.lengthen), longer_inputs, outputs, **QUEUED)
-    step_inputs = [*inputs, buttons.subject, buttons.step_choice]
-    step = buttons.confirm_step.click(handler(run_actions.use_step), step_inputs, outputs, **QUEUED)
+    subject = buttons.subject
+    connect_action(buttons.add, run_actions.add_panel, **LANE)
+    connect_action(buttons.remove, run_actions.remove_panel, **INSTANT)
+    connect_action(buttons.resume, run_actions.resume, **QUEUED)
+    connect_action(buttons.measure, run_actions.measure, **INSTANT)
+    connect_action(buttons.judge, run_actions.judge, **LANE)
+    renaming = connect_action(buttons.confirm_rename, run_actions.rename, subject, buttons.new_name, methods, **QUEUED)
+    deletion = connect_action(buttons.confirm_delete, run_actions.delete, subject, **QUEUED)
+    longer = connect_action(buttons.confirm_lengthen, run_actions.lengthen, subject, buttons.steps, **QUEUED)
+    step = connect_action(buttons.confirm_step, run_actions.use_step, subject, buttons.step_choice, **QUEUED)
     for event in (renaming.then, deletion.then, longer.then, step.then, buttons.cancel_delete.click):
         event(partial(run_actions.hide_questions, len(buttons.rows)), None, buttons.rows, **INSTANT)
 
 
 def connect_import(
-    models: Models, adapter_import: AdapterImport, view: live.BoardView, notice: gr.HTML, methods: gr.CheckboxGroup
+    models: Models, adapter_import: AdapterImport, view: live.BoardView, notice: Notice, methods: gr.CheckboxGroup
 ) -> None:
     """The button that loads an adapter made elsewhere."""
     inputs = [view.selection, view.overlay, methods, adapter_import.name, adapter_import.files, adapter_import.folder]
-    handler = with_visitor(models.settings, partial(run_actions.perform, run_actions.import_adapter, models))
-    adapter_import.button.click(handler, inputs, [notice, methods, *view.outputs], **LANE)
+    load, outputs = partial(run_actions.perform, run_actions.import_adapter, models), [methods, *view.outputs]
+    click, settings = adapter_import.button.click, models.settings
+    notice.connect(click, load, inputs, [notice.component, *outputs], settings, **LANE)
 
 
 def connect_questions(
-    settings: Settings, buttons: RunButtons, run_form: form.Form, view: live.BoardView, notice: gr.HTML
+    settings: Settings, buttons: RunButtons, run_form: form.Form, view: live.BoardView, notice: Notice
 ) -> None:
     """Buttons that change no run: the questions before a deletion and a new name, download, settings."""
 
-    def handler(action: Callable, *more) -> Callable:
-        return with_visitor(settings, partial(action, settings, *more))
+    selection = [view.selection]
 
     def connect_question(button: gr.Button, question: Callable, row: gr.Row, *details: Component) -> None:
         others = [one for one in buttons.rows if one is not row]
         handle = partial(run_actions.alone, partial(question, settings), len(others))
-        outputs = [notice, buttons.subject, row, *details, *others]
-        button.click(with_visitor(settings, handle), view.selection, outputs, **INSTANT)
+        outputs = [notice.component, buttons.subject, row, *details, *others]
+        notice.connect(button.click, handle, selection, outputs, settings, **INSTANT)
 
     connect_question(buttons.rename, run_actions.ask_name, buttons.rename_row, buttons.new_name, buttons.confirm_rename)
     connect_question(buttons.delete, run_actions.ask_delete, buttons.delete_row, buttons.confirm_delete)
     connect_question(buttons.lengthen, run_actions.ask_steps, buttons.lengthen_row, buttons.steps)
     connect_question(buttons.step, run_actions.ask_step, buttons.step_row, buttons.step_choice)
-    buttons.download.click(handler(run_actions.download), view.selection, [notice, buttons.zip], **QUEUED)
-    buttons.use.click(
-        handler(run_actions.use_settings, run_form), view.selection, [notice, *run_form.fill_outputs], **INSTANT
-    )
+    download, use = partial(run_actions.download, settings), partial(run_actions.use_settings, settings, run_form)
+    zipped, filled = [notice.component, buttons.zip], [notice.component, *run_form.fill_outputs]
+    notice.connect(buttons.download.click, download, selection, zipped, settings, **QUEUED)
+    notice.connect(buttons.use.click, use, selection, filled, settings, **INSTANT)

@@ -16,7 +16,7 @@ from halluapp.serving.uploads import only_uploads
 from halluapp.serving.visitors import Visitor, set_owner
 from halluapp.settings import Settings
 from halluapp.training import library, recipes, runs
-from halluapp.ui.event_options import INSTANT, QUEUED, with_current, with_visitor
+from halluapp.ui.event_options import INSTANT, QUEUED, Notice, with_current, with_visitor
 from halluapp.ui.train import data, form, live, memory, state, texts
 
 MOST_WAITING = 4  # runs that train or wait
@@ -62,7 +62,7 @@ def build() -> StartControls:
 
 
 def connect(
-    models: Models, run_form: form.Form, controls: StartControls, view: live.BoardView, notice: gr.HTML
+    models: Models, run_form: form.Form, controls: StartControls, view: live.BoardView, notice: Notice
 ) -> Callable:
     """Events of the form and of the controls below it -> the handler that writes the command line."""
     settings = models.settings
@@ -71,37 +71,38 @@ def connect(
     changes.append(run_form.upload_path.change)
     gr.on(changes, write_preview, run_form.inputs, controls.preview, trigger_mode="always_last", **INSTANT)
     entered = [part.input for part in run_form.inputs if hasattr(part, "input")]  # by a person, not by a preset
-    gr.on(entered, lambda: "", None, notice, **INSTANT)  # what was refused was about other settings
+    # What was refused was about other settings.
+    notice.connect(partial(gr.on, entered), lambda: "", [], [notice.component], **INSTANT)
     memory_line = with_visitor(settings, partial(with_current(models, memory.line), run_form))
     controls.command.change(memory_line, run_form.inputs, controls.memory, trigger_mode="always_last", **QUEUED)
     inputs = [view.selection, view.overlay, *run_form.inputs]
-    start_run = with_visitor(settings, partial(with_current(models, begin), run_form))
-    controls.start.click(start_run, inputs, [notice, *view.outputs], **QUEUED).then(
-        write_preview, run_form.inputs, controls.preview, **INSTANT
-    )
-    stop_run = with_visitor(settings, partial(end, settings))
-    controls.stop.click(stop_run, [view.selection, view.overlay], [notice, *view.outputs], **INSTANT)
+    outputs, start_run = [notice.component, *view.outputs], partial(with_current(models, begin), run_form)
+    started = notice.connect(controls.start.click, start_run, inputs, outputs, settings, **QUEUED)
+    started.then(write_preview, run_form.inputs, controls.preview, **INSTANT)
+    board_inputs = [view.selection, view.overlay]
+    notice.connect(controls.stop.click, partial(end, settings), board_inputs, outputs, settings, **INSTANT)
     controls.save.click(None, controls.file, None, js=SAVE_FILE, api_visibility="private")
     _connect_form(settings, run_form, controls, notice)
     return write_preview
 
 
-def _connect_form(settings: Settings, run_form: form.Form, controls: StartControls, notice: gr.HTML) -> None:
+def _connect_form(settings: Settings, run_form: form.Form, controls: StartControls, notice: Notice) -> None:
     """What changes the form itself: method, source of the pairs, presets, settings files."""
     source_inputs = [run_form.source, run_form.path, run_form.upload_path]
-    fill_outputs = [notice, *run_form.fill_outputs]
+    fill_outputs = [notice.component, *run_form.fill_outputs]
     run_form.kind.change(show_kind, run_form.kind, list(run_form.groups.values()), **INSTANT)
     run_form.source.change(show_source, run_form.source, [run_form.path, run_form.upload], **INSTANT)
-    gr.on(
-        [run_form.upload.upload, run_form.upload.clear], partial(store_upload, settings), run_form.upload,
-        [run_form.upload_path, notice], trigger_mode="always_last", **QUEUED,
-    )  # fmt: skip
-    outputs = [notice, run_form.pairs]
-    run_form.check.click(partial(check_pairs, settings), source_inputs, outputs, **QUEUED)
-    run_form.path.submit(partial(check_pairs, settings), source_inputs, outputs, **QUEUED)
-    controls.load.upload(partial(load_settings, settings, run_form), controls.load, fill_outputs, **QUEUED)
+    uploaded = partial(gr.on, [run_form.upload.upload, run_form.upload.clear])
+    stored, store = [run_form.upload_path, notice.component], partial(store_upload, settings)
+    notice.connect(uploaded, store, [run_form.upload], stored, trigger_mode="always_last", **QUEUED)
+    outputs, check = [notice.component, run_form.pairs], partial(check_pairs, settings)
+    for trigger in (run_form.check.click, run_form.path.submit):
+        notice.connect(trigger, check, source_inputs, outputs, **QUEUED)
+    load = partial(load_settings, settings, run_form)
+    notice.connect(controls.load.upload, load, [controls.load], fill_outputs, **QUEUED)
     for (kind, title), button in run_form.presets.items():
-        button.click(partial(use_preset, settings, run_form, kind, title), None, fill_outputs, **INSTANT)
+        preset = partial(use_preset, settings, run_form, kind, title)
+        notice.connect(button.click, preset, [], fill_outputs, **INSTANT)
 
 
 def launch(settings: Settings, visitor: Visitor, entries: dict[str, Any]) -> tuple[str, str]:

@@ -29,6 +29,7 @@ ACTIONS = (
     "measure",
     "delete",
 )  # of `run_actions.Actions`
+MEMORY_STEPS = 4  # columns of the table of memory
 NOT_CURVES = ("step", "seconds", "held")
 _row_cache: dict[Path, tuple[tuple[int, int], list[dict]]] = {}
 
@@ -183,9 +184,28 @@ def _details(run: Run) -> dict[str, Any]:
         "photo": _sample_photo(run.folder / SAMPLE_PHOTO),
         **captions.judged(run, checkpoints.adapter_step(run)),
         "checkpoint": checkpoint.sentence(run, status, rows),
-        "measured": measurement.rows(run), "map": measurement.representation_map(run),
+        "kinds": _memory_kinds(rows), "measured": measurement.rows(run), "map": measurement.representation_map(run),
         "measuring_note": measurement.last_line(run),
     }  # fmt: skip
+
+
+def _memory_kinds(rows: list[dict]) -> dict[str, Any] | None:
+    """Memory by kind of some steps from the first to the last, MB; None for a run that did not count it.
+
+    "steps": [step]; "rows": [{"label", "values": one a step}].
+    """
+    counted = [row for row in rows if isinstance(row.get("memory"), dict)]
+    if not counted:
+        return None
+    stride = (len(counted) - 1) / (MEMORY_STEPS - 1)
+    samples = [counted[index] for index in dict.fromkeys(round(k * stride) for k in range(MEMORY_STEPS))]
+    return {
+        "steps": [row["step"] for row in samples],
+        "rows": [
+            {"label": label, "values": [measurement.finite(row["memory"].get(kind)) for row in samples]}
+            for kind, label in texts.MEMORY_KINDS.items()
+        ],
+    }
 
 
 def _sample_photo(path: Path) -> str:

@@ -10,6 +10,7 @@ from gradio.components import Component
 
 from halluapp.serving.models import Models
 from halluapp.serving.visitors import stranger
+from halluapp.ui.event_options import Notice
 from halluapp.ui.train import board, form, live, run_buttons, start, state, texts
 
 
@@ -43,7 +44,7 @@ def build(
             run_form = form.build(settings, photo_input)
             controls = start.build()
         with gr.Column(scale=3, min_width=300):
-            notice = _notice()
+            notice = Notice("train-notice")
             buttons = run_buttons.build()
             view = live.BoardView(
                 board.build(state.snapshot(settings.runs, None, [], stranger(settings))),
@@ -57,18 +58,3 @@ def build(
     run_buttons.connect_import(models, adapter_import, view, notice, methods)
     run_buttons.connect_questions(settings, buttons, run_form, view, notice)
     return TrainTab(view, run_form, preview, controls.preview)
-
-
-def _notice() -> gr.HTML:
-    """One sentence about what was done or why not. Its template escapes: names and paths are a person's."""
-    return gr.HTML(
-        value="",
-        html_template='<p class="notice" role="status" aria-live="polite">{{value}}</p>',
-        css_template=".notice { margin: 0; padding: 8px 12px; border-radius: 8px; border: 1px solid "
-        "var(--border-color-primary); background: var(--block-background-fill); color: var(--body-text-color); "
-        "font-size: 14px; overflow-wrap: anywhere; } .notice:empty { display: none; }",
-        apply_default_css=False,
-        padding=False,
-        js_on_load=None,
-        elem_id="train-notice",
-    )

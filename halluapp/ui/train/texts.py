@@ -78,6 +78,11 @@ CURVES = {
     "reward_rejected": "Reward of the hallucinated answer", "rate": "Learning rate",
     "gradient": "Gradient norm", "memory_mb": "Memory, MB",
 }  # fmt: skip
+# What the memory of a step is for; as `training.memory.kinds` names it.
+MEMORY_KINDS = {
+    "weights": "Frozen weights", "trained": "Trained weights", "gradients": "Their gradients",
+    "moments": "Moments of the optimizer", "rest": "All else at the peak: activations, work space, process",
+}  # fmt: skip
 # Rows of the before-and-after table; +1: more is better.
 MEASURES = {
     "margin": "ln p(truthful) − ln p(hallucinated)", "preferred": "Truthful answer preferred",

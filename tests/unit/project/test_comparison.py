@@ -41,7 +41,7 @@ BAD = [
     {"max_new_tokens": True}, {"max_new_tokens": math.nan}, {"max_new_tokens": None},
     {"temperature": -0.1}, {"temperature": 2.5}, {"temperature": math.nan}, {"temperature": math.inf},
     {"top_p": 0}, {"top_p": 1.1}, {"top_k": -1}, {"top_k": 1.5}, {"seed": -1}, {"seed": 2**32}, {"seed": 0.5},
-    {"sure": 0.4}, {"sure": 1.1}, {"sure": "high\nlow"},
+    {"sure": 0.4}, {"sure": 1.1}, {"sure": "high\nlow"}, {"samples": 2}, {"samples": 0}, {"samples": "2"},
 ]  # fmt: skip
 
 

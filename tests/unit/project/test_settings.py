@@ -121,7 +121,8 @@ WRONG = (
     ("HALLUAPP_DEVICE_MAP", "two"), ("HALLUAPP_MAX_MEMORY", "cpu=9GB"), ("HALLUAPP_OFFLOAD", "folder"),
     ("HALLUAPP_FAST", "quick"), ("HALLUAPP_DETECTOR", "yolo"), ("HALLUAPP_DETECTOR", "./no/such/folder"),
     ("HALLUAPP_MODEL", "/no/such/folder"), ("HALLUAPP_MODEL", "no-such-word"), ("HALLUAPP_MODEL", "app.py"),
-    ("HALLUAPP_MODEL", "docs"), ("HALLUAPP_MODELS", "pocket,no-such-word"), ("HALLUAPP_RUNS", "app.py/runs"), ("HALLUAPP_TRAINING", "maybe"),
+    ("HALLUAPP_MODEL", "docs"), ("HALLUAPP_MODELS", "pocket,no-such-word"), ("HALLUAPP_RUNS", "app.py/runs"),
+    ("HALLUAPP_TRAINING", "maybe"),
     ("HALLUAPP_OPERATOR_TOKEN", "short"), ("HALLUAPP_AUTH", "nameonly"), ("HALLUAPP_QUEUE", "0"),
     ("HALLUAPP_QUEUE", "many"), ("HALLUAPP_RATE", "-1"), ("HALLUAPP_UPLOAD_MB", "0"), ("HALLUAPP_DISK_MB", "1"),
 )  # fmt: skip

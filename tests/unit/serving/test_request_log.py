@@ -27,6 +27,7 @@ def test_the_page_s_refusal_is_one_line_without_the_visitor_s_words(log_lines):
         0,
         1,
         0,
+        1,
         8,
         0,
         SECRET,

@@ -61,7 +61,7 @@ def test_an_offered_run_is_a_panel_and_answers(root):
     model = fresh()
     assert library.panel_runs(root) == []
     name = library.add_panel(root, "mine", model)
-    assert library.panel_runs(root) == [("mine (CHiP)", name)]
+    assert library.panel_runs(root) == [("Adapter mine", name)]
     assert name == "adapter:mine"
     answers = run(model, model.encode_image(photo()), OPEN, [Baseline(), create(name)], max_new_tokens=4)
     assert answers[name].ids
@@ -108,7 +108,7 @@ def test_an_adapter_from_elsewhere_becomes_a_panel_and_nothing_else_is_copied(ro
     assert sorted(path.name for path in (root / "imported-1" / "adapter").iterdir()) == [
         "adapter_config.json", "adapter_model.safetensors"
     ]  # fmt: skip
-    assert ("imported-1 (adapter)", "adapter:imported-1") in library.panel_runs(root)
+    assert ("Adapter imported-1", "adapter:imported-1") in library.panel_runs(root)
     assert "imported-1" in model.adapters
     files = [str(path) for path in peft_model.glob("adapter*")]
     assert library.import_adapter(root, "again", files, model) == "again"

@@ -34,7 +34,11 @@ def test_a_run_leaves_a_curve_samples_and_a_panel(tmp_path, kind):
     assert [step for step, _ in losses(training_run)] == [1, 2, 3, 4]
     assert [row["step"] for row in training_run.metrics() if "held" in row] == [0, 2, 4]
     assert [row["step"] for row in training_run.samples()] == [0, 4]
-    assert {"memory_mb", "seconds", "rate"} <= set(training_run.metrics()[1])
+    first = training_run.metrics()[1]
+    assert {"memory_mb", "seconds", "rate"} <= set(first)
+    assert sum(first["memory"].values()) == pytest.approx(first["memory_mb"], abs=1)
+    assert first["memory"]["weights"] >= first["memory"]["trained"] == first["memory"]["gradients"] >= 0
+    assert first["memory"]["moments"] >= first["memory"]["trained"]
     model.adapters["mine"] = adapters.load(model, training_run.adapter)
     result = run(model, model.encode_image(photo()), OPEN, [Baseline(), create("adapter:mine")], max_new_tokens=4)
     assert result["adapter:mine"].ids

@@ -213,7 +213,7 @@ def test_another_sureness_judges_the_same_text(saved):
 
 def test_a_refused_request_is_one_sentence_frees_the_buttons_and_leaves_the_last_result(final):
     models = Models(Settings(model="nowhere/nothing"))
-    sampling = (0.5, 0, 1, 0, 8, 0, "")
+    sampling = (0.5, 0, 1, 0, 1, 8, 0, "")
     last = {"stage": final, "report": None}
     inputs = (models, [], "me", last, None, "What?", ["baseline"], [])
     stage, result, *files, start, stop = list(run.run(*inputs, *sampling))[-1]
@@ -229,7 +229,7 @@ def test_a_refused_request_is_one_sentence_frees_the_buttons_and_leaves_the_last
 
 def test_a_run_ends_with_files_and_a_result():
     models = Models(Settings(model=str(folder("llava")), device="cpu", quantization="none"))
-    inputs = (["baseline"], [], 0.5, 0, 1, 0, 4, 0, "")
+    inputs = (["baseline"], [], 0.5, 0, 1, 0, 1, 4, 0, "")
     *_, (stage, result, *files, start, stop) = run.run(models, [], "me", None, photo(), OPEN, *inputs)
     assert stage == result["stage"]
     assert [update["value"].rpartition(".")[2] for update in files] == ["html", "zip", "json"]

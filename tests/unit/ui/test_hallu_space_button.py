@@ -13,7 +13,8 @@ from halluapp.lvlm import catalog
 from halluapp.request import make_request
 from halluapp.serving.models import Models
 from halluapp.settings import Settings
-from halluapp.ui import app, hallu_space_button
+from halluapp.ui import app
+from halluapp.ui.compare import hallu_space_button
 
 
 @pytest.fixture

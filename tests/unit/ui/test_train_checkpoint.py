@@ -49,7 +49,7 @@ def test_another_step_becomes_the_panel(root):
     assert f"step {end}" in outcome.sentence
     library.load_adapters(root, lvlm, [type("Method", (), {"name": "adapter:early"})])
     assert lvlm.adapters["early"].about["step"] == end
-    assert library.panel_runs(root) == [(f"early (CHiP, step {end})", "adapter:early")]
+    assert library.panel_runs(root) == [("Adapter early", "adapter:early")]
     with pytest.raises(InputError, match="no checkpoint '99'"):
         run_actions.use_step(models, OWNER_OF_ALL, "early", "early", "99")
 

@@ -111,6 +111,28 @@ const COLUMNS = [
   ["words", "Words"], ["seconds", "Seconds"], ["cost", "Cost"],
 ];
 
+function answerCells({ error, inventions, difference, text }) {
+  return {
+    inventions: error ? null : inventions,
+    expected: inventions && !error ? inventions.expected : null,
+    interval: difference,
+    difference: difference && !error ? difference.value : null,
+    words: error ? null : wordsOf(text).length,
+  };
+}
+
+// Of several samples: means, and how far they are spread.
+function spreadCells({ n, words, named, mean, deviation, least, most, difference }) {
+  const known = mean !== null;
+  return {
+    inventions: known ? { expected: mean, low: least, high: most, named, deviation, n } : null,
+    expected: mean,
+    interval: difference,
+    difference: difference ? difference.value : null,
+    words: Math.round(words),
+  };
+}
+
 // A row a panel: numbers to sort by, null where there is none yet.
 function stripRows(panels) {
   const baseline = panels.find((panel) => panel.method === "baseline");
@@ -118,11 +140,7 @@ function stripRows(panels) {
     method: panel.method,
     title: panel.title,
     order,
-    inventions: panel.error ? null : panel.inventions,
-    expected: panel.inventions && !panel.error ? panel.inventions.expected : null,
-    interval: panel.difference,
-    difference: panel.difference && !panel.error ? panel.difference.value : null,
-    words: panel.error ? null : wordsOf(panel.text).length,
+    ...(panel.spread ? spreadCells(panel.spread) : answerCells(panel)),
     seconds: panel.seconds,
     cost: baseline && baseline.passes && panel.passes !== null && panel.tokens.length && baseline.tokens.length
       ? (panel.passes / panel.tokens.length) / (baseline.passes / baseline.tokens.length) : null,
@@ -150,10 +168,18 @@ function differenceText(interval) {
 }
 
 function inventionsText(inventions) {
-  return inventions ? inventions.expected.toFixed(1) + " of " + inventions.named : "–";
+  if (!inventions) return "–";
+  const { expected, named, deviation, n } = inventions;
+  const spread = deviation === undefined || deviation === null ? "" : " ± " + deviation.toFixed(1);
+  return expected.toFixed(1) + spread + " of " + (n ? named.toFixed(1) : named);
 }
 
-function inventionsTitle({ expected, low, high, named }) {
+// n: samples, of which the expected number is the mean.
+function inventionsTitle({ expected, low, high, named, n }) {
+  if (n) {
+    return "Mean of " + n + " samples: " + expected.toFixed(1) + " of " + named.toFixed(1)
+      + " named things are expected not to be in the photo; from " + low.toFixed(1) + " to " + high.toFixed(1);
+  }
   const range = " (95 %: " + low.toFixed(1) + " to " + high.toFixed(1) + ")";
   return expected.toFixed(1) + " of " + named + " named things are expected not to be in the photo" + range;
 }

@@ -15,7 +15,7 @@ function openEvidence(data, piece, node, byKey) {
   sheet.setAttribute("aria-label", "Evidence: " + find(".evidence .word").textContent);
   placeEvidence(sheet, node);
   if (byKey) sheet.focus({ preventScroll: getComputedStyle(sheet).position === "fixed" });
-  const detail = { method: data.method, start: piece.start };
+  const detail = { method: data.method + (sample ? "#" + sample : ""), start: piece.start };
   document.dispatchEvent(new CustomEvent("halluapp:word", { detail })); // the fold "Look inside" takes it up
 }
 
@@ -48,13 +48,13 @@ function mentionFacts(data, mention) {
 }
 
 function flagButton(data, mention) {
-  const held = state.flags.some((flag) => flag.method === data.method && flag.start === mention.start);
+  const held = flagsOf(data.method).some((flag) => flag.start === mention.start);
   const button = make("button", "flag", held ? "⚑ Held to be wrong (undo)" : "⚑ This verdict is wrong");
   button.type = "button";
   button.setAttribute("aria-pressed", String(held));
   button.disabled = state.busy;
   button.addEventListener("click", () => {
-    trigger("dispute", { method: data.method, start: mention.start });
+    trigger("dispute", { method: data.method, start: mention.start, sample });
     closeEvidence(true);
   });
   return button;

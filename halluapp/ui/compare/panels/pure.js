@@ -41,6 +41,20 @@ function textPieces(data) {
   return pieces;
 }
 
+// A panel as one of its samples: 0 is the panel itself, further ones stand in its list.
+function answerOf(panel, number) {
+  return number ? { ...panel, ...panel.samples[number - 1] } : panel;
+}
+
+function sampleLabel(panel, number) {
+  return number + 1 + " / " + (panel.samples.length + 1);
+}
+
+function sampleTitle(panel, number) {
+  const seed = number ? " (seed " + panel.samples[number - 1].seed + ")" : "";
+  return "Sample " + (number + 1) + " of " + (panel.samples.length + 1) + seed + ", in every panel.";
+}
+
 // How many pieces at the beginning are as they were drawn: only the tail can change.
 function samePieces(drawn, pieces) {
   let same = 0;

@@ -1,9 +1,11 @@
 // Draws the state of halluapp/ui/compare/state.py. Text from models, photos and people enters through textContent only.
 let run = -1, views = new Map(), state = null;
+let answered = []; // the panels with all their samples; `state.panels` are as the page shows them
 
 function reset() {
   closeEvidence();
   views.clear();
+  sample = 0;
   find(".grid").replaceChildren();
 }
 
@@ -14,11 +16,12 @@ function viewOf(data) {
   root.tabIndex = -1;
   root.setAttribute("aria-label", data.title);
   const view = {
-    root, pieces: [], tokens: [], text: make("p", "text"), state: make("span", "state"), labels: make("div", "labels"),
+    root, pieces: [], tokens: new Map(), pager: samplePager(data),
+    text: make("p", "text"), state: make("span", "state"), labels: make("div", "labels"),
     answer: make("p", "answer"), foot: make("p", "foot"), why: make("p", "why", data.explanation),
   };
   view.why.title = [data.explanation, data.source].filter(Boolean).join(" – ");
-  head.append(make("h3", "", data.title), view.state, panelButtons(data));
+  head.append(make("h3", "", data.title), view.state, view.pager, panelButtons(data));
   root.append(head, view.why, view.text, view.labels, view.answer, view.foot);
   find(".grid").append(root);
   views.set(data.method, view);
@@ -74,6 +77,7 @@ function panelOf(method) {
 
 function drawPanel(data) {
   const view = viewOf(data);
+  drawPager(view.pager, data);
   view.state.textContent = STATUS_LABELS[data.status] || data.status;
   if (data.error) {
     view.pieces = [];
@@ -94,7 +98,7 @@ function drawDifferences() {
     const view = views.get(data.method), other = on && data !== baseline && !data.error;
     const spans = other ? differences(baseline.text, data.text) : [];
     view.root.classList.toggle("against", Boolean(other));
-    const flags = (state.flags || []).filter((flag) => flag.method === data.method);
+    const flags = flagsOf(data.method);
     for (const { node, start, end, text } of view.pieces) {
       const span = spanAt(spans, start, end);
       node.classList.toggle("own", Boolean(span) && text.trim() !== "");
@@ -103,6 +107,11 @@ function drawDifferences() {
     }
     view.foot.replaceChildren(...(state.busy ? [] : footNodes(data, baseline)));
   }
+}
+
+// Verdicts of the shown answer that a person holds to be wrong.
+function flagsOf(method) {
+  return (state.flags || []).filter((flag) => flag.method === method && (flag.sample || 0) === sample);
 }
 
 function footNodes(data, baseline) {
@@ -174,17 +183,27 @@ function draw() {
   if (state.run !== run) { run = state.run; reset(); }
   drawPhoto();
   drawLegend();
-  const panels = state.panels.map((data) => ({ ...data, tokens: parseTokens(viewOf(data).tokens, data.tokens) }));
-  state = { ...state, panels };
-  state.panels.forEach(drawPanel);
+  answered = state.panels;
+  drawAnswers();
   arrange();
-  drawBoxes();
-  drawStrip();
-  drawDifferences();
   find(".share").hidden = state.busy || !state.link;
   remember();
   element.dataset.run = run;
   element.dataset.busy = state.busy ? "yes" : "no";
+}
+
+// The chosen sample of every panel, and what is said of all of them.
+function drawAnswers() {
+  const panels = answered.map((data) => {
+    const { tokens } = viewOf(data), answer = answerOf(data, sample);
+    if (!tokens.has(sample)) tokens.set(sample, []);
+    return { ...answer, tokens: parseTokens(tokens.get(sample), answer.tokens) };
+  });
+  state = { ...state, panels };
+  state.panels.forEach(drawPanel);
+  drawBoxes();
+  drawStrip();
+  drawDifferences();
 }
 
 // From the Run button to the first answer, past chips, legend and summary.
@@ -199,10 +218,23 @@ function furnish() {
   // gradio mounts them one by one; on a busy machine a part comes some frames after the one around it.
   if (!rail || !settings || !methods || !save) { requestAnimationFrame(furnish); return; }
   rail.prepend(find(".photo-part"));
-  rail.append(find(".settings-part"), methods, find(".legend-part"));
+  rail.append(find(".settings-part"), methods, find(".choose-part"), find(".legend-part"));
   find(".answers").append(save);
   wireSettings(settings, methods);
+  wireChoices(methods);
   find(".legend-part").open = innerHeight > 700 && innerWidth > 1000;
+}
+
+// All methods, none, or those that the page came with; a click on each chip, so that gradio hears of it.
+function wireChoices(methods) {
+  const boxes = () => [...methods.querySelectorAll("input[type=checkbox]")];
+  const first = new Set(boxes().filter((box) => box.checked).map((box) => box.name));
+  const wanted = { all: () => true, none: () => false, default: (box) => first.has(box.name) };
+  for (const button of element.querySelectorAll(".choose")) {
+    button.addEventListener("click", () => {
+      boxes().filter((box) => box.checked !== wanted[button.dataset.choice](box)).forEach((box) => box.click());
+    });
+  }
 }
 
 function wireSettings(settings, methods) {

@@ -7,7 +7,9 @@ function drawStrip() {
   if (!rows.length) return;
   const most = Math.max(1, ...rows.map((row) => (row.inventions ? row.inventions.named : 0)));
   const head = make("tr");
-  head.append(...COLUMNS.map(([key, title], index) => headCell(key, title, index > 1)));
+  const n = Math.max(0, ...rows.map(({ inventions }) => (inventions && inventions.n) || 0));
+  const more = { expected: n ? ", mean of " + n + " samples" : "" };
+  head.append(...COLUMNS.map(([key, title], index) => headCell(key, title + (more[key] || ""), index > 1)));
   find(".strip thead").replaceChildren(head);
   find(".strip tbody").replaceChildren(...rows.map((row) => stripRow(row, most)));
 }
@@ -52,10 +54,10 @@ function stripRow(row, most) {
 
 // A bar as long as the number of named things, filled as far as inventions are expected, with their interval.
 function inventionsCell(inventions, most) {
-  const cell = make("td", "inventions");
+  const cell = make("td", "inventions" + (inventions && inventions.n ? " mean" : ""));
   if (!inventions) { cell.textContent = "–"; return cell; }
   const track = make("span", "track"), fill = make("span", "fill"), range = make("span", "range");
-  const share = (value) => 100 * value / inventions.named + "%";
+  const share = (value) => 100 * value / Math.max(inventions.named, inventions.high, 0.001) + "%";
   track.style.width = 100 * inventions.named / most + "%";
   fill.style.width = share(inventions.expected);
   Object.assign(range.style, { left: share(inventions.low), width: share(inventions.high - inventions.low) });

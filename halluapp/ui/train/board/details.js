@@ -22,6 +22,23 @@ function drawMeasured() {
   find(".measured table").replaceChildren(head, ...lines);
 }
 
+// What the memory of some steps is for, and their sums.
+function drawKinds() {
+  const kinds = state.run && state.run.kinds, head = make("tr");
+  find(".kinds").hidden = !kinds;
+  if (!kinds) return;
+  head.append(make("th", "", ""), ...kinds.steps.map((step) => make("th", "n", "step " + step)));
+  const line = (label, values) => {
+    const row = make("tr");
+    row.append(make("td", "", label), ...values.map((value) => make("td", "n", formatMegabytes(value))));
+    return row;
+  };
+  const sums = kindSums(kinds);
+  find(".kinds table").replaceChildren(
+    head, ...kinds.rows.map(({ label, values }) => line(label, values)), line("Peak", sums),
+  );
+}
+
 // What several measured runs changed: a column a run, with how much it was measured on.
 function drawComparison() {
   const { runs, rows } = state.comparison || { runs: [], rows: [] }, head = make("tr");

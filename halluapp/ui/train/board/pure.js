@@ -20,6 +20,15 @@ function formatNumber(value) {
   return value.toExponential(1);
 }
 
+function formatMegabytes(value) {
+  return value === null || value === undefined ? "–" : value.toFixed(value < 10 ? 1 : 0);
+}
+
+// The sum of all kinds, a step each.
+function kindSums({ steps, rows }) {
+  return steps.map((_, k) => rows.reduce((sum, { values }) => sum + (values[k] || 0), 0));
+}
+
 function formatTime(seconds) {
   if (seconds === null || seconds === undefined) return "–";
   if (seconds < 90) return Math.round(seconds) + " s";

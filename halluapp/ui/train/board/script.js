@@ -212,6 +212,7 @@ function draw() {
   drawNow();
   drawList();
   drawCurves();
+  drawKinds();
   drawMeasured();
   drawComparison();
   drawMap();
