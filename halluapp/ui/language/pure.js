@@ -4,10 +4,11 @@ const LETTERS = /[A-Za-z]{2}/, NAME = /\{(\w+)\}/;
 const NUMBER = /^[\d\s.,%×±+−–\[\]-]+$/;
 const LETTERS_FOR_WORDS = 4, LETTERS_FOR_SENTENCES = 7; // of a pattern's own: with fewer it would fit anything
 const DOT = " · ";
-const JOINTS = [[DOT, DOT], [" – ", " – "], [/(?<=[.!?])\s+(?=[A-Z\d])/, ""]]; // the last: between sentences
+const SENTENCE_END = /(?<=[.!?])\s+(?=[A-Z\d])/;
+const JOINTS = [[DOT, DOT], [" – ", " – "], [SENTENCE_END, ""]];
 const MOST_CHARACTERS = 2000; // of a text that is compared with patterns
 // What stands for these names was said by a model, a person or a file.
-const VERBATIM = ["word", "name", "model", "file", "text", "object", "run", "label", "message"];
+const VERBATIM = ["word", "name", "model", "file", "text", "parts", "object", "run", "label", "message"];
 
 // The table, ready for `translation`: patterns with the most letters of their own come first.
 function compileTable(table) {
@@ -24,15 +25,16 @@ function compileTable(table) {
 
 // What stands in a text for the names of a pattern, or null where it does not fit. No step is taken twice, so that
 // hostile texts cost no more than others.
-function captures({ literals, letters }, text, whole) {
+function captures({ literals, names, letters }, text, whole) {
   const last = literals[literals.length - 1], found = [];
   if (!text.startsWith(literals[0]) || !text.endsWith(last)) return null;
   let start = literals[0].length;
   for (let k = 1; k < literals.length; k++) {
     const atEnd = k === literals.length - 1;
     const end = atEnd ? text.length - last.length : text.indexOf(literals[k], start + 1);
-    if (end <= start || text.slice(start, end).includes(DOT)) return null; // a pattern is about one part of a line
-    found.push(text.slice(start, end));
+    const part = text.slice(start, end); // of one part of a line, and of one sentence where a sentence is ours
+    if (end <= start || part.includes(DOT) || (SENTENCE_END.test(part) && !VERBATIM.includes(names[k - 1]))) return null;
+    found.push(part);
     start = end + literals[k].length;
   }
   const isQuoted = literals.some((literal) => literal.includes("“"));
