@@ -32,8 +32,8 @@ function captures({ literals, names, letters }, text, whole) {
   for (let k = 1; k < literals.length; k++) {
     const atEnd = k === literals.length - 1;
     const end = atEnd ? text.length - last.length : text.indexOf(literals[k], start + 1);
-    const part = text.slice(start, end); // of one part of a line, and of one sentence where a sentence is ours
-    if (end <= start || part.includes(DOT) || (SENTENCE_END.test(part) && !VERBATIM.includes(names[k - 1]))) return null;
+    const part = text.slice(start, end), isOurs = !VERBATIM.includes(names[k - 1]);
+    if (end <= start || part.includes(DOT) || (isOurs && SENTENCE_END.test(part))) return null;
     found.push(part);
     start = end + literals[k].length;
   }
