@@ -77,7 +77,7 @@ input:focus-visible, textarea:focus-visible { outline: 2px solid var(--color-acc
 @media (max-width: 640px) {
   #train-notice { position: fixed; bottom: 0; left: 0; right: 0; z-index: 20; }
   .gradio-container > .main { padding: 8px 12px !important; }
-  #title { flex: 1 1 100%; } #theme, #language { order: 0; } #model { flex: 1 1 40%; }
+  #title { flex: 1 1 100%; } #theme, #language { order: 0; } #model { flex: 1 1 100%; }
   #panels:not(:has(.settings-open)) #methods { display: none; }
   #presets button, #methods label, #go button, #report button, #report a { min-height: 44px; }
 }

@@ -1,7 +1,7 @@
 "use strict";
 // English texts -> those of another language, by a table of whole texts and of patterns with {names} in them.
 const LETTERS = /[A-Za-z]{2}/, NAME = /\{(\w+)\}/;
-const NUMBER = /^[\d\s.,%×±+−–\[\]-]+$/;
+const NUMBER = /^[\d\s.,%×±+−–\[\]-]+(?:s|min|h|MB|GB)?$/; // or an amount
 const LETTERS_FOR_WORDS = 4, LETTERS_FOR_SENTENCES = 7; // of a pattern's own: with fewer it would fit anything
 const DOT = " · ";
 const SENTENCE_END = /(?<=[.!?])\s+(?=[A-Z\d])/;
