@@ -92,7 +92,7 @@ def _make_room(settings: Settings) -> None:
     from halluapp.lvlm.weights import memory
 
     entry = catalog.find(settings.model)
-    free, on_gpu = memory.free_memory(settings.device)
+    free, on_gpu = memory.free_memory(settings.device, bool(settings.device_map))
     if (
         entry
         and settings.quantization in QUANTIZATIONS

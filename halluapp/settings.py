@@ -26,7 +26,9 @@ MODELS, DETECTORS = ("pocket", "auto"), ("pocket", "auto", "shared")  # words; a
 RANDOM = "random:"  # a model of random weights, by name
 MOST_THREADS, MOST_PORT, LEAST_TOKEN = 1024, 65535, 16
 SERVER_NUMBERS = {  # of a server: least, most
-    "queue": (1, 500), "rate": (0, 100_000), "upload_mb": (1, 1000), "disk_hours": (1, 9000), "disk_mb": (100, 10**7),
+    "queue": (1, 500), "rate": (0, 100_000), "upload_mb": (1, 1000), "disk_hours": (1, 9000),
+    "disk_mb": (100, 10**7),
+    "results_days": (1, 9000), "results_mb": (10, 10**7),
 }  # fmt: skip
 _HUB_ID = re.compile(r"[A-Za-z0-9_][\w.-]*/[A-Za-z0-9_][\w.-]*")
 _MEMORY = re.compile(r"(\d{1,3}|cpu)=\d{1,9}(\.\d{1,3})?(GB|GiB|MB|MiB)(,|$)", re.IGNORECASE)
@@ -54,6 +56,8 @@ class Settings:
     auth: NAME:PASSWORD that the page and the API ask for ("": none).
     queue: how many comparisons may wait. rate: comparisons a minute and address (0: any number).
     upload_mb: of one uploaded file. disk_hours, disk_mb: age and size that uploads and reports may have on the disk.
+    results: folder of the store of finished comparisons and votes (None: none is kept). results_days, results_mb: age
+    and size that it may have.
     exposed: others reach the server although it listens to this machine only, through a proxy or a share link.
     space / zero_gpu: running on Hugging Face Spaces / on ZeroGPU.
     """
@@ -82,6 +86,9 @@ class Settings:
     upload_mb: int = 50
     disk_hours: int = 24
     disk_mb: int = 2000
+    results: Path | None = None
+    results_days: int = 365
+    results_mb: int = 2000
     exposed: bool = False
     space: bool = False
     zero_gpu: bool = False
@@ -91,8 +98,9 @@ class Settings:
         """Reads HALLUAPP_MODEL, HALLUAPP_MODELS (a list with commas), HALLUAPP_DETECTOR, HALLUAPP_QUANTIZATION,
         HALLUAPP_DEVICE, HALLUAPP_DEVICE_MAP, HALLUAPP_MAX_MEMORY, HALLUAPP_OFFLOAD, HALLUAPP_DTYPE, HALLUAPP_FAST,
         HALLUAPP_THREADS, HALLUAPP_RUNS, HALLUAPP_TRAINING, HALLUAPP_OPERATOR_TOKEN, HALLUAPP_PUBLIC, HALLUAPP_AUTH,
-        HALLUAPP_QUEUE, HALLUAPP_RATE, HALLUAPP_UPLOAD_MB, HALLUAPP_DISK_HOURS, HALLUAPP_DISK_MB and gradio's own names
-        of host, port, share link and root path. An empty variable is as good as none.
+        HALLUAPP_QUEUE, HALLUAPP_RATE, HALLUAPP_UPLOAD_MB, HALLUAPP_DISK_HOURS, HALLUAPP_DISK_MB, HALLUAPP_RESULTS,
+        HALLUAPP_RESULTS_DAYS, HALLUAPP_RESULTS_MB and gradio's own names of host, port, share link and root path. An
+        empty variable is as good as none.
 
         Raises InputError for a number that is none.
         """
@@ -111,6 +119,7 @@ class Settings:
             dtype=environment.get("HALLUAPP_DTYPE", cls.dtype),
             fast=environment.get("HALLUAPP_FAST") or cls.fast,
             runs=Path(environment.get("HALLUAPP_RUNS") or cls.runs),
+            results=Path(environment["HALLUAPP_RESULTS"]) if environment.get("HALLUAPP_RESULTS") else None,
             threads=_whole_number(environment, "HALLUAPP_THREADS", cls.threads, MOST_THREADS),
             host=environment.get("GRADIO_SERVER_NAME") or host,
             port=_whole_number(environment, "GRADIO_SERVER_PORT", cls.port, MOST_PORT),
@@ -130,6 +139,11 @@ class Settings:
     def public(self) -> bool:
         """Whether strangers can reach the server: on a Space, beyond loopback, through a proxy or a share link."""
         return self.space or self.exposed or not _is_loopback(self.host)
+
+    @property
+    def lists_results(self) -> bool:
+        """Whether everyone who can open the page may see all kept results: on one's own machine, or with a password."""
+        return not self.public or bool(self.auth)
 
     @property
     def trains(self) -> bool:
@@ -193,6 +207,12 @@ def _server_problems(settings: Settings, serving: bool) -> Iterator[str]:
             yield f"HALLUAPP_{name.upper()} is {value}; use {least} to {most}."
     if settings.auth and not all(settings.auth.partition(":")):
         yield "HALLUAPP_AUTH is not NAME:PASSWORD; write both with a colon between them."
+    if settings.results:
+        yield folder_problem(
+            settings.results,
+            "The folder of results",
+            "set HALLUAPP_RESULTS to one that you may write to, or to nothing",
+        )
     if not settings.zero_gpu:  # nobody trains there
         yield folder_problem(settings.runs, "The folder of runs", "set HALLUAPP_RUNS to one that you may write to")
 

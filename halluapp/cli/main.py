@@ -19,12 +19,18 @@ from halluapp.cli import (
     serve,
     train,
 )
-from halluapp.cli.support import console, moved
+from halluapp.cli.support import console, moved, results
 from halluapp.errors import InputError
 
-COMMANDS = (compare, inspect, evaluate, search, halluspace, train, bench, serve, doctor, moved)
+COMMANDS = (compare, inspect, evaluate, search, halluspace, train, bench, results, serve, doctor, moved)
 LONGEST_MESSAGE = 300  # characters of a line about arguments
-OWN_CHECKS = ("serve", "doctor", "pocket")  # commands that check the settings themselves, or need none
+OWN_CHECKS = (
+    "serve",
+    "doctor",
+    "pocket",
+    "votes",
+    "results",
+)  # commands that check the settings themselves, or need none
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -25,13 +25,13 @@ def penalise(scores: Tensor, tokens: Iterable[int], penalty: float) -> Tensor:
 
 
 def choose_greedily(scores: list[Tensor]) -> list[int | None]:
-    """The best token of each of several scores [V], in one operation; None where `choose` must say what is wrong."""
+    """The best token of each of several scores [V], read at once; None where `choose` must say what is wrong."""
     if not scores:
         return []
     stacked = torch.stack(scores)
     finite = torch.isfinite(stacked.amax(-1))  # a NaN is the largest of all
-    pairs = zip(stacked.argmax(-1).tolist(), finite.tolist(), strict=True)
-    return [index if is_finite else None for index, is_finite in pairs]
+    indices = stacked.argmax(-1).masked_fill(~finite, -1).tolist()
+    return [index if index >= 0 else None for index in indices]
 
 
 def choose(scores: Tensor, sampling: Sampling, generator: torch.Generator) -> int:

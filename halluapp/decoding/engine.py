@@ -14,6 +14,7 @@ from halluapp.decoding.batch import RowBatch, embed_prefixes, prefill_rows
 from halluapp.decoding.choose import choose, choose_greedily, penalise
 from halluapp.decoding.events import Decoded, Event, Failed, Finished, MethodEvent, Token
 from halluapp.decoding.hooks.early_exits import EarlyStates, read_out, record_depths
+from halluapp.decoding.hooks.interventions import row_index
 from halluapp.decoding.hooks.vision_adapter import tower_adapter
 from halluapp.decoding.plan import Job, Sampling, first_alike, plan
 from halluapp.decoding.replay import policy
@@ -230,7 +231,7 @@ def _choose(
     lvlm: LVLM, live: list[_Stream], jobs: list[Job], index: int, logits: Tensor, sampling: Sampling
 ) -> list[trace.Choice | Failed]:
     """The next token of every stream; a method that fails in any way is told so, and the others go on."""
-    of_streams = logits[torch.tensor([row for stream in live for row in stream.rows], device=logits.device)]
+    of_streams = logits[row_index(tuple(row for stream in live for row in stream.rows), logits.device)]
     parts = of_streams.split([len(stream.rows) for stream in live])
     combinations: list[Combination | Failed] = []
     for stream, part in zip(live, parts, strict=True):

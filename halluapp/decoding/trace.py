@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from halluapp.decoding.events import Token
+from halluapp.decoding.hooks.interventions import row_index
 from halluapp.decoding.plan import Sampling
 from halluapp.lvlm.base import LVLM
 from halluapp.methods.base import Combination
@@ -30,20 +31,27 @@ def tokens(lvlm: LVLM, choices: list[Choice], rows: list[list[int]], log_p: Tens
     """
     if not choices:
         return []
-    device, ids = log_p.device, [choice.token_id for choice in choices]
+    ids = [choice.token_id for choice in choices]
+    of_rows = [token_id for part, token_id in zip(rows, ids, strict=True) for _ in part]
+    on_device = torch.tensor([*of_rows, *ids], device=log_p.device)
     final = torch.stack([choice.combination.scores for choice in choices]).softmax(-1)  # [S, V]
     best = final.topk(min(ALTERNATIVES, final.shape[-1]))
-    of_rows = torch.tensor(
-        [(row, token_id) for part, token_id in zip(rows, ids, strict=True) for row in part], device=device
-    )
-    branches = iter(log_p[of_rows[:, 0], of_rows[:, 1]].exp().tolist())
-    main_choices = log_p[torch.tensor([part[0] for part in rows], device=device)].argmax(-1).tolist()
-    chosen = final.gather(1, torch.tensor(ids, device=final.device)[:, None])[:, 0].tolist()
-    ranked = zip(best.indices.tolist(), best.values.tolist(), strict=True)
-    return [
-        _token(lvlm, choice, p, [next(branches) for _ in part], main, list(zip(*ranking, strict=True)), sampling)
-        for choice, p, part, main, ranking in zip(choices, chosen, rows, main_choices, ranked, strict=True)
-    ]
+    all_rows = row_index(tuple(row for part in rows for row in part), log_p.device)
+    branches = log_p[all_rows, on_device[: len(of_rows)]].exp()
+    main = log_p[row_index(tuple(part[0] for part in rows), log_p.device)].argmax(-1)
+    chosen = final.gather(1, on_device[len(of_rows) :, None])[:, 0]
+    # Doubles hold ids exactly: all of a step travels at once.
+    columns = torch.cat([chosen[:, None], main[:, None], best.values.double(), best.indices], 1)
+    values = torch.cat([columns.flatten(), branches]).tolist()
+    width, of_branches = columns.shape[1], iter(values[columns.numel() :])
+    results = []
+    for index, (choice, part) in enumerate(zip(choices, rows, strict=True)):
+        p, main_choice, *ranks = values[index * width : (index + 1) * width]
+        half = len(ranks) // 2
+        ranking = [(int(token_id), value) for value, token_id in zip(ranks[:half], ranks[half:], strict=True)]
+        of_part = [next(of_branches) for _ in part]
+        results.append(_token(lvlm, choice, p, of_part, int(main_choice), ranking, sampling))
+    return results
 
 
 def _token(

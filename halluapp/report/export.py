@@ -17,6 +17,7 @@ from halluapp.report.build import dumps
 from halluapp.report.reading import parse
 from halluapp.report.record import Box
 from halluapp.report.schema import MARKS, Report, ReportFlag, ReportMention, ReportPanel, ReportSample, ReportSpread
+from halluapp.report.vote_records import ReportVote
 
 if TYPE_CHECKING:
     from jinja2 import Template
@@ -258,9 +259,19 @@ def _facts(report: Report) -> list[tuple[str, str]]:
         ("Sampling", _sampling(report)),
         ("Verdicts have to be", f"{report.sure:g} sure" if report.sure else ""), *verdicts,
         ("Held to be wrong", "; ".join(f"{flag.text} ({flag.verdict}, {_flag_panel(flag)})" for flag in report.flags)),
+        *((f"Blind vote {number}", _vote(vote, report)) for number, vote in enumerate(report.votes, 1)),
         ("Versions", packages),
     ]  # fmt: skip
     return [(name, value) for name, value in facts if value]
+
+
+def _vote(vote: ReportVote, report: Report) -> str:
+    """A ranking from the best on, and the ticked words; those of a method that the report lacks go by its name."""
+    titles = {panel.method: panel.title or panel.method for panel in report.panels}
+    ranks = sorted((rank, titles.get(method, method)) for method, rank in vote.ranks.items())
+    words = ", ".join(f"{word.text} ({titles.get(word.method, word.method)})" for word in vote.wrong)
+    parts = (", ".join(f"{rank}. {title}" for rank, title in ranks), f"wrong: {words}" if words else "")
+    return "; ".join(part for part in parts if part) or "no word is wrong"
 
 
 def _flag_panel(flag: ReportFlag) -> str:

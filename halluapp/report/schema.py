@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from halluapp.report.record import Box, Record
+from halluapp.report.vote_records import ReportVote
 
 Verdict = Literal["grounded", "contradicted", "not sure", "not checkable"]
 # verdict -> symbol, underline style, what it says in words: never colour alone.
@@ -270,6 +271,8 @@ class Report(Record):
     """One photo, one prompt, the answers of the chosen methods: what `halluapp compare --json` writes."""
 
     schema_number: Literal[1] = Field(alias="schema")
+    id: str = Field("", pattern=r"^([\w-]{22})?$")
+    """Random, of a comparison on the page; where a server keeps results, the end of its link."""
     date: str = Field("", pattern=r"^(\d{4}-\d\d-\d\d(T[\d:.]+(Z|[+-]\d\d:\d\d)?)?)?$")
     """When it was made: ISO 8601, in UTC."""
     model: ReportModel
@@ -291,3 +294,5 @@ class Report(Record):
     panels: list[ReportPanel]
     flags: list[ReportFlag] = Field(default_factory=list)
     """Verdicts that a person held to be wrong."""
+    votes: list[ReportVote] = Field(default_factory=list, max_length=1000)
+    """Blind votes of people."""

@@ -6,7 +6,7 @@ import argparse
 import json
 from pathlib import Path
 
-from halluapp.report import outputs, training_outputs, verdict_outputs
+from halluapp.report import outputs, training_outputs, verdict_outputs, vote_records
 from halluapp.report.record import Record
 from halluapp.report.schema import Report
 
@@ -21,6 +21,7 @@ SCHEMAS: dict[str, type[Record]] = {
     "train-bench": training_outputs.TrainingBenchResult,
     "train-measure": training_outputs.RunMeasurement,
     "train-pairs": training_outputs.PairsResult,
+    "votes": vote_records.VotesResult,
 }
 
 

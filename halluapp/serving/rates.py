@@ -1,4 +1,4 @@
-"""How many comparisons one address may ask for in a minute, where HALLUAPP_RATE says so."""
+"""How many comparisons one address may ask for in a minute, where HALLUAPP_RATE says so; the same for other things."""
 
 from __future__ import annotations
 
@@ -13,13 +13,14 @@ from halluapp.errors import InputError
 
 MINUTE = 60.0
 MOST_ADDRESSES = 10_000  # that are remembered
-TOO_MANY = "This address has asked for {n} comparisons within a minute, which is as many as it may; try again in {s} s."
+TOO_MANY = "This address has asked for {n} {things} within a minute, which is as many as it may; try again in {s} s."
 
 
 class Rates:
-    """The times of the last requests of every address."""
+    """The times of the last requests of every address. things: what they ask for, in words."""
 
-    def __init__(self) -> None:
+    def __init__(self, things: str = "comparisons") -> None:
+        self.things = things
         self._lock = threading.Lock()
         self._times: OrderedDict[str, deque[float]] = OrderedDict()
 
@@ -34,7 +35,7 @@ class Rates:
             while times and now - times[0] >= MINUTE:
                 times.popleft()
             if len(times) >= most:
-                raise InputError(TOO_MANY.format(n=most, s=math.ceil(times[0] + MINUTE - now)))
+                raise InputError(TOO_MANY.format(n=most, things=self.things, s=math.ceil(times[0] + MINUTE - now)))
             times.append(now)
             while len(self._times) > MOST_ADDRESSES:
                 self._times.popitem(last=False)

@@ -22,7 +22,7 @@ from halluapp.serving.models import Models
 from halluapp.serving.visitors import Visitor
 from halluapp.settings import Settings
 from halluapp.ui import api, language, model_picker, texts, theme_switch, tools
-from halluapp.ui.compare import exports
+from halluapp.ui.compare import exports, stored
 from halluapp.ui.compare import tab as compare_tab
 from halluapp.ui.compare.photo_input import photo_input
 from halluapp.ui.event_options import INSTANT, with_visitor
@@ -65,6 +65,8 @@ input:focus-visible, textarea:focus-visible { outline: 2px solid var(--color-acc
 #settings-help p { font-size: 12px; margin: 0; } #settings .form { flex: none; overflow: visible; }
 #report { align-items: center; gap: 6px; margin-top: 12px; } #report > * { flex: 0 0 auto !important; width: auto; }
 #report button, #report a { min-height: 28px; font-size: 12px; font-weight: 400; }
+#kept-notice p { font-size: 12px; margin: 0; }
+#panels:has(.blind-vote) ~ #inside, .gradio-container:has(.blind-vote) #inside { display: none; }
 #save-label p { font-size: 12px; margin: 0; }
 #train-intro p, .train-about p { font-size: 13px; margin: 0; }
 .train-switch { flex: 1 0 100% !important; min-width: 240px !important; }
@@ -81,6 +83,12 @@ input:focus-visible, textarea:focus-visible { outline: 2px solid var(--color-acc
   #panels:not(:has(.settings-open)) #methods { display: none; }
   #presets button, #methods label, #go button, #report button, #report a { min-height: 44px; }
 }
+#train-pairs .grid-container { grid-template-columns: 1fr; }
+#train-pairs .grid-wrap { max-height: none; min-height: 0; }
+#train-pairs .thumbnail-item { aspect-ratio: auto; height: auto; }
+#train-pairs .thumbnail-item img { height: auto; max-height: 220px; object-fit: contain; }
+#train-pairs .caption-label { opacity: 1 !important; position: static; max-width: none; }
+#train-pairs .caption-label { white-space: normal; overflow: visible; border: 0; }
 #train-command textarea { font-family: ui-monospace, Menlo, monospace; font-size: 12px; }
 """
 
@@ -138,12 +146,20 @@ def serve(settings: Settings) -> None:
     try:
         app, _ = launch(settings)
         app.server.config.timeout_graceful_shutdown = SECONDS_TO_END
-        disk.keep_small(settings, lambda: [folder, Path(get_upload_folder())], lambda: sessions.drop_closed(app))
+        disk.keep_small(settings, lambda: [folder, Path(get_upload_folder())], partial(keep_tidy, app, settings))
         threading.Thread(target=load_early, args=(settings,), daemon=True).start()
         app.block_thread()
     finally:
         LANE.close()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def keep_tidy(app: gr.Blocks, settings: Settings) -> None:
+    """What goes by its age beside files: sessions of closed pages, results beyond the bounds of the store."""
+    sessions.drop_closed(app)
+    if store := stored.store_of(settings):
+        with suppress(InputError):  # busy or damaged: it is said to who opens a result
+            store.prune()
 
 
 def _end(number: int, frame: Any) -> None:

@@ -49,6 +49,16 @@ EVENTS = {
     "a box turned round": (
         "inside", "select", {"view": "counterfactual", "method": "baseline", "word": 1, "box": [1, 1, 0, 0]},
     ),
+    "a vote that is none": ("panels", "cast", {"seed": 1, "ranks": {"0": 10**400}, "wrong": [], "complete": True}),
+    "a vote without end": (
+        "panels", "cast", {"seed": 1, "ranks": {}, "wrong": [{"panel": 0, "start": 0, "end": 1}] * 9000},
+    ),
+    "a vote that is a list": ("panels", "cast", [[]]),
+    "votes without end": ("panels", "count", {"text": json.dumps([{"panels": [], "votes": []}] * 5000)}),
+    "votes that are none": ("panels", "count", {"text": json.dumps([{"panels": [{"method": 7}], "votes": "x"}])}),
+    "votes of nobody": ("panels", "count", {"text": "[" * 100_000}),
+    "a link that is a path": ("panels", "reopen", {"link": "../../etc/passwd"}),
+    "a list that nobody keeps": ("panels", "lab", {"path": "/etc/passwd"}),
     "a box of booleans": (
         "inside", "select", {"view": "counterfactual", "method": "baseline", "word": 1, "box": [False, 0, True, 1]},
     ),

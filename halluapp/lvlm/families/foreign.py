@@ -35,13 +35,31 @@ NEAREST = {
     **dict.fromkeys(("fast_vlm", "lfm2_vl", "lfm3_vl"), "HuggingFaceTB/SmolVLM-Instruct"),
     "idefics": "HuggingFaceM4/Idefics3-8B-Llama3",
 }
+# Why a model_type of transformers is no family here; of all others, nobody has written how their photos come in.
+CAUSES = {
+    **dict.fromkeys(
+        ("florence2", "pix2struct", "pp_formulanet", "t5gemma2", "udop", "vision-encoder-decoder"),
+        "its encoder-decoder cannot be decoded as rows of one batch",
+    ),
+    **dict.fromkeys(
+        ("lfm2_vl", "lfm3_vl", "nemotron_h_omni", "qwen3_5", "qwen3_5_moe"),
+        "some of its layers keep a state instead of keys and values, which rows cannot share",
+    ),
+    **dict.fromkeys(("idefics", "mllama"), "it reads a photo by cross-attention and has no visual tokens"),
+    **dict.fromkeys(("chameleon", "emu3"), "its photos are words of its vocabulary and have no vision tower"),
+    **dict.fromkeys(("instructblipvideo", "llava_next_video", "video_llava"), "it is made for videos"),
+    "diffusion_gemma": "it does not write one token after another",
+    "shieldgemma2": "it classifies photos and describes none",
+    "pi0": "it moves robots and describes no photos",
+}
+UNKNOWN = "nobody has written how its photos become visual tokens"
 
 
 def refusal(kind: str, name: str) -> str:
-    """One sentence for a checkpoint of transformers whose model_type is no family here, and what to use."""
+    """One sentence for a checkpoint of transformers whose model_type is no family here: why, and what to use."""
     return (
-        f"{name} is a {kind} model, and that family cannot be loaded; use for example {NEAREST.get(kind, ANY)} "
-        "(docs/families.md lists all families)."
+        f"{name} is a {kind} model, which cannot be loaded here ({CAUSES.get(kind, UNKNOWN)}); use for example "
+        f"{NEAREST.get(kind, ANY)} (docs/families.md lists all families)."
     )
 
 

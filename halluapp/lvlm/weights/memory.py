@@ -22,15 +22,22 @@ def estimate(weights: float, quantized: float, quantization: str, dense_bytes: f
 
 def footprint(model: Any) -> int:
     """Bytes of the parameters and buffers of a loaded model, each tensor once."""
-    tensors = {tensor.data_ptr(): tensor for part in (model.parameters(), model.buffers()) for tensor in part}
+    parts = (model.parameters(), model.buffers())
+    tensors = {tensor.data_ptr(): tensor for part in parts for tensor in part if not tensor.is_meta}  # not offloaded
     return sum(tensor.numel() * tensor.element_size() for tensor in tensors.values())
 
 
-def free_memory(device: str = "auto") -> tuple[int, bool]:
-    """(free bytes, whether on a GPU): of the GPU that models are loaded on, else of this machine."""
+def free_memory(device: str = "auto", spread: bool = False) -> tuple[int, bool]:
+    """(free bytes, whether on a GPU): of the GPU that models are loaded on, else of this machine.
+
+    spread: of all cards and of this machine, over which a model can be laid.
+    """
     import psutil
     import torch
 
-    if device != "cpu" and torch.cuda.is_available():
-        return torch.cuda.mem_get_info()[0], True
-    return psutil.virtual_memory().available, False
+    machine = psutil.virtual_memory().available
+    if device == "cpu" or not torch.cuda.is_available():
+        return machine, False
+    if spread:
+        return machine + sum(torch.cuda.mem_get_info(card)[0] for card in range(torch.cuda.device_count())), True
+    return torch.cuda.mem_get_info()[0], True

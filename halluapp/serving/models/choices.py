@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -32,9 +33,9 @@ class Room:
     on_gpu: bool
 
     @classmethod
-    def now(cls, device: str, session: Session | None) -> Room:
-        """What there is at this moment for a model on this device (`Settings.device`)."""
-        free, on_gpu = memory.free_memory(device)
+    def now(cls, settings: Settings, session: Session | None) -> Room:
+        """What there is at this moment for a model on the device, or the devices, of these settings."""
+        free, on_gpu = memory.free_memory(settings.device, bool(settings.device_map))
         return cls(free, memory.footprint(session.lvlm.model) if session else 0, on_gpu)
 
 
@@ -125,7 +126,12 @@ def need(settings: Settings) -> int:
     return memory.estimate(*counting.count_apart(settings.model), settings.quantization, each)
 
 
-def shortage(title: str, need: int, free: int, room: Room) -> str:
+def most_bytes(settings: Settings, room: Room) -> float:
+    """Bytes that a model may need here; any number where it is spread, which `lvlm.weights.placement` judges."""
+    return math.inf if settings.device_map else room.free + room.loaded
+
+
+def shortage(title: str, need: int, free: float, room: Room) -> str:
     """Why a model does not fit into so many free bytes, in one sentence; "" where it does."""
     if need <= free:
         return ""

@@ -127,10 +127,10 @@ class ModelSwitch:
             raise InputError(FAILED.format(model=title, reason=_sentence(reason), old=old_title)) from error
 
     def _swap_models(self, old: Settings, target: Settings, title: str, need: int) -> None:
-        room = choices.Room.now(target.device, loaded_session(old, wait=True))
-        if sentence := choices.shortage(title, need, room.free + room.loaded, room):
+        room = choices.Room.now(target, loaded_session(old, wait=True))
+        if sentence := choices.shortage(title, need, choices.most_bytes(target, room), room):
             raise InputError(sentence)
-        if need > room.free:
+        if need > room.free or target.device_map:  # what is spread takes all that is free
             unload(old)
         if reason := self._load(target, title):
             unload(target)  # now that no error's frames hold parts of it

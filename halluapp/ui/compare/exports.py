@@ -85,7 +85,7 @@ def stored(name: str) -> Path:
 
 
 def route() -> Route:
-    """The JSON of a report at /reports/KEY, for the history that the browser keeps."""
+    """The JSON of a report at /reports/KEY of `write`, for the history that the browser keeps."""
 
     def respond(request: Request) -> Response:
         try:

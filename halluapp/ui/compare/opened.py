@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,11 @@ from halluapp import report as reports
 from halluapp.data.photos import read_photo
 from halluapp.errors import InputError
 from halluapp.grounding.spread import answers
+from halluapp.results import Store
 from halluapp.serving import callers
 from halluapp.serving.uploads import NOT_UPLOADED, is_uploaded
 from halluapp.ui import texts
-from halluapp.ui.compare import examples, exports, state
+from halluapp.ui.compare import examples, exports, state, stored
 from halluapp.ui.compare.run import Result, fault, finished
 
 MOST_CHARACTERS = 12_000_000  # of a report that somebody opens
@@ -54,30 +56,46 @@ def chosen_example(assets: Path, event: gr.EventData) -> tuple:
     return example(assets, number if type(number) is int else -1)
 
 
-def reopen(result: Result, event: gr.EventData) -> tuple:
-    """A report that was dropped on the page, or stands in its history. Input: result. Outputs: as `show`."""
-    return open_text(result, lambda: str(_field(event, "text")))
+def reopen_handler(store: Store | None) -> Callable[..., tuple]:
+    """`reopen` for gradio, which gives the event's data to a function that names their type."""
+
+    def handler(event: gr.EventData, result: Result) -> tuple:
+        return reopen(result, event, store)
+
+    return handler
 
 
-def follow(result: Result, link: str) -> tuple:
+def reopen(result: Result, event: gr.EventData, store: Store | None = None) -> tuple:
+    """A report that was dropped on the page, stands in its history, or is kept on the server (by its link).
+
+    Input: result. Outputs: as `show`.
+    """
+    link = _field(event, "link")
+    if isinstance(link, str):
+        return follow(result, link, store)
+    return open_text(result, lambda: str(_field(event, "text")), store)
+
+
+def follow(result: Result, link: str, store: Store | None = None) -> tuple:
     """The report that a link leads to. Input: result. Outputs: as `show`."""
-    return open_text(result, lambda: exports.stored(link).read_text(encoding="utf-8"))
+    return open_text(result, lambda: stored.text_of(link, store), store)
 
 
-def open_text(result: Result, text: Callable[[], str]) -> tuple:
+def open_text(result: Result, text: Callable[[], str], store: Store | None = None) -> tuple:
     """A saved report, or the last result with the sentence that says what is wrong. Outputs: as `show`."""
     try:
         with callers.slot():
-            return _opened(read(text()))
+            report = read(text())
+            return _opened(report, stored.is_kept(store, report))
     except InputError as error:
         return fault(result, str(error)), gr.skip(), gr.skip(), gr.skip(), *exports.nothing_new()
 
 
-def _opened(report: dict[str, Any]) -> tuple:
-    """A saved report that can be shown. Outputs: as `show`."""
+def _opened(report: dict[str, Any], is_kept: bool) -> tuple:
+    """A saved report that can be shown. is_kept: on this server. Outputs: as `show`."""
     when = report.get("date", "")[:16].replace("T", " ")
     status = texts.REPORT_SHOWN.format(date=f" of {when}" if when else "", model=report["model"]["name"])
-    return show({**state.of_report(report), "status": status}, report, exports.photo_file(report))
+    return show({**state.of_report(report), "status": status, "kept": is_kept}, report, exports.photo_file(report))
 
 
 def read(text: str) -> dict[str, Any]:
@@ -106,6 +124,19 @@ def show(stage: dict[str, Any], report: dict[str, Any] | None, photo: str | None
     """Outputs: stage state, result, photo path, prompt, files of the report."""
     stage, result, *files = finished(stage, report)
     return stage, result, photo, report["prompt"] if report else gr.skip(), *files
+
+
+def flag_handler(store: Store | None) -> Callable[..., tuple]:
+    """`flag` for gradio, kept on the server as well where the result is."""
+
+    def handler(event: gr.EventData, result: Result) -> tuple:
+        outputs = flag(result, event)
+        if store and result and result["stage"]["kept"] and isinstance(outputs[1], dict):
+            with suppress(InputError):  # deleted meanwhile by its age: it stays with the report that is shown
+                store.set_flags(result["report"]["id"], outputs[1]["report"]["flags"])
+        return outputs
+
+    return handler
 
 
 def flag(result: Result, event: gr.EventData) -> tuple:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -24,19 +24,26 @@ UPDATE_REST = 3  # times as long as the last update took nothing is drawn: on a 
 LONGEST_REST = 1.0  # seconds
 # What the page shows and the report behind it, None for a photo that nobody has asked about yet.
 Result = dict[str, Any] | None
+Keep = Callable[[Mapping[str, Any]], bool]
 _stop_flags: dict[str, threading.Event] = {}  # of comparisons that run or wait, by visitor
+
+
+def forget(report: Mapping[str, Any]) -> bool:
+    """Keeps nothing: what a server does that is not asked to."""
+    return False
 
 
 def run(
     models: Models, parameters: list[tuple[str, str]], visitor: str, last: Result, photo: str | None, prompt: str,
     methods: list[str], stacks: list[str] | None, sure: float, temperature: float, top_p: float,
     seed: float | None, samples: float, max_tokens: float, repetition: float, stop_strings: str, *values: Any,
+    keep: Keep = forget,
 ) -> Iterator[tuple]:  # fmt: skip
     """Inputs: last result, photo path, prompt, method names, stacked names, sureness, sampling, method parameters.
 
     Outputs: stage state, result, files of the report, run button, stop button. A run that ends in an error leaves the
     last result where it is.
-    parameters: (method, parameter) of each of `values`.
+    parameters: (method, parameter) of each of `values`. keep: keeps a report on the server -> whether it did.
     """
     stop_flag = _stop_flags[visitor] = threading.Event()
     entry = request_log.Entry("page", [*methods, *(stacks or [])], visitor)
@@ -47,7 +54,7 @@ def run(
             int(max_tokens), temperature, top_p, seed=int(seed or 0), sure=sure, samples=int(samples),
             repetition_penalty=repetition, stop=[line for line in stop_strings.splitlines() if line.strip()],
         )  # fmt: skip
-        yield from _stream(models, request, stop_flag, last, Path(photo).name if isinstance(photo, str) else "")
+        yield from _stream(models, request, stop_flag, last, Path(photo).name if isinstance(photo, str) else "", keep)
     except InputError as error:
         entry.outcome = request_log.REFUSED
         yield _outputs(fault(last, str(error)), gr.skip(), _files(last), busy=False)
@@ -58,7 +65,9 @@ def run(
             del _stop_flags[visitor]
 
 
-def _stream(models: Models, request: Request, stop_flag: threading.Event, last: Result, name: str) -> Iterator[tuple]:
+def _stream(
+    models: Models, request: Request, stop_flag: threading.Event, last: Result, name: str, keep: Keep
+) -> Iterator[tuple]:  # fmt: skip
     """Decodes and yields the page's outputs, coalesced; the last state is always sent."""
     comparison = state.ComparisonState(request.photo, request.prompt, request.sure, name, request.samples)
     same = exports.nothing_new()
@@ -74,11 +83,11 @@ def _stream(models: Models, request: Request, stop_flag: threading.Event, last: 
             end = time.monotonic()
             due = max(start + UPDATE_SECONDS, end + min(LONGEST_REST, UPDATE_REST * (end - start)))
     if comparison.report is None:  # stopped before its turn came
-        yield _outputs({**_stage(last), "status": texts.STOPPED, "busy": False}, gr.skip(), _files(last), busy=False)
+        yield _outputs({**stage_of(last), "status": texts.STOPPED, "busy": False}, gr.skip(), _files(last), busy=False)
         return
     final = comparison.snapshot()
     yield _outputs(final, gr.skip(), same, busy=True)  # the last tokens do not wait for the files
-    stage, result, *files = finished(final, comparison.report)
+    stage, result, *files = finished({**final, "kept": keep(comparison.report)}, comparison.report)
     yield _outputs(stage, result, files, busy=False)
 
 
@@ -90,13 +99,14 @@ def _outputs(stage: dict[str, Any], result: Any, files: list[Any], *, busy: bool
 def finished(stage: dict[str, Any], report: dict[str, Any] | None) -> tuple:
     """Stage state, result, files of a report that is shown; None: of a photo that nobody has asked about yet."""
     paths = exports.write(report) if report else None
-    stage = {**stage, "link": exports.key(paths) if paths else ""}
+    files = exports.key(paths) if paths else ""
+    stage = {**stage, "link": report["id"] if report and stage["kept"] else files, "files": files}
     return stage, {"stage": stage, "report": report}, *exports.updates(paths)
 
 
 def announce(last: Result) -> dict[str, Any]:
     """Says at once that the click was heard. Input: last result. Output: stage state."""
-    return {**_stage(last), "status": texts.CHECKING, "error": "", "busy": True}
+    return {**stage_of(last), "status": texts.CHECKING, "error": "", "busy": True}
 
 
 def fail(last: Result) -> tuple:
@@ -106,7 +116,7 @@ def fail(last: Result) -> tuple:
 
 def fault(last: Result, sentence: str) -> dict[str, Any]:
     """The last result with the sentence that says why there is no newer one: a stage state."""
-    return {**_stage(last), "status": "", "error": sentence, "busy": False}
+    return {**stage_of(last), "status": "", "error": sentence, "busy": False}
 
 
 def _files(last: Result) -> list[Any]:
@@ -114,7 +124,8 @@ def _files(last: Result) -> list[Any]:
     return exports.updates(exports.write(last["report"]) if last and last["report"] else None)
 
 
-def _stage(last: Result) -> dict[str, Any]:
+def stage_of(last: Result) -> dict[str, Any]:
+    """What the page shows of a result."""
     return last["stage"] if last else state.empty()
 
 
@@ -132,6 +143,6 @@ def judge_again(result: Result, sure: float) -> Iterator[tuple]:
     with callers.slot():
         report, last = state.judge_again(result["report"], sure), result["stage"]
         # Nothing was decoded: the sentence about that stays.
-        stage = {**state.of_report(report, last["run"]), "status": last["status"], "link": last["link"]}
+        stage = {**state.of_report(report, last["run"]), **{key: last[key] for key in state.LASTING}}
         yield stage, gr.skip(), *exports.nothing_new()  # verdicts do not wait for the files
         yield finished(stage, report)

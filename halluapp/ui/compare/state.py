@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import itertools
 import json
+import secrets
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
@@ -26,6 +27,8 @@ from halluapp.ui import texts
 from halluapp.ui.model_picker.texts import answered_by
 
 URL = "data:image/jpeg;base64,"
+# Of a state that stays when its verdicts are judged again: no text changes.
+LASTING = ("status", "vote", "voted", "kept", "link", "files")
 _run_numbers = itertools.count(1)
 
 
@@ -43,7 +46,12 @@ def empty(error: str = "") -> dict[str, Any]:
         "measured": {},
         "panels": [],
         "flags": [],
+        "votes": 0,
+        "vote": None,
+        "voted": False,
+        "kept": False,
         "link": "",
+        "files": "",
     }
 
 
@@ -80,6 +88,7 @@ def of_report(report: Mapping[str, Any], run: int = 0) -> dict[str, Any]:
         "measured": _measured((report.get("judge") or {}).get("measured", {}), report.get("sure")),
         "panels": [_panel_of_report(panel) for panel in report["panels"]],
         "flags": report.get("flags", []),
+        "votes": len(report.get("votes", [])),
     }
 
 
@@ -185,7 +194,8 @@ class ComparisonState:
 
     def _finish(self, event: Done) -> None:
         picture = {"name": self.data["name"], "preview": self.data["photo"].removeprefix(URL)}
-        self.report = {**event.report, "photo": {**event.report["photo"], **picture}}
+        photo = {**event.report["photo"], **picture}
+        self.report = {**event.report, "id": secrets.token_urlsafe(16), "photo": photo}
 
     def snapshot(self) -> dict[str, Any]:
         """The state as JSON data, mentions judged as surely as was asked; the end is the state of the report."""

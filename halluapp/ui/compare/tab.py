@@ -9,10 +9,11 @@ from functools import partial
 import gradio as gr
 from gradio.components import Component
 
+from halluapp.results import Store
 from halluapp.serving.models import Models
 from halluapp.ui import inside, model_picker, texts
-from halluapp.ui.compare import examples, exports, hallu_space_button, opened, panels, sidebar
-from halluapp.ui.compare.run import Result, announce, fail, judge_again, run, stop
+from halluapp.ui.compare import examples, exports, hallu_space_button, opened, panels, sidebar, stored, votes
+from halluapp.ui.compare.run import Keep, Result, announce, fail, judge_again, run, stop
 from halluapp.ui.event_options import EACH, INSTANT, LANE, QUEUED
 
 
@@ -20,7 +21,7 @@ from halluapp.ui.event_options import EACH, INSTANT, LANE, QUEUED
 class CompareTab:
     """The components that the rest of the page needs. methods: the list of panels to decode; photo: the path of the
     photo that is asked about; note: the line under the prompt; result: as `run.Result`; views: the outputs of
-    `opened.show`.
+    `opened.show`; store: of kept results.
     """
 
     methods: gr.CheckboxGroup
@@ -29,13 +30,14 @@ class CompareTab:
     note: gr.HTML
     result: gr.State
     views: list[Component]
+    store: Store | None
 
     def open_link(self, app: gr.Blocks) -> None:
         """A page that is opened with ?r=KEY shows the report that is kept under it."""
 
         def handler(request: gr.Request, result: Result) -> tuple:
             link = request.query_params.get("r", "")
-            return opened.follow(result, link) if link else tuple(gr.skip() for _ in self.views)
+            return opened.follow(result, link, self.store) if link else tuple(gr.skip() for _ in self.views)
 
         app.load(handler, self.result, self.views, **INSTANT)
 
@@ -53,18 +55,20 @@ class RequestForm:
 
 def build(models: Models) -> CompareTab:
     """Builds the tab, in the place where it is called, and connects its events."""
-    assets = models.settings.assets
+    assets, store = models.settings.assets, stored.store_of(models.settings)
     stage_value, result_value, path, _, *updates = opened.example(assets, 0)
     photo, result = gr.State(path), gr.State(result_value)
-    with panels.build(stage_value, examples.examples(assets)) as stage:
+    with panels.build(stage_value, examples.examples(assets), keeps=store is not None) as stage:
         with gr.Column(elem_id="rail", min_width=280):
             form = _request_form(models)
+            if store:
+                gr.Markdown(stored.notice(models.settings), elem_id="kept-notice")
             methods = sidebar.build_methods()
         controls = sidebar.build(models.settings, methods)
         files = exports.build(updates)
     inputs = [result, photo, form.prompt, *controls.inputs]
     outputs = [stage, result, *files, form.run, form.stop]
-    handler = run_handler(models, list(controls.parameters))
+    handler = run_handler(models, partial(stored.keep, store), list(controls.parameters))
     clicked = gr.on([form.run.click, form.prompt.submit], announce, result, stage, **INSTANT)
     answered = clicked.then(handler, inputs, outputs, **LANE)
     answered.failure(fail, result, outputs, **INSTANT)
@@ -79,19 +83,22 @@ def build(models: Models) -> CompareTab:
     views = [stage, result, photo, form.prompt, *files]
     stage.take(opened.take, result, [stage, result, photo, *files], **EACH)
     stage.example(chosen(assets), None, views, **EACH)
-    stage.reopen(opened.reopen, result, views, **EACH)
-    stage.dispute(opened.flag, result, [stage, result, *files], **EACH)
-    return CompareTab(methods, photo, form.prompt, form.note, result, views)
+    stage.reopen(opened.reopen_handler(store), result, views, **EACH)
+    stage.dispute(opened.flag_handler(store), result, judged, **EACH)
+    stage.cast(votes.cast_handler(models.settings), result, judged, **EACH)
+    stage.count(votes.count_handler(models.settings), result, stage, **EACH)
+    stage.lab(stored.listing_handler(models.settings), result, stage, **EACH)
+    return CompareTab(methods, photo, form.prompt, form.note, result, views, store)
 
 
-def run_handler(models: Models, parameters: list[tuple[str, str]]) -> Callable[..., Iterator[tuple]]:
+def run_handler(models: Models, keep: Keep, parameters: list[tuple[str, str]]) -> Callable[..., Iterator[tuple]]:
     """`run` with the visitor's id, which gradio only gives to a function that names the type.
 
-    parameters: (method, parameter) of the last inputs.
+    keep: as for `run`; parameters: (method, parameter) of the last inputs.
     """
 
     def handler(request: gr.Request, *inputs) -> Iterator[tuple]:
-        yield from run(models, parameters, str(request.session_hash), *inputs)
+        yield from run(models, parameters, str(request.session_hash), *inputs, keep=keep)
 
     return handler
 

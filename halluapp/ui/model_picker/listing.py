@@ -19,7 +19,7 @@ def models(server: Models) -> list[dict[str, Any]]:
     """
     entry = request_log.Entry("models")
     try:
-        room = allowed.Room.now(server.current.device, server.switch.loaded())
+        room = allowed.Room.now(server.current, server.switch.loaded())
         each, name = allowed.dense_bytes(server.current, room.on_gpu), server.switch.model
         return [
             {

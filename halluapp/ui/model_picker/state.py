@@ -18,7 +18,7 @@ SLOW_WEIGHTS = 3.0  # billions of parameters with which an answer takes minutes 
 def of(models: Models, line: str = "", error: str = "") -> dict[str, Any]:
     """Everything that the component draws. line: instead of the one about the loaded model."""
     settings, progress = models.current, models.switch.progress
-    room = Room.now(settings.device, models.switch.loaded())
+    room = Room.now(settings, models.switch.loaded())
     amounts = {"free": allowed.gigabytes(room.free), "loaded": allowed.gigabytes(room.loaded)}
     rows = enumerate(allowed.choices(models.settings))
     return {
@@ -53,13 +53,13 @@ def progress_line(progress: Progress) -> str:
         stage, done, total = "fetching", allowed.gigabytes(done), allowed.gigabytes(total)
     elif total and stage == "weights":
         stage = "tensors"
-    return texts.SWITCHING.format(model=progress.title, stage=texts.STAGES[stage].format(done=done, total=total))
+    return texts.STAGES[stage].format(model=progress.title, done=done, total=total)
 
 
 def _row(models: Models, choice: Choice, number: int, room: Room) -> dict[str, Any]:
     """One line of the list."""
     about, absence = description(choice), texts.ABSENT if allowed.absence(choice) else ""
-    each, most = allowed.dense_bytes(models.current, room.on_gpu), room.free + room.loaded
+    each, most = allowed.dense_bytes(models.current, room.on_gpu), allowed.most_bytes(models.current, room)
     needs = {name: choice.need(name, each) for name in QUANTIZATIONS}
     return {
         "number": number,

@@ -3,14 +3,13 @@
 LOADING = "Loading the model…"
 LINE = "{name} · {precision} · {dtype} · {detector}{notice}"
 PRECISIONS = {"nf4": "NF4 4-bit", "int8": "8-bit", "none": "not quantized"}
-SWITCHING = "{model}: {stage}"
 STAGES = {
-    "files": "looking at its files…",
-    "fetching": "fetching its files, {done} of {total} GB…",
-    "turn": "waiting for the comparisons before it…",
-    "weights": "reading its weights…",
-    "tensors": "reading its weights, {done} of {total} tensors…",
-    "warm-up": "a first answer…",
+    "files": "{model}: looking at its files…",
+    "fetching": "{model}: fetching its files, {done} of {total} GB…",
+    "turn": "{model}: waiting for the comparisons before it…",
+    "weights": "{model}: reading its weights…",
+    "tensors": "{model}: reading its weights, {done} of {total} tensors…",
+    "warm-up": "{model}: a first answer…",
 }
 FREE = "{free} GB are free on {where}; the loaded model gives back {loaded} GB when it goes."
 FREE_ALONE = "{free} GB are free on {where}."

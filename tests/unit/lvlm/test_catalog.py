@@ -156,7 +156,7 @@ def test_every_other_type_of_transformers_is_refused_with_a_way_out() -> None:
     others = [kind for kind in TYPES if kind not in FAMILIES]
     assert len(others) > 50
     for kind in others:
-        with pytest.raises(InputError, match=rf"a {kind} model, .* use for example [\w-]+/[\w.-]+ ") as caught:
+        with pytest.raises(InputError, match=rf"a {kind} model, .* \(.+\); use for example [\w-]+/[\w.-]+ ") as caught:
             family_of(SimpleNamespace(model_type=kind), "a checkpoint")
         assert str(caught.value).count(". ") == 0
 

@@ -5,6 +5,7 @@ accelerate's hooks are real here: a model computes on the CPU, its weights lie o
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -17,11 +18,13 @@ from tiny import OPEN, YES_NO, hooks, photo, run
 from halluapp.decoding.replay import policy
 from halluapp.decoding.views import Views
 from halluapp.errors import InputError
+from halluapp.inspection.question import VIEWS, ask, inspect
 from halluapp.lvlm import catalog, sidecar_files
-from halluapp.lvlm.weights import placement
+from halluapp.lvlm.weights import memory, placement
 from halluapp.lvlm.weights.fingerprint import fingerprint
 from halluapp.lvlm.weights.placement import Placement
 from halluapp.methods.registry import create, defaults
+from halluapp.training.hallu_space import compute
 
 SAMPLING = {"max_new_tokens": 8, "ignore_end": True}
 
@@ -30,12 +33,17 @@ def home_of(kind: str) -> Path:
     return (tiny if kind in tiny.KINDS else tiny_families).folder(kind)
 
 
-def _on_disk(kind: str, share: float, folder: Path):
-    """A model of which what comes before the decoder, and `share` of the rest, lies in memory -> (LVLM, notice)."""
+def _room(kind: str, share: float) -> str:
+    """Memory for what comes before a model's decoder, and for `share` of the rest."""
     whole = model_of(kind, "none")
     parts = sum(weight.nbytes for part in (whole.decoder, whole.head) for weight in part.parameters())
     before = sum(weight.nbytes for weight in whole.model.parameters()) - parts
-    spread = Placement("auto", f"cpu={(1.1 * before + share * parts) / 1e6:.3f}MB", str(folder))
+    return f"{(1.1 * before + share * parts) / 1e6:.3f}MB"
+
+
+def _on_disk(kind: str, share: float, folder: Path):
+    """A model of which what comes before the decoder, and `share` of the rest, lies in memory -> (LVLM, notice)."""
+    spread = Placement("auto", f"cpu={_room(kind, share)}", str(folder))
     return catalog.load(str(home_of(kind)), "none", "cpu", folder, spread=spread)
 
 
@@ -70,6 +78,7 @@ def test_every_method_answers_from_the_disk_as_from_memory(share, tmp_path) -> N
     assert model.device.type == "cpu"
     _same(model, "llava", [*defaults(), "hacl", "pai", "dola", "icd", "vcd", "nullu+vdd"], (OPEN, YES_NO))
     assert fingerprint(model) == fingerprint(model_of("llava", "none"))
+    assert memory.footprint(model.model) < 0.9 * memory.footprint(model_of("llava", "none").model)
 
 
 def test_every_method_answers_as_if_the_weights_were_not_beside_the_model() -> None:
@@ -107,3 +116,35 @@ def test_what_fits_lies_whole_on_one_device(quantization, tmp_path) -> None:
     assert not notice
     assert not placement.is_spread(model.model)
     assert policy.blocker(model) == ""
+
+
+def test_what_reads_weights_and_states_of_an_offloaded_model_reads_the_same(tmp_path) -> None:
+    """Every look into an answer, and the states that a HalluSpace is computed of."""
+    model, whole = _on_disk("llava", 0.3, tmp_path)[0], model_of("llava", "none")
+    methods = tuple(create(name) for name in ("baseline", "nullu", "vdd", "hacl"))
+    question = ask(whole, photo(), OPEN, methods, "nullu", max_new_tokens=8)
+    for view in VIEWS:
+        here, there = (inspect(each, question.about(view)) for each in (whole, model))
+        assert json.dumps(here, default=str) == json.dumps(there, default=str), view
+    states = []
+    for each in (whole, model):
+        image = each.encode_image(photo())
+        states.append(compute.pair_states(each, image, "Is it a dog?", "Yes", "No", [0, 1], "all").states)
+    assert torch.equal(*states)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+@pytest.mark.parametrize("other", ["cpu", "1"])
+def test_cards_and_main_memory_answer_as_one_card(other, tmp_path) -> None:
+    """In float32, so that tokens must be equal."""
+    if other == "1" and torch.cuda.device_count() < 2:
+        pytest.skip("needs two cards")
+    for kind in ("llava", *tiny_families.KINDS):
+        spread = Placement("sequential", f"0={_room(kind, 0.5)},{other}=1GB")
+        one = catalog.load(str(home_of(kind)), "none", "cuda", tmp_path, "float32")[0]
+        several = catalog.load(str(home_of(kind)), "none", "cuda", tmp_path, "float32", spread)[0]
+        assert placement.is_spread(several.model)
+        methods = [create(name) for name in ("baseline", "nullu", "adavib", "vdd", "calibration", "pai", "dola")]
+        answers = [run(each, Views(each, photo()), OPEN, methods, **SAMPLING) for each in (one, several)]
+        assert len({str({name: answer.ids for name, answer in each.items()}) for each in answers}) == 1, kind

@@ -60,3 +60,13 @@ def test_the_requirements_can_be_had_together_on_zero_gpu(torch, tmp_path):
         pytest.skip("no package index with this torch can be reached")
     assert run.returncode == 0, run.stderr[-2000:]
     assert f"torch-{torch}" in run.stdout
+
+
+def test_the_memory_of_13b_is_what_the_catalogue_estimates():
+    from halluapp.lvlm import catalog
+    from halluapp.lvlm.weights.memory import WORKING_BYTES
+
+    page, entry = (ROOT / "docs" / "hosting.md").read_text("utf-8"), catalog.find("llava-hf/llava-1.5-13b-hf")
+    for quantization, rows in (("nf4", 2), ("none", 3)):
+        whole = entry.bytes(quantization)
+        assert page.count(f"| {(whole - WORKING_BYTES) / 1e9:.1f} GB | {whole / 1e9:.1f} GB |") == rows

@@ -69,6 +69,10 @@ VARIABLES = (
     ("HALLUAPP_UPLOAD_MB", "20", "upload_mb", 20),
     ("HALLUAPP_DISK_HOURS", "2", "disk_hours", 2),
     ("HALLUAPP_DISK_MB", "500", "disk_mb", 500),
+    ("HALLUAPP_RESULTS", "kept", "results", Path("kept")),
+    ("HALLUAPP_RESULTS", "", "results", None),
+    ("HALLUAPP_RESULTS_DAYS", "30", "results_days", 30),
+    ("HALLUAPP_RESULTS_MB", "500", "results_mb", 500),
     ("HALLUAPP_PUBLIC", "on", "exposed", True),
     ("HALLUAPP_PUBLIC", "off", "exposed", False),
     ("GRADIO_SHARE", "True", "exposed", True),
@@ -125,6 +129,7 @@ WRONG = (
     ("HALLUAPP_TRAINING", "maybe"),
     ("HALLUAPP_OPERATOR_TOKEN", "short"), ("HALLUAPP_AUTH", "nameonly"), ("HALLUAPP_QUEUE", "0"),
     ("HALLUAPP_QUEUE", "many"), ("HALLUAPP_RATE", "-1"), ("HALLUAPP_UPLOAD_MB", "0"), ("HALLUAPP_DISK_MB", "1"),
+    ("HALLUAPP_RESULTS", "app.py/results"), ("HALLUAPP_RESULTS_DAYS", "0"), ("HALLUAPP_RESULTS_MB", "1"),
 )  # fmt: skip
 
 

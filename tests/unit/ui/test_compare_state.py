@@ -96,7 +96,7 @@ def test_the_end_is_the_last_streamed_state_but_for_what_the_end_adds(states):
 def test_a_saved_report_shows_the_same_page_without_a_model(final, saved):
     stage, result, path, prompt, *files = opened.reopen(None, event(text=saved))
     different = {key for key in final if stage[key] != final[key]}
-    assert different <= {"run", "status", "photo", "link"}  # the photo is encoded anew
+    assert different <= {"run", "status", "photo", "link", "files"}  # the photo is encoded anew
     assert stage["status"].startswith("A saved report of 20")
     assert stage["photo"].startswith(state.URL)
     assert prompt == OPEN

@@ -17,10 +17,13 @@ from halluapp.ui.compare.examples import Example
 THUMBNAIL = 160  # pixels of the longer side
 
 
-def build(value: dict[str, Any], examples: Iterable[Example]) -> gr.HTML:
-    """The component; its value is a state of `ui.compare.state`. Widgets that are built inside it stand in the rail."""
-    folder = Path(__file__).resolve().parent
-    return component.build(folder, value, replacements={"<!-- examples -->": thumbnails(examples)}, elem_id="panels")
+def build(value: dict[str, Any], examples: Iterable[Example], keeps: bool = False) -> gr.HTML:
+    """The component; its value is a state of `ui.compare.state`. Widgets that are built inside it stand in the rail.
+
+    keeps: whether the server keeps results that the history lists.
+    """
+    parts = {"<!-- examples -->": thumbnails(examples), "<!-- keeps -->": "yes" if keeps else "no"}
+    return component.build(Path(__file__).resolve().parent, value, replacements=parts, elem_id="panels")
 
 
 def thumbnails(examples: Iterable[Example]) -> str:

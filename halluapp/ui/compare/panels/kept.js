@@ -1,10 +1,18 @@
 // What stays: comparisons of this browser (IndexedDB), and reports opened from files. Nothing of it leaves the browser
-// before somebody opens it again.
+// before somebody opens it again. A server that keeps results lists them under these.
 const KEPT = 24; // comparisons
+const LAB_TEXTS = {
+  heading: "On this server", loading: "Looking on this server…", none: "No other comparison that you may see.",
+  votes: [" · 1 vote", " · {n} votes"],
+};
+let lab = null; // what the server listed
 let idle = -1, decoded = -1; // numbers of runs: the last one that was shown at rest, the one being decoded here
+let entry = { run: -1, key: null, files: "" }; // the comparison of the history that is shown
+let opening = null; // the key of the one that is being opened
 
-function openReport(text) {
+function openReport(text, key = null) {
   say("Opening the report…");
+  opening = key;
   trigger("reopen", { text });
 }
 
@@ -19,43 +27,100 @@ function withStore(mode, use) {
   };
 }
 
-// A run of one's own is kept, as its report, when it has ended.
+// A run of one's own is kept, as its report, when it has ended; what is said of it later (a vote, a verdict held to be
+// wrong) is kept with it.
 function remember() {
   if (state.busy && state.run !== idle) decoded = state.run;
-  if (!state.busy) idle = state.run;
-  if (state.busy || !state.link || state.run !== decoded) return;
-  decoded = -1;
-  keep({ prompt: state.prompt, photo: state.photo, name: state.name, date: Date.now() });
+  if (state.busy) return;
+  if (opening !== null && state.run !== idle && !state.error) {
+    entry = { run: state.run, key: opening, files: state.files };
+  }
+  if (state.run !== idle || state.error) opening = null;
+  idle = state.run;
+  const { files, run: number } = state;
+  if (files && number === decoded) {
+    decoded = -1;
+    entry = { run: number, key: null, files };
+    const about = { prompt: state.prompt, photo: state.photo, name: state.name, link: state.link, date: Date.now() };
+    keep(files, (store, text) => {
+      store.add({ ...about, text }).onsuccess = (event) => {
+        if (entry.run === number) entry.key = event.target.result;
+      };
+      store.getAllKeys().onsuccess = (event) => event.target.result.slice(0, -KEPT).forEach((key) => store.delete(key));
+    });
+  } else if (files && number === entry.run && entry.key !== null && files !== entry.files) {
+    const { key } = entry;
+    entry.files = files;
+    keep(files, (store, text) => {
+      store.get(key).onsuccess = ({ target: { result } }) => { if (result) store.put({ ...result, text }, key); };
+    });
+  }
 }
 
-async function keep(entry) {
-  const answer = await fetch(location.pathname.replace(/\/?$/, "/reports/") + state.link);
+async function keep(files, write) {
+  const answer = await fetch(location.pathname.replace(/\/?$/, "/reports/") + files);
   if (!answer.ok) return;
   const text = await answer.text();
-  withStore("readwrite", (store) => {
-    store.add({ ...entry, text });
-    store.getAllKeys().onsuccess = (event) => event.target.result.slice(0, -KEPT).forEach((key) => store.delete(key));
-  });
+  withStore("readwrite", (store) => write(store, text));
 }
 
 function drawHistory() {
+  if (!window.indexedDB) { drawPast([], []); return; }
   withStore("readonly", (store) => {
-    store.getAll().onsuccess = (event) => {
-      const entries = event.target.result.reverse();
-      find(".history").hidden = entries.length === 0;
-      find(".past").replaceChildren(...entries.map(pastNode));
+    store.getAllKeys().onsuccess = ({ target: { result: keys } }) => {
+      store.getAll().onsuccess = (event) => drawPast(event.target.result.reverse(), keys.reverse());
     };
   });
 }
 
-function pastNode(entry) {
-  const node = make("button", "past-one"), image = make("img"), when = new Date(entry.date);
+// The browser's own comparisons, and under them those that the server keeps, unless they stand here already.
+function drawPast(entries, keys) {
+  find(".history").hidden = entries.length === 0 && !keepsResults();
+  const nodes = entries.map((one, k) => pastNode(one, () => openReport(one.text, keys[k])));
+  find(".past").replaceChildren(...nodes, ...labNodes(new Set(entries.map((one) => one.link))));
+}
+
+function pastNode({ photo, prompt, date }, open, note = "") {
+  const node = make("button", "past-one"), image = make("img"), when = new Date(date);
   node.type = "button";
   image.alt = "";
-  image.src = entry.photo;
-  node.append(image, quote("span", "", entry.prompt), make("small", "", when.toLocaleString()));
-  node.addEventListener("click", () => { find(".history").open = false; openReport(entry.text); });
+  if (photo) image.src = photo;
+  node.append(image, quote("span", "", prompt), make("small", "", when.toLocaleString() + note));
+  node.addEventListener("click", () => { find(".history").open = false; open(); });
   return node;
+}
+
+function keepsResults() {
+  return find(".history").dataset.keeps === "yes";
+}
+
+function wireLab() {
+  find(".history").addEventListener("toggle", () => {
+    if (find(".history").open && keepsResults() && !state.busy) trigger("lab", {});
+  });
+}
+
+// Comes with one state, and stays for those after it.
+function takeLab() {
+  if (!state.lab) return;
+  lab = state.lab;
+  drawHistory();
+}
+
+// links: of comparisons that stand in the history already.
+function labNodes(links) {
+  if (!keepsResults()) return [];
+  const nodes = [make("h4", "", LAB_TEXTS.heading)], others = (lab || []).filter((one) => !links.has(one.link));
+  if (!others.length) return [...nodes, make("p", "small", lab ? LAB_TEXTS.none : LAB_TEXTS.loading)];
+  return [...nodes, ...others.map((one) => pastNode(one, () => openKept(one.link), voteNote(one.votes)))];
+}
+
+function voteNote(votes) {
+  return votes ? LAB_TEXTS.votes[votes > 1 ? 1 : 0].replace("{n}", votes) : "";
+}
+
+function openKept(link) {
+  trigger("reopen", { link });
 }
 
 // The address that opens this comparison again, on this server.
@@ -81,5 +146,6 @@ function wireKept() {
     find(".history").open = false;
     find(".history summary").focus();
   });
-  if (window.indexedDB) drawHistory();
+  wireLab();
+  drawHistory();
 }

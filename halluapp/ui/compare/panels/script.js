@@ -1,5 +1,5 @@
 // Draws the state of halluapp/ui/compare/state.py. Text from models, photos and people enters through textContent only.
-let run = -1, views = new Map(), state = null;
+let run = "", views = new Map(), state = null;
 let answered = []; // the panels with all their samples; `state.panels` are as the page shows them
 
 function reset() {
@@ -45,7 +45,7 @@ function drawText(view, data) {
 
 function pieceNode(piece, method, mention) {
   const node = quote("span", "seg", piece.text);
-  if (!piece.text.trim()) { node.classList.add("blank"); return node; }
+  if (!isWord(piece.text)) { node.classList.add("blank"); return node; }
   if (mention) {
     node.classList.add("m", VERDICT_CLASSES[mention.verdict]);
     if (!piece.first) node.classList.add("inner");
@@ -57,10 +57,15 @@ function pieceNode(piece, method, mention) {
   }
   node.tabIndex = -1;
   node.setAttribute("role", "button");
-  node.open = (byKey) => openEvidence(panelOf(method), piece, node, byKey);
+  node.open = (byKey) => (state.blind ? tickWord(method, piece) : openEvidence(panelOf(method), piece, node, byKey));
   node.addEventListener("click", () => node.open(false));
   node.addEventListener("keydown", (event) => wordKey(event, node));
   return node;
+}
+
+// A blind vote ticks words, not the signs between them.
+function isWord(text) {
+  return state.blind ? wordsOf(text).length > 0 : text.trim() !== "";
 }
 
 function wordKey(event, node) {
@@ -176,19 +181,23 @@ function complain(text) {
 function draw() {
   const next = typeof props.value === "string" ? null : props.value;
   if (!next) return;
-  state = next;
+  state = hideNames(next);
+  sending = false;
   complain(state.error);
   say(state.status || "");
   find(".pulse").hidden = !state.busy;
-  if (state.run !== run) { run = state.run; reset(); }
+  const drawing = state.run + (state.blind ? "-blind" : "");
+  if (drawing !== run) { run = drawing; reset(); }
   drawPhoto();
   drawLegend();
   answered = state.panels;
   drawAnswers();
+  drawTally();
   arrange();
   find(".share").hidden = state.busy || !state.link;
   remember();
-  element.dataset.run = run;
+  takeLab();
+  element.dataset.run = state.run;
   element.dataset.busy = state.busy ? "yes" : "no";
 }
 
@@ -197,13 +206,14 @@ function drawAnswers() {
   const panels = answered.map((data) => {
     const { tokens } = viewOf(data), answer = answerOf(data, sample);
     if (!tokens.has(sample)) tokens.set(sample, []);
-    return { ...answer, tokens: parseTokens(tokens.get(sample), answer.tokens) };
+    return { ...answer, tokens: data.pieces || parseTokens(tokens.get(sample), answer.tokens) };
   });
   state = { ...state, panels };
   state.panels.forEach(drawPanel);
   drawBoxes();
   drawStrip();
   drawDifferences();
+  drawBlind();
 }
 
 // From the Run button to the first answer, past chips, legend and summary.
@@ -219,7 +229,7 @@ function furnish() {
   if (!rail || !settings || !methods || !save) { requestAnimationFrame(furnish); return; }
   rail.prepend(find(".photo-part"));
   rail.append(find(".settings-part"), methods, find(".choose-part"), find(".legend-part"));
-  find(".answers").append(save);
+  find(".votes").before(save);
   wireSettings(settings, methods);
   wireChoices(methods);
   find(".legend-part").open = innerHeight > 700 && innerWidth > 1000;
@@ -260,6 +270,8 @@ function wireSettings(settings, methods) {
   count();
 }
 
+buildBlind();
+buildTally();
 furnish();
 wirePhoto();
 wireEvidence();

@@ -27,7 +27,7 @@ function drawKinds() {
   const kinds = state.run && state.run.kinds, head = make("tr");
   find(".kinds").hidden = !kinds;
   if (!kinds) return;
-  head.append(make("th", "", ""), ...kinds.steps.map((step) => make("th", "n", "step " + step)));
+  head.append(make("th", "", ""), ...kinds.steps.map((step) => make("th", "n", fill(TEXTS.step, { step }))));
   const line = (label, values) => {
     const row = make("tr");
     row.append(make("td", "", label), ...values.map((value) => make("td", "n", formatMegabytes(value))));
@@ -35,7 +35,7 @@ function drawKinds() {
   };
   const sums = kindSums(kinds);
   find(".kinds table").replaceChildren(
-    head, ...kinds.rows.map(({ label, values }) => line(label, values)), line("Peak", sums),
+    head, ...kinds.rows.map(({ label, values }) => line(label, values)), line(TEXTS.peak, sums),
   );
 }
 

@@ -33,4 +33,5 @@ const TEXTS = {
   beforeTraining: "before",
   judgement: "{verdict}: {reason}",
   aside: " ({verdict})",
+  peak: "Peak",
 };

@@ -1,0 +1,92 @@
+"""The results that this server keeps (HALLUAPP_RESULTS): written when a comparison ends, listed, opened by their id."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import gradio as gr
+
+from halluapp import report as reports
+from halluapp.errors import InputError
+from halluapp.results import Store, thumbnail_address
+from halluapp.serving.visitors import Visitor, visitor_of
+from halluapp.settings import Settings
+from halluapp.ui.compare import exports
+from halluapp.ui.compare.run import Result, stage_of
+
+KEPT = "This server keeps finished comparisons, photo included, for {days} days."
+KEPT_FOR = {True: "Everyone who can open this page sees them.", False: "Only who has a comparison's link can open it."}
+MOST_LISTED = 48  # results in the page's history
+logger = logging.getLogger("halluapp.results")
+
+
+def store_of(settings: Settings) -> Store | None:
+    """The store of a server; None where it keeps nothing."""
+    return Store(settings.results, settings.results_days, settings.results_mb) if settings.results else None
+
+
+def notice(settings: Settings) -> str:
+    """What a visitor should know before a photo is kept."""
+    return f"{KEPT.format(days=settings.results_days)} {KEPT_FOR[settings.lists_results]}"
+
+
+def keep(store: Store | None, report: Mapping[str, Any]) -> bool:
+    """Keeps a finished comparison -> whether it is kept; a full disk must not take the answer away."""
+    try:
+        if store:
+            store.add(report)
+    except InputError as error:
+        logger.warning("A result is not kept: %s", error)
+        return False
+    return store is not None
+
+
+def is_kept(store: Store | None, report: Mapping[str, Any]) -> bool:
+    """Whether the store holds this very comparison; a file may carry any id, but not the same answers with it."""
+    name = report.get("id", "")
+    try:
+        return bool(store and name and store.holds(name)) and _answers(store.report(name)) == _answers(report)
+    except InputError:
+        return False
+
+
+def _answers(report: Mapping[str, Any]) -> list[tuple[str, str]]:
+    return [(panel["method"], panel["text"]) for panel in report["panels"]]
+
+
+def text_of(link: str, store: Store | None) -> str:
+    """The JSON of the report that a link leads to. Raises InputError."""
+    try:
+        return exports.stored(link).read_text(encoding="utf-8")
+    except InputError:
+        if store is None or not exports.KEY.fullmatch(link):
+            raise
+        return reports.dumps(store.report(link))
+
+
+def may_list(settings: Settings, visitor: Visitor) -> bool:
+    """Whether a visitor may see all results: strangers of a public server without a password may not."""
+    return settings.lists_results or visitor.all_runs
+
+
+def listing_handler(settings: Settings) -> Callable[..., dict[str, Any]]:
+    """The newest results, for the page's history. Input: result. Output: stage state."""
+    store = store_of(settings)
+
+    def handler(request: gr.Request, result: Result) -> dict[str, Any]:
+        try:
+            rows = store.newest(MOST_LISTED) if store and may_list(settings, visitor_of(settings, request)) else []
+        except InputError as error:
+            return {**stage_of(result), "error": str(error)}
+        return {**stage_of(result), "lab": [_row(row) for row in rows]}
+
+    return handler
+
+
+def _row(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "link": row["id"], "prompt": row["prompt"], "photo": thumbnail_address(row["thumbnail"]),
+        "date": 1000 * row["added"], "votes": row["votes"],
+    }  # fmt: skip

@@ -1,0 +1,116 @@
+"""Blind votes on the page: one that was cast, and the table of all that this visitor may see."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+from typing import Any
+
+import gradio as gr
+from pydantic import Field, TypeAdapter, ValidationError
+
+from halluapp.errors import InputError
+from halluapp.report import Verdict
+from halluapp.report.record import Record
+from halluapp.report.vote_records import ReportVote
+from halluapp.serving import callers
+from halluapp.serving.rates import Rates, address_of_caller
+from halluapp.serving.visitors import visitor_of
+from halluapp.settings import Settings
+from halluapp.ui.compare import exports, stored
+from halluapp.ui.compare.run import Result, fault, finished, stage_of
+from halluapp.votes import ballot, tally
+from halluapp.votes.ballots import MOST_VOTES
+
+CAST = "Your vote is kept with this comparison; here are the names."
+TWICE = "You have voted on this comparison; run another one to vote again."
+NO_RESULT = "There is no comparison to vote on; run one first."
+UNREADABLE = "The votes of this browser cannot be read; reload the page."
+MOST_A_MINUTE = 30  # votes of one address, on a public server
+MOST_CHARACTERS = 4_000_000  # as text: strings in lists of an event are taken for paths (`serving.refusals`)
+MOST_REPORTS, MOST_PANELS, MOST_MENTIONS = 64, 64, 1000  # that a browser sends to be counted
+RATES = Rates("votes")
+
+
+class VotedMention(Record):
+    """Of a report in a browser's history: what the table of votes needs."""
+
+    start: int
+    end: int
+    verdict: Verdict
+
+
+class VotedPanel(Record):
+    """Likewise."""
+
+    method: str = Field(max_length=200)
+    title: str = Field("", max_length=200)
+    mentions: list[VotedMention] = Field(max_length=MOST_MENTIONS)
+
+
+class VotedReport(Record):
+    """Likewise."""
+
+    panels: list[VotedPanel] = Field(max_length=MOST_PANELS)
+    votes: list[ReportVote] = Field(max_length=MOST_VOTES)
+
+
+_reports = TypeAdapter(list[VotedReport])
+
+
+def cast_handler(settings: Settings) -> Callable[..., tuple]:
+    """A vote on the result that is shown. Input: result. Outputs: stage state, result, files of the report."""
+    store, most = stored.store_of(settings), MOST_A_MINUTE if settings.public else 0
+
+    def handler(event: gr.EventData, result: Result) -> tuple:
+        try:
+            if not result or not result["report"]:
+                raise InputError(NO_RESULT)
+            stage, report = result["stage"], result["report"]
+            if stage.get("voted"):
+                raise InputError(TWICE)
+            RATES.check(address_of_caller(), most)
+            with callers.slot():
+                vote = ballot(report, event._data)
+                if store and stage.get("kept") and store.holds(report["id"]):
+                    store.add_vote(report["id"], vote)
+                report = {**report, "votes": [*report.get("votes", []), vote]}
+                voted = {"votes": len(report["votes"]), "vote": vote, "voted": True, "status": CAST, "error": ""}
+                return finished({**stage, **voted}, report)
+        except InputError as error:
+            return fault(result, str(error)), gr.skip(), *exports.nothing_new()
+
+    return handler
+
+
+def count_handler(settings: Settings) -> Callable[..., dict[str, Any]]:
+    """The table of all votes: of the result, of the browser's history, of the store where it may be seen.
+
+    Input: result. Output: stage state.
+    """
+    store = stored.store_of(settings)
+
+    def handler(request: gr.Request, event: gr.EventData, result: Result) -> dict[str, Any]:
+        try:
+            with callers.slot():
+                current = [result["report"]] if result and result["report"] else []
+                listed = store and stored.may_list(settings, visitor_of(settings, request))
+                kept_ones = store.with_votes() if store and listed else []
+                return {**stage_of(result), "tally": tally(itertools.chain(current, kept_ones, _sent(event._data)))}
+        except InputError as error:
+            return fault(result, str(error))
+
+    return handler
+
+
+def _sent(data: Any) -> list[dict[str, Any]]:
+    """The reports of a browser's history, as far as votes need them. Raises InputError."""
+    text = data.get("text") if isinstance(data, dict) else None
+    try:
+        if not isinstance(text, str) or len(text) > MOST_CHARACTERS:
+            raise InputError(UNREADABLE)
+        if len(checked := _reports.validate_json(text)) > MOST_REPORTS:
+            raise InputError(UNREADABLE)
+    except ValidationError as error:
+        raise InputError(UNREADABLE) from error
+    return [report.model_dump() for report in checked]

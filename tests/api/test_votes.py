@@ -1,0 +1,111 @@
+"""Votes and kept results over the wire: what strangers of a public server see, what is kept, how often one votes."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from served import app
+from stranger import Stranger
+
+from halluapp.results import Store
+from halluapp.settings import ASSETS
+from halluapp.ui.compare import votes
+from halluapp.votes import ballot
+
+REPORT = {**json.loads((ASSETS / "examples" / "street.report.json").read_text(encoding="utf-8")), "id": "k" * 22}
+SECRET = "A prompt that only one person should read"
+TOKEN = "operator-token-of-the-test"
+VOTE = {"seed": 5, "ranks": {"1": 1, "0": 2}, "wrong": [{"panel": 0, "start": 0, "end": 1}], "complete": True}
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    store = Store(tmp_path_factory.mktemp("results"))
+    store.add({**REPORT, "prompt": SECRET})
+    return store
+
+
+@pytest.fixture(scope="module")
+def public(store):
+    with app(results=store.path.parent, exposed=True, operator_token=TOKEN) as url:
+        yield url
+
+
+def test_strangers_of_a_public_server_see_no_result_but_that_of_their_link(public, store):
+    stranger = Stranger(public)
+    listed = stranger.fire("panels", "lab", event_data={})[0]
+    assert listed["lab"] == []
+    counted = stranger.fire("panels", "count", event_data={"text": "[]"})[0]
+    assert counted["tally"]["votes"] == 0
+    assert SECRET not in json.dumps([listed, counted, stranger.page, stranger.config])
+    stage, *_ = stranger.fire("panels", "reopen", event_data={"link": REPORT["id"]})
+    assert (stage["prompt"], stage["kept"], stage["link"]) == (SECRET, True, REPORT["id"])
+    wrong, *_ = stranger.fire("panels", "reopen", event_data={"link": "K" * 22})
+    assert "leads to no result" in wrong["error"]
+    operator = Stranger(public, headers={"X-Halluapp-Operator": TOKEN})
+    (row,) = operator.fire("panels", "lab", event_data={})[0]["lab"]
+    assert (row["link"], row["prompt"]) == (REPORT["id"], SECRET)
+    assert row["photo"].startswith("data:image/jpeg;base64,")
+
+
+def test_a_vote_on_a_kept_result_is_kept_once_a_page_and_with_its_report(public, store):
+    stranger = Stranger(public)
+    stranger.fire("panels", "reopen", event_data={"link": REPORT["id"]})
+    stage, *_ = stranger.fire("panels", "cast", event_data=VOTE)
+    assert stage["voted"]
+    assert stage["vote"]["ranks"] == {REPORT["panels"][1]["method"]: 1, REPORT["panels"][0]["method"]: 2}
+    again, *_ = stranger.fire("panels", "cast", event_data=VOTE)
+    assert "You have voted" in again["error"]
+    (vote,) = store.report(REPORT["id"])["votes"]
+    assert vote == stage["vote"]
+    saved = json.loads(stranger.get(f"reports/{stage['files']}"))  # what the browser's history keeps
+    assert saved["votes"] == [vote]
+    operator = Stranger(public, headers={"X-Halluapp-Operator": TOKEN})
+    assert operator.fire("panels", "count", event_data={"text": "[]"})[0]["tally"]["votes"] == 1
+
+
+def test_votes_of_a_browsers_history_are_counted(public):
+    vote = ballot(REPORT, VOTE)
+    mentions = [{"start": 0, "end": 3, "verdict": "grounded"}]
+    panels = [{"method": panel["method"], "title": "", "mentions": mentions} for panel in REPORT["panels"]]
+    text = json.dumps([{"panels": panels, "votes": [vote]}])
+    counted = Stranger(public).fire("panels", "count", event_data={"text": text})[0]["tally"]
+    assert (counted["votes"], counted["rankings"], counted["comparisons"]) == (1, 1, 1)
+
+
+def test_a_file_with_the_id_of_another_result_puts_no_vote_on_it(public, store):
+    before = store.report(REPORT["id"])["votes"]
+    forged = {**REPORT, "panels": [{**panel, "text": "x", "tokens": [], "mentions": []} for panel in REPORT["panels"]]}
+    stranger = Stranger(public)
+    opened, *_ = stranger.fire("panels", "reopen", event_data={"text": json.dumps(forged)})
+    assert not opened["kept"]
+    assert stranger.fire("panels", "cast", event_data={**VOTE, "wrong": []})[0]["voted"]
+    assert store.report(REPORT["id"])["votes"] == before
+
+
+def test_an_address_votes_so_often_a_minute_on_a_public_server(public, monkeypatch):
+    monkeypatch.setattr(votes, "RATES", votes.Rates("votes"))
+    monkeypatch.setattr(votes.RATES, "check", lambda address, most, check=votes.RATES.check: check(address, most and 2))
+    stranger, sentences = Stranger(public), []
+    for _ in range(3):
+        stranger.fire("panels", "reopen", event_data={"text": json.dumps(REPORT)})
+        sentences.append(stranger.fire("panels", "cast", event_data=VOTE)[0]["error"])
+    assert sentences[:2] == ["", ""]
+    assert "2 votes within a minute" in sentences[2]
+
+
+def test_behind_a_password_everyone_sees_what_the_lab_keeps(store):
+    from halluapp.settings import Settings
+
+    assert Settings(results=store.path.parent).lists_results
+    assert Settings(results=store.path.parent, exposed=True, auth="ann:secret").lists_results
+    assert not Settings(results=store.path.parent, exposed=True).lists_results
+
+
+def test_without_a_folder_nothing_is_kept_or_listed(address):
+    stranger = Stranger(address)
+    assert stranger.fire("panels", "lab", event_data={})[0]["lab"] == []
+    stage, *_ = stranger.fire("panels", "cast", event_data=VOTE)
+    assert stage["voted"]
+    assert not stage["kept"]
