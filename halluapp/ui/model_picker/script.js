@@ -3,7 +3,8 @@ let state = null, drawn = "", quantization = "";
 const fold = find(".picker");
 
 function drawRow(row) {
-  const { words } = state, node = make("li", "one"), head = make("div", "head"), name = quote("span", "name", row.title);
+  const { words } = state, node = make("li", "one"), head = make("div", "head");
+  const name = quote("span", "name", row.title);
   head.append(name);
   if (row.page) {
     const link = make("a", "card", words.card);
