@@ -9,7 +9,8 @@ const compiled = pure.compileTable({
   "Done in {seconds} s.": "完成，用时 {seconds} 秒。", "{expected} of {named}": "{expected}/{named}",
   "Probability of “{word}” here": "此处“{word}”的概率", "{title} says “{word}”": "{title}：“{word}”",
   "Measuring failed: {line}": "测量失败：{line}", "{n} tokens": "{n} 个 token", "Evidence: {word}": "证据：{word}",
-  "{time} so far": "已用 {time}", "step {step} of {all}": "第 {step}/{all} 步", "Waiting for the model, {wait}.": "等待模型，{wait}。",
+  "{time} so far": "已用 {time}",
+  "step {step} of {all}": "第 {step}/{all} 步", "Waiting for the model, {wait}.": "等待模型，{wait}。",
   "{label} found with score {score}": "找到 {label}，得分 {score}",
 });
 const say = (text) => pure.translation(compiled, text);
