@@ -25,10 +25,11 @@ DTYPES = ("auto", "float32", "bfloat16", "float16")
 MODELS, DETECTORS = ("pocket", "auto"), ("pocket", "auto", "shared")  # words; anything else is a hub id or a folder
 RANDOM = "random:"  # a model of random weights, by name
 MOST_THREADS, MOST_PORT, LEAST_TOKEN = 1024, 65535, 16
+WORDS = ("model", "detector", "quantization", "device", "device_map", "offload", "dtype", "fast", "training",
+         "operator_token", "auth")  # fmt: skip
 SERVER_NUMBERS = {  # of a server: least, most
     "queue": (1, 500), "rate": (0, 100_000), "upload_mb": (1, 1000), "disk_hours": (1, 9000),
-    "disk_mb": (100, 10**7),
-    "results_days": (1, 9000), "results_mb": (10, 10**7),
+    "disk_mb": (100, 10**7), "results_days": (1, 9000), "results_mb": (10, 10**7),
 }  # fmt: skip
 _HUB_ID = re.compile(r"[A-Za-z0-9_][\w.-]*/[A-Za-z0-9_][\w.-]*")
 _MEMORY = re.compile(r"(\d{1,3}|cpu)=\d{1,9}(\.\d{1,3})?(GB|GiB|MB|MiB)(,|$)", re.IGNORECASE)
@@ -59,7 +60,7 @@ class Settings:
     results: folder of the store of finished comparisons and votes (None: none is kept). results_days, results_mb: age
     and size that it may have.
     exposed: others reach the server although it listens to this machine only, through a proxy or a share link.
-    space / zero_gpu: running on Hugging Face Spaces / on ZeroGPU.
+    space, zero_gpu: running on Hugging Face Spaces, on ZeroGPU.
     """
 
     model: str = "pocket"
@@ -99,8 +100,7 @@ class Settings:
         HALLUAPP_DEVICE, HALLUAPP_DEVICE_MAP, HALLUAPP_MAX_MEMORY, HALLUAPP_OFFLOAD, HALLUAPP_DTYPE, HALLUAPP_FAST,
         HALLUAPP_THREADS, HALLUAPP_RUNS, HALLUAPP_TRAINING, HALLUAPP_OPERATOR_TOKEN, HALLUAPP_PUBLIC, HALLUAPP_AUTH,
         HALLUAPP_QUEUE, HALLUAPP_RATE, HALLUAPP_UPLOAD_MB, HALLUAPP_DISK_HOURS, HALLUAPP_DISK_MB, HALLUAPP_RESULTS,
-        HALLUAPP_RESULTS_DAYS, HALLUAPP_RESULTS_MB and gradio's own names of host, port, share link and root path. An
-        empty variable is as good as none.
+        HALLUAPP_RESULTS_DAYS, HALLUAPP_RESULTS_MB and gradio's host, port, share link and root path; "" is like none.
 
         Raises InputError for a number that is none.
         """
@@ -108,24 +108,14 @@ class Settings:
         host = "0.0.0.0" if space else cls.host
         public, share = environment.get("HALLUAPP_PUBLIC", ""), environment.get("GRADIO_SHARE", "")
         return cls(
-            model=environment.get("HALLUAPP_MODEL") or cls.model,
+            **{name: environment.get(f"HALLUAPP_{name.upper()}") or getattr(cls, name) for name in WORDS},
             models=tuple(filter(None, map(str.strip, environment.get("HALLUAPP_MODELS", "").split(",")))),
-            detector=environment.get("HALLUAPP_DETECTOR") or cls.detector,
-            quantization=environment.get("HALLUAPP_QUANTIZATION") or cls.quantization,
-            device=environment.get("HALLUAPP_DEVICE") or cls.device,
-            device_map=environment.get("HALLUAPP_DEVICE_MAP", ""),
             max_memory=environment.get("HALLUAPP_MAX_MEMORY", "").replace(" ", ""),
-            offload=environment.get("HALLUAPP_OFFLOAD", ""),
-            dtype=environment.get("HALLUAPP_DTYPE", cls.dtype),
-            fast=environment.get("HALLUAPP_FAST") or cls.fast,
             runs=Path(environment.get("HALLUAPP_RUNS") or cls.runs),
             results=Path(environment["HALLUAPP_RESULTS"]) if environment.get("HALLUAPP_RESULTS") else None,
             threads=_whole_number(environment, "HALLUAPP_THREADS", cls.threads, MOST_THREADS),
             host=environment.get("GRADIO_SERVER_NAME") or host,
             port=_whole_number(environment, "GRADIO_SERVER_PORT", cls.port, MOST_PORT),
-            training=environment.get("HALLUAPP_TRAINING") or cls.training,
-            operator_token=environment.get("HALLUAPP_OPERATOR_TOKEN", ""),
-            auth=environment.get("HALLUAPP_AUTH", ""),
             **{
                 name: _whole_number(environment, f"HALLUAPP_{name.upper()}", getattr(cls, name), most)
                 for name, (_, most) in SERVER_NUMBERS.items()

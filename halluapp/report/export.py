@@ -155,11 +155,15 @@ def _row(panel: ReportPanel) -> list[str]:
     ]
 
 
+def _answers(panel: ReportPanel) -> list[ReportPanel | ReportSample]:
+    """A panel's answer and its further samples."""
+    return [panel, *panel.samples]
+
+
 def _boxes(report: Report) -> list[tuple[str, Box]]:
     """Boxes of what the texts name, each once: (label, box)."""
-    mentions = [one for panel in report.panels for answer in (panel, *panel.samples) for one in answer.mentions]
-    boxes: dict[Box, str] = {m.box: m.label or m.object for m in mentions if m.box}
-    return [(label, box) for box, label in boxes.items()]
+    mentions = (one for panel in report.panels for answer in _answers(panel) for one in answer.mentions if one.box)
+    return [(label, box) for box, label in {one.box: one.label or one.object for one in mentions}.items()]
 
 
 def _inventions(panel: ReportPanel) -> str:
@@ -201,7 +205,7 @@ def _words(text: str) -> list[tuple[int, int, str]]:
 
 def _differing(answer: ReportPanel | ReportSample, report: Report, sample: int) -> list[tuple[int, int]]:
     """Stretches of an answer's text that the baseline's of the same sample does not have."""
-    baselines = [[panel, *panel.samples] for panel in report.panels if panel.method == BASELINE]
+    baselines = (_answers(panel) for panel in report.panels if panel.method == BASELINE)
     baseline = next((answers[sample] for answers in baselines if sample < len(answers)), None)
     if baseline is None or baseline.error or baseline is answer:
         return []

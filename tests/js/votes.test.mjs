@@ -13,8 +13,10 @@ const SECRET = "secretname";
 function panel(text, more) {
   return {
     method: SECRET, title: SECRET, source: SECRET, explanation: SECRET, reference: SECRET, rows: [SECRET],
-    status: "end", error: "", text, tokens: [SECRET], mentions: [{ start: 0, end: 1, verdict: SECRET }], inventions: { expected: 1 },
-    difference: { value: SECRET }, answer: SECRET, labels: SECRET, seconds: 1.5, passes: 7, note: SECRET, future: SECRET,
+    status: "end", error: "", text, tokens: [SECRET], mentions: [{ start: 0, end: 1, verdict: SECRET }],
+    inventions: { expected: 1 },
+    difference: { value: SECRET }, answer: SECRET, labels: SECRET, seconds: 1.5, passes: 7, note: SECRET,
+    future: SECRET,
     ...more,
   };
 }

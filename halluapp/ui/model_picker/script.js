@@ -3,8 +3,8 @@ let state = null, drawn = "", quantization = "";
 const fold = find(".picker");
 
 function drawRow(row) {
-  const { words } = state, node = make("li", "one"), head = make("div", "head");
-  const name = quote("span", "name", row.title);
+  const { words } = state, name = quote("span", "name", row.title);
+  const node = make("li", "one"), head = make("div", "head");
   head.append(name);
   if (row.page) {
     const link = make("a", "card", words.card);
