@@ -57,8 +57,7 @@ class Settings:
     auth: NAME:PASSWORD that the page and the API ask for ("": none).
     queue: how many comparisons may wait. rate: comparisons a minute and address (0: any number).
     upload_mb: of one uploaded file. disk_hours, disk_mb: age and size that uploads and reports may have on the disk.
-    results: folder of the store of finished comparisons and votes (None: none is kept). results_days, results_mb: age
-    and size that it may have.
+    results: folder of kept comparisons and votes (None: none is kept). results_days, results_mb: their age and size.
     exposed: others reach the server although it listens to this machine only, through a proxy or a share link.
     space, zero_gpu: running on Hugging Face Spaces, on ZeroGPU.
     """
@@ -131,11 +130,6 @@ class Settings:
         return self.space or self.exposed or not _is_loopback(self.host)
 
     @property
-    def lists_results(self) -> bool:
-        """Whether everyone who can open the page may see all kept results: on one's own machine, or with a password."""
-        return not self.public or bool(self.auth)
-
-    @property
     def trains(self) -> bool:
         """Whether visitors can train."""
         return self.training == "on" or (self.training == "auto" and not self.public)
@@ -197,14 +191,11 @@ def _server_problems(settings: Settings, serving: bool) -> Iterator[str]:
             yield f"HALLUAPP_{name.upper()} is {value}; use {least} to {most}."
     if settings.auth and not all(settings.auth.partition(":")):
         yield "HALLUAPP_AUTH is not NAME:PASSWORD; write both with a colon between them."
-    if settings.results:
-        yield folder_problem(
-            settings.results,
-            "The folder of results",
-            "set HALLUAPP_RESULTS to one that you may write to, or to nothing",
-        )
-    if not settings.zero_gpu:  # nobody trains there
-        yield folder_problem(settings.runs, "The folder of runs", "set HALLUAPP_RUNS to one that you may write to")
+    folders = {"runs": None if settings.zero_gpu else settings.runs, "results": settings.results}  # nobody trains there
+    for name, folder in folders.items():
+        if folder:
+            remedy = f"set HALLUAPP_{name.upper()} to one that you may write to"
+            yield folder_problem(folder, f"The folder of {name}", remedy)
 
 
 def _word_problem(name: str, value: str, choices: tuple[str, ...]) -> str:

@@ -156,14 +156,14 @@ def _row(panel: ReportPanel) -> list[str]:
 
 
 def _answers(panel: ReportPanel) -> list[ReportPanel | ReportSample]:
-    """A panel's answer and its further samples."""
     return [panel, *panel.samples]
 
 
 def _boxes(report: Report) -> list[tuple[str, Box]]:
     """Boxes of what the texts name, each once: (label, box)."""
-    mentions = (one for panel in report.panels for answer in _answers(panel) for one in answer.mentions if one.box)
-    return [(label, box) for box, label in {one.box: one.label or one.object for one in mentions}.items()]
+    mentions = (one for panel in report.panels for answer in _answers(panel) for one in answer.mentions)
+    boxes: dict[Box, str] = {one.box: one.label or one.object for one in mentions if one.box}
+    return [(label, box) for box, label in boxes.items()]
 
 
 def _inventions(panel: ReportPanel) -> str:

@@ -17,7 +17,7 @@ def scripts(folder: Path) -> list[Path]:
     these too), parts of the drawing, and last the one that draws.
     """
     first = [folder / name for name in FIRST if (folder / name).exists()]
-    parts = sorted(path for path in folder.glob("*.js") if path.name not in (*FIRST, LAST))
+    parts = sorted(path for path in folder.rglob("*.js") if path.name not in (*FIRST, LAST))
     return [*first, *parts, folder / LAST]
 
 

@@ -44,7 +44,7 @@ def photo() -> str:
     return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
 
 
-def test_exactly_four_tools_each_described_and_typed(address):
+def test_exactly_five_tools_each_described_and_typed(address):
     tools = with_session(address, lambda session: session.list_tools()).tools
     assert {tool.name for tool in tools} == set(REQUIRED)
     for tool in tools:

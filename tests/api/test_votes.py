@@ -9,8 +9,9 @@ from served import app
 from stranger import Stranger
 
 from halluapp.results import Store
-from halluapp.settings import ASSETS
-from halluapp.ui.compare import votes
+from halluapp.serving.visitors import Visitor
+from halluapp.settings import ASSETS, Settings
+from halluapp.ui.compare import stored, votes
 from halluapp.votes import ballot
 
 REPORT = {**json.loads((ASSETS / "examples" / "street.report.json").read_text(encoding="utf-8")), "id": "k" * 22}
@@ -96,11 +97,10 @@ def test_an_address_votes_so_often_a_minute_on_a_public_server(public, monkeypat
 
 
 def test_behind_a_password_everyone_sees_what_the_lab_keeps(store):
-    from halluapp.settings import Settings
-
-    assert Settings(results=store.path.parent).lists_results
-    assert Settings(results=store.path.parent, exposed=True, auth="ann:secret").lists_results
-    assert not Settings(results=store.path.parent, exposed=True).lists_results
+    stranger = Visitor()
+    assert stored.may_list(Settings(results=store.path.parent), stranger)
+    assert stored.may_list(Settings(results=store.path.parent, exposed=True, auth="ann:secret"), stranger)
+    assert not stored.may_list(Settings(results=store.path.parent, exposed=True), stranger)
 
 
 def test_without_a_folder_nothing_is_kept_or_listed(address):

@@ -3,7 +3,7 @@
     python tests/browser/measure_page.py [--tokens 200] [--rounds 5] [--panels 12]
 
 - lag: from the server's last token to the page showing it, all panels running to the length limit;
-- judge again: from letting go of the sureness slider to the new verdicts, and the server's own part of it;
+- judge again: from moving the sureness slider to the new verdicts, and what the server's own judging takes;
 - evidence, attention, occlusion: from the click in "Look inside" to the picture, and the model's own part of it.
 
 A script, not a test: its figures depend on the machine.
@@ -149,11 +149,16 @@ def run(visit: Visit) -> None:
 
 
 def judging(visit: Visit, clock: Clock, rounds: int) -> tuple[str, list[float], list[float]]:
-    """The sureness slider is let go of."""
+    """The sureness slider is moved and let go of: the page's own verdicts, which the server's follow."""
     slider, whole, server = visit.page.locator("#sure input[type=range]"), [], []
     for turn in range(rounds):
-        slider.press("End" if turn % 2 == 0 else "Home")
-        start, changes = changed(visit, ".panel .text", lambda: slider.dispatch_event("pointerup"))
+        key = "End" if turn % 2 == 0 else "Home"
+
+        def move(key: str = key) -> None:
+            slider.press(key)
+            slider.dispatch_event("pointerup")
+
+        start, changes = changed(visit, ".panel .text", move)
         whole.append(changes[0][0] - start)
         server.append(clock.seconds["judge_again"])
     return "judging again", whole, server

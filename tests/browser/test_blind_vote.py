@@ -55,9 +55,9 @@ def test_nothing_tells_the_methods_until_they_are_revealed(visit):
     page = visit.page
     names = [*METHODS, *page.eval_on_selector_all(".panel h3", "nodes => nodes.map((n) => n.textContent)")]
     assert leaks(page, names)  # the check sees them while they stand there
-    page.locator(".panel .seg.m").first.click()  # an evidence is open
     page.click(".votes summary")
     page.wait_for_selector(".tally p")
+    page.locator(".panel .seg.m").first.click()  # an evidence is open
     texts = start(visit)
     assert sorted(page.evaluate(ORDER)) == sorted(texts)
     assert leaks(page, names) == []
@@ -66,7 +66,7 @@ def test_nothing_tells_the_methods_until_they_are_revealed(visit):
     word.hover()
     assert page.locator(".evidence").is_hidden()
     assert page.locator(".box, .thing, .panel .own").count() == 0
-    for hidden in (".strip", "#report", ".share", ".votes", "#inside"):
+    for hidden in (".strip", "#report", "button.share", ".votes", "#inside"):
         assert page.locator(hidden).is_hidden(), hidden
     assert leaks(page, names) == []
     visit.run(wait=False)  # while answers come, too
@@ -146,10 +146,10 @@ def test_a_kept_result_opens_from_the_servers_list_and_by_its_link(browser, addr
     page.locator(".past .past-one").first.click()
     page.wait_for_function("() => document.querySelector('.status').textContent.includes('A saved report')")
     text = page.inner_text(".grid")
+    assert visit.errors == []  # leaving a page aborts what is open there
     page.goto(f"{address}?r={key}")
     page.wait_for_function("() => document.querySelector('.status')?.textContent.includes('A saved report')")
     assert page.inner_text(".grid") == text
-    assert visit.errors == []
     page.close()
 
 

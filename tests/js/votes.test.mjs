@@ -5,7 +5,8 @@ import { test } from "node:test";
 import vm from "node:vm";
 
 const folder = new URL("../../halluapp/ui/compare/panels/", import.meta.url);
-const source = ["difference.js", "ballot.js"].map((name) => readFileSync(new URL(name, folder), "utf8")).join("\n");
+const read = (name) => readFileSync(new URL(name, folder), "utf8");
+const source = ["difference.js", "vote/ballot.js"].map(read).join("\n");
 const names = "shuffle, letterOf, wordPieces, hiddenState, voteData, tickKey, votedReport";
 const pure = vm.runInThisContext("(function () {" + source + "\nreturn { " + names + " };\n})()", "ballot.js");
 

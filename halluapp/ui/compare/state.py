@@ -44,6 +44,7 @@ def empty(error: str = "") -> dict[str, Any]:
         "prompt": "",
         "model": "",
         "measured": {},
+        "judge": None,
         "panels": [],
         "flags": [],
         "votes": 0,
@@ -73,7 +74,7 @@ def preview(photo: Image.Image) -> str:
 def of_report(report: Mapping[str, Any], run: int = 0) -> dict[str, Any]:
     """The state that shows a report as it was judged. run: the number of its run (0: a new one)."""
     photo, longest = report["photo"], max((panel["seconds"] or 0 for panel in report["panels"]), default=0)
-    stopped = any(panel.get("reason") == "stopped" for panel in report["panels"])
+    stopped, judge = any(panel.get("reason") == "stopped" for panel in report["panels"]), report.get("judge") or {}
     return {
         **empty(),
         "run": run or next(_run_numbers),
@@ -85,8 +86,9 @@ def of_report(report: Mapping[str, Any], run: int = 0) -> dict[str, Any]:
         "sure": report.get("sure"),
         "model": answered_by(Choice(report["model"]["name"]).title, report["model"].get("quantization")),
         "detector": report["model"].get("detector") or "",
-        "measured": _measured((report.get("judge") or {}).get("measured", {}), report.get("sure")),
+        "measured": _measured(judge.get("measured", {}), report.get("sure")),
         "panels": [_panel_of_report(panel) for panel in report["panels"]],
+        "judge": {name: judge.get(name) or {} for name in ("cuts", "support")} if judge.get("presence") else None,
         "flags": report.get("flags", []),
         "votes": len(report.get("votes", [])),
     }

@@ -29,7 +29,7 @@ def store_of(settings: Settings) -> Store | None:
 
 def notice(settings: Settings) -> str:
     """What a visitor should know before a photo is kept."""
-    return f"{KEPT.format(days=settings.results_days)} {KEPT_FOR[settings.lists_results]}"
+    return f"{KEPT.format(days=settings.results_days)} {KEPT_FOR[lists_all(settings)]}"
 
 
 def keep(store: Store | None, report: Mapping[str, Any]) -> bool:
@@ -66,9 +66,14 @@ def text_of(link: str, store: Store | None) -> str:
         return reports.dumps(store.report(link))
 
 
+def lists_all(settings: Settings) -> bool:
+    """Whether everyone who can open the page may see all results: on one's own machine, or behind a password."""
+    return not settings.public or bool(settings.auth)
+
+
 def may_list(settings: Settings, visitor: Visitor) -> bool:
     """Whether a visitor may see all results: strangers of a public server without a password may not."""
-    return settings.lists_results or visitor.all_runs
+    return lists_all(settings) or visitor.all_runs
 
 
 def listing_handler(settings: Settings) -> Callable[..., dict[str, Any]]:

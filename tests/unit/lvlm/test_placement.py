@@ -68,7 +68,8 @@ def _same(model, kind: str, names: list[str], prompts: tuple[str, ...]) -> None:
         assert all(len(answer.ids) == SAMPLING["max_new_tokens"] for answer in here.values())
     assert hooks(model) == 0
     assert any(weight.is_meta for weight in model.model.parameters()), "weights are fetched for one forward"
-    assert "several devices" in policy.blocker(model)
+    assert placement.is_spread(model.model)
+    assert policy.blocker(model)
 
 
 @pytest.mark.parametrize("share", [0.3, 0.7])

@@ -63,6 +63,7 @@ function drawBlind() {
   element.classList.toggle("blind-vote", Boolean(state.blind));
   find(".ballot").hidden = !state.blind;
   if (state.blind) {
+    find(".facts").replaceChildren(); // of a word that was looked at before
     state.panels.forEach(drawRank);
     drawBallot();
   } else state.panels.forEach(drawOwnVote);
