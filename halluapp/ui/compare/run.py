@@ -76,9 +76,11 @@ def _stream(
     due = 0.0
     for event in models.stream(request, lambda: stop_flag.is_set() or has_left()):
         comparison.add(event)
-        # A place in the lane is said at once: the next event may be a minute away. The end is drawn once, below.
+        # A place in the lane is said at once: the next event may be a minute away. So are the last tokens, which the
+        # verdicts of the whole report would hold up; its end is drawn once, below.
         start = time.monotonic()
-        if comparison.report is None and (isinstance(event, Status) or start >= due):
+        at_once = isinstance(event, Status) or comparison.whole
+        if comparison.report is None and (at_once or start >= due):
             yield _outputs(comparison.snapshot(), gr.skip(), same, busy=True)
             end = time.monotonic()
             due = max(start + UPDATE_SECONDS, end + min(LONGEST_REST, UPDATE_REST * (end - start)))

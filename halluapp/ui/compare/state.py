@@ -177,6 +177,11 @@ class ComparisonState:
         elif isinstance(event, Done):
             self._finish(event)
 
+    @property
+    def whole(self) -> bool:
+        """Whether every answer has ended, although what the judge makes of them is not there yet."""
+        return bool(self._panels) and sum(self._ends.values()) == self.samples * len(self._panels)
+
     @staticmethod
     def _add_token(panel: dict[str, Any], event: Decoded) -> None:
         start = min(len(panel["text"]), len(event.text))
