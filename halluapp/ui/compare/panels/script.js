@@ -232,7 +232,7 @@ function furnish() {
   find(".votes").before(save);
   wireSettings(settings, methods);
   wireChoices(methods);
-  wireSureness(find("#sure"));
+  wireSureness(settings);
   find(".legend-part").open = innerHeight > 700 && innerWidth > 1000;
 }
 

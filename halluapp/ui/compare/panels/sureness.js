@@ -34,9 +34,11 @@ function judgeLive(sure) {
   drawAnswers();
 }
 
-function wireSureness(slider) {
+// settings: the column around the slider, which gradio mounts later than the column.
+function wireSureness(settings) {
   let asked = 0;
-  slider.addEventListener("input", ({ target }) => {
+  settings.addEventListener("input", ({ target }) => {
+    if (!target.closest("#sure")) return;
     if (!asked) requestAnimationFrame(() => { judgeLive(asked); asked = 0; });
     asked = Number(target.value);
   });
