@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
+import pickle
 import subprocess
 import sys
-from dataclasses import asdict
-from pathlib import Path
 
 from halluapp.session import load_session
 from halluapp.settings import Settings
@@ -52,7 +50,7 @@ def _resident_peak(settings: Settings, part: str, new_tokens: int) -> float:
     """Peak resident set in MB of a fresh process that loads the model and runs one part twice."""
     code = "import sys; from halluapp.bench import memory; memory.print_peak(*sys.argv[1:])"
     output = subprocess.run(
-        [sys.executable, "-c", code, json.dumps(asdict(settings), default=str), part, str(new_tokens)],
+        [sys.executable, "-c", code, pickle.dumps(settings).hex(), part, str(new_tokens)],
         check=True,
         capture_output=True,
         text=True,
@@ -61,15 +59,11 @@ def _resident_peak(settings: Settings, part: str, new_tokens: int) -> float:
 
 
 def print_peak(values: str, part: str, new_tokens: str) -> None:
-    """Body of the memory process; prints the peak in MB."""
+    """Body of the memory process; prints the peak in MB. values: pickled settings in hex."""
     from halluapp.bench import work
     from halluapp.methods.registry import defaults
 
-    fields = {
-        key: Path(value) if isinstance(getattr(Settings, key), Path) else value
-        for key, value in json.loads(values).items()
-    }
-    session, count = load_session(Settings(**fields)), int(new_tokens)
+    session, count = load_session(pickle.loads(bytes.fromhex(values))), int(new_tokens)
     names, _ = work.usable(session.lvlm, defaults())
     work_once = work.generate(session, count) if part == "one" else work.panels(session, count, names)
     work_once(), work_once()

@@ -68,12 +68,16 @@ def decode_samples(
     views, seeds = job.views, sampling.seeds(n)
     jobs = [replace(job, image=views.with_seed(seed), seed=seed) for seed in seeds]
     size = max(1, MOST_ROWS // max(1, sum(len(method.rows(job.prompt)) for method in job.methods)))
+    failures: dict[str, Failed] = {}  # by method: what fails once fails with every seed
     for first in range(0, n, size):
         if first and stop():
             for sample in range(first, n):
-                yield from (Finished(method.name, "stopped", 0.0, 0, sample=sample) for method in job.methods)
+                for name in (method.name for method in job.methods):
+                    yield replace(failures.get(name) or Finished(name, "stopped", 0.0, 0), sample=sample)
             return
         for index, event in decode_many(lvlm, jobs[first : first + size], sampling, stop):
+            if isinstance(event, Failed):
+                failures[event.method] = event
             yield replace(event, sample=first + index)
 
 

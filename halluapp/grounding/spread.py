@@ -24,14 +24,14 @@ def answers(panel: Mapping[str, Any]) -> list[Any]:
 def spread(panel: Mapping[str, Any], baseline: Mapping[str, Any] | None) -> dict[str, Any] | None:
     """A panel's samples, judged -> {"n", "words", "named", "mean", "deviation", "least", "most", "difference"}.
 
-    n: samples that were answered; words, named, mean: means over them; deviation: their standard deviation (None for
+    n: samples with a whole answer; words, named, mean: means over them; deviation: their standard deviation (None for
     one); least, most: of their expected inventions. What names nothing that is checked invents nothing; all are None
     where no sample names anything. difference: to the baseline's samples of the same seeds, the mean of the pairs with
     its 95 % t interval; None for the baseline, without one, and with fewer than two pairs. The interval is of the
     sampling alone, each probability taken as it is. None for a panel with one sample.
     """
     samples = answers(panel)
-    good = [sample for sample in samples if not sample["error"]]
+    good = [sample for sample in samples if _is_whole(sample)]
     if len(samples) < 2 or not good:
         return None
     values = [value for value in _expected(samples) if value is not None]
@@ -48,11 +48,16 @@ def spread(panel: Mapping[str, Any], baseline: Mapping[str, Any] | None) -> dict
     }
 
 
+def _is_whole(sample: Mapping[str, Any]) -> bool:
+    """Whether a sample has an answer: what failed has none, and what was stopped might have named more."""
+    return not sample["error"] and "stopped" not in (sample.get("reason"), sample.get("status"))
+
+
 def _expected(samples: Sequence[Mapping[str, Any]]) -> list[float | None]:
-    """Expected inventions of every sample; None for one that failed, and for all where none names a checked thing."""
+    """Expected inventions of every sample; None for one that is not whole, and for all where none names a thing."""
     if not any(sample["inventions"] for sample in samples):
         return [None for _ in samples]
-    return [None if one["error"] else (one["inventions"] or {"expected": 0.0})["expected"] for one in samples]
+    return [(one["inventions"] or {"expected": 0.0})["expected"] if _is_whole(one) else None for one in samples]
 
 
 def _difference(samples: Sequence[Mapping[str, Any]], others: Sequence[Mapping[str, Any]]) -> dict[str, float] | None:

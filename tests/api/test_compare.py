@@ -170,10 +170,11 @@ def _is_one_sentence(text: str) -> None:
     assert "verbose" not in text
 
 
-def test_four_endpoints_are_public(client):
+def test_five_endpoints_are_public(client):
     assert set(client.view_api(return_format="dict")["named_endpoints"]) == {
         "/compare",
         "/judge",
         "/methods",
+        "/models",
         "/report",
     }

@@ -89,7 +89,12 @@ def obstacle(lvlm: LVLM) -> str:
         return f"its decoder is a {type(lvlm.decoder).__name__}, not a LlamaModel"
     if sum(weight.numel() for weight in lvlm.decoder.parameters()) > MOST_WEIGHTS:
         return f"its decoder has more than {MOST_WEIGHTS:,} weights"
-    kinds = {"self_attn": llama.LlamaAttention, "mlp": llama.LlamaMLP, "input_layernorm": llama.LlamaRMSNorm}
+    kinds = {
+        "self_attn": llama.LlamaAttention, "mlp": llama.LlamaMLP, "input_layernorm": llama.LlamaRMSNorm,
+        "post_attention_layernorm": llama.LlamaRMSNorm,
+    }  # fmt: skip
+    if type(lvlm.final_norm) is not llama.LlamaRMSNorm:
+        return "its layers are not Llama's own"
     dense = {module for module, _ in lvlm.dequantized.layers}
     for layer in lvlm.layers:
         modules = [getattr(getattr(layer, part), name) for part, name in _parts()]
@@ -97,8 +102,10 @@ def obstacle(lvlm: LVLM) -> str:
             return "its layers are not Llama's own"
         if any(module not in dense and type(module) is not nn.Linear for module in modules):
             return "its linear layers are packed, or an adapter in training is around them"
-        if any(module._forward_hooks or module._forward_pre_hooks for module in [layer, layer.self_attn, *modules]):
-            return "something listens to its layers"
+    for module in [*lvlm.decoder.modules(), lvlm.head, lvlm.logits]:
+        patched = "forward" in vars(module) and module not in dense
+        if module._forward_hooks or module._forward_pre_hooks or patched:
+            return "something listens to its modules, or stands in for them"
     precisions = {weight.dtype for _, weight in lvlm.dequantized.layers} | {lvlm.final_norm.weight.dtype}
     return "" if len(precisions) == 1 else "its layers compute in several precisions"
 

@@ -75,9 +75,14 @@ def test_layers_that_are_not_plain_keep_the_ordinary_step(monkeypatch) -> None:
             assert type(policy.choose_batch(model, begin_batch(model, ["baseline"]), 5)) is RowBatch
         finally:
             layer.mlp.down_proj = plain
-        handle = layer.mlp.up_proj.register_forward_hook(lambda *_: None)
-        assert "listens" in llama_step.obstacle(model)
-        handle.remove()
+        for module in (layer.mlp.up_proj, layer.mlp, layer.post_attention_layernorm, model.final_norm, model.head):
+            handle = module.register_forward_hook(lambda *_: None)
+            assert "listens" in llama_step.obstacle(model)
+            handle.remove()
+            module.forward = module.forward
+            assert "stands in" in llama_step.obstacle(model)
+            del module.forward
+        assert llama_step.obstacle(model) == ""
         monkeypatch.setattr(llama_step, "MOST_WEIGHTS", 10)
         assert "more than 10 weights" in llama_step.obstacle(model)
     assert "not a LlamaModel" in llama_step.obstacle(model_of("qwen2_5_vl", "none"))

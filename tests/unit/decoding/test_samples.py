@@ -7,7 +7,7 @@ from short_memory import memory_limit
 from tiny import OPEN, Answer, hooks, lvlm, photo, run
 
 from halluapp.decoding import engine
-from halluapp.decoding.events import Finished
+from halluapp.decoding.events import Failed, Finished
 from halluapp.decoding.plan import Sampling
 from halluapp.decoding.views import Views
 from halluapp.methods.registry import create
@@ -85,3 +85,13 @@ def test_a_stop_ends_all_samples(monkeypatch) -> None:
     ends = [event for event in events if tokens.append(event) or isinstance(event, Finished)]
     assert {(end.sample, end.method) for end in ends} == {(k, name) for k in range(3) for name in ("baseline", "vdd")}
     assert {end.reason for end in ends if end.sample} == {"stopped"}
+
+
+def test_what_failed_fails_in_every_sample_also_after_a_stop(monkeypatch) -> None:
+    monkeypatch.setattr(engine, "MOST_ROWS", 2)
+    model, count = lvlm(), []
+    job = engine.Job(Views(model, photo(), 4), OPEN, [create("baseline"), create("adapter:none")])
+    events = list(engine.decode_samples(model, job, Sampling(**SAMPLING), 3, lambda: bool(count.append(0) or count)))
+    failures = [event for event in events if isinstance(event, Failed)]
+    assert [(one.method, one.sample) for one in failures] == [("adapter:none", sample) for sample in range(3)]
+    assert {event.sample for event in events if isinstance(event, Finished)} == {0, 1, 2}

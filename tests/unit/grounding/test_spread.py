@@ -50,6 +50,17 @@ def test_what_names_nothing_invents_nothing_and_what_failed_is_left_out() -> Non
     assert result["difference"]["value"] == pytest.approx((0 + 1 - 3) / 3)
 
 
+def test_what_was_stopped_is_no_answer() -> None:
+    ended, cut = {"reason": "end"}, {"reason": "stopped"}
+    baseline = panel(*({**answer(value), **ended} for value in (2.0, 1.0)), {**answer(1.0), **ended})
+    method = panel(*({**answer(value), **ended} for value in (1.0, 0.5)), {**answer(None, ""), **cut})
+    result = spread(method, baseline)
+    assert (result["n"], result["mean"]) == (2, 0.75)
+    assert result["difference"]["value"] == pytest.approx(-0.75)
+    on_the_page = panel(answer(2.0), {**answer(9.0), "status": "stopped"})
+    assert spread(on_the_page, None)["n"] == 1
+
+
 def test_one_sample_has_no_spread_and_an_unknown_judge_no_numbers() -> None:
     assert spread(answer(1.0), None) is None
     assert spread({**answer(1.0), "samples": []}, None) is None
