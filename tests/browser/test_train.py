@@ -202,7 +202,7 @@ def test_a_measured_run_shows_its_table_and_its_map(opened, root, pairs):
     table = tab.page.inner_text("#train-board .measured")
     assert "0.200 better" in table
     assert "0.500 to 1.500" in table
-    assert "2 photos" in tab.page.locator(".map .pair svg").first.get_attribute("aria-label")
+    assert "photos: 2" in tab.page.locator(".map .pair svg").first.get_attribute("aria-label")
 
 
 @pytest.mark.browser
