@@ -57,6 +57,8 @@ EVENTS = {
     "votes without end": ("panels", "count", {"text": json.dumps([{"panels": [], "votes": []}] * 5000)}),
     "votes that are none": ("panels", "count", {"text": json.dumps([{"panels": [{"method": 7}], "votes": "x"}])}),
     "votes of nobody": ("panels", "count", {"text": "[" * 100_000}),
+    "links that are paths": ("panels", "fetch", {"links": "../../etc/passwd /etc/passwd"}),
+    "links that are none": ("panels", "fetch", {"links": {"links": [7, None]}}),
     "a link that is a path": ("panels", "reopen", {"link": "../../etc/passwd"}),
     "a list that nobody keeps": ("panels", "lab", {"path": "/etc/passwd"}),
     "a box of booleans": (

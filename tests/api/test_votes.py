@@ -44,6 +44,11 @@ def test_strangers_of_a_public_server_see_no_result_but_that_of_their_link(publi
     assert (stage["prompt"], stage["kept"], stage["link"]) == (SECRET, True, REPORT["id"])
     wrong, *_ = stranger.fire("panels", "reopen", event_data={"link": "K" * 22})
     assert "leads to no result" in wrong["error"]
+    outlines = stranger.fire("panels", "fetch", event_data={"links": REPORT["id"]})[0]["fetched"]
+    beside = json.loads(outlines[REPORT["id"]])
+    assert [panel["text"] for panel in beside["panels"]] == [panel["text"] for panel in REPORT["panels"]]
+    wrong = stranger.fire("panels", "fetch", event_data={"links": "K" * 22})[0]
+    assert "leads to no result" in wrong["error"]
     operator = Stranger(public, headers={"X-Halluapp-Operator": TOKEN})
     (row,) = operator.fire("panels", "lab", event_data={})[0]["lab"]
     assert (row["link"], row["prompt"]) == (REPORT["id"], SECRET)

@@ -18,7 +18,7 @@ from halluapp.serving import callers
 from halluapp.serving.uploads import NOT_UPLOADED, is_uploaded
 from halluapp.ui import texts
 from halluapp.ui.compare import examples, exports, state, stored
-from halluapp.ui.compare.run import Result, fault, finished
+from halluapp.ui.compare.run import Result, fault, finished, stage_of
 
 MOST_CHARACTERS = 12_000_000  # of a report that somebody opens
 MOST_PANELS, MOST_TOKENS, MOST_TEXT = 64, 2048, 20_000  # of it, samples counted; the last two of an answer
@@ -74,6 +74,27 @@ def reopen(result: Result, event: gr.EventData, store: Store | None = None) -> t
     if isinstance(link, str):
         return follow(result, link, store)
     return open_text(result, lambda: str(_field(event, "text")), store)
+
+
+def fetch_handler(store: Store | None) -> Callable[..., dict[str, Any]]:
+    """`fetch` for gradio."""
+
+    def handler(event: gr.EventData, result: Result) -> dict[str, Any]:
+        return fetch(result, event, store)
+
+    return handler
+
+
+def fetch(result: Result, event: gr.EventData, store: Store | None = None) -> dict[str, Any]:
+    """What the page shows of reports that stand beside another, by their links. Input: result. Output: stage state."""
+    links = _field(event, "links")  # one text: a text in a list would be a path
+    chosen = links.split()[:2] if isinstance(links, str) else []
+    try:
+        with callers.slot():
+            outlines = {link: stored.outline(stored.text_of(link, store)) for link in chosen}
+    except InputError as error:
+        return {**stage_of(result), "error": str(error)}
+    return {**stage_of(result), "fetched": outlines}
 
 
 def follow(result: Result, link: str, store: Store | None = None) -> tuple:

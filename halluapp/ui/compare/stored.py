@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -19,6 +20,8 @@ from halluapp.ui.compare.run import Result, stage_of
 KEPT = "This server keeps finished comparisons, photo included, for {days} days."
 KEPT_FOR = {True: "Everyone who can open this page sees them.", False: "Only who has a comparison's link can open it."}
 MOST_LISTED = 48  # results in the page's history
+REPORT_PARTS = ("prompt", "model", "seed", "sampling", "sure", "samples", "versions")  # of `outline`
+PANEL_PARTS = ("method", "title", "parameters", "text", "error", "mentions", "inventions", "spread")
 logger = logging.getLogger("halluapp.results")
 
 
@@ -64,6 +67,17 @@ def text_of(link: str, store: Store | None) -> str:
         if store is None or not exports.KEY.fullmatch(link):
             raise
         return reports.dumps(store.report(link))
+
+
+def outline(text: str) -> str:
+    """What two reports side by side show of one: settings, texts, mentions and numbers, but no tokens and no photo.
+
+    JSON of a report -> JSON, which gradio passes on as it is, whatever a method calls its parameters.
+    """
+    report = json.loads(text)
+    panels = [{key: panel.get(key) for key in PANEL_PARTS} for panel in report["panels"]]
+    photo = {key: report["photo"].get(key) for key in ("sha256", "name")}
+    return json.dumps({**{key: report.get(key) for key in REPORT_PARTS}, "photo": photo, "panels": panels})
 
 
 def lists_all(settings: Settings) -> bool:

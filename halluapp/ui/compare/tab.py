@@ -87,6 +87,7 @@ def build(models: Models) -> CompareTab:
     stage.dispute(opened.flag_handler(store), result, judged, **EACH)
     stage.cast(votes.cast_handler(models.settings), result, judged, **EACH)
     stage.count(votes.count_handler(models.settings), result, stage, **EACH)
+    stage.fetch(opened.fetch_handler(store), result, stage, **EACH)
     stage.lab(stored.listing_handler(models.settings), result, stage, **EACH)
     return CompareTab(methods, photo, form.prompt, form.note, result, views, store)
 

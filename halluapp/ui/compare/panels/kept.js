@@ -75,19 +75,29 @@ function drawHistory() {
 
 // The browser's own comparisons, and under them those that the server keeps, unless they stand here already.
 function drawPast(entries, keys) {
+  const links = new Set(entries.map((one) => one.link)), { id: focus } = document.activeElement;
+  const kept = entries.map((one, k) => ({
+    ...one, id: "browser-" + keys[k], open: () => openReport(one.text, keys[k]), note: "",
+  }));
+  const others = (keepsResults() && lab ? lab : []).filter((one) => !links.has(one.link)).map((one) => ({
+    ...one, id: "server-" + one.link, open: () => openKept(one.link), note: voteNote(one.votes),
+  }));
   find(".history").hidden = entries.length === 0 && !keepsResults();
-  const nodes = entries.map((one, k) => pastNode(one, () => openReport(one.text, keys[k])));
-  find(".past").replaceChildren(...nodes, ...labNodes(new Set(entries.map((one) => one.link))));
+  offerPairs([...kept, ...others]);
+  find(".past").replaceChildren(find(".pair-bar"), ...kept.map(pastNode), ...labNodes(others));
+  drawChoice();
+  const again = focus ? find(".past [id=" + CSS.escape(focus) + "]") : null; // who was at an entry stays there
+  if (again) again.focus();
 }
 
-function pastNode({ photo, prompt, date }, open, note = "") {
+function pastNode({ id, photo, prompt, date, open, note }) {
   const node = make("button", "past-one"), image = make("img"), when = new Date(date);
   node.type = "button";
   image.alt = "";
   if (photo) image.src = photo;
   node.append(image, quote("span", "", prompt), make("small", "", when.toLocaleString() + note));
   node.addEventListener("click", () => { find(".history").open = false; open(); });
-  return node;
+  return choiceRow(id, node);
 }
 
 function keepsResults() {
@@ -107,12 +117,12 @@ function takeLab() {
   drawHistory();
 }
 
-// links: of comparisons that stand in the history already.
-function labNodes(links) {
+// others: of the server, that do not stand in the history already.
+function labNodes(others) {
   if (!keepsResults()) return [];
-  const nodes = [make("h4", "", LAB_TEXTS.heading)], others = (lab || []).filter((one) => !links.has(one.link));
-  if (!others.length) return [...nodes, make("p", "small", lab ? LAB_TEXTS.none : LAB_TEXTS.loading)];
-  return [...nodes, ...others.map((one) => pastNode(one, () => openKept(one.link), voteNote(one.votes)))];
+  const heading = make("h4", "", LAB_TEXTS.heading);
+  if (!others.length) return [heading, make("p", "small", lab ? LAB_TEXTS.none : LAB_TEXTS.loading)];
+  return [heading, ...others.map(pastNode)];
 }
 
 function voteNote(votes) {

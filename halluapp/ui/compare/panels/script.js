@@ -197,6 +197,7 @@ function draw() {
   find(".share").hidden = state.busy || !state.link;
   remember();
   takeLab();
+  takePair();
   element.dataset.run = state.run;
   element.dataset.busy = state.busy ? "yes" : "no";
 }
@@ -273,6 +274,7 @@ function wireSettings(settings, methods) {
 
 buildBlind();
 buildTally();
+buildPair();
 furnish();
 wirePhoto();
 wireEvidence();
