@@ -71,7 +71,7 @@ def stream(
 
 def events(request: Request, session: Session, stop: Callable[[], bool] = lambda: False) -> Iterator[Event]:
     """All events of a comparison but the last: what needs the model. They are plain data that can be pickled."""
-    from halluapp.decoding import engine
+    from halluapp.decoding import engine, samples
     from halluapp.decoding.views import Views
 
     yield Status("Looking at the photo…")
@@ -81,7 +81,7 @@ def events(request: Request, session: Session, stop: Callable[[], bool] = lambda
     yield Started([_describe(method, request.prompt, session.lvlm) for method in request.methods])
     job = engine.Job(views, request.prompt, list(request.methods))
     answers: dict[tuple[str, int], str] = {}
-    for event in engine.decode_samples(session.lvlm, job, request.sampling, request.samples, stop):
+    for event in samples.decode_samples(session.lvlm, job, request.sampling, request.samples, stop):
         if isinstance(event, Decoded):
             answers[event.method, event.sample] = event.text
         yield event

@@ -1,4 +1,7 @@
-"""From scores to a token: a repetition penalty, then greedy, or temperature, top-k and top-p with a generator."""
+"""From scores to a token: a repetition penalty, then greedy, or temperature, top-k and top-p with a generator.
+
+And the end of an answer at a stop string, which is not part of it (`cut`).
+"""
 
 from __future__ import annotations
 
@@ -54,3 +57,21 @@ def choose(scores: Tensor, sampling: Sampling, generator: torch.Generator) -> in
         beyond = descending.cumsum(0) - descending >= sampling.top_p  # the token that crosses top_p is still in
         probabilities = probabilities.index_fill(0, index[beyond], 0.0)
     return int(torch.multinomial(probabilities.cpu(), 1, generator=generator))
+
+
+def cut(text: str, stops: tuple[str, ...]) -> tuple[str, bool]:
+    """The part of a growing answer that can be shown -> (text, whether a stop string has ended it).
+
+    The text ends before the earliest stop string. Until one is complete, its beginning at the end of the text is held
+    back too: what has been shown never has to be taken back.
+    """
+    starts = [start for stop in stops if (start := text.find(stop)) >= 0]
+    if starts:
+        return text[: min(starts)], True
+    partial = max((_partial_length(text, stop) for stop in stops), default=0)
+    return text[: len(text) - partial], False
+
+
+def _partial_length(text: str, stop: str) -> int:
+    """The number of characters at the end of the text that begin the stop string."""
+    return next((n for n in range(min(len(stop) - 1, len(text)), 0, -1) if text.endswith(stop[:n])), 0)

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from halluapp.decoding import memory, trace
 from halluapp.decoding.batch import RowBatch, embed_prefixes, prefill_rows
-from halluapp.decoding.choose import choose, choose_greedily, penalise
+from halluapp.decoding.choose import choose, choose_greedily, cut, penalise
 from halluapp.decoding.events import Decoded, Event, Failed, Finished, MethodEvent, Token
 from halluapp.decoding.hooks.early_exits import EarlyStates, read_out, record_depths
 from halluapp.decoding.hooks.interventions import row_index
@@ -19,13 +19,11 @@ from halluapp.decoding.hooks.vision_adapter import tower_adapter
 from halluapp.decoding.plan import Job, Sampling, first_alike, plan
 from halluapp.decoding.replay import policy
 from halluapp.decoding.shared_heads import read_heads
-from halluapp.decoding.stops import cut
 from halluapp.decoding.views import Views
 from halluapp.errors import InputError, MissingWeights
 from halluapp.lvlm.base import LVLM
 from halluapp.methods.base import Combination, Method, Step
 
-MOST_ROWS = 64  # of a batch of several samples
 OUT_OF_MEMORY = "There is not enough memory for this method alone; ask for fewer new tokens, or load a smaller model."
 
 
@@ -55,30 +53,6 @@ def decode(lvlm: LVLM, job: Job, sampling: Sampling, stop: Callable[[], bool] = 
     """Decodes one job; yields Decoded, Finished and Failed events as they come. See `decode_many`."""
     for _, event in decode_many(lvlm, [job], sampling, stop):
         yield event
-
-
-def decode_samples(
-    lvlm: LVLM, job: Job, sampling: Sampling, n: int, stop: Callable[[], bool] = lambda: False
-) -> Iterator[MethodEvent]:
-    """Decodes one job n times, with the seeds seed, seed + 1, ..; the events say their sample.
-
-    Each sample is what a run with its seed alone gives. Samples that fit into MOST_ROWS rows are one batch, in which
-    what they read alike (all but noised photos) is prefilled once; the others follow in further batches.
-    """
-    views, seeds = job.views, sampling.seeds(n)
-    jobs = [replace(job, image=views.with_seed(seed), seed=seed) for seed in seeds]
-    size = max(1, MOST_ROWS // max(1, sum(len(method.rows(job.prompt)) for method in job.methods)))
-    failures: dict[str, Failed] = {}  # by method: what fails once fails with every seed
-    for first in range(0, n, size):
-        if first and stop():
-            for sample in range(first, n):
-                for name in (method.name for method in job.methods):
-                    yield replace(failures.get(name) or Finished(name, "stopped", 0.0, 0), sample=sample)
-            return
-        for index, event in decode_many(lvlm, jobs[first : first + size], sampling, stop):
-            if isinstance(event, Failed):
-                failures[event.method] = event
-            yield replace(event, sample=first + index)
 
 
 @torch.no_grad()
@@ -267,8 +241,8 @@ def _choose(
 
 
 def _failed(stream: _Stream, error: Exception) -> Failed:
-    reason = " ".join(str(error).split()) or type(error).__name__
-    return Failed(stream.method.name, f"{stream.method.title} could not combine its rows: {reason}")
+    reason, title = " ".join(str(error).split()) or type(error).__name__, stream.method.title
+    return Failed(stream.method.name, f"{title} could not combine its rows: {reason}")
 
 
 def _decoded(

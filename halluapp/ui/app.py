@@ -51,7 +51,7 @@ CSS = """
 input:focus-visible, textarea:focus-visible { outline: 2px solid var(--color-accent) !important; outline-offset: 1px; }
 #tabs .tab-container button { min-height: 32px; } #tabs .tabitem { padding: 10px 0 0; }
 #rail .form, #rail .block { border-width: 0; box-shadow: none; }
-#rail textarea { font-size: 14px; } #prompt { padding: 0; }
+#rail textarea { font-size: 14px; } #prompt { padding: 0; } #prompt label > span { background: none; }
 #presets { display: grid; grid-template-columns: 1fr 1fr; gap: 4px; }
 #presets button { font-weight: 400; font-size: 12px; white-space: normal; padding: 2px 4px; min-height: 26px; }
 #go { gap: 8px; } #go button { min-height: 38px; padding: 4px 12px; }

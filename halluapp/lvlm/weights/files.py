@@ -61,7 +61,7 @@ def fetch(model: str, progress: Progress) -> None:
         blobs = _cache_folder() / repo_folder_name(repo_id=model, repo_type="model") / "blobs"
         with _Watch(blobs, total, progress):
             snapshot_download(model, allow_patterns=list(PATTERNS), ignore_patterns=list(LEFT_OUT))
-    except (OSError, ValueError) as error:  # also of the hub: no such name, a licence to be accepted, no network
+    except Exception as error:  # of whatever client the hub's library uses: no such name, a licence, no network
         raise InputError(NOT_FETCHED.format(name=model, reason=" ".join(str(error).split())[:160])) from error
 
 

@@ -11,9 +11,11 @@ from halluapp import comparison
 from halluapp.data.photos import read_photo
 from halluapp.decoding.events import Event, Status
 from halluapp.decoding.plan import Sampling
+from halluapp.errors import InputError
 from halluapp.request import Request
 from halluapp.serving import metrics, zero_gpu
 from halluapp.serving.lane import LANE, never
+from halluapp.serving.models import folders
 from halluapp.serving.models.switch import ModelSwitch
 from halluapp.serving.rates import RATES, address_of_caller
 from halluapp.session import Session, is_loaded
@@ -24,6 +26,11 @@ if TYPE_CHECKING:
     from halluapp.inspection.question import Question
 
 LOADING = "Loading the model…"
+MOST_TOKENS = 8192  # of all answers of a comparison on a public server, whose lane others wait for
+LONG = (
+    "This comparison may decode {tokens:,} tokens, and one on this server at most {most:,}; ask for fewer methods, "
+    "samples or new tokens."
+)
 ROW_WORK = 0.2  # of a row, compared with the first one: rows of one step share the reading of the weights
 
 
@@ -62,14 +69,21 @@ class Models:
         """The settings with the model that answers now."""
         return self.switch.current
 
+    @cached_property
+    def folder_names(self) -> dict[str, str]:
+        """As `folders.names_of`: what strangers are told instead of folders."""
+        return folders.names_of(self.settings)
+
     def session(self) -> Session:
         """The loaded LVLM and detector; the first call loads them. Raises InputError."""
-        return self.switch.session()
+        with folders.names_in_errors(self.folder_names):
+            return self.switch.session()
 
     def change(self, model: str, quantization: str) -> None:
         """Starts to load another model for everybody. Raises InputError where this server does not."""
         RATES.check(address_of_caller(), self.settings.rate)
-        self.switch.begin(model, quantization)
+        with folders.names_in_errors(self.folder_names):
+            self.switch.begin(model, quantization)
 
     def stream(self, request: Request, stop: Callable[[], bool] = never) -> Iterator[Event]:
         """Runs a comparison in the lane, the adapters of training runs among its methods included.
@@ -78,6 +92,9 @@ class Models:
         """
 
         RATES.check(address_of_caller(), self.settings.rate)
+        tokens = len(request.methods) * request.samples * request.sampling.max_new_tokens
+        if self.settings.public and tokens > MOST_TOKENS:
+            raise InputError(LONG.format(tokens=tokens, most=MOST_TOKENS))
 
         def ends() -> bool:
             return LANE.closed or stop()
@@ -92,8 +109,10 @@ class Models:
             if not is_loaded():
                 yield Status(LOADING)
             session = self.session()
-            library.load_adapters(self.settings.runs, session.lvlm, request.methods)
-            yield from metrics.count_panels(comparison.stream(request, session, ends, self.runner))
+            with folders.names_in_errors(self.folder_names):
+                library.load_adapters(self.settings.runs, session.lvlm, request.methods)
+                for event in metrics.count_panels(comparison.stream(request, session, ends, self.runner)):
+                    yield folders.without_folders(event, self.folder_names)
         finally:
             ticket.leave()
 
@@ -112,9 +131,10 @@ class Models:
         RATES.check(address_of_caller(), self.settings.rate)
         with LANE.turn(self.settings.queue, stop):
             session = self.session()
-            library.load_adapters(self.settings.runs, session.lvlm, question.methods)
-            if self.inspector:
-                return self.inspector(question)
-            from halluapp.inspection.question import inspect
+            with folders.names_in_errors(self.folder_names):
+                library.load_adapters(self.settings.runs, session.lvlm, question.methods)
+                if self.inspector:
+                    return self.inspector(question)
+                from halluapp.inspection.question import inspect
 
-            return inspect(session.lvlm, question, lambda: LANE.closed or stop())
+                return inspect(session.lvlm, question, lambda: LANE.closed or stop())

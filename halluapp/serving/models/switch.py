@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from logging import getLogger
 
 from halluapp.decoding.events import Failed
 from halluapp.errors import InputError
@@ -19,14 +20,17 @@ from halluapp.lvlm.weights import files, progress
 from halluapp.methods.baseline import Baseline
 from halluapp.serving.lane import LANE
 from halluapp.serving.models import choices
+from halluapp.serving.models.folders import names_of, without_folders
 from halluapp.session import Session, load_session, loaded_session, unload
 from halluapp.settings import Settings
 
+logger = getLogger(__name__)
 STAGES = ("files", "turn", "weights", "warm-up")
 BUSY = "{model} is being loaded; wait until it is there."
 HELD = "{what}, with the loaded model; switch once that has ended."
 PURPOSE = "Waiting for the model: {model} is being loaded."
 FAILED = "{model} could not be loaded: {reason} {old} goes on answering."
+FAULT = "{model} could not be loaded; the server's log says why. Choose another model."
 LOST = "{model} could not be loaded, and {old} could not be loaded again: {reason} Choose another model."
 WARM_UP_PROMPT, WARM_UP_SIDE = "Describe this image.", 64
 MOST_WAITING = 10**6  # a switch always has a place in the lane
@@ -104,7 +108,10 @@ class ModelSwitch:
             if target != self.current or loaded_session(target) is None:
                 self._switch(target, title)
         except InputError as error:
-            self.error = str(error)
+            self.error = without_folders(str(error), names_of(self.settings))
+        except Exception:  # a thread that nobody waits for: whatever goes wrong is said on the page, the log has it all
+            logger.exception("Switching to %s", target.model)
+            self.error = FAULT.format(model=title)
         finally:
             self.count += 1
             self.progress = None

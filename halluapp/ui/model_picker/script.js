@@ -75,6 +75,7 @@ function draw() {
   if (next.share === null) share.removeAttribute("value");
   else share.value = next.share;
   share.setAttribute("aria-label", next.line);
+  const isNew = next.error && next.error !== find(".error").textContent;
   find(".error").textContent = next.error;
   find(".about").textContent = next.fixed || next.words.about;
   find(".free").textContent = next.free;
@@ -82,6 +83,7 @@ function draw() {
   drawForm();
   drawList();
   if (next.error) fold.open = true;
+  if (isNew) find(".error").scrollIntoView({ block: "nearest" }); // a row far down the list was pressed
 }
 
 fold.addEventListener("toggle", () => { if (fold.open) trigger("unfold", {}); });

@@ -6,7 +6,7 @@ import pytest
 from short_memory import memory_limit
 from tiny import OPEN, Answer, hooks, lvlm, photo, run
 
-from halluapp.decoding import engine
+from halluapp.decoding import engine, samples
 from halluapp.decoding.events import Failed, Finished
 from halluapp.decoding.plan import Sampling
 from halluapp.decoding.views import Views
@@ -19,7 +19,7 @@ SAMPLING = {"max_new_tokens": 7, "temperature": 1.1, "top_p": 0.95, "seed": 4}
 def sampled(model, seen: Views, n: int, names=NAMES) -> dict[tuple[int, str], Answer]:
     answers: dict[tuple[int, str], Answer] = {}
     job = engine.Job(seen, OPEN, [create(name) for name in names])
-    for event in engine.decode_samples(model, job, Sampling(**SAMPLING), n):
+    for event in samples.decode_samples(model, job, Sampling(**SAMPLING), n):
         answers.setdefault((event.sample, event.method), Answer()).add(event)
     return answers
 
@@ -68,7 +68,7 @@ def test_what_samples_read_alike_is_read_once(monkeypatch) -> None:
 def test_groups_of_samples_say_the_same(monkeypatch) -> None:
     model = lvlm()
     whole = sampled(model, Views(model, photo(), 4), 4)
-    monkeypatch.setattr(engine, "MOST_ROWS", 20)  # one sample, or two, a batch
+    monkeypatch.setattr(samples, "MOST_ROWS", 20)  # one sample, or two, a batch
     groups = sampled(model, Views(model, photo(), 4), 4)
     with memory_limit(model, 9):
         short = sampled(model, Views(model, photo(), 4), 4)
@@ -78,20 +78,20 @@ def test_groups_of_samples_say_the_same(monkeypatch) -> None:
 
 
 def test_a_stop_ends_all_samples(monkeypatch) -> None:
-    monkeypatch.setattr(engine, "MOST_ROWS", 2)
+    monkeypatch.setattr(samples, "MOST_ROWS", 2)
     model, tokens = lvlm(), []
     job = engine.Job(Views(model, photo(), 4), OPEN, [create("baseline"), create("vdd")])
-    events = engine.decode_samples(model, job, Sampling(**SAMPLING), 3, lambda: len(tokens) > 3)
+    events = samples.decode_samples(model, job, Sampling(**SAMPLING), 3, lambda: len(tokens) > 3)
     ends = [event for event in events if tokens.append(event) or isinstance(event, Finished)]
     assert {(end.sample, end.method) for end in ends} == {(k, name) for k in range(3) for name in ("baseline", "vdd")}
     assert {end.reason for end in ends if end.sample} == {"stopped"}
 
 
 def test_what_failed_fails_in_every_sample_also_after_a_stop(monkeypatch) -> None:
-    monkeypatch.setattr(engine, "MOST_ROWS", 2)
+    monkeypatch.setattr(samples, "MOST_ROWS", 2)
     model, count = lvlm(), []
     job = engine.Job(Views(model, photo(), 4), OPEN, [create("baseline"), create("adapter:none")])
-    events = list(engine.decode_samples(model, job, Sampling(**SAMPLING), 3, lambda: bool(count.append(0) or count)))
+    events = list(samples.decode_samples(model, job, Sampling(**SAMPLING), 3, lambda: bool(count.append(0) or count)))
     failures = [event for event in events if isinstance(event, Failed)]
     assert [(one.method, one.sample) for one in failures] == [("adapter:none", sample) for sample in range(3)]
     assert {event.sample for event in events if isinstance(event, Finished)} == {0, 1, 2}

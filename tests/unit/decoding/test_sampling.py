@@ -8,8 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tiny import KINDS, MODELS, OPEN, RecordingMethod, inputs, lvlm, photo, run, views
 
-from halluapp.decoding.choose import penalise
-from halluapp.decoding.stops import cut
+from halluapp.decoding.choose import cut, penalise
 from halluapp.errors import InputError
 from halluapp.methods.registry import METHODS, VDD, Baseline, DoLa
 from halluapp.request import make_request

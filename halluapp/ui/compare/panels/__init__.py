@@ -11,6 +11,7 @@ from typing import Any
 import gradio as gr
 
 from halluapp.data.photos import read_photo, small_jpeg
+from halluapp.request import MAX_PANELS
 from halluapp.ui import component
 from halluapp.ui.compare.examples import Example
 
@@ -22,7 +23,8 @@ def build(value: dict[str, Any], examples: Iterable[Example], keeps: bool = Fals
 
     keeps: whether the server keeps results that the history lists.
     """
-    parts = {"<!-- examples -->": thumbnails(examples), "<!-- keeps -->": "yes" if keeps else "no"}
+    parts = {"<!-- examples -->": thumbnails(examples), "<!-- keeps -->": "yes" if keeps else "no",
+             "<!-- most -->": str(MAX_PANELS)}  # fmt: skip
     return component.build(Path(__file__).resolve().parent, value, replacements=parts, elem_id="panels")
 
 

@@ -56,9 +56,10 @@ function spanAt(spans, start, end) {
 // Things that only one of two texts names, each once, with its verdict: { dropped, added } of mentions.
 function changedThings(baseline, mentions) {
   const only = (these, those) => {
-    const names = new Set(those.map((mention) => mention.object)), things = new Map();
+    const thing = (mention) => mention.checked_as || mention.object; // a man and a woman are checked as a person
+    const names = new Set(those.map(thing)), things = new Map();
     these.forEach((mention) => {
-      if (!names.has(mention.object) && !things.has(mention.object)) things.set(mention.object, mention);
+      if (!names.has(thing(mention)) && !things.has(thing(mention))) things.set(thing(mention), mention);
     });
     return [...things.values()];
   };

@@ -87,7 +87,7 @@ function rowsTable(rows) {
 function othersTable(rows) {
   const apart = rows.filter(([, text]) => text === null).map(([title]) => title);
   const lines = rows.filter(([, text]) => text !== null).map(([title, text, p]) => (
-    [title + " says “" + visibleToken(text) + "”", p === null ? "not in its top 5" : percent(p)]
+    [title + " (says “" + visibleToken(text) + "”)", p === null ? "not in its top 5" : percent(p)]
   ));
   return rowsTable([...lines, ...(apart.length ? [["Another text by then: " + apart.join(", "), ""]] : [])]);
 }

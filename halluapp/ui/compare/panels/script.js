@@ -199,7 +199,10 @@ function draw() {
   takeLab();
   takePair();
   element.dataset.run = state.run;
+  // On a phone the answers begin below the screen that the button is on.
+  const begins = state.busy && element.dataset.busy === "no";
   element.dataset.busy = state.busy ? "yes" : "no";
+  if (begins && innerWidth <= 640) find(".status-text").scrollIntoView({ block: "start" });
 }
 
 // The chosen sample of every panel, and what is said of all of them.
@@ -237,14 +240,16 @@ function furnish() {
   find(".legend-part").open = innerHeight > 700 && innerWidth > 1000;
 }
 
-// All methods, none, or those that the page came with; a click on each chip, so that gradio hears of it.
+// All methods (as many as are compared at once), none, or those that the page came with: a click on each chip, so that
+// gradio hears of it.
 function wireChoices(methods) {
   const boxes = () => [...methods.querySelectorAll("input[type=checkbox]")];
   const first = new Set(boxes().filter((box) => box.checked).map((box) => box.name));
-  const wanted = { all: () => true, none: () => false, default: (box) => first.has(box.name) };
+  const most = Number(find(".choose[data-most]").dataset.most);
+  const wanted = { all: (_, k) => k < most, none: () => false, default: (box) => first.has(box.name) };
   for (const button of element.querySelectorAll(".choose")) {
     button.addEventListener("click", () => {
-      boxes().filter((box) => box.checked !== wanted[button.dataset.choice](box)).forEach((box) => box.click());
+      boxes().filter((box, k) => box.checked !== wanted[button.dataset.choice](box, k)).forEach((box) => box.click());
     });
   }
 }
