@@ -18,12 +18,12 @@ from typing import Any
 
 from halluapp.data.photos import read_photo, small_jpeg
 from halluapp.errors import InputError
+from halluapp.report.vote_records import FULL, MOST_VOTES
 
 FILE, VERSION = "results.sqlite", 1
 WAIT_SECONDS = 20.0  # for another writer
 THUMBNAIL = 160  # pixels of the longer side
 DAY = 86_400.0
-MOST_VOTES = 500  # of one result
 TABLES = """
 PRAGMA auto_vacuum = INCREMENTAL;
 PRAGMA journal_mode = WAL;
@@ -42,7 +42,6 @@ PRAGMA user_version = 1;
 COMMIT;
 """
 GONE = "This link leads to no result any more; open the file that was saved of it."
-FULL = f"This comparison has {MOST_VOTES} votes, which is as many as it may have; vote on another one."
 DAMAGED = "{path} is no store of results ({reason}); move it away, and a new one is begun."
 BUSY = "The store of results {path} cannot be used now ({reason}); try again."
 NEWER = "{path} was written by a newer version (layout {version}, here {here}); use that one."
@@ -100,7 +99,9 @@ class Store:
             if row is None:
                 raise InputError(GONE)
             body = _packed({**json.loads(zlib.decompress(row[0])), "flags": flags})
-            connection.execute("UPDATE results SET report = ? WHERE id = ?", (body, result))
+            connection.execute(
+                "UPDATE results SET report = ?, bytes = ? + length(thumbnail) WHERE id = ?", (body, len(body), result)
+            )
 
     def report(self, result: str) -> dict[str, Any]:
         """The report of an id, with all its votes. Raises InputError where it is gone."""

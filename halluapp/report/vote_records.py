@@ -8,7 +8,9 @@ from pydantic import Field
 
 from halluapp.report.record import Record
 
-MOST_WORDS, MOST_PANELS = 500, 200
+MOST_WORDS, MOST_PANELS = 500, 200  # of one vote
+MOST_VOTES = 500  # on one report
+FULL = f"This comparison has {MOST_VOTES} votes, which is as many as it may have; vote on another one."
 
 
 class ReportWord(Record):
@@ -32,7 +34,7 @@ class ReportVote(Record):
     seed: int = Field(ge=0, lt=2**32)
     """Of the order in which the panels stood."""
     order: list[str] = Field(max_length=MOST_PANELS)
-    """Their methods in that order."""
+    """Their methods in that order; those that gave no answer are left out."""
     ranks: dict[str, Annotated[int, Field(ge=1)]] = Field(default_factory=dict, max_length=MOST_PANELS)
     """method: rank, 1 the best; equal ranks are a tie, and one without a rank is below those with one."""
     wrong: list[ReportWord] = Field(default_factory=list, max_length=MOST_WORDS)
@@ -42,7 +44,7 @@ class ReportVote(Record):
 
 
 class VotesMethod(Record):
-    """A method among all rankings."""
+    """A method among all rankings of one model's answers."""
 
     method: str
     title: str
@@ -65,7 +67,9 @@ class VotesShare(Record):
     share: float | None
     low: float | None
     high: float | None
-    """Wilson's 95 % interval."""
+    """95 % interval over votes drawn again with replacement, as wide as Wilson's at least; null from a single vote."""
+    undefined: int
+    """Draws without such a mention, which are left out of the interval."""
 
 
 class VotesKappa(Record):
@@ -75,6 +79,8 @@ class VotesKappa(Record):
     low: float | None
     high: float | None
     """95 % interval: votes drawn again with replacement; null from a single vote."""
+    undefined: int
+    """Draws in which kappa has no value, which are left out of the interval."""
     n: int
     """Mentions."""
 
@@ -89,6 +95,18 @@ class VotesAgreement(Record):
     kappa: VotesKappa
 
 
+class VotesModel(Record):
+    """The rankings of one model's answers."""
+
+    model: str
+    rankings: int
+    problem: str
+    """Why there are no strengths or intervals, one sentence; "" where there are."""
+    note: str
+    """Which methods were compared with different parameters, one sentence; "" for none."""
+    methods: list[VotesMethod]
+
+
 class VotesResult(Record):
     """All votes of some reports: what `halluapp votes --json` writes."""
 
@@ -97,6 +115,9 @@ class VotesResult(Record):
     comparisons: int
     rankings: int
     problem: str
-    """Why there are no strengths or intervals, one sentence; "" where there are."""
-    methods: list[VotesMethod]
+    """That there are no votes, one sentence; "" where there are."""
+    note: str
+    """That several models answered, one sentence; "" for one."""
+    models: list[VotesModel]
+    """Strengths of different models are not pooled; the model with the most rankings is first."""
     agreement: VotesAgreement

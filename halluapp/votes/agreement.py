@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-import math
-import random
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
+
+import numpy as np
+
+from halluapp.votes import intervals
 
 VERDICTS = ("grounded", "contradicted", "not sure", "not checkable")
 DECIDED = {"grounded": False, "contradicted": True}  # verdict -> whether the judge holds the mention to be wrong
-RESAMPLES, SEED, NORMAL = 1000, 0, 1.959964
+KEYS = tuple((verdict, tick) for verdict in VERDICTS for tick in (False, True))
 Counts = dict[tuple[str, bool], int]  # (verdict, whether the person ticked it): mentions
 
 
-def counts(report: Mapping[str, Any], vote: Mapping[str, Any]) -> tuple[Counts, int]:
-    """The mentions of a report by verdict and tick, and how many ticked words lie in no mention."""
+def counts(panels: Sequence[Mapping[str, Any]], vote: Mapping[str, Any]) -> tuple[Counts, int]:
+    """The mentions of panels by verdict and tick, and how many words ticked in them lie in no mention."""
     table: Counts = {}
-    rest = [(word["method"], word["start"], word["end"]) for word in vote["wrong"]]
-    for panel in report["panels"]:
+    methods = {panel["method"] for panel in panels}
+    rest = [(word["method"], word["start"], word["end"]) for word in vote["wrong"] if word["method"] in methods]
+    for panel in panels:
         for mention in panel["mentions"]:
             hits = [
                 word for word in rest
@@ -32,55 +35,64 @@ def counts(report: Mapping[str, Any], vote: Mapping[str, Any]) -> tuple[Counts, 
 def agreement(tables: Sequence[Counts], unnamed: int) -> dict[str, Any]:
     """The share of each verdict's mentions that people hold to be wrong, and Cohen's kappa over the decided ones.
 
-    tables: of every vote. Shares have Wilson's 95 % interval; kappa has one from drawing votes again, since the words
-    of one vote are one person's.
+    tables: of every vote. The words of one vote are one person's on one photo, so the 95 % are over votes drawn anew
+    with replacement: what other votes on such comparisons would give. They are not over people (one person's votes
+    count as strangers') nor over photos. A share's interval reaches as far as Wilson's too, since draws of a share of
+    0 or 1 have no width. Draws without a value are left out and counted as `undefined`. None from a single vote.
     """
-    total = _sum(tables)
+    rows = np.array([[table.get(key, 0) for key in KEYS] for table in tables], dtype=int).reshape(-1, len(KEYS))
+    sums = intervals.draws(rows) if len(rows) > 1 else None
+    total = _table(rows.sum(0).tolist())
     return {
         "votes": len(tables),
         "unnamed": unnamed,
-        "verdicts": {verdict: _share(total, verdict) for verdict in VERDICTS},
-        "kappa": _kappa_record(tables, total),
+        "verdicts": {verdict: _share_record(total, sums, verdict) for verdict in VERDICTS},
+        "kappa": _kappa_record(total, sums),
     }
 
 
 def kappa(table: Counts) -> float | None:
     """Cohen's kappa of judge and people, wrong or not, over mentions that the judge decided; None without any chance
     to disagree."""
-    n = sum(table.get((verdict, tick), 0) for verdict in DECIDED for tick in (False, True))
+    n = sum(_count(table, verdict) for verdict in DECIDED)
     if not n:
         return None
     same = sum(table.get((verdict, wrong), 0) for verdict, wrong in DECIDED.items()) / n
-    judged = sum(table.get(("contradicted", tick), 0) for tick in (False, True)) / n
+    judged = _count(table, "contradicted") / n
     ticked = sum(table.get((verdict, True), 0) for verdict in DECIDED) / n
     chance = judged * ticked + (1 - judged) * (1 - ticked)
     return (same - chance) / (1 - chance) if chance < 1 else None
 
 
-def _kappa_record(tables: Sequence[Counts], total: Counts) -> dict[str, Any]:
-    value, generator = kappa(total), random.Random(SEED)
-    draws = []
-    if value is not None and len(tables) > 1:
-        draws = [kappa(_sum(generator.choices(tables, k=len(tables)))) for _ in range(RESAMPLES)]
-    values = sorted(draw for draw in draws if draw is not None)
-    low, high = (values[int(q * (len(values) - 1))] for q in (0.025, 0.975)) if values else (None, None)
-    n = sum(number for (verdict, _), number in total.items() if verdict in DECIDED)
-    return {"value": value, "low": low, "high": high, "n": n}
+def share(table: Counts, verdict: str) -> float | None:
+    """Of a verdict's mentions, those that people ticked; None without a mention."""
+    n = _count(table, verdict)
+    return table.get((verdict, True), 0) / n if n else None
 
 
-def _share(total: Counts, verdict: str) -> dict[str, Any]:
-    wrong, n = total.get((verdict, True), 0), sum(total.get((verdict, tick), 0) for tick in (False, True))
-    if not n:
-        return {"n": 0, "wrong": 0, "share": None, "low": None, "high": None}
-    share, square = wrong / n, NORMAL**2
-    middle = (share + square / (2 * n)) / (1 + square / n)
-    half = NORMAL * math.sqrt(share * (1 - share) / n + square / (4 * n * n)) / (1 + square / n)
-    return {"n": n, "wrong": wrong, "share": share, "low": max(0.0, middle - half), "high": min(1.0, middle + half)}
+def _kappa_record(total: Counts, sums: np.ndarray | None) -> dict[str, Any]:
+    value, interval, undefined = kappa(total), None, 0
+    if value is not None and sums is not None:
+        interval, undefined = intervals.percentile(sums, lambda row: kappa(_table(row)))
+    low, high = interval or (None, None)
+    n = sum(_count(total, verdict) for verdict in DECIDED)
+    return {"value": value, "low": low, "high": high, "undefined": undefined, "n": n}
 
 
-def _sum(tables: Iterable[Counts]) -> Counts:
-    total: Counts = {}
-    for table in tables:
-        for key, number in table.items():
-            total[key] = total.get(key, 0) + number
-    return total
+def _share_record(total: Counts, sums: np.ndarray | None, verdict: str) -> dict[str, Any]:
+    hits, n, interval, undefined = total.get((verdict, True), 0), _count(total, verdict), None, 0
+    if n and sums is not None:
+        interval, undefined = intervals.percentile(sums, lambda row: share(_table(row), verdict))
+    low, high = (None, None)
+    if interval:
+        least, most = intervals.wilson(hits, n)
+        low, high = min(least, interval[0]), max(most, interval[1])
+    return {"n": n, "wrong": hits, "share": share(total, verdict), "low": low, "high": high, "undefined": undefined}
+
+
+def _table(row: Sequence[int]) -> Counts:
+    return dict(zip(KEYS, row, strict=True))
+
+
+def _count(table: Counts, verdict: str) -> int:
+    return table.get((verdict, False), 0) + table.get((verdict, True), 0)

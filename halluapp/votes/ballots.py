@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
+import math
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 from halluapp.errors import InputError
+from halluapp.report.vote_records import FULL, MOST_VOTES, MOST_WORDS
 
-MOST_WORDS = 500  # that one vote ticks
-MOST_VOTES = 500  # on one report
 SEEDS = 2**32
 UNREADABLE = "This vote cannot be read; reload the page and vote again."
 EMPTY = "This vote is empty: rank an answer or tick a wrong word, then reveal."
-FULL = f"This comparison has {MOST_VOTES} votes, which is as many as it may have; vote on another one."
 
 
 def ballot(report: Mapping[str, Any], data: Any) -> dict[str, Any]:
@@ -22,7 +21,7 @@ def ballot(report: Mapping[str, Any], data: Any) -> dict[str, Any]:
 
     data: {"seed": of the order of the panels, "ranks": {index of the panel: rank}, "wrong": [{"panel": its index,
     "start", "end"}], "complete": whether the person looked for wrong words in every answer}. The order, the methods
-    and the words come from the report, never from the browser.
+    and the words come from the report, never from the browser. A panel without an answer has no part in a vote.
     """
     if not isinstance(data, Mapping):
         raise InputError(UNREADABLE)
@@ -36,7 +35,7 @@ def ballot(report: Mapping[str, Any], data: Any) -> dict[str, Any]:
         "id": secrets.token_urlsafe(16),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "seed": seed,
-        "order": shuffle([panel["method"] for panel in panels], seed),
+        "order": [panel["method"] for panel in answers(shuffle(panels, seed))],
         "ranks": _ranks(panels, ranks),
         "wrong": _words(panels, wrong),
         "complete": data.get("complete") is True,
@@ -46,9 +45,14 @@ def ballot(report: Mapping[str, Any], data: Any) -> dict[str, Any]:
     return vote
 
 
+def answers(panels: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """The panels that hold an answer: a method that could not give one is neither better nor worse than another."""
+    return [panel for panel in panels if not panel.get("error")]
+
+
 def _ranks(panels: Sequence[Mapping[str, Any]], ranks: Mapping[Any, Any]) -> dict[str, int]:
     """method: rank, 1 the best, of the panels that were ranked."""
-    methods = {str(index): panel["method"] for index, panel in enumerate(panels)}
+    methods = {str(index): panel["method"] for index, panel in enumerate(panels) if not panel.get("error")}
     if len(ranks) > len(panels):
         raise InputError(UNREADABLE)
     for index, rank in ranks.items():
@@ -68,6 +72,8 @@ def _words(panels: Sequence[Mapping[str, Any]], wrong: Sequence[Any]) -> list[di
             raise InputError(UNREADABLE)
         index, start, end = span
         if not 0 <= index < len(panels) or not 0 <= start < end <= len(panels[index]["text"]):
+            raise InputError(UNREADABLE)
+        if panels[index].get("error"):
             raise InputError(UNREADABLE)
         spans.add(span)
     return [
@@ -96,7 +102,7 @@ def shuffle(items: Sequence[Any], seed: int) -> list[Any]:
 def outcomes(vote: Mapping[str, Any], methods: Sequence[str]) -> list[tuple[str, str, float]]:
     """A ranking as pairs: (method, other, 1 for a win, 0.5 for a tie); who has no rank is below who has one.
 
-    Two methods without a rank were not compared.
+    Two methods without a rank were not compared. methods: those that answered.
     """
     ranks = vote["ranks"]
     pairs = []
@@ -104,7 +110,7 @@ def outcomes(vote: Mapping[str, Any], methods: Sequence[str]) -> list[tuple[str,
         for two in methods[index + 1 :]:
             if one not in ranks and two not in ranks:
                 continue
-            first, second = (ranks.get(method, len(methods) + 1) for method in (one, two))
+            first, second = (ranks.get(method, math.inf) for method in (one, two))
             better, worse = (one, two) if first <= second else (two, one)
             pairs.append((better, worse, 0.5 if first == second else 1.0))
     return pairs

@@ -1,7 +1,8 @@
 """Strengths of methods from pairs: the model of Bradley and Terry, P(i is preferred to j) = g_i / (g_i + g_j).
 
 Fitted by the MM algorithm of D. R. Hunter, MM algorithms for generalized Bradley-Terry models, Annals of Statistics
-32(1), 2004, eq. (3). A tie counts as half a win of each.
+32(1), 2004, eq. (3), and then by Newton steps: MM alone creeps where few pairs join two groups of methods. A tie counts
+as half a win of each.
 """
 
 from __future__ import annotations
@@ -11,13 +12,16 @@ from dataclasses import dataclass
 
 import numpy as np
 
-ROUNDS, TOLERANCE = 10_000, 1e-10
-NORMAL = 1.959964  # 97.5 % quantile of the normal distribution
+from halluapp.votes.intervals import NORMAL
+
+ROUNDS, STEPS, HALVINGS = 200, 100, 60  # of MM; of Newton; of one step
+RESIDUAL, TOLERANCE = 1e-6, 1e-9  # wins less expected wins; the last step in ln g
 NOTHING = "Nobody has ranked answers yet."
 FEW = "Intervals need two rankings or more."
 APART = (
     "The strengths are not determined yet: {better} {verb} never behind {worse} in any ranking. More votes settle it."
 )
+UNSETTLED = "The strengths of these votes cannot be computed: the fit does not converge."
 SEPARATE = "The strengths cannot be compared yet: no ranking holds {one} against {other}."
 Pairs = Sequence[tuple[str, str, float]]  # better, worse, 1.0; or of a tie: one, other, 0.5
 
@@ -53,25 +57,64 @@ def strengths(votes: Iterable[Pairs], titles: Mapping[str, str] | None = None) -
     problem = _problem(total, names)
     if problem:
         return Strengths(methods, (), (), (), *sums, problem)
-    gammas = fit(total)
+    try:
+        gammas = fit(total)
+    except ArithmeticError:
+        return Strengths(methods, (), (), (), *sums, UNSETTLED)
     values = np.log(gammas)
     if len(votes) < 2:
         return Strengths(methods, tuple(values.tolist()), (), (), *sums, FEW)
-    half = NORMAL * np.sqrt(_variances(gammas, counts, tables))
+    half = NORMAL * np.sqrt(_variances(values, counts, tables))
     return Strengths(methods, *(tuple(part.tolist()) for part in (values, values - half, values + half)), *sums)
 
 
 def fit(wins: np.ndarray) -> np.ndarray:
-    """Strengths g [K] of geometric mean 1 from wins [K, K], by Hunter (2004), eq. (3). Every method can be reached
-    from every other one along wins, or no maximum exists (his assumption 1)."""
+    """Strengths g [K] of geometric mean 1 from wins [K, K]. Every method can be reached from every other one along
+    wins, or no maximum exists (assumption 1 of Hunter, 2004). Raises ArithmeticError where wins and expected wins do
+    not become equal."""
     counts, gammas = wins + wins.T, np.ones(len(wins))
     for _ in range(ROUNDS):
-        update = wins.sum(1) / (counts / (gammas[:, None] + gammas[None, :])).sum(1)
-        update /= np.exp(np.log(update).mean())
-        if np.abs(np.log(update / gammas)).max() < TOLERANCE:
+        gammas = wins.sum(1) / (counts / (gammas[:, None] + gammas[None, :])).sum(1)
+        gammas /= np.exp(np.log(gammas).mean())
+    values = np.log(gammas)
+    for _ in range(STEPS):
+        score = _score(wins, values)
+        step = np.linalg.pinv(_information(values, counts)) @ score
+        if np.abs(score).max() <= RESIDUAL and np.abs(step).max() <= TOLERANCE:
+            return np.exp(values - values.mean())
+        values = _update(wins, values, step)
+    raise ArithmeticError(UNSETTLED)
+
+
+def _update(wins: np.ndarray, values: np.ndarray, step: np.ndarray) -> np.ndarray:
+    """The step halved until the likelihood, which is concave in ln g, does not fall -> new ln g [K]."""
+    start = _likelihood(wins, values)
+    for half in range(HALVINGS):
+        update = values + step / 2**half
+        if _likelihood(wins, update) >= start - 1e-12 * abs(start):
             return update
-        gammas = update
-    return gammas
+    return values
+
+
+def _likelihood(wins: np.ndarray, values: np.ndarray) -> float:
+    return -float((wins * np.logaddexp(0, values[None, :] - values[:, None])).sum())
+
+
+def _chances(values: np.ndarray) -> np.ndarray:
+    """P(the row is preferred to the column) from ln g -> [K, K]."""
+    return np.exp(-np.logaddexp(0, values[None, :] - values[:, None]))
+
+
+def _score(wins: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Wins less expected wins [K]: the gradient of the likelihood in ln g."""
+    return (wins - (wins + wins.T) * _chances(values)).sum(1)
+
+
+def _information(values: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Fisher's, of ln g [K, K]; the constant direction has none, hence pseudo-inverses."""
+    p = _chances(values)
+    weights = counts * p * p.T
+    return np.diag(weights.sum(1)) - weights
 
 
 def _wins(pairs: Pairs, methods: tuple[str, ...]) -> np.ndarray:
@@ -82,15 +125,13 @@ def _wins(pairs: Pairs, methods: tuple[str, ...]) -> np.ndarray:
     return wins
 
 
-def _variances(gammas: np.ndarray, counts: np.ndarray, tables: list[np.ndarray]) -> np.ndarray:
+def _variances(values: np.ndarray, counts: np.ndarray, tables: list[np.ndarray]) -> np.ndarray:
     """Of ln g with mean 0 -> [K]."""
-    p = gammas[:, None] / (gammas[:, None] + gammas[None, :])
-    weights = counts * p * (1 - p)
-    fisher = np.linalg.pinv(np.diag(weights.sum(1)) - weights)  # the constant direction has no information
-    scores = np.stack([(table - (table + table.T) * p).sum(1) for table in tables])  # [votes, K]
+    inverse = np.linalg.pinv(_information(values, counts))
+    scores = np.stack([_score(table, values) for table in tables])  # [votes, K]
     correction = len(tables) / (len(tables) - 1)
-    sandwich = fisher @ (correction * scores.T @ scores) @ fisher
-    return np.maximum(np.diag(fisher), np.diag(sandwich))
+    sandwich = inverse @ (correction * scores.T @ scores) @ inverse
+    return np.maximum(np.diag(inverse), np.diag(sandwich))
 
 
 def _problem(wins: np.ndarray, names: Sequence[str]) -> str:

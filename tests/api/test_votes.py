@@ -74,10 +74,17 @@ def test_a_vote_on_a_kept_result_is_kept_once_a_page_and_with_its_report(public,
 def test_votes_of_a_browsers_history_are_counted(public):
     vote = ballot(REPORT, VOTE)
     mentions = [{"start": 0, "end": 3, "verdict": "grounded"}]
-    panels = [{"method": panel["method"], "title": "", "mentions": mentions} for panel in REPORT["panels"]]
-    text = json.dumps([{"panels": panels, "votes": [vote]}])
+    panels = [{**panel, "title": "", "error": None, "mentions": mentions} for panel in REPORT["panels"]]
+    text = json.dumps([{"model": {"name": "another model"}, "panels": panels, "votes": [vote]}])
     counted = Stranger(public).fire("panels", "count", event_data={"text": text})[0]["tally"]
     assert (counted["votes"], counted["rankings"], counted["comparisons"]) == (1, 1, 1)
+    (model,) = counted["models"]
+    assert model["model"] == "another model"
+    assert len(model["methods"]) == len(panels)
+    text = json.dumps([{"model": {"name": "m"}, "panels": [{**panels[0], "error": "No weights."}, *panels[1:]],
+                        "votes": [vote]}])  # fmt: skip
+    (model,) = Stranger(public).fire("panels", "count", event_data={"text": text})[0]["tally"]["models"]
+    assert {row["method"] for row in model["methods"]} == {panel["method"] for panel in panels[1:]}
 
 
 def test_a_file_with_the_id_of_another_result_puts_no_vote_on_it(public, store):

@@ -12,7 +12,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 from halluapp.errors import InputError
 from halluapp.report import Verdict
 from halluapp.report.record import Record
-from halluapp.report.vote_records import ReportVote
+from halluapp.report.vote_records import MOST_VOTES, ReportVote
 from halluapp.serving import callers
 from halluapp.serving.rates import Rates, address_of_caller
 from halluapp.serving.visitors import visitor_of
@@ -20,7 +20,6 @@ from halluapp.settings import Settings
 from halluapp.ui.compare import exports, stored
 from halluapp.ui.compare.run import Result, fault, finished, stage_of
 from halluapp.votes import ballot, tally
-from halluapp.votes.ballots import MOST_VOTES
 
 CAST = "Your vote is kept with this comparison; here are the names."
 TWICE = "You have voted on this comparison; run another one to vote again."
@@ -28,7 +27,7 @@ NO_RESULT = "There is no comparison to vote on; run one first."
 UNREADABLE = "The votes of this browser cannot be read; reload the page."
 MOST_A_MINUTE = 30  # votes of one address, on a public server
 MOST_CHARACTERS = 4_000_000  # as text: strings in lists of an event are taken for paths (`serving.refusals`)
-MOST_REPORTS, MOST_PANELS, MOST_MENTIONS = 64, 64, 1000  # that a browser sends to be counted
+MOST_REPORTS, MOST_PANELS, MOST_MENTIONS, MOST_PARAMETERS = 64, 64, 1000, 64  # that a browser sends to be counted
 RATES = Rates("votes")
 
 
@@ -45,12 +44,22 @@ class VotedPanel(Record):
 
     method: str = Field(max_length=200)
     title: str = Field("", max_length=200)
+    parameters: dict[str, Any] = Field(default_factory=dict, max_length=MOST_PARAMETERS)
+    error: str | None
+    """Why there is no answer: such a panel has no part in a vote."""
     mentions: list[VotedMention] = Field(max_length=MOST_MENTIONS)
+
+
+class VotedModel(Record):
+    """Likewise."""
+
+    name: str = Field(max_length=400)
 
 
 class VotedReport(Record):
     """Likewise."""
 
+    model: VotedModel
     panels: list[VotedPanel] = Field(max_length=MOST_PANELS)
     votes: list[ReportVote] = Field(max_length=MOST_VOTES)
 
@@ -94,9 +103,8 @@ def count_handler(settings: Settings) -> Callable[..., dict[str, Any]]:
         try:
             with callers.slot():
                 current = [result["report"]] if result and result["report"] else []
-                listed = store and stored.may_list(settings, visitor_of(settings, request))
-                kept_ones = store.with_votes() if store and listed else []
-                return {**stage_of(result), "tally": tally(itertools.chain(current, kept_ones, _sent(event._data)))}
+                lab = store.with_votes() if store and stored.may_list(settings, visitor_of(settings, request)) else []
+                return {**stage_of(result), "tally": tally(itertools.chain(current, lab, _sent(event._data)))}
         except InputError as error:
             return fault(result, str(error))
 

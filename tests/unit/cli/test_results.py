@@ -46,7 +46,9 @@ def test_votes_of_files_and_of_a_store_are_one_table(tmp_path, folder, capsys):
     VotesResult.model_validate(result)
     assert result["votes"] == 3
     assert result["problem"] == ""
-    assert sum(row["strength"] for row in result["methods"]) == pytest.approx(0, abs=1e-6)
+    (model,) = result["models"]
+    assert model["problem"] == ""
+    assert sum(row["strength"] for row in model["methods"]) == pytest.approx(0, abs=1e-6)
     printed = capsys.readouterr().out
     assert "votes: 3" in printed
     assert "strength [95 %]" in printed

@@ -14,7 +14,8 @@ import pytest
 
 from halluapp import report as reports
 from halluapp.errors import InputError
-from halluapp.results import DAY, FILE, MOST_VOTES, Store
+from halluapp.report.vote_records import MOST_VOTES
+from halluapp.results import DAY, FILE, Store
 from halluapp.settings import ASSETS
 from halluapp.votes import ballot
 
@@ -70,6 +71,23 @@ def test_a_result_comes_back_as_it_was_with_its_votes(store):
         with pytest.raises(InputError, match="no result any more"):
             use(report["id"])
     assert list(store.with_votes()) == []
+
+
+def test_flags_count_for_the_size_of_a_result(store):
+    def sizes() -> tuple[int, int]:
+        with sqlite3.connect(store.path) as connection:
+            row = connection.execute("SELECT bytes, length(report) + length(thumbnail) FROM results").fetchone()
+        connection.close()
+        return row
+
+    store.add(result(1))
+    (before, _) = sizes()
+    flags = [{"method": os.urandom(40).hex(), "start": number} for number in range(50)]  # which zlib cannot shrink
+    store.set_flags(result(1)["id"], flags)
+    after, whole = sizes()
+    assert after == whole
+    assert after > before + 1000
+    assert store.report(result(1)["id"])["flags"] == flags
 
 
 def test_results_go_by_age_and_size_and_the_newest_stays(store, monkeypatch):

@@ -8,6 +8,7 @@ import random
 import numpy as np
 import pytest
 
+from halluapp.votes import bradley_terry
 from halluapp.votes.bradley_terry import fit, strengths
 
 # A. Agresti, Categorical Data Analysis, American League 1987: home and away wins of the row against the column, and the
@@ -37,6 +38,26 @@ def test_the_fit_is_the_optimum_of_the_likelihood():
 
     best, generator = likelihood(np.log(gammas)), np.random.default_rng(0)
     assert all(likelihood(np.log(gammas) + generator.normal(0, 0.05, len(gammas))) <= best for _ in range(200))
+
+
+def test_two_groups_joined_by_one_and_a_half_wins_are_fitted_to_the_maximum():
+    """MM alone creeps along the difference of the groups; a tie and a win settle it: ln 3 between the two who met."""
+    wins = np.zeros((6, 6))
+    for group in ((0, 1, 2), (3, 4, 5)):
+        for one, two in itertools.permutations(group, 2):
+            wins[one, two] = 40_000.0
+    wins[2, 3], wins[3, 2] = 1.5, 0.5
+    values = np.log(fit(wins))
+    p = 1 / (1 + np.exp(values[None, :] - values[:, None]))
+    assert np.abs(wins.sum(1) - ((wins + wins.T) * p).sum(1)).max() < 1e-6
+    assert values[2] - values[3] == pytest.approx(np.log(3), abs=1e-7)
+
+
+def test_a_fit_that_stops_early_is_said_and_no_result(monkeypatch):
+    monkeypatch.setattr(bradley_terry, "STEPS", 1)
+    result = strengths([[("a", "b", 1.0)] * 40, [("b", "c", 1.0)] * 3, [("c", "a", 1.0)], [("c", "b", 0.5)] * 50])
+    assert "does not converge" in result.problem
+    assert result.values == result.low == ()
 
 
 def ranking(truth: dict[str, float], generator: random.Random) -> list[tuple[str, str, float]]:

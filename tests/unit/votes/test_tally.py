@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
+import random
 from typing import Any
 
 import pytest
 
 from halluapp import report as reports
 from halluapp.errors import InputError
-from halluapp.report.vote_records import VotesResult
+from halluapp.report.vote_records import MOST_VOTES, MOST_WORDS, VotesResult
 from halluapp.settings import ASSETS
 from halluapp.votes import as_lines, ballot, tally
-from halluapp.votes.agreement import kappa
-from halluapp.votes.ballots import MOST_VOTES, outcomes, shuffle
+from halluapp.votes.agreement import agreement, kappa
+from halluapp.votes.ballots import outcomes, shuffle
+from halluapp.votes.intervals import DRAWS, wilson
 
 TEXT = "A dog and a cat on a boat."
 
@@ -26,11 +28,17 @@ def mention(word: str, verdict: str) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def report(*methods: str) -> dict[str, Any]:
+def report(*methods: str, failed: tuple[str, ...] = (), model: str = "m", alpha: float = 1.0) -> dict[str, Any]:
     mentions = [mention("dog", "grounded"), mention("cat", "contradicted"), mention("boat", "not sure")]
-    panels = [reports.panel(name, {}, TEXT, [], mentions, 1.0, 1, "end") for name in methods or ("x", "y", "z")]
+    panels = [
+        reports.panel(name, {"alpha": alpha}, TEXT, [], mentions, 1.0, 1, "end") for name in methods or ("x", "y", "z")
+    ]
+    panels = [
+        {**panel, "text": "", "mentions": [], "error": "No weights."} if panel["method"] in failed else panel
+        for panel in panels
+    ]
     photo = {"sha256": "0", "width": 4, "height": 3}
-    return reports.build(model="m", prompt="p", seed=0, photo=photo, detections=[], panels=panels)
+    return reports.build(model=model, prompt="p", seed=0, photo=photo, detections=[], panels=panels)
 
 
 def tick(panel: int, word: str) -> dict[str, int]:
@@ -53,6 +61,9 @@ def test_a_ballot_takes_names_and_words_from_the_report():
     reports.validate({**report(), "votes": [vote]})
 
 
+UNREADABLE, EMPTY = "This vote cannot be read", "This vote is empty"
+
+
 @pytest.mark.parametrize(
     "changes",
     [
@@ -60,14 +71,33 @@ def test_a_ballot_takes_names_and_words_from_the_report():
         {"ranks": {"0": 4}}, {"ranks": {"0": 10**400}}, {"ranks": [1]}, {"ranks": {"x": 1}}, {"wrong": "cat"},
         {"wrong": [{"panel": 0, "start": 3, "end": 3}]}, {"wrong": [{"panel": 9, "start": 0, "end": 1}]},
         {"wrong": [{"panel": 0, "start": 0, "end": 10**6}]}, {"wrong": [{"panel": 0, "start": -1, "end": 2}]},
-        {"wrong": [7]}, {"wrong": [tick(0, "cat")] * 501}, {"ranks": {}, "wrong": [], "complete": False},
+        {"wrong": [7]},
     ],
 )  # fmt: skip
 def test_a_ballot_that_no_page_sends_is_a_sentence(changes):
-    with pytest.raises(InputError):
+    with pytest.raises(InputError, match=UNREADABLE):
         ballot(report(), data(**changes))
-    with pytest.raises(InputError):
-        ballot(report(), changes.get("ranks"))
+
+
+@pytest.mark.parametrize("sent", [None, 7, "x", [], [data()], {}])
+def test_what_is_no_ballot_at_all_is_a_sentence(sent):
+    with pytest.raises(InputError, match=UNREADABLE):
+        ballot(report(), sent)
+
+
+def test_a_ballot_with_too_much_or_nothing_is_a_sentence():
+    with pytest.raises(InputError, match=f"ticks {MOST_WORDS} words at most"):
+        ballot(report(), data(wrong=[tick(0, "cat")] * (MOST_WORDS + 1)))
+    with pytest.raises(InputError, match=EMPTY):
+        ballot(report(), data(ranks={}, wrong=[], complete=False))
+
+
+def test_a_method_that_gave_no_answer_has_no_part_in_a_ballot():
+    source = report(failed=("y",))
+    assert ballot(source, data())["order"] == [name for name in shuffle(["x", "y", "z"], 7) if name != "y"]
+    for changes in ({"ranks": {"1": 1}}, {"wrong": [{"panel": 1, "start": 0, "end": 0}]}):
+        with pytest.raises(InputError, match=UNREADABLE):
+            ballot(source, data(**changes))
 
 
 def test_a_report_has_so_many_votes_and_no_more():
@@ -90,6 +120,7 @@ def test_a_ranking_is_pairs_and_those_without_a_rank_are_below():
     ]  # fmt: skip
     assert outcomes({"ranks": {"x": 1}}, ["x", "y", "z"]) == [("x", "y", 1.0), ("x", "z", 1.0)]
     assert outcomes({"ranks": {}}, ["x", "y"]) == []
+    assert outcomes({"ranks": {"x": 5}}, ["x", "y"]) == [("x", "y", 1.0)]  # 5 of the panels that failed, too
 
 
 def test_kappa_is_the_textbook_value():
@@ -116,8 +147,10 @@ def test_the_table_counts_every_vote_once_and_shows_who_agrees():
     result = tally([source, source, report()])  # the same file twice, and one without a vote
     VotesResult.model_validate(result)
     assert (result["votes"], result["comparisons"], result["rankings"]) == (3, 1, 2)
-    assert {row["method"]: round(row["strength"], 6) for row in result["methods"]} == {"x": 0, "y": 0, "z": 0}
-    assert all(row["low"] < 0 < row["high"] and row["n"] == 4 for row in result["methods"])
+    (model,) = result["models"]
+    assert (model["model"], model["rankings"], model["problem"], model["note"]) == ("m", 2, "", "")
+    assert {row["method"]: round(row["strength"], 6) for row in model["methods"]} == {"x": 0, "y": 0, "z": 0}
+    assert all(row["low"] < 0 < row["high"] and row["n"] == 4 for row in model["methods"])
     people = result["agreement"]
     assert (people["votes"], people["unnamed"]) == (2, 1)
     assert (people["verdicts"]["contradicted"]["wrong"], people["verdicts"]["contradicted"]["n"]) == (2, 6)
@@ -130,10 +163,69 @@ def test_the_table_counts_every_vote_once_and_shows_who_agrees():
     assert "Cohen's kappa" in text
 
 
+def test_methods_that_failed_lose_no_pair():
+    """A hundred votes on five panels, of which two could not answer: the other three have strengths."""
+    source, generator = report(*"abcde", failed=("b", "d")), random.Random(0)
+    orders = [generator.sample(["0", "2", "4"], 3) for _ in range(100)]
+    source["votes"] = [
+        vote(source, ranks={index: rank for rank, index in enumerate(order, 1)}, wrong=[]) for order in orders
+    ]
+    result = tally([source])
+    (model,) = result["models"]
+    assert model["problem"] == ""
+    assert {row["method"] for row in model["methods"]} == {"a", "c", "e"}
+    assert all(row["low"] < row["strength"] < row["high"] and row["n"] == 200 for row in model["methods"])
+    assert result["agreement"]["verdicts"]["grounded"]["n"] == 300
+
+
+def test_models_are_not_pooled_and_different_parameters_are_said():
+    ups, downs = {"0": 1, "1": 2, "2": 2}, {"0": 2, "1": 1, "2": 1}
+    first, again, other = report(), report(alpha=2.0), report(model="n")
+    first["votes"] = [vote(first, ranks=ups), vote(first, ranks=ups)]
+    again["votes"] = [vote(again, ranks=downs)]
+    other["votes"] = [vote(other, ranks=downs), vote(other, ranks=ups)]
+    result = tally([other, first, again])
+    VotesResult.model_validate(result)
+    one, two = result["models"]
+    assert (one["model"], one["rankings"], two["model"], two["rankings"]) == ("m", 3, "n", 2)
+    assert "x, y, z" in one["note"]
+    assert two["note"] == ""
+    assert one["methods"][0]["method"] == "x"
+    assert [row["strength"] for row in two["methods"]] == pytest.approx([0, 0, 0], abs=1e-9)
+    text = "\n".join(as_lines(result))
+    assert "2 models, whose strengths are not pooled" in text
+    assert "answers of n, rankings: 2" in text
+
+
+def test_intervals_of_shares_are_over_votes_and_never_narrower_than_wilsons():
+    """Two kinds of voters, forty mentions each: as many words, and few independent ones."""
+    all_wrong, all_right = {("contradicted", True): 40}, {("contradicted", False): 40}
+    row = agreement([all_wrong, all_right] * 5, 0)["verdicts"]["contradicted"]
+    low, high = wilson(200, 400)
+    assert (row["n"], row["wrong"], row["share"]) == (400, 200, 0.5)
+    assert row["high"] - row["low"] > 3 * (high - low)
+    sure = agreement([all_wrong] * 5, 0)["verdicts"]["contradicted"]
+    assert sure["low"] == wilson(200, 200)[0] < 1
+    assert sure["high"] == 1
+    alone = agreement([all_wrong], 0)["verdicts"]["contradicted"]
+    assert (alone["share"], alone["low"], alone["high"]) == (1.0, None, None)
+
+
+def test_draws_without_a_kappa_are_counted():
+    """Only the second vote lets judge and person differ, and a quarter of the draws miss it."""
+    agreeing = {("grounded", False): 4}
+    mixed = {("grounded", False): 2, ("contradicted", True): 1, ("contradicted", False): 1}
+    result = agreement([agreeing, mixed], 0)
+    assert 0.2 * DRAWS < result["kappa"]["undefined"] < 0.3 * DRAWS
+    assert result["kappa"]["low"] <= result["kappa"]["value"] <= result["kappa"]["high"]
+    assert result["verdicts"]["contradicted"]["undefined"] == result["kappa"]["undefined"]
+    assert agreement([agreeing, agreeing], 0)["kappa"]["value"] is None
+
+
 def test_no_votes_is_a_sentence():
     result = tally([report()])
     assert "no votes yet" in result["problem"]
-    assert result["methods"] == []
+    assert result["models"] == []
     assert as_lines(result)
 
 

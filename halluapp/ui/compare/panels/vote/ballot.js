@@ -34,9 +34,12 @@ function wordPieces(text) {
 }
 
 // A state of which only the texts are left, in the order of the seed. What is drawn of it can tell no method: names,
-// verdicts, differences, tokens, times and boxes are not in it. index: of the panel in the report.
+// verdicts, differences, tokens, times and boxes are not in it. Panels without an answer have no part in the vote and
+// stand last. index: of the panel in the report.
 function hiddenState(state, seed) {
-  const order = shuffle(state.panels.map((_, index) => index), seed);
+  const isFailed = (index) => Boolean(state.panels[index].error);
+  const all = shuffle(state.panels.map((_, index) => index), seed);
+  const order = [...all.filter((index) => !isFailed(index)), ...all.filter(isFailed)];
   const panels = order.map((index, place) => {
     const { text, error, status } = state.panels[index], letter = letterOf(place);
     return {
@@ -61,12 +64,12 @@ function tickKey(index, { start, end }) {
 }
 
 // Of a report of the history: what the table of votes needs; null where nobody voted on it.
-function votedReport({ panels, votes }) {
+function votedReport({ model, panels, votes }) {
   if (!votes || !votes.length) return null;
   const mention = ({ start, end, verdict }) => ({ start, end, verdict });
   return {
-    votes, panels: panels.map(({ method, title, mentions }) => (
-      { method, title: title || "", mentions: mentions.map(mention) }
+    votes, model: { name: model.name }, panels: panels.map(({ method, title, parameters, error, mentions }) => (
+      { method, title: title || "", parameters, error: error || null, mentions: mentions.map(mention) }
     )),
   };
 }

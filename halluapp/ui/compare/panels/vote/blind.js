@@ -128,7 +128,7 @@ function tickWord(method, piece) {
 function drawOwnVote(data) {
   const { root, pieces } = views.get(data.method), vote = state.vote;
   let line = root.querySelector(".my-vote");
-  if (!vote) {
+  if (!vote || data.error) { // without an answer it had no part in the vote
     if (line) line.remove();
     return;
   }

@@ -1,11 +1,14 @@
 // The fold "Votes": strengths of methods from all blind votes that this visitor may see, and people against the judge.
 const TALLY_TEXTS = {
-  fold: "Votes", counting: "Counting…", decimals: 2,
+  fold: "Votes", counting: "Counting…", decimals: 2, draws: 1000,
+  model: "Answers of {model}, rankings: {rankings}",
   votes: "Votes: {votes}, of them rankings: {rankings}. Comparisons: {comparisons}.",
   columns: ["Method", "Strength", "95 %", "Pairs won", "Pairs"],
   strength: "ln of the Bradley-Terry strength, mean 0: a difference of 1 wins 73 % of pairs; a tie is half a win.",
   people: "Held to be wrong by people (votes that looked for wrong words: {votes})",
   verdicts: ["Verdict of the judge", "Held to be wrong", "95 %", "Mentions"],
+  over: "95 % over votes drawn again with replacement, not over people or photos.",
+  undefined: "Kappa has no value in {undefined} of {draws} draws, which are left out.",
   unnamed: "Ticked words that are no mention of a thing: {n}.",
   kappa: "Cohen's kappa of judge and people: {value}{interval}, n = {n} mentions that are grounded or contradicted.",
 };
@@ -37,20 +40,31 @@ function drawTally() {
     find(".tally").replaceChildren();
   }
   if (!state.tally || state.blind) return;
-  const { votes, comparisons, rankings, problem, methods, agreement } = state.tally;
+  const { votes, comparisons, rankings, problem, note, models, agreement } = state.tally;
   const nodes = [];
   if (votes) nodes.push(make("p", "", fill(TALLY_TEXTS.votes, { votes, comparisons, rankings })));
   if (problem) nodes.push(make("p", "problem", problem));
+  if (note) nodes.push(make("p", "", note));
+  for (const part of models) nodes.push(...modelNodes(part));
+  if (models.some((part) => part.methods.length)) nodes.push(make("p", "small", TALLY_TEXTS.strength));
+  if (agreement.votes) nodes.push(...agreementNodes(agreement));
+  find(".tally").replaceChildren(...nodes);
+}
+
+// The strengths of one model's answers.
+function modelNodes({ model, rankings, problem, note, methods }) {
+  const nodes = [make("h4", "", fill(TALLY_TEXTS.model, { model, rankings }))];
+  if (problem) nodes.push(make("p", "problem", problem));
+  if (note) nodes.push(make("p", "", note));
   if (methods.length) {
     const rows = methods.map((row) => (
       [row.title, decimal(row.strength), range(row, decimal), portion(row.wins / row.n), row.n]
     ));
     const table = tallyTable(TALLY_TEXTS.columns, rows);
     table.title = TALLY_TEXTS.strength;
-    nodes.push(table, make("p", "small", TALLY_TEXTS.strength));
+    nodes.push(table);
   }
-  if (agreement.votes) nodes.push(...agreementNodes(agreement));
-  find(".tally").replaceChildren(...nodes);
+  return nodes;
 }
 
 function agreementNodes({ votes, unnamed, verdicts, kappa }) {
@@ -62,6 +76,11 @@ function agreementNodes({ votes, unnamed, verdicts, kappa }) {
     const interval = kappa.low === null ? "" : " [" + range(kappa, decimal) + "]";
     nodes.push(make("p", "", fill(TALLY_TEXTS.kappa, { value: decimal(kappa.value), interval, n: kappa.n })));
   }
+  if (kappa.undefined) {
+    const { draws } = TALLY_TEXTS, { undefined: without } = kappa;
+    nodes.push(make("p", "", fill(TALLY_TEXTS.undefined, { undefined: without, draws })));
+  }
+  nodes.push(make("p", "small", TALLY_TEXTS.over));
   if (unnamed) nodes.push(make("p", "", fill(TALLY_TEXTS.unnamed, { n: unnamed })));
   return nodes;
 }
