@@ -28,11 +28,15 @@ class Rankings:
     settings: defaultdict[str, set[str]] = field(default_factory=lambda: defaultdict(set))
 
     def add(self, panels: Sequence[Mapping[str, Any]], votes: Sequence[Mapping[str, Any]]) -> None:
-        """The votes on one report. panels: those that hold an answer."""
+        """The votes on one report. panels: those that hold an answer; equal answers say nothing of their methods."""
         for panel in panels:
             self.titles[panel["method"]] = panel.get("title") or panel["method"]
             self.settings[panel["method"]].add(json.dumps(panel.get("parameters"), sort_keys=True))
-        self.pairs += [outcomes(vote, [panel["method"] for panel in panels]) for vote in votes]
+        texts = {panel["method"]: panel["text"] for panel in panels}
+        self.pairs += [
+            [(one, two, won) for one, two, won in outcomes(vote, list(texts)) if texts[one] != texts[two]]
+            for vote in votes
+        ]
 
     @property
     def number(self) -> int:

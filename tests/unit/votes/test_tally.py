@@ -31,7 +31,8 @@ def mention(word: str, verdict: str) -> dict[str, Any]:
 def report(*methods: str, failed: tuple[str, ...] = (), model: str = "m", alpha: float = 1.0) -> dict[str, Any]:
     mentions = [mention("dog", "grounded"), mention("cat", "contradicted"), mention("boat", "not sure")]
     panels = [
-        reports.panel(name, {"alpha": alpha}, TEXT, [], mentions, 1.0, 1, "end") for name in methods or ("x", "y", "z")
+        reports.panel(name, {"alpha": alpha}, f"{TEXT} {name}", [], mentions, 1.0, 1, "end")
+        for name in methods or ("x", "y", "z")
     ]
     panels = [
         {**panel, "text": "", "mentions": [], "error": "No weights."} if panel["method"] in failed else panel
@@ -245,3 +246,12 @@ def test_votes_travel_with_the_exports():
         assert f"wrong: {word} (" in export
     hostile = {**source["votes"][0], "wrong": [{"method": "<b>", "start": 0, "end": 1, "text": "<script>"}]}
     assert "<script>" not in reports.html({**source, "votes": [hostile]})
+
+
+def test_equal_answers_are_not_ranked_against_each_other():
+    source = report("x", "y", "z")
+    source["panels"][1] = {**source["panels"][1], "text": source["panels"][0]["text"]}
+    source["votes"] = [ballot(source, data(ranks={str(place): place + 1 for place in range(3)}, wrong=[]))]
+    (model,) = tally([source])["models"]
+    pairs = {row["method"]: row["n"] for row in model["methods"]}
+    assert pairs == {"x": 1, "y": 1, "z": 2}

@@ -111,15 +111,12 @@ function drawTick(data, piece) {
   if (isWord(piece.text)) piece.node.setAttribute("aria-pressed", String(ticked));
 }
 
-// A word is held to be wrong, or no longer. Who ticks words has looked for them, until the box says otherwise.
+// A word is held to be wrong, or no longer. Whether somebody looked for all of them, only the box says.
 function tickWord(method, piece) {
   if (state.busy || sending) return;
   const data = panelOf(method), key = tickKey(data.index, piece);
   if (ballot.ticks.has(key)) ballot.ticks.delete(key);
-  else {
-    if (!ballot.ticks.size) ballot.complete = true;
-    ballot.ticks.add(key);
-  }
+  else ballot.ticks.add(key);
   drawTick(data, piece);
   drawBallot();
 }

@@ -3,7 +3,7 @@ const TALLY_TEXTS = {
   fold: "Votes", counting: "Counting…", decimals: 2, draws: 1000,
   model: "Answers of {model}, rankings: {rankings}",
   votes: "Votes: {votes}, of them rankings: {rankings}. Comparisons: {comparisons}.",
-  columns: ["Method", "Strength", "95 %", "Pairs won", "Pairs"],
+  columns: ["Method", "Strength", "95 %", "Pairs won", "Pairs ranked"],
   strength: "ln of the Bradley-Terry strength, mean 0: a difference of 1 wins 73 % of pairs; a tie is half a win.",
   people: "Held to be wrong by people (votes that looked for wrong words: {votes})",
   verdicts: ["Verdict of the judge", "Held to be wrong", "95 %", "Mentions"],
