@@ -96,7 +96,7 @@ def _make_room(settings: Settings) -> None:
     if (
         entry
         and settings.quantization in QUANTIZATIONS
-        and (entry.bytes(settings.quantization, 2.0 if on_gpu else 4.0) > free)
+        and entry.bytes(settings.quantization, memory.dense_bytes(settings.dtype, on_gpu)) > free
     ):
         unload_all()
     while len(_sessions) >= MOST_SESSIONS:

@@ -83,7 +83,7 @@ def _print_panel(panel: dict) -> None:
 
 def _print_spread(spread: dict) -> None:
     if spread["mean"] is not None and spread["deviation"] is not None:
-        inventions = f"{spread['mean']:.1f} ± {spread['deviation']:.1f} of {spread['named']:.1f}"
+        inventions = f"{spread['mean']:.1f} ± {spread['deviation']:.1f} (sd) of {spread['named']:.1f}"
         print(f"  expected inventions of {spread['n']} samples {inventions}; {spread['words']:.0f} words")
     if one := spread["difference"]:
         print(f"  against the baseline {one['value']:+.1f} [{one['low']:+.1f}, {one['high']:+.1f}], paired by seed")

@@ -10,6 +10,9 @@ from halluapp.decoding.events import Decoded, MethodEvent
 from halluapp.methods.base import Method
 
 Group = list[list[Method]]  # methods by job
+# Words of errors that torch raises as other ones than OutOfMemoryError: of the CPU, of CUDA's runtime, and of cuBLAS
+# and cuDNN, which ask for workspace of their own.
+SHORT_MEMORY = ("allocate memory", "out of memory", "CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED")
 
 
 class EventLog:
@@ -42,7 +45,7 @@ class EventLog:
 def is_short(error: BaseException) -> bool:
     """Whether an error says that memory ran out, on a GPU or on the CPU."""
     return isinstance(error, torch.OutOfMemoryError | MemoryError) or (
-        isinstance(error, RuntimeError) and "allocate memory" in str(error)
+        isinstance(error, RuntimeError) and any(words in str(error) for words in SHORT_MEMORY)
     )
 
 

@@ -11,10 +11,10 @@ from halluapp.lvlm import quantize, random_weights
 from halluapp.lvlm.base import EMBEDDED, LVLM
 from halluapp.lvlm.loading import load_checkpoint
 from halluapp.lvlm.sidecar_files import attach, load_projector, load_space, save_space
-from halluapp.lvlm.weights.memory import GIGABYTE, estimate
+from halluapp.lvlm.weights.memory import GIGABYTE, dense_bytes, estimate, free_memory
 from halluapp.lvlm.weights.placement import Placement
 
-__all__ = ["CATALOG", "CatalogModel", "find", "free_memory", "load", "load_projector", "load_space", "recommend",
+__all__ = ["CATALOG", "CatalogModel", "automatic", "find", "load", "load_projector", "load_space", "recommend",
            "save_space"]  # fmt: skip
 
 
@@ -29,7 +29,7 @@ class CatalogModel:
     quantized: float
 
     def bytes(self, quantization: str, dense_bytes: float = 2.0) -> int:
-        """Estimate of the memory it needs, from its parameter counts (`weights.memory.estimate`)."""
+        """Estimate of the memory it needs to start with, from its parameter counts (`weights.memory.estimate`)."""
         return estimate(GIGABYTE * self.weights, GIGABYTE * self.quantized, quantization, dense_bytes)
 
     @property
@@ -81,17 +81,19 @@ def find(model: str) -> CatalogModel | None:
     return next((entry for entry in CATALOG if entry.id == model), None)
 
 
-def recommend(free_bytes: int, quantization: str = "nf4") -> str:
-    """The id of the model to start with when so much GPU memory is free; "pocket" when none fits (estimates)."""
+def recommend(free_bytes: int, quantization: str = "nf4", dense: float = 2.0) -> str:
+    """The id of the model to start with when so much GPU memory is free; "pocket" when none fits (estimates).
+
+    dense: bytes of a weight that is not quantized.
+    """
     models = {model.id: model for model in CATALOG}
-    return next((id for id in DEFAULTS if models[id].bytes(quantization) <= free_bytes), "pocket")
+    return next((id for id in DEFAULTS if models[id].bytes(quantization, dense) <= free_bytes), "pocket")
 
 
-def free_memory() -> int:
-    """Free bytes on the GPU; 0 without one: on a CPU only the embedded model answers while one waits."""
-    import torch
-
-    return torch.cuda.mem_get_info()[0] if torch.cuda.is_available() else 0
+def automatic(device: str = "auto", quantization: str = "nf4", dtype: str = "auto") -> str:
+    """The model that "auto" means: what fits the GPU; on a CPU only the embedded one answers while one waits."""
+    free, on_gpu = free_memory(device)
+    return recommend(free, quantization, dense_bytes(dtype, on_gpu)) if on_gpu else "pocket"
 
 
 def load(
@@ -111,7 +113,7 @@ def load(
         raise InputError(f"The quantization {quotation(quantization)} is not known; use nf4, int8 or none.")
     device = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
     if model == "auto":
-        model = "pocket" if device == "cpu" else recommend(free_memory(), quantization)
+        model = automatic(device, quantization, dtype)
     if model.startswith(random_weights.PREFIX):
         if spread:
             raise InputError("A model of random weights lies on one device; leave HALLUAPP_DEVICE_MAP out.")

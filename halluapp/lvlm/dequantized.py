@@ -3,6 +3,9 @@
 bitsandbytes dequantizes a layer's weights in every forward. For a model of a few million parameters that, not the
 matrix product, is the cost of a token. The result is bit by bit that of the layer itself, so the texts do not change;
 the packed weights stay in place for everything else (training, other threads).
+
+There are two copies, [out, in] for the layers and [in, out] for the decode step without modules: a product with the
+transposed view of the other copy rounds otherwise, and would not be the layer's own. MAX_BYTES counts both.
 """
 
 from __future__ import annotations
@@ -18,7 +21,8 @@ from torch.nn import functional as F
 
 from halluapp.lvlm.quantize import quantized_linears
 
-MAX_BYTES = 192 * 2**20  # of dequantized weights; larger models use the packed ones
+MAX_BYTES = 192 * 2**20  # of both copies of dequantized weights; larger models use the packed ones
+COPIES = 2  # [out, in] and [in, out]
 
 
 class DequantizedLayers:
@@ -26,7 +30,7 @@ class DequantizedLayers:
 
     def __init__(self, model: Any, max_bytes: int = MAX_BYTES):
         layers = list(quantized_linears(model).values()) if model.device.type == "cpu" else []
-        size = sum(layer.weight.quant_state.shape.numel() * _dtype(layer).itemsize for layer in layers)
+        size = COPIES * sum(layer.weight.quant_state.shape.numel() * _dtype(layer).itemsize for layer in layers)
         self.layers = [(layer, _dequantize(layer)) for layer in layers] if size <= max_bytes else []
 
     @cached_property

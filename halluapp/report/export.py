@@ -167,7 +167,7 @@ def _boxes(report: Report) -> list[tuple[str, Box]]:
 
 
 def _inventions(panel: ReportPanel) -> str:
-    """ "1.8 [0.6, 3.1] of 5", of several samples "1.8 ± 0.6 of 5.2", or a dash where nothing is calibrated."""
+    """ "1.8 [0.6, 3.1] of 5", of several samples "1.8 ± 0.6 (sd) of 5.2", or a dash where nothing is calibrated."""
     if panel.spread:
         return _spread(panel.spread)
     one = panel.inventions
@@ -178,7 +178,7 @@ def _spread(spread: ReportSpread) -> str:
     """Mean and standard deviation over the samples."""
     if spread.mean is None:
         return "–"
-    deviation = "" if spread.deviation is None else f" ± {spread.deviation:.1f}"
+    deviation = "" if spread.deviation is None else f" ± {spread.deviation:.1f} (sd)"
     return f"{spread.mean:.1f}{deviation} of {spread.named or 0:.1f} (mean of {spread.n} samples)"
 
 

@@ -45,7 +45,7 @@ def test_samples_are_turned_by_keys_and_judged_again(visit: Visit) -> None:
     first = visit.texts()
     assert page.locator(".pager .count").all_text_contents() == ["1 / 3"] * 5
     assert "mean of 3 samples" in page.locator(".strip thead").text_content()
-    assert "±" in page.locator(".strip tr[data-method=vdd]").text_content()
+    assert "(sd)" in page.locator(".strip tr[data-method=vdd]").text_content()
     following = page.get_by_role("button", name="Next sample: VDD")
     texts = []
     for number in ("2 / 3", "3 / 3", "1 / 3"):

@@ -7,14 +7,17 @@ differs between versions of Python.
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import re
+import shlex
 import sys
 from collections.abc import Iterator
+from contextlib import redirect_stdout
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-DOCS = ROOT / "docs"
+DOCS, README = ROOT / "docs", ROOT / "README.md"
 
 
 def command_line() -> str:
@@ -84,7 +87,20 @@ def families() -> str:
     return table()
 
 
+def example() -> str:
+    """What the README's command prints on the embedded model; without seconds, which differ by machine."""
+    from halluapp.cli.main import main
+
+    command = re.search(r"^\.venv/bin/python -m halluapp (compare assets/.*)$", README.read_text("utf-8"), re.MULTILINE)
+    arguments = [str(ROOT / part) if part.startswith("assets/") else part for part in shlex.split(command[1])]
+    with redirect_stdout(io.StringIO()) as output:
+        main([*arguments, "--model", "pocket"])
+    text = re.sub(r"  \(\d+\.\d+ s\)$", "", output.getvalue().strip(), flags=re.MULTILINE)
+    return f"```text\n{text}\n```"
+
+
 BLOCKS = {
+    "example": (README, example),
     "commands": (DOCS / "command-line.md", command_line),
     "families": (DOCS / "families.md", families),
     "import law": (DOCS / "architecture.md", import_law),

@@ -121,7 +121,7 @@ test("of several samples the summary shows means and how far they are spread", (
     difference: { value: -0.5, low: -1.2, high: 0.2 },
   };
   const [row] = pure.stripRows([{ method: "vdd", text: "a", inventions: null, difference: null, error: "", spread }]);
-  assert.equal(pure.inventionsText(row.inventions), "1.8 ± 0.6 of 6.3");
+  assert.equal(pure.inventionsText(row.inventions), "1.8 ± 0.6 (sd) of 6.3");
   assert.equal(pure.differenceText(row.interval), "−0.5 [−1.2, +0.2]");
   assert.deepEqual([row.expected, row.difference, row.words], [1.84, -0.5, 52]);
   assert.match(pure.inventionsTitle(row.inventions), /^Mean of 4 samples: 1\.8 of 6\.3 .* from 1\.0 to 2\.7$/);

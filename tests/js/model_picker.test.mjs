@@ -6,14 +6,14 @@ import { load } from "./load.mjs";
 const pure = load("model_picker/pure.js");
 const words = { needs: "memory", loaded: "loaded" };
 const row = {
-  facts: "7.1 B parameters", needs: { nf4: "about 7 GB", none: "about 16 GB" },
+  facts: "7.1 B parameters", needs: { nf4: "about 7 GB to start", none: "about 16 GB to start" },
   problems: { nf4: "", none: "too large" }, loaded: false,
 };
 const state = { words, quantization: "nf4", fixed: "", busy: false };
 
 test("the memory is that of the chosen quantization", () => {
-  assert.equal(pure.modelLine(row, "nf4", words), "7.1 B parameters · memory about 7 GB");
-  assert.equal(pure.modelLine({ ...row, facts: "" }, "none", words), "memory about 16 GB");
+  assert.equal(pure.modelLine(row, "nf4", words), "7.1 B parameters · memory about 7 GB to start");
+  assert.equal(pure.modelLine({ ...row, facts: "" }, "none", words), "memory about 16 GB to start");
 });
 
 test("a button stands where a model can be loaded, else the reason", () => {

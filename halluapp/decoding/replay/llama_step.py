@@ -87,7 +87,7 @@ def obstacle(lvlm: LVLM) -> str:
         return "the model is not on the CPU"
     if type(lvlm.decoder) is not llama.LlamaModel:
         return f"its decoder is a {type(lvlm.decoder).__name__}, not a LlamaModel"
-    if sum(weight.numel() for weight in lvlm.decoder.parameters()) > MOST_WEIGHTS:
+    if sum(getattr(one, "quant_state", one).shape.numel() for one in lvlm.decoder.parameters()) > MOST_WEIGHTS:
         return f"its decoder has more than {MOST_WEIGHTS:,} weights"
     kinds = {
         "self_attn": llama.LlamaAttention, "mlp": llama.LlamaMLP, "input_layernorm": llama.LlamaRMSNorm,

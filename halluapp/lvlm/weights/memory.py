@@ -6,11 +6,12 @@ from typing import Any
 
 GIGABYTE = 1_000_000_000
 NF4_BYTES = 0.516  # a weight: 4 bits, and 0.127 bits for its doubly quantized scale
-WORKING_BYTES = int(2.5 * GIGABYTE)  # activations, and the caches of all panels' rows
+# To start with: activations, and caches of a few rows. Those of five panels of a 7B model are more (docs/hosting.md).
+WORKING_BYTES = int(2.5 * GIGABYTE)
 
 
 def estimate(weights: float, quantized: float, quantization: str, dense_bytes: float = 2.0) -> int:
-    """Bytes that a model needs; panels and longer answers can need more.
+    """Bytes that a model needs to start with: its weights and WORKING_BYTES; panels and longer answers can need more.
 
     weights, quantized: parameters in all and those that a quantization reaches. dense_bytes: of a weight that is not
     quantized (4 in float32). A small model has small caches: room to work is never more than its weights in 16 bits.
@@ -27,10 +28,16 @@ def footprint(model: Any) -> int:
     return sum(tensor.numel() * tensor.element_size() for tensor in tensors.values())
 
 
+def dense_bytes(dtype: str, on_gpu: bool) -> float:
+    """Bytes of a weight that is not quantized. dtype: "auto" (16 bits on a GPU, else 32) or a name of torch."""
+    return 4.0 if dtype == "float32" or (dtype == "auto" and not on_gpu) else 2.0
+
+
 def free_memory(device: str = "auto", spread: bool = False) -> tuple[int, bool]:
     """(free bytes, whether on a GPU): of the GPU that models are loaded on, else of this machine.
 
-    spread: of all cards and of this machine, over which a model can be laid.
+    device: "auto", "cpu", "cuda" or "cuda:N"; without a number it is the current card. spread: of all cards and of this
+    machine, over which a model can be laid.
     """
     import psutil
     import torch
@@ -40,4 +47,5 @@ def free_memory(device: str = "auto", spread: bool = False) -> tuple[int, bool]:
         return machine, False
     if spread:
         return machine + sum(torch.cuda.mem_get_info(card)[0] for card in range(torch.cuda.device_count())), True
-    return torch.cuda.mem_get_info()[0], True
+    card = torch.device("cuda" if device == "auto" else device)
+    return torch.cuda.mem_get_info(card)[0], True

@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import re
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -129,8 +129,7 @@ def _cards(names: tuple[str, ...]) -> bool:
 def device_of(module: nn.Module) -> torch.device:
     """Where a module computes: the device that its hook of accelerate brings inputs to, else that of its weights."""
     for part in module.modules():
-        hook = getattr(part, "_hf_hook", None)
-        for each in getattr(hook, "hooks", (hook,)):
+        for each in _hooks(part):
             if (device := getattr(each, "execution_device", None)) is not None:
                 return torch.device(_name(device))
         if (weight := next(part.parameters(recurse=False), None)) is not None:
@@ -138,13 +137,26 @@ def device_of(module: nn.Module) -> torch.device:
     return torch.device("cpu")
 
 
+def _hooks(module: nn.Module) -> tuple[Any, ...]:
+    """accelerate's hooks of a module itself; several stand in a hook of hooks (SequentialHook)."""
+    if (hook := getattr(module, "_hf_hook", None)) is None:
+        return ()
+    return tuple(getattr(hook, "hooks", (hook,)))
+
+
 def weights(module: nn.Module) -> AbstractContextManager[None]:
     """Within the context a linear layer or an embedding has its weights, on the device on which it computes."""
-    if not hasattr(module, "_hf_hook"):
-        return nullcontext()
-    from accelerate.utils import align_module_device
+    hook = next((each for each in _hooks(module) if getattr(each, "offload", False)), None)
+    return nullcontext() if hook is None else _fetched(module, hook)
 
-    return align_module_device(module)
+
+@contextmanager
+def _fetched(module: nn.Module, hook: Any) -> Iterator[None]:
+    try:
+        hook.pre_forward(module)
+        yield
+    finally:
+        hook.post_forward(module, None)
 
 
 def tensors(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
@@ -154,8 +166,8 @@ def tensors(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
             yield name, tensor
             continue
         owner, _, key = name.rpartition(".")
-        hook: Any = model.get_submodule(owner)._hf_hook
-        yield name, hook.weights_map[key]
+        hooks = _hooks(model.get_submodule(owner))
+        yield name, next(each.weights_map[key] for each in hooks if getattr(each, "weights_map", None) is not None)
 
 
 def double(module: nn.Module) -> nn.Module:

@@ -38,6 +38,10 @@ class Room:
         free, on_gpu = memory.free_memory(settings.device, bool(settings.device_map))
         return cls(free, memory.footprint(session.lvlm.model) if session else 0, on_gpu)
 
+    def dense_bytes(self, settings: Settings) -> float:
+        """Bytes of a weight that is not quantized, of a model that is loaded here with these settings."""
+        return memory.dense_bytes(settings.dtype, self.on_gpu)
+
 
 @dataclass(frozen=True)
 class Choice:
@@ -59,7 +63,7 @@ class Choice:
         return self.model in WORDS or self.model.startswith(RANDOM) or files.are_here(self.model)
 
     def need(self, quantization: str, dense_bytes: float) -> int | None:
-        """Bytes of memory, an estimate; None where its weights were not counted yet."""
+        """Bytes of memory to start with, an estimate; None where its weights were not counted yet."""
         if self.model == POCKET:
             return memory.estimate(*POCKET_WEIGHTS, quantization, dense_bytes)
         return self.entry.bytes(quantization, dense_bytes) if self.entry else None
@@ -107,11 +111,6 @@ def target(settings: Settings, model: str, quantization: str) -> Settings:
     return replace(settings, model=model, quantization=quantization)
 
 
-def dense_bytes(settings: Settings, on_gpu: bool) -> float:
-    """Bytes of a weight that is not quantized."""
-    return 4.0 if settings.dtype == "float32" or (settings.dtype == "auto" and not on_gpu) else 2.0
-
-
 def need(settings: Settings) -> int:
     """Bytes that the settings' model needs, an estimate; counts the weights of one that is not in the catalogue.
 
@@ -119,7 +118,7 @@ def need(settings: Settings) -> int:
     """
     if settings.model == "auto" or settings.model.startswith(RANDOM):
         return 0
-    each = dense_bytes(settings, memory.free_memory(settings.device)[1])
+    each = memory.dense_bytes(settings.dtype, memory.free_memory(settings.device)[1])
     estimate = Choice(settings.model, catalog.find(settings.model)).need(settings.quantization, each)
     if estimate is not None:
         return estimate

@@ -33,7 +33,7 @@ def configuration(model: str, assets: Path) -> Any:
     from halluapp.lvlm.families import pocket
 
     if model == "auto":
-        model = catalog.recommend(catalog.free_memory())
+        model = catalog.automatic()
     if model.startswith(random_weights.PREFIX):
         return random_weights.configuration(model.removeprefix(random_weights.PREFIX))
     pocket.register()

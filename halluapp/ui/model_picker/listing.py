@@ -15,12 +15,13 @@ def models(server: Models) -> list[dict[str, Any]]:
     """Lists the model that answers here and those that the page can switch to.
 
     Returns:
-        For each model name, family, parameters, licence, model card, memory estimates in bytes, and whether it answers.
+        For each model name, family, parameters, licence, model card, memory to start with in bytes (estimates), and
+        whether it answers.
     """
     entry = request_log.Entry("models")
     try:
         room = allowed.Room.now(server.current, server.switch.loaded())
-        each, name = allowed.dense_bytes(server.current, room.on_gpu), server.switch.model
+        each, name = room.dense_bytes(server.current), server.switch.model
         return [
             {
                 "name": choice.title, **state.description(choice), "loaded": choice.model == name,

@@ -59,7 +59,7 @@ def progress_line(progress: Progress) -> str:
 def _row(models: Models, choice: Choice, number: int, room: Room) -> dict[str, Any]:
     """One line of the list."""
     about, absence = description(choice), texts.ABSENT if allowed.absence(choice) else ""
-    each, most = allowed.dense_bytes(models.current, room.on_gpu), allowed.most_bytes(models.current, room)
+    each, most = room.dense_bytes(models.current), allowed.most_bytes(models.current, room)
     needs = {name: choice.need(name, each) for name in QUANTIZATIONS}
     return {
         "number": number,

@@ -14,7 +14,7 @@ STAGES = {
 FREE = "{free} GB are free on {where}; the loaded model gives back {loaded} GB when it goes."
 FREE_ALONE = "{free} GB are free on {where}."
 PLACES = {True: "the GPU", False: "this machine"}
-NEEDS = "about {need} GB"
+NEEDS = "about {need} GB to start"
 UNCOUNTED = "counted when it is chosen"
 HERE, TO_FETCH, EMBEDDED_FILES = "files on this machine", "would be downloaded", "comes with the app"
 PARAMETERS = "{count} B parameters"
@@ -31,7 +31,9 @@ WORDS = {
     "title": "Model", "quantization": "Quantization", "load": "Load", "loaded": "loaded", "card": "card",
     "family": "family", "needs": "memory", "free_field": "Another model: folder on this machine or hub id",
     "placeholder": "OWNER/NAME or a folder", "list": "Models",
-    "about": "Everybody on this server gets the model that is loaded. Comparisons that wait or run end on the old one.",
+    "about": "Everybody on this server gets the model that is loaded. Comparisons that wait or run end on the old one. "
+    "Memory is an estimate for the start: the weights and at most 2.5 GB to work in. "
+    "Many panels or long answers need more of it.",
 }  # fmt: skip
 QUANTIZATIONS = {"nf4": "NF4, 4 bits", "int8": "8 bits", "none": "none"}
 TRAINED = (

@@ -86,3 +86,13 @@ def test_layers_that_are_not_plain_keep_the_ordinary_step(monkeypatch) -> None:
         monkeypatch.setattr(llama_step, "MOST_WEIGHTS", 10)
         assert "more than 10 weights" in llama_step.obstacle(model)
     assert "not a LlamaModel" in llama_step.obstacle(model_of("qwen2_5_vl", "none"))
+
+
+def test_two_weights_that_nf4_packs_into_a_byte_count_as_two(monkeypatch) -> None:
+    weights = sum(weight.numel() for weight in model_of("llava", "none").decoder.parameters())
+    packed = model_of("llava", "nf4")
+    assert sum(weight.numel() for weight in packed.decoder.parameters()) < weights
+    monkeypatch.setattr(llama_step, "MOST_WEIGHTS", weights)
+    assert llama_step.obstacle(packed) == ""
+    monkeypatch.setattr(llama_step, "MOST_WEIGHTS", weights - 1)
+    assert "weights" in llama_step.obstacle(packed)

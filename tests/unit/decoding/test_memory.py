@@ -67,6 +67,11 @@ def test_other_errors_are_not_taken_for_short_memory() -> None:
     assert memory.is_short(MemoryError())
     assert memory.is_short(torch.OutOfMemoryError("x"))
     assert memory.is_short(RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"))
+    assert memory.is_short(torch.AcceleratorError("CUDA error: out of memory"))
+    assert memory.is_short(RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"))
+    assert memory.is_short(RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"))
+    assert not memory.is_short(RuntimeError("CUDA error: CUBLAS_STATUS_NOT_SUPPORTED when calling `cublasGemmEx`"))
+    assert not memory.is_short(torch.AcceleratorError("CUDA error: device-side assert triggered"))
     assert not memory.is_short(RuntimeError("shapes cannot be multiplied"))
     assert not memory.is_short(ValueError("no"))
 

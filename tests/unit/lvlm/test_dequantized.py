@@ -38,6 +38,9 @@ def test_what_is_dense_or_too_large_is_left_alone() -> None:
     assert DequantizedLayers(lvlm("llava", "none").model).layers == []
     packed = lvlm("llava", "nf4").model
     layers = quantized_linears(packed).values()
-    dense_bytes = sum(4 * layer.in_features * layer.out_features for layer in layers)
-    assert len(DequantizedLayers(packed, dense_bytes).layers) == len(layers)
-    assert DequantizedLayers(packed, dense_bytes - 1).layers == []
+    dense = DequantizedLayers(packed)
+    copies = [*(weight for _, weight in dense.layers), *dense.columns.values()]
+    assert len({weight.data_ptr() for weight in copies}) == 2 * len(layers)
+    size = sum(weight.nbytes for weight in copies)
+    assert len(DequantizedLayers(packed, size).layers) == len(layers)
+    assert DequantizedLayers(packed, size - 1).layers == []

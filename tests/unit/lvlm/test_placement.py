@@ -134,6 +134,28 @@ def test_what_reads_weights_and_states_of_an_offloaded_model_reads_the_same(tmp_
     assert torch.equal(*states)
 
 
+def test_weights_are_found_behind_several_hooks_of_a_module(tmp_path) -> None:
+    """accelerate keeps a second hook beside the first in a SequentialHook, which has no weights of its own."""
+    from accelerate.hooks import ModelHook, SequentialHook, add_hook_to_module
+
+    model, whole = _on_disk("llava", 0.3, tmp_path)[0], model_of("llava", "none")
+    for first in (False, True):
+        linear = [layer.mlp.down_proj for layer in model.layers if layer.mlp.down_proj.weight.is_meta][
+            -1 if first else 0
+        ]
+        add_hook_to_module(linear, ModelHook(), append=True)
+        assert type(linear._hf_hook) is SequentialHook
+        assert linear.weight.is_meta
+        expected = dict(whole.model.named_parameters())
+        for name, tensor in placement.tensors(model.model):
+            assert name not in expected or torch.equal(tensor, expected[name]), name
+        with placement.weights(linear):
+            assert not linear.weight.is_meta
+        assert linear.weight.is_meta
+        assert placement.device_of(linear).type == "cpu"
+    assert fingerprint(model) == fingerprint(whole)
+
+
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 @pytest.mark.parametrize("other", ["cpu", "1"])

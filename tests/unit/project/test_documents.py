@@ -44,6 +44,13 @@ def test_the_readme_is_short():
     assert words <= MOST_WORDS, f"README.md has {words} words"
 
 
+def test_the_number_of_model_types_is_that_of_the_registry():
+    from halluapp.lvlm.families import FAMILIES
+
+    assert f"Model types: {len(FAMILIES)}, " in README.read_text("utf-8")
+    assert f"any of the {len(FAMILIES)} model\ntypes" in (ROOT / "docs/guide.md").read_text("utf-8")
+
+
 def test_every_link_inside_the_repository_leads_somewhere():
     broken = []
     for page in pages():

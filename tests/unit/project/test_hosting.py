@@ -62,6 +62,26 @@ def test_the_requirements_can_be_had_together_on_zero_gpu(torch, tmp_path):
     assert f"torch-{torch}" in run.stdout
 
 
+def test_the_caches_of_five_panels_are_what_the_formula_gives():
+    """7B: transformers' LlamaConfig as it is; 13B: the published configuration. Rows: what the methods ask for."""
+    from transformers import LlamaConfig
+
+    from halluapp.methods.registry import create, defaults
+
+    page = (ROOT / "docs" / "hosting.md").read_text("utf-8")
+    rows = sum(len(create(name).rows("Describe this image.")) for name in defaults())
+    assert "2 · layers · KV heads · head size · bytes of a number · rows · tokens" in page
+    assert len(defaults()) == 5
+    assert f"The five default panels are {rows} rows" in page
+    assert "at 700 tokens of photo, prompt and answer in 16 bits" in page
+    thirteen = LlamaConfig(hidden_size=5120, num_hidden_layers=40, num_attention_heads=40)
+    for name, config in (("7B", LlamaConfig()), ("13B", thirteen)):
+        layers, heads, size = config.num_hidden_layers, config.num_key_value_heads, config.head_dim
+        row = 2 * layers * heads * size * 2 * 700 / 1e9
+        line = f"| LLaVA-1.5-{name} | {layers} | {heads} | {size} | {row:.2f} GB | {rows * row:.2f} GB |"
+        assert page.count(line) == 1, line
+
+
 def test_the_memory_of_13b_is_what_the_catalogue_estimates():
     from halluapp.lvlm import catalog
     from halluapp.lvlm.weights.memory import WORKING_BYTES

@@ -69,7 +69,7 @@ def test_the_report_is_as_described_and_every_export_shows_all_samples(report) -
     example = {**report["panels"][1], "spread": {"n": 3, "words": 5.0, "named": 2.5, "mean": 1.25, "deviation": 0.5,
                "least": 0.75, "most": 1.75, "difference": {"value": -0.5, "low": -1.0, "high": 0.0}}}  # fmt: skip
     table = reports.markdown({**report, "panels": [example]})
-    assert "1.2 ± 0.5 of 2.5 (mean of 3 samples)" in table
+    assert "1.2 ± 0.5 (sd) of 2.5 (mean of 3 samples)" in table
     assert "-0.5 \\[-1.0, +0.0\\]" in table
 
 

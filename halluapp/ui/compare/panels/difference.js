@@ -171,7 +171,7 @@ function differenceText(interval) {
 function inventionsText(inventions) {
   if (!inventions) return "–";
   const { expected, named, deviation, n } = inventions;
-  const spread = deviation === undefined || deviation === null ? "" : " ± " + deviation.toFixed(1);
+  const spread = deviation === undefined || deviation === null ? "" : " ± " + deviation.toFixed(1) + " (sd)";
   return expected.toFixed(1) + spread + " of " + (n ? named.toFixed(1) : named);
 }
 
