@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import base64
 import json
+import logging
 import sqlite3
 import time
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -46,14 +47,23 @@ DAMAGED = "{path} is no store of results ({reason}); move it away, and a new one
 BUSY = "The store of results {path} cannot be used now ({reason}); try again."
 NEWER = "{path} was written by a newer version (layout {version}, here {here}); use that one."
 MISSING = "There is no store of results in {folder}; give the folder that HALLUAPP_RESULTS names."
+UNUSABLE = "The results of this server cannot be used now; its log says why. Try again later."
+BROKEN = "This result is damaged and cannot be opened; open the file that was saved of it."
+MOST_VOTE_BYTES = 4_000_000  # of one result, so that it can be opened
+SIZE = (
+    "UPDATE results SET bytes = length(report) + length(thumbnail) + (SELECT coalesce(sum(length(CAST(vote AS BLOB))), "
+    "0) FROM votes WHERE result = results.id) WHERE id = ?"
+)
+logger = logging.getLogger("halluapp.results")
 
 
 class Store:
     """The results in a folder. Every call opens the file for itself, so threads and processes may share a Store."""
 
-    def __init__(self, folder: Path, days: float = 9000, megabytes: float = 10**7):
-        """days, megabytes: age and size of what stays; the oldest go first."""
-        self.path, self.days, self.megabytes = Path(folder) / FILE, days, megabytes
+    def __init__(self, folder: Path, days: float = 9000, megabytes: float = 10**7, discreet: bool = False):
+        """days, megabytes: age and size of what stays; the oldest go first. discreet: errors name the file in the log
+        alone, since strangers read them on a page."""
+        self.path, self.days, self.megabytes, self.discreet = Path(folder) / FILE, days, megabytes, discreet
 
     @classmethod
     def existing(cls, folder: Path) -> Store:
@@ -74,34 +84,37 @@ class Store:
         with self._writing() as connection:
             connection.execute(
                 "INSERT INTO results VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (id) DO UPDATE SET "
-                "report = excluded.report, bytes = excluded.bytes",
+                "report = excluded.report",
                 row,
             )
-            self._prune(connection)
+            self._measure(connection, report["id"])
 
     def add_vote(self, result: str, vote: Mapping[str, Any]) -> None:
         """Keeps a vote with a result. Raises InputError where that is gone or has as many votes as it may."""
         with self._writing() as connection:
             if connection.execute("SELECT 1 FROM results WHERE id = ?", (result,)).fetchone() is None:
                 raise InputError(GONE)
-            count = connection.execute("SELECT count(*) FROM votes WHERE result = ?", (result,)).fetchone()[0]
-            if count >= MOST_VOTES:
-                raise InputError(FULL)
+            query = "SELECT count(*), coalesce(sum(length(CAST(vote AS BLOB))), 0) FROM votes WHERE result = ?"
+            count, size = connection.execute(query, (result,)).fetchone()
             text = json.dumps(vote, ensure_ascii=False)
+            if count >= MOST_VOTES or size + len(text.encode()) > MOST_VOTE_BYTES:
+                raise InputError(FULL)
             connection.execute(
                 "INSERT OR IGNORE INTO votes VALUES (?, ?, ?, ?)", (vote["id"], result, time.time(), text)
             )
+            self._measure(connection, result)
 
-    def set_flags(self, result: str, flags: list[dict[str, Any]]) -> None:
-        """Keeps which verdicts of a result people hold to be wrong. Raises InputError where it is gone."""
+    def set_flags(self, result: str, change: Callable[[dict[str, Any]], list[dict[str, Any]]]) -> None:
+        """Keeps which verdicts of a result people hold to be wrong. change: the kept report -> its flags from now on.
+        Raises InputError where the result is gone."""
         with self._writing() as connection:
             row = connection.execute("SELECT report FROM results WHERE id = ?", (result,)).fetchone()
             if row is None:
                 raise InputError(GONE)
-            body = _packed({**json.loads(zlib.decompress(row[0])), "flags": flags})
-            connection.execute(
-                "UPDATE results SET report = ?, bytes = ? + length(thumbnail) WHERE id = ?", (body, len(body), result)
-            )
+            report = self._restore(connection, result, row[0])
+            body = _packed({**report, "votes": [], "flags": change(report)})
+            connection.execute("UPDATE results SET report = ? WHERE id = ?", (body, result))
+            self._measure(connection, result)
 
     def report(self, result: str) -> dict[str, Any]:
         """The report of an id, with all its votes. Raises InputError where it is gone."""
@@ -109,7 +122,7 @@ class Store:
             row = connection.execute("SELECT report FROM results WHERE id = ?", (result,)).fetchone()
             if row is None:
                 raise InputError(GONE)
-            return _restore(connection, result, row[0])
+            return self._restore(connection, result, row[0])
 
     def holds(self, result: str) -> bool:
         """Whether an id leads to a result."""
@@ -146,7 +159,7 @@ class Store:
             with self._connected() as connection:
                 row = connection.execute("SELECT report FROM results WHERE id = ?", (result,)).fetchone()
                 if row is not None:  # deleted by its age meanwhile
-                    report = _restore(connection, result, row[0])
+                    report = self._restore(connection, result, row[0])
                 else:
                     continue
             yield report
@@ -164,6 +177,11 @@ class Store:
                 self._prune(connection)
             with self._connected() as connection:
                 connection.execute("PRAGMA incremental_vacuum").fetchall()
+
+    def _measure(self, connection: sqlite3.Connection, result: str) -> None:
+        """Notes how much room a result takes now, votes included, and makes that room."""
+        connection.execute(SIZE, (result,))
+        self._prune(connection)
 
     def _prune(self, connection: sqlite3.Connection) -> None:
         connection.execute("DELETE FROM results WHERE added < ?", (time.time() - self.days * DAY,))
@@ -195,11 +213,11 @@ class Store:
             self._prepare(connection)
             yield connection
         except sqlite3.OperationalError as error:
-            raise InputError(BUSY.format(path=self.path, reason=error)) from error
+            raise self._fault(BUSY, reason=error) from error
         except sqlite3.DatabaseError as error:
-            raise InputError(DAMAGED.format(path=self.path, reason=error)) from error
+            raise self._fault(DAMAGED, reason=error) from error
         except OSError as error:
-            raise InputError(BUSY.format(path=self.path, reason=error.strerror)) from error
+            raise self._fault(BUSY, reason=error.strerror) from error
         finally:
             if connection:
                 connection.close()
@@ -208,19 +226,30 @@ class Store:
         connection.execute("PRAGMA foreign_keys = ON")
         version = connection.execute("PRAGMA user_version").fetchone()[0]
         if version > VERSION:
-            raise InputError(NEWER.format(path=self.path, version=version, here=VERSION))
+            raise self._fault(NEWER, version=version, here=VERSION)
         if version < VERSION:
             connection.executescript(TABLES)
             self.path.chmod(0o600)  # photos and prompts of people
 
+    def _fault(self, sentence: str, **values: Any) -> InputError:
+        """What is wrong with the file, for who runs it; `UNUSABLE` for anybody else."""
+        text = sentence.format(path=self.path, **values)
+        if not self.discreet:
+            return InputError(text)
+        logger.warning("%s", text)
+        return InputError(UNUSABLE)
+
+    def _restore(self, connection: sqlite3.Connection, result: str, body: bytes) -> dict[str, Any]:
+        votes = connection.execute("SELECT vote FROM votes WHERE result = ? ORDER BY added", (result,)).fetchall()
+        try:
+            return {**json.loads(zlib.decompress(body)), "votes": [json.loads(row[0]) for row in votes]}
+        except (zlib.error, ValueError) as error:
+            logger.warning("The result %s in %s is damaged: %s", result, self.path, error)
+            raise InputError(BROKEN) from error
+
 
 def _packed(report: Mapping[str, Any]) -> bytes:
     return zlib.compress(json.dumps(report, ensure_ascii=False).encode())
-
-
-def _restore(connection: sqlite3.Connection, result: str, body: bytes) -> dict[str, Any]:
-    votes = connection.execute("SELECT vote FROM votes WHERE result = ? ORDER BY added", (result,))
-    return {**json.loads(zlib.decompress(body)), "votes": [json.loads(row[0]) for row in votes]}
 
 
 def _thumbnail(report: Mapping[str, Any]) -> bytes:

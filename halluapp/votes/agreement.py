@@ -18,18 +18,19 @@ Counts = dict[tuple[str, bool], int]  # (verdict, whether the person ticked it):
 def counts(panels: Sequence[Mapping[str, Any]], vote: Mapping[str, Any]) -> tuple[Counts, int]:
     """The mentions of panels by verdict and tick, and how many words ticked in them lie in no mention."""
     table: Counts = {}
-    methods = {panel["method"] for panel in panels}
-    rest = [(word["method"], word["start"], word["end"]) for word in vote["wrong"] if word["method"] in methods]
+    words: dict[str, list[tuple[int, int]]] = {panel["method"]: [] for panel in panels}
+    for word in vote["wrong"]:
+        if word["method"] in words:
+            words[word["method"]].append((word["start"], word["end"]))
     for panel in panels:
+        rest = words[panel["method"]]
         for mention in panel["mentions"]:
-            hits = [
-                word for word in rest
-                if word[0] == panel["method"] and word[1] < mention["end"] and mention["start"] < word[2]
-            ]  # fmt: skip
-            key = (mention["verdict"], bool(hits))
+            missed = [word for word in rest if word[0] >= mention["end"] or mention["start"] >= word[1]]
+            key = (mention["verdict"], len(missed) < len(rest))
             table[key] = table.get(key, 0) + 1
-            rest = [word for word in rest if word not in hits]
-    return table, len(rest)
+            rest = missed
+        words[panel["method"]] = rest
+    return table, sum(map(len, words.values()))
 
 
 def agreement(tables: Sequence[Counts], unnamed: int) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import secrets
 from collections.abc import Iterable, Mapping, Sequence
@@ -76,6 +77,8 @@ def _words(panels: Sequence[Mapping[str, Any]], wrong: Sequence[Any]) -> list[di
         if panels[index].get("error"):
             raise InputError(UNREADABLE)
         spans.add(span)
+    if any(one[0] == two[0] and two[1] < one[2] for one, two in itertools.pairwise(sorted(spans))):
+        raise InputError(UNREADABLE)  # the page's words lie side by side
     return [
         {
             "method": panels[index]["method"],

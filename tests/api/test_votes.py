@@ -8,7 +8,8 @@ import pytest
 from served import app
 from stranger import Stranger
 
-from halluapp.results import Store
+from halluapp.errors import InputError
+from halluapp.results import UNUSABLE, Store
 from halluapp.serving.visitors import Visitor
 from halluapp.settings import ASSETS, Settings
 from halluapp.ui.compare import stored, votes
@@ -121,3 +122,99 @@ def test_without_a_folder_nothing_is_kept_or_listed(address):
     stage, *_ = stranger.fire("panels", "cast", event_data=VOTE)
     assert stage["voted"]
     assert not stage["kept"]
+
+
+def mention_of(report: dict) -> tuple[str, dict]:
+    """A method and its first mention."""
+    return next((panel["method"], panel["mentions"][0]) for panel in report["panels"] if panel["mentions"])
+
+
+def test_a_file_puts_none_of_its_words_into_a_kept_result(public, store):
+    report = store.report(REPORT["id"])
+    method, mention = mention_of(report)
+    one = {"method": method, **{key: mention[key] for key in ("start", "end", "text", "verdict")}, "sample": 0}
+    other = {**one, "method": report["panels"][-1]["method"]}  # of another visitor
+    store.set_flags(REPORT["id"], lambda kept: [other])
+    junk = [{**one, "text": "FOREIGN", "start": 1, "end": 2}, {**one, "method": "x" * 100_000}]
+    forged = {**report, "flags": junk, "prompt": "FOREIGN", "votes": []}
+    stranger = Stranger(public)
+    opened, *_ = stranger.fire("panels", "reopen", event_data={"text": json.dumps(forged)})
+    assert (opened["kept"], opened["prompt"], opened["flags"]) == (True, SECRET, [other])
+    click = {"method": method, "start": mention["start"]}
+    assert stranger.fire("panels", "dispute", event_data=click)[0]["flags"] == [other, one]
+    assert store.report(REPORT["id"]) == {**report, "flags": [other, one]}
+    early = Stranger(public)
+    early.fire("panels", "reopen", event_data={"link": REPORT["id"]})
+    store.set_flags(REPORT["id"], lambda kept: [other])  # meanwhile somebody took it back
+    early.fire("panels", "dispute", event_data=click)  # takes back what is not there any more
+    assert store.report(REPORT["id"])["flags"] == [other]
+    store.set_flags(REPORT["id"], lambda kept: [])
+
+
+def history(panels: int, reports: int, cast: int, mentions: int = 0, words: int = 0) -> str:
+    """A browser's history as only somebody by hand sends it: methods differ from report to report."""
+    word = {"method": "m", "start": 0, "end": 1, "text": ""}
+    spans = [{"start": 0, "end": 1, "verdict": "grounded"}] * mentions
+    return json.dumps([
+        {
+            "model": {"name": "m"},
+            "panels": [
+                {"method": f"{number}-{panel}", "parameters": {}, "error": None, "mentions": spans}
+                for panel in range(panels)
+            ],
+            "votes": [
+                {"id": f"{number}-{vote}", "seed": 0, "order": [], "wrong": [word] * words, "complete": True}
+                for vote in range(cast)
+            ],
+        }
+        for number in range(reports)
+    ])  # fmt: skip
+
+
+@pytest.mark.parametrize("sizes", [(64, 2, 1), (1, 5, 401), (2, 1, 50, 1000, 120), (64, 1, 250)])
+def test_a_table_that_takes_minutes_is_refused(public, sizes):
+    counted = Stranger(public).fire("panels", "count", event_data={"text": history(*sizes)})[0]
+    assert counted["error"] == votes.TOO_MANY
+    assert not counted.get("tally")
+
+
+def test_the_largest_table_is_counted(public):
+    counted = Stranger(public).fire("panels", "count", event_data={"text": history(1, 5, 400, 3)})[0]
+    assert (counted["error"], counted["tally"]["votes"]) == ("", 2000)
+
+
+def test_an_address_counts_so_often_a_minute_on_a_public_server(public, monkeypatch):
+    rates = votes.Rates("tables of votes")
+    monkeypatch.setattr(rates, "check", lambda address, most, check=rates.check: check(address, most and 2))
+    monkeypatch.setattr(votes, "TABLE_RATES", rates)
+    stranger = Stranger(public)
+    sentences = [stranger.fire("panels", "count", event_data={"text": "[]"})[0]["error"] for _ in range(3)]
+    assert sentences[:2] == ["", ""]
+    assert "2 tables of votes within a minute" in sentences[2]
+
+
+def test_nothing_is_counted_for_who_has_left():
+    has_left = iter([False, True])
+    reports = votes._while_here([{"a": 1}, {"a": 2}], lambda: next(has_left))
+    assert next(reports) == {"a": 1}
+    with pytest.raises(InputError, match="left"):
+        next(reports)
+
+
+def test_what_is_wrong_with_the_store_names_no_path(tmp_path):
+    folder = tmp_path / "operators-folder"
+    Store(folder).add(REPORT)
+    with app(results=folder, exposed=True, operator_token=TOKEN) as url:
+        stranger = Stranger(url)
+        operator = Stranger(url, headers={"X-Halluapp-Operator": TOKEN})
+        stranger.fire("panels", "reopen", event_data={"link": REPORT["id"]})
+        for file in folder.iterdir():
+            file.write_bytes(b"no database at all, but long enough to be looked at " * 400)
+        events = [
+            (operator, "lab", {}), (operator, "count", {"text": "[]"}), (stranger, "cast", VOTE),
+            (stranger, "reopen", {"link": REPORT["id"]}),
+        ]  # fmt: skip
+        for visitor, event, data in events:
+            answer = visitor.fire("panels", event, event_data=data)[0]
+            assert answer["error"] == UNUSABLE, event
+            assert "operators-folder" not in json.dumps(answer)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import sys
+import unicodedata
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -95,10 +96,11 @@ def run_list(options) -> int:
 
 
 def _cell(value: Any) -> Any:
-    """A text that no spreadsheet takes for a formula, on one line: prompts and names are a visitor's."""
+    """A text that no spreadsheet takes for a formula, on one line, without a terminal's control characters: prompts and
+    names are a visitor's."""
     if not isinstance(value, str):
         return value
-    text = " ".join(value.split())
+    text = "".join(letter for letter in " ".join(value.split()) if unicodedata.category(letter) != "Cc")
     return f"'{text}" if text.startswith(("=", "+", "-", "@")) else text
 
 

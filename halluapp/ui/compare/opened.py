@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from halluapp.ui.compare.run import Result, fault, finished, stage_of
 
 MOST_CHARACTERS = 12_000_000  # of a report that somebody opens
 MOST_PANELS, MOST_TOKENS, MOST_TEXT = 64, 2048, 20_000  # of it, samples counted; the last two of an answer
+Key = tuple[Any, int, int]  # method, start, sample of a flagged mention
 
 
 def take(result: Result, event: gr.EventData) -> tuple:
@@ -99,15 +100,18 @@ def fetch(result: Result, event: gr.EventData, store: Store | None = None) -> di
 
 def follow(result: Result, link: str, store: Store | None = None) -> tuple:
     """The report that a link leads to. Input: result. Outputs: as `show`."""
-    return open_text(result, lambda: stored.text_of(link, store), store)
+    return open_text(result, lambda: stored.of_link(link, store), store)
 
 
-def open_text(result: Result, text: Callable[[], str], store: Store | None = None) -> tuple:
+def open_text(result: Result, text: Callable[[], str | dict[str, Any]], store: Store | None = None) -> tuple:
     """A saved report, or the last result with the sentence that says what is wrong. Outputs: as `show`."""
     try:
         with callers.slot():
-            report = read(text())
-            return _opened(report, stored.is_kept(store, report))
+            source = text()
+            report = read(source) if isinstance(source, str) else None
+            kept = stored.kept(store, report) if report else source
+            # What is kept is shown as it is kept: the rest of a file with the same answers may be anybody's words.
+            return _opened(shown(reports.validate(kept)) if kept else report, kept is not None)
     except InputError as error:
         return fault(result, str(error)), gr.skip(), gr.skip(), gr.skip(), *exports.nothing_new()
 
@@ -126,7 +130,11 @@ def read(text: str) -> dict[str, Any]:
             f"The file has more than {MOST_CHARACTERS // 10**6} million characters, and the page opens none so long; "
             "choose a report of fewer samples or tokens."
         )
-    report = reports.loads(text)
+    return shown(reports.loads(text))
+
+
+def shown(report: dict[str, Any]) -> dict[str, Any]:
+    """A report that is small enough for the page, its photo encoded anew. Raises InputError."""
     panels = [answer for panel in report["panels"] for answer in answers(panel)]
     longest = [max((len(panel[part]) for panel in panels), default=0) for part in ("tokens", "text")]
     if len(panels) > MOST_PANELS or longest[0] > MOST_TOKENS or longest[1] > MOST_TEXT:
@@ -153,8 +161,10 @@ def flag_handler(store: Store | None) -> Callable[..., tuple]:
     def handler(event: gr.EventData, result: Result) -> tuple:
         outputs = flag(result, event)
         if store and result and result["stage"]["kept"] and isinstance(outputs[1], dict):
+            key, flags = _flag_key(event), outputs[1]["report"]["flags"]
+            is_wrong = any(_key_of(one) == key for one in flags)
             with suppress(InputError):  # deleted meanwhile by its age: it stays with the report that is shown
-                store.set_flags(result["report"]["id"], outputs[1]["report"]["flags"])
+                store.set_flags(result["report"]["id"], lambda kept: flags_with(kept, key, is_wrong))
         return outputs
 
     return handler
@@ -165,19 +175,40 @@ def flag(result: Result, event: gr.EventData) -> tuple:
 
     Input: result. Outputs: stage state, result, files of the report.
     """
-    method, start, sample = _field(event, "method"), _field(event, "start"), _field(event, "sample") or 0
-    report = result["report"] if result else None
-    panels = [panel for panel in report["panels"] if panel["method"] == method] if report else []
-    chosen = [answer for panel in panels for number, answer in enumerate(answers(panel)) if number == sample]
-    mentions = [mention for answer in chosen for mention in answer["mentions"] if mention["start"] == start]
-    if not mentions:
+    key, report = _flag_key(event), result["report"] if result else None
+    if not result or not report or not _mention(report, key):
         return gr.skip(), gr.skip(), *exports.nothing_new()
-    keys, flags = ("start", "end", "text", "verdict"), report.get("flags", [])
-    others = [one for one in flags if (one["method"], one["start"], one.get("sample", 0)) != (method, start, sample)]
-    one = {"method": method, **{key: mentions[0][key] for key in keys}, "sample": int(sample)}
-    new = [one] if len(others) == len(flags) else []
-    report = {**report, "flags": [*others, *new]}
+    is_wrong = all(_key_of(one) != key for one in report.get("flags", []))
+    report = {**report, "flags": flags_with(report, key, is_wrong)}
     return finished({**result["stage"], "flags": report["flags"]}, report)
+
+
+def flags_with(report: Mapping[str, Any], key: Key, is_wrong: bool) -> list[dict[str, Any]]:
+    """The flags of a report once the verdict on one mention is held to be wrong or no longer is; where the report has
+    no such mention, as they are. Text and verdict are the report's."""
+    flags, mention = report.get("flags", []), _mention(report, key)
+    if mention is None:
+        return flags
+    method, _, sample = key
+    one = {"method": method, **{name: mention[name] for name in ("start", "end", "text", "verdict")}, "sample": sample}
+    return [*(flag for flag in flags if _key_of(flag) != key), *([one] if is_wrong else [])]
+
+
+def _mention(report: Mapping[str, Any], key: Key) -> dict[str, Any] | None:
+    method, start, sample = key
+    panels = [panel for panel in report["panels"] if panel["method"] == method]
+    chosen = [answer for panel in panels for number, answer in enumerate(answers(panel)) if number == sample]
+    return next((mention for answer in chosen for mention in answer["mentions"] if mention["start"] == start), None)
+
+
+def _flag_key(event: gr.EventData) -> Key:
+    """Of the mention that was clicked; a key that no mention has where the page sent something else."""
+    method, start, sample = _field(event, "method"), _field(event, "start"), _field(event, "sample") or 0
+    return (method, start, sample) if type(start) is int and type(sample) is int else ("", -1, 0)
+
+
+def _key_of(flag: Mapping[str, Any]) -> Key:
+    return flag["method"], flag["start"], flag.get("sample", 0)
 
 
 def _field(event: gr.EventData, name: str) -> Any:

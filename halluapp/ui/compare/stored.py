@@ -9,7 +9,6 @@ from typing import Any
 
 import gradio as gr
 
-from halluapp import report as reports
 from halluapp.errors import InputError
 from halluapp.results import Store, thumbnail_address
 from halluapp.serving.visitors import Visitor, visitor_of
@@ -27,7 +26,9 @@ logger = logging.getLogger("halluapp.results")
 
 def store_of(settings: Settings) -> Store | None:
     """The store of a server; None where it keeps nothing."""
-    return Store(settings.results, settings.results_days, settings.results_mb) if settings.results else None
+    if not settings.results:
+        return None
+    return Store(settings.results, settings.results_days, settings.results_mb, discreet=True)
 
 
 def notice(settings: Settings) -> str:
@@ -46,27 +47,31 @@ def keep(store: Store | None, report: Mapping[str, Any]) -> bool:
     return store is not None
 
 
-def is_kept(store: Store | None, report: Mapping[str, Any]) -> bool:
-    """Whether the store holds this very comparison; a file may carry any id, but not the same answers with it."""
+def kept(store: Store | None, report: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The report that the store holds of this very comparison; None where it holds none.
+
+    A file may carry any id, but not the same answers with it; all else in the file may be anybody's words.
+    """
     name = report.get("id", "")
     try:
-        return bool(store and name and store.holds(name)) and _answers(store.report(name)) == _answers(report)
+        one = store.report(name) if store and name and store.holds(name) else None
     except InputError:
-        return False
+        return None
+    return one if one and _answers(one) == _answers(report) else None
 
 
 def _answers(report: Mapping[str, Any]) -> list[tuple[str, str]]:
     return [(panel["method"], panel["text"]) for panel in report["panels"]]
 
 
-def text_of(link: str, store: Store | None) -> str:
-    """The JSON of the report that a link leads to. Raises InputError."""
+def of_link(link: str, store: Store | None) -> str | dict[str, Any]:
+    """The JSON of the report that a link leads to, or the report itself out of the store. Raises InputError."""
     try:
         return exports.stored(link).read_text(encoding="utf-8")
     except InputError:
         if store is None or not exports.KEY.fullmatch(link):
             raise
-        return reports.dumps(store.report(link))
+        return store.report(link)
 
 
 def outline(text: str) -> str:

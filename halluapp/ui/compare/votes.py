@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import gradio as gr
@@ -14,6 +14,7 @@ from halluapp.report import Verdict
 from halluapp.report.record import Record
 from halluapp.report.vote_records import MOST_VOTES, ReportVote
 from halluapp.serving import callers
+from halluapp.serving.lane import LEFT
 from halluapp.serving.rates import Rates, address_of_caller
 from halluapp.serving.visitors import visitor_of
 from halluapp.settings import Settings
@@ -25,10 +26,17 @@ CAST = "Your vote is kept with this comparison; here are the names."
 TWICE = "You have voted on this comparison; run another one to vote again."
 NO_RESULT = "There is no comparison to vote on; run one first."
 UNREADABLE = "The votes of this browser cannot be read; reload the page."
-MOST_A_MINUTE = 30  # votes of one address, on a public server
+MOST_A_MINUTE = 30  # votes of one address, on a public server; tables as well
 MOST_CHARACTERS = 4_000_000  # as text: strings in lists of an event are taken for paths (`serving.refusals`)
 MOST_REPORTS, MOST_PANELS, MOST_MENTIONS, MOST_PARAMETERS = 64, 64, 1000, 64  # that a browser sends to be counted
-RATES = Rates("votes")
+MOST_METHODS, MOST_COUNTED = 64, 2000  # methods and votes in all of them
+MOST_MATCHES = 10_000_000  # mentions of a report times its votes and their ticked words, summed
+MOST_PAIRS = 500_000  # of answers in rankings
+TOO_MANY = (
+    f"These votes are too many for one table, which holds {MOST_METHODS} methods and {MOST_COUNTED} votes at most; "
+    "delete older results from this browser's history."
+)
+RATES, TABLE_RATES = Rates("votes"), Rates("tables of votes")
 
 
 class VotedMention(Record):
@@ -101,14 +109,40 @@ def count_handler(settings: Settings) -> Callable[..., dict[str, Any]]:
 
     def handler(request: gr.Request, event: gr.EventData, result: Result) -> dict[str, Any]:
         try:
+            TABLE_RATES.check(address_of_caller(), MOST_A_MINUTE if settings.public else 0)
+            has_left = callers.departure()
             with callers.slot():
-                current = [result["report"]] if result and result["report"] else []
+                own = [*([result["report"]] if result and result["report"] else []), *_sent(event._data)]
+                _check_size(own)
                 lab = store.with_votes() if store and stored.may_list(settings, visitor_of(settings, request)) else []
-                return {**stage_of(result), "tally": tally(itertools.chain(current, lab, _sent(event._data)))}
+                return {**stage_of(result), "tally": tally(_while_here(itertools.chain(own, lab), has_left))}
         except InputError as error:
             return fault(result, str(error))
 
     return handler
+
+
+def _while_here(reports: Iterable[Mapping[str, Any]], has_left: Callable[[], bool]) -> Iterator[Mapping[str, Any]]:
+    """The reports, one by one, for as long as the caller waits for the table. Raises InputError."""
+    for report in reports:
+        if has_left():
+            raise InputError(LEFT)
+        yield report
+
+
+def _check_size(reports: Sequence[Mapping[str, Any]]) -> None:
+    """Raises InputError where a table of these reports takes too long."""
+    methods = {panel["method"] for report in reports for panel in report["panels"]}
+    cast = matches = pairs = 0
+    for report in reports:
+        panels, votes = report["panels"], report.get("votes", [])
+        cast += len(votes)
+        pairs += len(votes) * len(panels) ** 2 // 2
+        ticks = sum(1 + len(vote.get("wrong", [])) for vote in votes)
+        matches += ticks * sum(len(panel["mentions"]) for panel in panels)
+    sizes = (len(methods), MOST_METHODS), (cast, MOST_COUNTED), (matches, MOST_MATCHES), (pairs, MOST_PAIRS)
+    if any(size > most for size, most in sizes):
+        raise InputError(TOO_MANY)
 
 
 def _sent(data: Any) -> list[dict[str, Any]]:

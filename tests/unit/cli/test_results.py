@@ -21,7 +21,7 @@ ID = "a" * 22
 
 def voted(ranks: dict[str, int]) -> dict:
     vote = ballot(REPORT, {"seed": 1, "ranks": ranks, "wrong": [], "complete": True})
-    return {**REPORT, "id": ID, "prompt": '=HYPERLINK("x")\nsecond', "votes": [vote]}
+    return {**REPORT, "id": ID, "prompt": '\x1b=HYPERLINK("x")\n\x1b[2J\x9b2Jsecond\x07', "votes": [vote]}
 
 
 @pytest.fixture
@@ -60,7 +60,7 @@ def test_results_are_listed_exported_and_deleted(tmp_path, folder, capsys, monke
     assert cli.main(["results", "list"]) == 0
     rows = list(csv.DictReader(io.StringIO(capsys.readouterr().out)))
     assert [(row["id"], row["votes"]) for row in rows] == [(ID, "1")]
-    assert rows[0]["prompt"].startswith("'=")  # no formula of a visitor's
+    assert rows[0]["prompt"] == """'=HYPERLINK("x") [2J2Jsecond"""  # no formula and no escape code of a visitor's
     assert (
         cli.main(["results", "export", ID, "--json", str(tmp_path / "r.json"), "--html", str(tmp_path / "r.html")]) == 0
     )

@@ -9,13 +9,14 @@ import sqlite3
 import subprocess
 import sys
 import time
+import zlib
 
 import pytest
 
 from halluapp import report as reports
 from halluapp.errors import InputError
 from halluapp.report.vote_records import MOST_VOTES
-from halluapp.results import DAY, FILE, Store
+from halluapp.results import BROKEN, DAY, FILE, UNUSABLE, Store
 from halluapp.settings import ASSETS
 from halluapp.votes import ballot
 
@@ -83,7 +84,7 @@ def test_flags_count_for_the_size_of_a_result(store):
     store.add(result(1))
     (before, _) = sizes()
     flags = [{"method": os.urandom(40).hex(), "start": number} for number in range(50)]  # which zlib cannot shrink
-    store.set_flags(result(1)["id"], flags)
+    store.set_flags(result(1)["id"], lambda kept: flags)
     after, whole = sizes()
     assert after == whole
     assert after > before + 1000
@@ -157,3 +158,69 @@ def test_a_result_has_so_many_votes_and_no_more(store):
     connection.close()
     with pytest.raises(InputError, match=str(MOST_VOTES)):
         store.add_vote(result(1)["id"], {"id": "one more"})
+
+
+def size(store: Store, number: int) -> int:
+    """The bytes that a result takes in the sum that bounds the store."""
+    with sqlite3.connect(store.path) as connection:
+        return connection.execute("SELECT bytes FROM results WHERE id = ?", (f"{number:022d}",)).fetchone()[0]
+
+
+def test_votes_and_flags_count_as_room_and_the_oldest_result_makes_it(store):
+    for number in (1, 2):
+        store.add(result(number))
+    small = Store(store.path.parent, megabytes=(size(store, 1) + size(store, 2) + 1000) / 1e6)
+    before = size(store, 2)
+    small.add_vote(result(2)["id"], {"id": "short", "order": []})
+    assert size(store, 2) == before + len(json.dumps({"id": "short", "order": []}))
+    assert len(store.newest(9)) == 2
+    flags = [{"method": os.urandom(2000).hex()}]
+    small.set_flags(result(2)["id"], lambda kept: flags)
+    assert size(store, 2) > before + 2000
+    assert [row["id"] for row in store.newest(9)] == [result(2)["id"]]
+    assert store.report(result(2)["id"])["flags"] == flags
+    assert len(store.report(result(2)["id"])["votes"]) == 1
+    store.add(result(3))
+    Store(store.path.parent, megabytes=(size(store, 2) + size(store, 3) + 1000) / 1e6).add_vote(
+        result(3)["id"], {"id": "long", "order": ["x" * 2000]}
+    )
+    assert [row["id"] for row in store.newest(9)] == [result(3)["id"]]
+
+
+def test_the_votes_of_a_result_have_so_much_room_and_no_more(store, monkeypatch):
+    monkeypatch.setattr("halluapp.results.MOST_VOTE_BYTES", 1000)
+    store.add(result(1))
+    store.add_vote(result(1)["id"], {"id": "a", "order": ["ä" * 400]})
+    with pytest.raises(InputError, match="as many as it may have"):
+        store.add_vote(result(1)["id"], {"id": "b", "order": ["ä" * 400]})
+
+
+def test_a_damaged_result_is_a_sentence_and_the_others_open(store):
+    for number in range(4):
+        store.add(result(number))
+    with sqlite3.connect(store.path) as connection:
+        for number, blob in ((0, b"\0"), (1, zlib.compress(b"{")), (2, zlib.compress(b"\xff"))):
+            connection.execute("UPDATE results SET report = ? WHERE id = ?", (blob, result(number)["id"]))
+    for number in range(3):
+        with pytest.raises(InputError, match=BROKEN[:20]):
+            store.report(result(number)["id"])
+        with pytest.raises(InputError, match=BROKEN[:20]):
+            store.set_flags(result(number)["id"], lambda kept: [])
+    assert store.report(result(3)["id"]) == result(3)
+
+
+def test_who_reads_a_page_hears_no_path_and_the_log_does(tmp_path, caplog):
+    def fault(folder) -> str:
+        with pytest.raises(InputError) as caught:
+            Store(folder, discreet=True).newest(1)
+        return str(caught.value)
+
+    (tmp_path / FILE).write_bytes(b"no database at all, but long enough to be looked at " * 40)
+    assert fault(tmp_path) == UNUSABLE
+    (tmp_path / FILE).unlink()
+    with sqlite3.connect(tmp_path / FILE) as connection:
+        connection.execute("PRAGMA user_version = 99")
+    connection.close()
+    assert fault(tmp_path) == UNUSABLE
+    assert fault(tmp_path / FILE / "below") == UNUSABLE
+    assert len([record for record in caplog.records if str(tmp_path) in record.getMessage()]) == 3

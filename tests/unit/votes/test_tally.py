@@ -72,7 +72,8 @@ UNREADABLE, EMPTY = "This vote cannot be read", "This vote is empty"
         {"ranks": {"0": 4}}, {"ranks": {"0": 10**400}}, {"ranks": [1]}, {"ranks": {"x": 1}}, {"wrong": "cat"},
         {"wrong": [{"panel": 0, "start": 3, "end": 3}]}, {"wrong": [{"panel": 9, "start": 0, "end": 1}]},
         {"wrong": [{"panel": 0, "start": 0, "end": 10**6}]}, {"wrong": [{"panel": 0, "start": -1, "end": 2}]},
-        {"wrong": [7]},
+        {"wrong": [{"panel": 0, "start": 0, "end": 5}, {"panel": 0, "start": 4, "end": 6}]},
+        {"wrong": [{"panel": 0, "start": 0, "end": 5}, {"panel": 0, "start": 0, "end": 3}]}, {"wrong": [7]},
     ],
 )  # fmt: skip
 def test_a_ballot_that_no_page_sends_is_a_sentence(changes):
@@ -255,3 +256,8 @@ def test_equal_answers_are_not_ranked_against_each_other():
     (model,) = tally([source])["models"]
     pairs = {row["method"]: row["n"] for row in model["methods"]}
     assert pairs == {"x": 1, "y": 1, "z": 2}
+
+
+def test_words_side_by_side_and_in_other_panels_are_ticked():
+    words = [{"panel": panel, "start": start, "end": start + 2} for panel in (1, 0) for start in (0, 2, 4)]
+    assert len(vote(report(), wrong=words)["wrong"]) == 6
