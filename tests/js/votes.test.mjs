@@ -36,7 +36,8 @@ test("nothing of a hidden state but its texts tells the panels apart", () => {
   const hidden = pure.hiddenState(state, 5);
   assert.ok(!JSON.stringify(hidden).includes(SECRET));
   assert.deepEqual(hidden.panels.map((one) => one.title), ["Answer A", "Answer B", "Answer C"]);
-  assert.deepEqual(hidden.panels.map((one) => one.index), [...pure.shuffle([0, 1, 2], 5).filter((index) => index < 2), 2]);
+  const order = pure.shuffle([0, 1, 2], 5).filter((index) => index < 2);
+  assert.deepEqual(hidden.panels.map((one) => one.index), [...order, 2]);
   for (const one of hidden.panels) {
     assert.equal(one.text, state.panels[one.index].text);
     assert.equal(Boolean(one.error), one.index === 2);
