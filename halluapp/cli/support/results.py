@@ -8,13 +8,15 @@ import unicodedata
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from halluapp.cli import common
 from halluapp.data.files import write_text
 from halluapp.errors import InputError
-from halluapp.results import Store
 from halluapp.settings import Settings
+
+if TYPE_CHECKING:
+    from halluapp.results import Store
 
 STORE = "folder of a server's results (default: HALLUAPP_RESULTS)"
 NO_STORE = "Which results? Give --results FOLDER, or set HALLUAPP_RESULTS."
@@ -58,12 +60,15 @@ def _store(options) -> Store:
     folder = options.results or Settings.from_environment().results
     if folder is None:
         raise InputError(NO_STORE)
+    from halluapp.results import Store
+
     return Store.existing(folder)
 
 
 def run_votes(options) -> int:
     """Prints the table -> exit code."""
     from halluapp import votes
+    from halluapp.results import Store
 
     folder = options.results or (None if options.reports else Settings.from_environment().results)
     if folder is None and not options.reports:
