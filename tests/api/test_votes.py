@@ -151,15 +151,15 @@ def test_a_file_puts_none_of_its_words_into_a_kept_result(public, store):
     store.set_flags(REPORT["id"], lambda kept: [])
 
 
-def history(panels: int, reports: int, cast: int, mentions: int = 0, words: int = 0) -> str:
-    """A browser's history as only somebody by hand sends it: methods differ from report to report."""
+def history(panels: int, reports: int, cast: int, mentions: int = 0, words: int = 0, models: bool = False) -> str:
+    """A browser's history as only somebody by hand sends it: methods, or models, differ from report to report."""
     word = {"method": "m", "start": 0, "end": 1, "text": ""}
     spans = [{"start": 0, "end": 1, "verdict": "grounded"}] * mentions
     return json.dumps([
         {
-            "model": {"name": "m"},
+            "model": {"name": str(number if models else 0)},
             "panels": [
-                {"method": f"{number}-{panel}", "parameters": {}, "error": None, "mentions": spans}
+                {"method": f"{0 if models else number}-{panel}", "parameters": {}, "error": None, "mentions": spans}
                 for panel in range(panels)
             ],
             "votes": [
@@ -171,7 +171,9 @@ def history(panels: int, reports: int, cast: int, mentions: int = 0, words: int 
     ])  # fmt: skip
 
 
-@pytest.mark.parametrize("sizes", [(64, 2, 1), (1, 5, 401), (2, 1, 50, 1000, 120), (64, 1, 250)])
+@pytest.mark.parametrize(
+    "sizes", [(64, 2, 1), (1, 5, 401), (2, 1, 50, 1000, 120), (64, 1, 250), (60, 5, 1, 0, 0, True)]
+)
 def test_a_table_that_takes_minutes_is_refused(public, sizes):
     counted = Stranger(public).fire("panels", "count", event_data={"text": history(*sizes)})[0]
     assert counted["error"] == votes.TOO_MANY

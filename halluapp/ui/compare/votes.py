@@ -32,6 +32,7 @@ MOST_REPORTS, MOST_PANELS, MOST_MENTIONS, MOST_PARAMETERS = 64, 64, 1000, 64  # 
 MOST_METHODS, MOST_COUNTED = 64, 2000  # methods and votes in all of them
 MOST_MATCHES = 10_000_000  # mentions of a report times its votes and their ticked words, summed
 MOST_PAIRS = 500_000  # of answers in rankings
+MOST_ROWS = 256  # methods of every model, each model with a fit of its own
 TOO_MANY = (
     f"These votes are too many for one table, which holds {MOST_METHODS} methods and {MOST_COUNTED} votes at most; "
     "delete older results from this browser's history."
@@ -133,6 +134,7 @@ def _while_here(reports: Iterable[Mapping[str, Any]], has_left: Callable[[], boo
 def _check_size(reports: Sequence[Mapping[str, Any]]) -> None:
     """Raises InputError where a table of these reports takes too long."""
     methods = {panel["method"] for report in reports for panel in report["panels"]}
+    rows = {(report["model"]["name"], panel["method"]) for report in reports for panel in report["panels"]}
     cast = matches = pairs = 0
     for report in reports:
         panels, votes = report["panels"], report.get("votes", [])
@@ -140,7 +142,13 @@ def _check_size(reports: Sequence[Mapping[str, Any]]) -> None:
         pairs += len(votes) * len(panels) ** 2 // 2
         ticks = sum(1 + len(vote.get("wrong", [])) for vote in votes)
         matches += ticks * sum(len(panel["mentions"]) for panel in panels)
-    sizes = (len(methods), MOST_METHODS), (cast, MOST_COUNTED), (matches, MOST_MATCHES), (pairs, MOST_PAIRS)
+    sizes = (
+        (len(methods), MOST_METHODS),
+        (len(rows), MOST_ROWS),
+        (cast, MOST_COUNTED),
+        (matches, MOST_MATCHES),
+        (pairs, MOST_PAIRS),
+    )
     if any(size > most for size, most in sizes):
         raise InputError(TOO_MANY)
 
