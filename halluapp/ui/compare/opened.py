@@ -109,9 +109,9 @@ def open_text(result: Result, text: Callable[[], str | dict[str, Any]], store: S
         with callers.slot():
             source = text()
             report = read(source) if isinstance(source, str) else None
-            record = stored.record(store, report) if report else source
+            match = stored.counterpart(store, report) if report else source
             # What is kept is shown as it is kept: the rest of a file with the same answers may be anybody's words.
-            return _opened(fit_for_page(reports.validate(record)) if record else report, record is not None)
+            return _opened(page_report(reports.validate(match)) if match else report, match is not None)
     except InputError as error:
         return fault(result, str(error)), gr.skip(), gr.skip(), gr.skip(), *exports.nothing_new()
 
@@ -130,10 +130,10 @@ def read(text: str) -> dict[str, Any]:
             f"The file has more than {MOST_CHARACTERS // 10**6} million characters, and the page opens none so long; "
             "choose a report of fewer samples or tokens."
         )
-    return fit_for_page(reports.loads(text))
+    return page_report(reports.loads(text))
 
 
-def fit_for_page(report: dict[str, Any]) -> dict[str, Any]:
+def page_report(report: dict[str, Any]) -> dict[str, Any]:
     """A report that is small enough for the page, its photo encoded anew. Raises InputError."""
     panels = [answer for panel in report["panels"] for answer in answers(panel)]
     longest = [max((len(panel[part]) for panel in panels), default=0) for part in ("tokens", "text")]
@@ -164,7 +164,7 @@ def flag_handler(store: Store | None) -> Callable[..., tuple]:
             key, flags = _flag_key(event), outputs[1]["report"]["flags"]
             is_wrong = any(_key_of(one) == key for one in flags)
             with suppress(InputError):  # deleted meanwhile by its age: it stays with the report that is shown
-                store.set_flags(result["report"]["id"], lambda stored_flags: flags_with(stored_flags, key, is_wrong))
+                store.set_flags(result["report"]["id"], lambda report: flags_with(report, key, is_wrong))
         return outputs
 
     return handler

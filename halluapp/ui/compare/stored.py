@@ -47,7 +47,7 @@ def keep(store: Store | None, report: Mapping[str, Any]) -> bool:
     return store is not None
 
 
-def record(store: Store | None, report: Mapping[str, Any]) -> dict[str, Any] | None:
+def counterpart(store: Store | None, report: Mapping[str, Any]) -> dict[str, Any] | None:
     """The report that the store holds of this very comparison; None where it holds none.
 
     A file may carry any id, but not the same answers with it; all else in the file may be anybody's words.

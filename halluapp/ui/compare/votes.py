@@ -113,10 +113,10 @@ def count_handler(settings: Settings) -> Callable[..., dict[str, Any]]:
             TABLE_RATES.check(address_of_caller(), MOST_A_MINUTE if settings.public else 0)
             has_left = callers.departure()
             with callers.slot():
-                files = [*([result["report"]] if result and result["report"] else []), *_sent(event._data)]
-                _check_size(files)
+                current = [*([result["report"]] if result and result["report"] else []), *_sent(event._data)]
+                _check_size(current)
                 lab = store.with_votes() if store and stored.may_list(settings, visitor_of(settings, request)) else []
-                return {**stage_of(result), "tally": tally(_while_here(itertools.chain(files, lab), has_left))}
+                return {**stage_of(result), "tally": tally(_while_here(itertools.chain(current, lab), has_left))}
         except InputError as error:
             return fault(result, str(error))
 
