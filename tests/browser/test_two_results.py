@@ -21,6 +21,7 @@ def set_sampling(page, **values: float) -> None:
     page.click(".toggle-settings")
     if page.locator("#seed input").count() == 0 or page.locator("#seed input").is_hidden():
         page.get_by_role("button", name="Sampling").click()
+        page.wait_for_timeout(700)  # gradio mounts the fields anew as the fold opens, and with them their values
     for name, value in values.items():
         page.fill(f"#{name} input[type=number]", str(value))
         page.keyboard.press("Tab")
