@@ -75,7 +75,7 @@ def test_two_results_stand_side_by_side(browser, visit):
     check(axe, page, "pair")
     page.keyboard.press("Escape")
     page.wait_for_function("() => document.activeElement.id === 'compare-two'")
-    assert page.locator(".pair").inner_text() == ""
+    page.wait_for_function("() => !document.querySelector('.pair').textContent")
     assert page.locator(".history").get_attribute("open") is not None
     page.locator(".blind-switch").check()
     assert page.locator(".compare-two").is_hidden()

@@ -92,7 +92,7 @@ def fetch(result: Result, event: gr.EventData, store: Store | None = None) -> di
     chosen = links.split()[:2] if isinstance(links, str) else []
     try:
         with callers.slot():
-            outlines = {link: stored.outline(stored.text_of(link, store)) for link in chosen}
+            outlines = {link: stored.outline(stored.of_link(link, store)) for link in chosen}
     except InputError as error:
         return {**stage_of(result), "error": str(error)}
     return {**stage_of(result), "fetched": outlines}

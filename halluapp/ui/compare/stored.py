@@ -74,12 +74,12 @@ def of_link(link: str, store: Store | None) -> str | dict[str, Any]:
         return store.report(link)
 
 
-def outline(text: str) -> str:
+def outline(source: str | dict[str, Any]) -> str:
     """What two reports side by side show of one: settings, texts, mentions and numbers, but no tokens and no photo.
 
-    JSON of a report -> JSON, which gradio passes on as it is, whatever a method calls its parameters.
+    A report, or its JSON -> JSON, which gradio passes on as it is, whatever a method calls its parameters.
     """
-    report = json.loads(text)
+    report = json.loads(source) if isinstance(source, str) else source
     panels = [{key: panel.get(key) for key in PANEL_PARTS} for panel in report["panels"]]
     photo = {key: report["photo"].get(key) for key in ("sha256", "name")}
     return json.dumps({**{key: report.get(key) for key in REPORT_PARTS}, "photo": photo, "panels": panels})
