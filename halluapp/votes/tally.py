@@ -32,7 +32,7 @@ class Rankings:
         for panel in panels:
             self.titles[panel["method"]] = panel.get("title") or panel["method"]
             self.settings[panel["method"]].add(json.dumps(panel.get("parameters"), sort_keys=True))
-        texts = {panel["method"]: panel["text"] for panel in panels}
+        texts = {panel["method"]: panel.get("text", panel["method"]) for panel in panels}  # a browser sends none
         self.pairs += [
             [(one, two, won) for one, two, won in outcomes(vote, list(texts)) if texts[one] != texts[two]]
             for vote in votes
