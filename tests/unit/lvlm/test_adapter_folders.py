@@ -57,7 +57,7 @@ CHANGES = {
 def folders(draw) -> dict[str, bytes | dict]:
     config, tensors = saved()
     config = {**config, **draw(st.dictionaries(st.sampled_from(KEYS), JSON, max_size=2))}
-    for key in draw(st.lists(st.sampled_from(sorted(tensors)), max_size=2)):
+    for key in draw(st.lists(st.sampled_from(sorted(tensors)), max_size=2, unique=True)):
         if key in tensors:
             change = CHANGES[draw(st.sampled_from(sorted(CHANGES)))]
             tensors = {name: value for name, value in tensors.items() if name != key} | change(key, tensors[key])
