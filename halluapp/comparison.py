@@ -109,7 +109,7 @@ def _detect(session: Session, photo: Image.Image, image: ImageFeatures) -> Detec
     evidence = evidence_of(session.detector, photo, image.maps)
     measured = verdict_precision(getattr(session.detector, "measured", {}))
     return Detected(
-        list(evidence.detections), evidence.labels, session.detector.name, dict(evidence.presence),
+        [dict(one) for one in evidence.detections], evidence.labels, session.detector.name, dict(evidence.presence),
         {label: dict(sides) for label, sides in evidence.support.items()}, dict(evidence.cuts), measured,
     )  # fmt: skip
 

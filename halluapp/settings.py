@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from halluapp.errors import InputError
 
@@ -106,8 +107,15 @@ class Settings:
         space = "SPACE_ID" in environment
         host = "0.0.0.0" if space else cls.host
         public, share = environment.get("HALLUAPP_PUBLIC", ""), environment.get("GRADIO_SHARE", "")
+        words: dict[str, Any] = {
+            name: environment.get(f"HALLUAPP_{name.upper()}") or getattr(cls, name) for name in WORDS
+        }
+        numbers: dict[str, Any] = {
+            name: _whole_number(environment, f"HALLUAPP_{name.upper()}", getattr(cls, name), most)
+            for name, (_, most) in SERVER_NUMBERS.items()
+        }
         return cls(
-            **{name: environment.get(f"HALLUAPP_{name.upper()}") or getattr(cls, name) for name in WORDS},
+            **words,
             models=tuple(filter(None, map(str.strip, environment.get("HALLUAPP_MODELS", "").split(",")))),
             max_memory=environment.get("HALLUAPP_MAX_MEMORY", "").replace(" ", ""),
             runs=Path(environment.get("HALLUAPP_RUNS") or cls.runs),
@@ -115,10 +123,7 @@ class Settings:
             threads=_whole_number(environment, "HALLUAPP_THREADS", cls.threads, MOST_THREADS),
             host=environment.get("GRADIO_SERVER_NAME") or host,
             port=_whole_number(environment, "GRADIO_SERVER_PORT", cls.port, MOST_PORT),
-            **{
-                name: _whole_number(environment, f"HALLUAPP_{name.upper()}", getattr(cls, name), most)
-                for name, (_, most) in SERVER_NUMBERS.items()
-            },
+            **numbers,
             exposed=public.lower() in _TRUE or share.lower() in _TRUE or bool(environment.get("GRADIO_ROOT_PATH")),
             space=space,
             zero_gpu=environment.get("SPACES_ZERO_GPU", "").lower() in _TRUE,

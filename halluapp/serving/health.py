@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 
 import psutil
 from starlette.requests import Request
@@ -28,7 +29,7 @@ async def healthz(request: Request) -> JSONResponse:
 
 async def prometheus(request: Request) -> PlainTextResponse:
     """All metrics in the text format of Prometheus."""
-    gauges = {
+    gauges: dict[str, tuple[str, Mapping[str, float]]] = {
         "halluapp_model_loaded": ("Whether the model is loaded.", {"": float(is_loaded())}),
         "halluapp_queue": ("Comparisons that wait and run.",
                            {f'{{state="{state}"}}': n for state, n in LANE.counts().items()}),

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections import Counter
-from collections.abc import Iterator
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping
 
 from halluapp.decoding.events import Event, Finished
 from halluapp.methods.registry import METHODS
@@ -13,9 +13,9 @@ from halluapp.training.library import PREFIX
 MOST_PARTS = 4  # of a stacked panel's name
 _lock = threading.Lock()
 _requests: Counter[tuple[str, str]] = Counter()  # by endpoint and outcome
-_request_seconds: Counter[str] = Counter()  # by endpoint
+_request_seconds: defaultdict[str, float] = defaultdict(float)  # by endpoint
 _panels: Counter[str] = Counter()
-_panel_seconds: Counter[str] = Counter()
+_panel_seconds: defaultdict[str, float] = defaultdict(float)
 
 
 def panel_name(name: object) -> str:
@@ -50,7 +50,7 @@ def count_panels(events: Iterator[Event]) -> Iterator[Event]:
 def lines() -> list[str]:
     """The counters in the text format of Prometheus."""
     with _lock:
-        families = (
+        families: tuple[tuple[str, str, Mapping[str, float]], ...] = (
             ("halluapp_requests_total", "Requests that have ended.",
              {f'{{endpoint="{endpoint}",outcome="{outcome}"}}': n for (endpoint, outcome), n in _requests.items()}),
             ("halluapp_request_seconds_total", "Seconds of requests, waiting not included.",
@@ -63,7 +63,7 @@ def lines() -> list[str]:
     return [line for name, about, values in families for line in family(name, "counter", about, values)]
 
 
-def family(name: str, kind: str, about: str, values: dict[str, float]) -> list[str]:
+def family(name: str, kind: str, about: str, values: Mapping[str, float]) -> list[str]:
     """The lines of one metric. values: by label set, "" for none."""
     rows = [f"{name}{labels} {value:.10g}" for labels, value in sorted(values.items())]
     return [f"# HELP {name} {about}", f"# TYPE {name} {kind}", *rows]

@@ -45,7 +45,6 @@ def check_requests(app: gr.Blocks) -> None:
         except (ValueError, TypeError) as error:  # gradio's own, in its developers' words
             raise _refusal(UNREADABLE) from error
 
-    app.preprocess_data = checked
     call_function = app.call_function
 
     async def called(
@@ -59,7 +58,7 @@ def check_requests(app: gr.Blocks) -> None:
             raise _refusal(str(error)) from error
         return await call_function(block_fn, inputs, iterator, requests, event_id, event_data, *more, **options)
 
-    app.call_function = called
+    vars(app).update(preprocess_data=checked, call_function=called)
 
 
 def exception_handlers() -> dict[Any, Any]:

@@ -32,15 +32,16 @@ def forget_calls(app: gr.Blocks) -> None:
     """Lets every call of a public endpoint end without a trace."""
     process_api = app.process_api
 
-    async def process(block_fn: Any, *values: Any, session_hash: str | None = None, **options: Any) -> Any:
+    async def process(block_fn: Any, *values: Any, **options: Any) -> Any:
         try:
-            return await process_api(block_fn, *values, session_hash=session_hash, **options)
+            return await process_api(block_fn, *values, **options)
         finally:
+            session_hash = options.get("session_hash")
             function = app.fns.get(block_fn) if isinstance(block_fn, int) else block_fn
             if session_hash and getattr(function, "api_visibility", "") == "public":
                 _forget(app, session_hash)
 
-    app.process_api = process
+    vars(app)["process_api"] = process
 
 
 def bound(app: gr.Blocks) -> None:

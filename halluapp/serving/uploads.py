@@ -35,7 +35,7 @@ def only_uploads(component: Component) -> Component:
             raise gr.Error(NOT_UPLOADED, print_exception=False)
         return preprocess(payload)
 
-    component.preprocess = checked
+    vars(component)["preprocess"] = checked
     return component
 
 

@@ -66,17 +66,14 @@ def _words(panels: Sequence[Mapping[str, Any]], wrong: Sequence[Any]) -> list[di
     """The ticked words, each once, in the order of the panels."""
     if len(wrong) > MOST_WORDS:
         raise InputError(f"A vote ticks {MOST_WORDS} words at most; leave some out.")
-    spans = set()
+    spans: set[tuple[int, int, int]] = set()
     for word in wrong:
-        span = tuple(word.get(key) for key in ("panel", "start", "end")) if isinstance(word, Mapping) else ()
-        if len(span) != 3 or any(type(number) is not int for number in span):
-            raise InputError(UNREADABLE)
-        index, start, end = span
+        index, start, end = _span(word)
         if not 0 <= index < len(panels) or not 0 <= start < end <= len(panels[index]["text"]):
             raise InputError(UNREADABLE)
         if panels[index].get("error"):
             raise InputError(UNREADABLE)
-        spans.add(span)
+        spans.add((index, start, end))
     if any(one[0] == two[0] and two[1] < one[2] for one, two in itertools.pairwise(sorted(spans))):
         raise InputError(UNREADABLE)  # the page's words lie side by side
     return [
@@ -88,6 +85,15 @@ def _words(panels: Sequence[Mapping[str, Any]], wrong: Sequence[Any]) -> list[di
         }
         for index, start, end in sorted(spans)
     ]
+
+
+def _span(word: Any) -> tuple[int, int, int]:
+    """(index of the panel, start, end) of a ticked word; True is no number. Raises InputError."""
+    values = [word.get(key) for key in ("panel", "start", "end")] if isinstance(word, Mapping) else []
+    numbers = [value for value in values if isinstance(value, int) and not isinstance(value, bool)]
+    if len(numbers) != 3:
+        raise InputError(UNREADABLE)
+    return numbers[0], numbers[1], numbers[2]
 
 
 def shuffle(items: Sequence[Any], seed: int) -> list[Any]:

@@ -65,7 +65,8 @@ def strengths(votes: Iterable[Pairs], titles: Mapping[str, str] | None = None) -
     if len(votes) < 2:
         return Strengths(methods, tuple(values.tolist()), (), (), *sums, FEW)
     half = NORMAL * np.sqrt(_variances(values, counts, tables))
-    return Strengths(methods, *(tuple(part.tolist()) for part in (values, values - half, values + half)), *sums)
+    low, high = (tuple(ends.tolist()) for ends in (values - half, values + half))
+    return Strengths(methods, tuple(values.tolist()), low, high, *sums)
 
 
 def fit(wins: np.ndarray) -> np.ndarray:

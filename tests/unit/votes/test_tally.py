@@ -74,6 +74,8 @@ UNREADABLE, EMPTY = "This vote cannot be read", "This vote is empty"
         {"wrong": [{"panel": 0, "start": 0, "end": 10**6}]}, {"wrong": [{"panel": 0, "start": -1, "end": 2}]},
         {"wrong": [{"panel": 0, "start": 0, "end": 5}, {"panel": 0, "start": 4, "end": 6}]},
         {"wrong": [{"panel": 0, "start": 0, "end": 5}, {"panel": 0, "start": 0, "end": 3}]}, {"wrong": [7]},
+        {"wrong": [{"panel": False, "start": 0, "end": 1}]}, {"wrong": [{"panel": 0, "start": 0, "end": 1.0}]},
+        {"wrong": [{"panel": 0, "start": 0}]},
     ],
 )  # fmt: skip
 def test_a_ballot_that_no_page_sends_is_a_sentence(changes):
