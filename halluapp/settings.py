@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import ipaddress
 import os
 import re
-import socket
-import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from halluapp.errors import InputError
+from halluapp.machine import folder_problem, is_loopback
 
 _PACKAGE = Path(__file__).resolve().parent
 # An ordinary install carries the assets in the package (setup.py); in a checkout they lie beside it.
@@ -25,15 +22,17 @@ DEVICE_MAPS = ("", "auto", "balanced", "balanced_low_0", "sequential")
 DTYPES = ("auto", "float32", "bfloat16", "float16")
 MODELS, DETECTORS = ("pocket", "auto"), ("pocket", "auto", "shared")  # words; anything else is a hub id or a folder
 RANDOM = "random:"  # a model of random weights, by name
+RANDOM_MODELS = ("llava-1.5-7b", "qwen2.5-vl-7b", "qwen-tiny", "llava-tiny")
 MOST_THREADS, MOST_PORT, LEAST_TOKEN = 1024, 65535, 16
 WORDS = ("model", "detector", "quantization", "device", "device_map", "offload", "dtype", "fast", "training",
          "operator_token", "auth")  # fmt: skip
 SERVER_NUMBERS = {  # of a server: least, most
-    "queue": (1, 500), "rate": (0, 100_000), "upload_mb": (1, 1000), "disk_hours": (1, 9000),
-    "disk_mb": (100, 10**7), "results_days": (1, 9000), "results_mb": (10, 10**7),
+    "queue": (1, 500), "rate": (0, 100_000), "switch_seconds": (0, 86_400), "upload_mb": (1, 1000),
+    "disk_hours": (1, 9000), "disk_mb": (100, 10**7), "results_days": (1, 9000), "results_mb": (10, 10**7),
 }  # fmt: skip
 _HUB_ID = re.compile(r"[A-Za-z0-9_][\w.-]*/[A-Za-z0-9_][\w.-]*")
 _MEMORY = re.compile(r"(\d{1,3}|cpu)=\d{1,9}(\.\d{1,3})?(GB|GiB|MB|MiB)(,|$)", re.IGNORECASE)
+_HOST = re.compile(r"[\w.-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\]")
 _DEVICE = re.compile(r"auto|cpu|cuda(:\d+)?")
 _TRUE = ("1", "true", "t", "on", "yes")
 
@@ -52,13 +51,15 @@ class Settings:
     offload: folder for weights that fit neither cards nor main memory ("": such a model is refused).
     detector: "auto" (D-FINE or RT-DETRv2 from the hub's cache, else the embedded one), "pocket" (embedded), a hub id
     or a local folder of a transformers object detector.
-    runs: folder of the training runs. port 0: the first free one.
+    runs: folder of the training runs. port 0: a free one.
     training: "on", "off", or "auto": on unless the server is public.
     operator_token: whoever gives it may do everything with every run ("": nobody).
     auth: NAME:PASSWORD that the page and the API ask for ("": none).
     queue: how many comparisons may wait. rate: comparisons a minute and address (0: any number).
+    switch_seconds: on a public server, from the end of a switch to another model to the next one.
     upload_mb: of one uploaded file. disk_hours, disk_mb: age and size that uploads and reports may have on the disk.
     results: folder of kept comparisons and votes (None: none is kept). results_days, results_mb: their age and size.
+    hosts: names, beside loopback's, by which requests may call the server; (): any on a public one, elsewhere no other.
     exposed: others reach the server although it listens to this machine only, through a proxy or a share link.
     space, zero_gpu: running on Hugging Face Spaces, on ZeroGPU.
     """
@@ -84,12 +85,14 @@ class Settings:
     auth: str = field(default="", repr=False)
     queue: int = 32
     rate: int = 0
+    switch_seconds: int = 60
     upload_mb: int = 50
     disk_hours: int = 24
     disk_mb: int = 2000
     results: Path | None = None
     results_days: int = 365
     results_mb: int = 2000
+    hosts: tuple[str, ...] = ()
     exposed: bool = False
     space: bool = False
     zero_gpu: bool = False
@@ -100,7 +103,8 @@ class Settings:
         HALLUAPP_DEVICE, HALLUAPP_DEVICE_MAP, HALLUAPP_MAX_MEMORY, HALLUAPP_OFFLOAD, HALLUAPP_DTYPE, HALLUAPP_FAST,
         HALLUAPP_THREADS, HALLUAPP_RUNS, HALLUAPP_TRAINING, HALLUAPP_OPERATOR_TOKEN, HALLUAPP_PUBLIC, HALLUAPP_AUTH,
         HALLUAPP_QUEUE, HALLUAPP_RATE, HALLUAPP_UPLOAD_MB, HALLUAPP_DISK_HOURS, HALLUAPP_DISK_MB, HALLUAPP_RESULTS,
-        HALLUAPP_RESULTS_DAYS, HALLUAPP_RESULTS_MB and gradio's host, port, share link and root path; "" is like none.
+        HALLUAPP_RESULTS_DAYS, HALLUAPP_RESULTS_MB, HALLUAPP_HOSTS, HALLUAPP_SWITCH_SECONDS and gradio's
+        host, port, share link and root path; "" is like none.
 
         Raises InputError for a number that is none.
         """
@@ -116,7 +120,8 @@ class Settings:
         }
         return cls(
             **words,
-            models=tuple(filter(None, map(str.strip, environment.get("HALLUAPP_MODELS", "").split(",")))),
+            models=_names(environment, "HALLUAPP_MODELS"),
+            hosts=_names(environment, "HALLUAPP_HOSTS"),
             max_memory=environment.get("HALLUAPP_MAX_MEMORY", "").replace(" ", ""),
             runs=Path(environment.get("HALLUAPP_RUNS") or cls.runs),
             results=Path(environment["HALLUAPP_RESULTS"]) if environment.get("HALLUAPP_RESULTS") else None,
@@ -132,7 +137,7 @@ class Settings:
     @property
     def public(self) -> bool:
         """Whether strangers can reach the server: on a Space, beyond loopback, through a proxy or a share link."""
-        return self.space or self.exposed or not _is_loopback(self.host)
+        return self.space or self.exposed or not is_loopback(self.host)
 
     @property
     def trains(self) -> bool:
@@ -146,6 +151,10 @@ class Settings:
         return self
 
 
+def _names(environment: Mapping[str, str], name: str) -> tuple[str, ...]:
+    return tuple(filter(None, map(str.strip, environment.get(name, "").split(","))))
+
+
 def _whole_number(environment: Mapping[str, str], name: str, default: int, most: int) -> int:
     text = (environment.get(name) or "").strip()
     if not text:
@@ -153,13 +162,6 @@ def _whole_number(environment: Mapping[str, str], name: str, default: int, most:
     if not re.fullmatch(r"[+-]?[0-9]{1,9}", text):
         raise InputError(f"{name} is {text[:40]!r}; use a whole number from 0 to {most}.")
     return int(text)
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return host.lower() == "localhost" or ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:  # a name, which others may know as well
-        return False
 
 
 def check(settings: Settings, serving: bool = False) -> list[str]:
@@ -188,12 +190,15 @@ def _server_problems(settings: Settings, serving: bool) -> Iterator[str]:
     yield from map(model_problem, dict.fromkeys(settings.models))
     yield _word_problem("HALLUAPP_TRAINING", settings.training, TRAINING_MODES)
     if not 0 <= settings.port <= MOST_PORT:
-        yield f"The port is {settings.port}; use 0 (the first free one) to {MOST_PORT}."
+        yield f"The port is {settings.port}; use 0 (a free one) to {MOST_PORT}."
     if 0 < len(settings.operator_token) < LEAST_TOKEN:
         yield f"HALLUAPP_OPERATOR_TOKEN is too easy to guess; use {LEAST_TOKEN} characters or more."
     for name, (least, most) in SERVER_NUMBERS.items():
         if not least <= (value := getattr(settings, name)) <= most:
             yield f"HALLUAPP_{name.upper()} is {value}; use {least} to {most}."
+    for host in settings.hosts:
+        if not _HOST.fullmatch(host):
+            yield f"HALLUAPP_HOSTS names {host[:40]!r}; use names or addresses without http:// and port."
     if settings.auth and not all(settings.auth.partition(":")):
         yield "HALLUAPP_AUTH is not NAME:PASSWORD; write both with a colon between them."
     folders = {"runs": None if settings.zero_gpu else settings.runs, "results": settings.results}  # nobody trains there
@@ -224,7 +229,11 @@ def _device_problem(device: str) -> str:
 
 def model_problem(model: str) -> str:
     """What is wrong with the name of a model, in one sentence; "" for nothing."""
-    return "" if model.startswith(RANDOM) else _checkpoint_problem("model", model, MODELS)
+    if not model.startswith(RANDOM):
+        return _checkpoint_problem("model", model, MODELS)
+    name = model.removeprefix(RANDOM)
+    names = ", ".join(RANDOM_MODELS)
+    return "" if name in RANDOM_MODELS else f"There is no random model {name[:40]!r}; use {names}."
 
 
 def _spread_problems(settings: Settings) -> Iterator[str]:
@@ -257,40 +266,3 @@ def _checkpoint_problem(name: str, value: str, words: tuple[str, ...]) -> str:
         return ""
     choices_text = f"{', '.join(words)}, a hub id (OWNER/NAME) or a folder"
     return f"The {name} {value[:80]!r} is no folder here; use {choices_text}."
-
-
-def folder_problem(folder: Path, name: str, remedy: str) -> str:
-    """What keeps files from being written to a folder, which need not exist yet, in one sentence; "" for nothing."""
-    try:
-        with suppress(FileNotFoundError):
-            folder.stat()  # a name that is too long, or a file among its parents
-        with tempfile.TemporaryFile(dir=nearest_folder(folder)):
-            return ""
-    except OSError as error:
-        reason = (error.strerror or str(error)).lower()
-        return f"{name}, {_short(folder)}, cannot be written to ({reason}); {remedy}."
-
-
-def nearest_folder(path: Path) -> Path:
-    """The path itself, or the nearest of its parents that exists."""
-    return next((part for part in (path, *path.absolute().parents) if os.path.exists(part)), path)
-
-
-def _short(path: Path) -> str:
-    text = str(path)
-    return text if len(text) <= 80 else f"{text[:79]}…"
-
-
-def address_problem(settings: Settings) -> str:
-    """Why the server cannot listen at its address, in one sentence; "" where it can."""
-    try:
-        family, kind, _, _, address = socket.getaddrinfo(
-            settings.host.strip("[]"), settings.port, type=socket.SOCK_STREAM
-        )[0]
-        with socket.socket(family, kind) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(address)
-            return ""
-    except (OSError, UnicodeError) as error:
-        reason = (getattr(error, "strerror", None) or str(error)).lower()
-        return f"Nothing can listen at {settings.host}, port {settings.port} ({reason}); choose another host or port."

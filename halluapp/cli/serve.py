@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 from halluapp.errors import InputError
-from halluapp.settings import Settings, address_problem
+from halluapp.machine import address_problem
+from halluapp.settings import Settings
 
 
 def add(commands) -> None:
@@ -15,7 +16,7 @@ def add(commands) -> None:
     command.add_argument(
         "--host", default=None, help="address to listen on (default: GRADIO_SERVER_NAME, or this machine only)"
     )
-    command.add_argument("--port", type=int, default=None, help="0: the first free one (default: 7860)")
+    command.add_argument("--port", type=int, default=None, help="0: a free one (default: 7860)")
     command.add_argument("--model", default=None, help="pocket (embedded), auto (what fits), a hub id or a folder")
 
 
@@ -25,7 +26,7 @@ def run(options) -> int:
     settings = replace(
         Settings.from_environment(), **{key: value for key, value in changes.items() if value is not None}
     ).checked(serving=True)
-    if settings.port and (sentence := address_problem(settings)):
+    if settings.port and (sentence := address_problem(settings.host, settings.port)):
         raise InputError(sentence)
     from halluapp.ui.app import serve
 

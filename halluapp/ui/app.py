@@ -16,10 +16,11 @@ from starlette.middleware import Middleware
 from starlette.routing import Route
 
 from halluapp.errors import InputError
-from halluapp.serving import callers, cookies, disk, health, refusals, request_log, sessions
+from halluapp.machine import free_port
+from halluapp.serving import callers, disk, health, hosts, refusals, request_log, sessions
 from halluapp.serving.lane import LANE
 from halluapp.serving.models import Models
-from halluapp.serving.visitors import Visitor
+from halluapp.serving.visitors import Visitor, cookies
 from halluapp.settings import Settings
 from halluapp.ui import api, language, model_picker, texts, theme_switch, tools
 from halluapp.ui.compare import exports, stored
@@ -181,7 +182,7 @@ def launch_options(settings: Settings) -> dict[str, Any]:
         "css": CSS,
         "head": theme_switch.head() + language.head(),
         "server_name": settings.host,
-        "server_port": settings.port or None,
+        "server_port": settings.port or free_port(settings.host),
         "show_error": True,
         "footer_links": ["api"],
         "max_file_size": f"{settings.upload_mb}mb",
@@ -221,6 +222,8 @@ def routes(settings: Settings) -> list[Route]:
 
 
 def middleware(settings: Settings) -> list[Middleware]:
-    """The watch over direct calls; where a public server trains, a cookie for every browser, whose its runs are."""
+    """The check of names, the watch over direct calls; where a public server trains, a cookie for every browser."""
+    names = hosts.names(settings)
+    checks = [] if names is None else [Middleware(hosts.HostCheck, names=names)]
     visitors = [Middleware(cookies.VisitorCookies, settings=settings)] if settings.public and settings.trains else []
-    return [Middleware(callers.CallerWatch), *visitors]
+    return [*checks, Middleware(callers.CallerWatch), *visitors]

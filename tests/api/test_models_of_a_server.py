@@ -36,7 +36,7 @@ def test_a_public_server_keeps_its_model_whatever_is_sent():
 
 
 def test_a_public_server_switches_to_what_its_settings_name_alone(tmp_path):
-    with app(exposed=True, models=(LLAVA,)) as address:
+    with app(exposed=True, models=(LLAVA,), switch_seconds=0) as address:
         stranger = Stranger(address)
         data = [uploaded_photo(address, tmp_path), *PROMPT]
         first = by_run(address, data)
@@ -53,6 +53,18 @@ def test_a_public_server_switches_to_what_its_settings_name_alone(tmp_path):
         assert shown["error"] == ""
         assert loaded(address) == ["halluapp-pocket"]
         assert by_run(address, data) == first
+
+
+def test_nobody_keeps_a_public_server_busy_with_switching():
+    """The kind: four visitors who switched in turn had a load of a model each, and everybody else's answers waited."""
+    with app(exposed=True, models=(LLAVA,), quantization="none") as address:
+        first, second = Stranger(address), Stranger(address)
+        assert not first.fire("model", "switch", event_data={"number": 1, "quantization": "none"})[0]["error"]
+        for visitor in (first, second):
+            state = visitor.fire("model", "switch", event_data={"number": 0, "quantization": "none"})[0]
+            assert "was switched a moment ago" in state["error"]
+            assert 1 <= int(state["error"].split()[-2]) <= 60
+        assert loaded(address) == ["llava"]
 
 
 @pytest.mark.parametrize("what", ["unfold", "switch"])

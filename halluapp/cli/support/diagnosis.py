@@ -16,7 +16,8 @@ from typing import Any
 
 import halluapp
 from halluapp.errors import InputError
-from halluapp.settings import ASSETS, Settings, check, folder_problem, nearest_folder
+from halluapp.machine import folder_problem, nearest_folder
+from halluapp.settings import ASSETS, Settings, check
 
 SHOWN = ("torch", "transformers", "gradio", "bitsandbytes", "accelerate", "peft", "safetensors", "pillow", "datasets")
 LEAST_DISK, LEAST_MEMORY = 1_000_000_000, 2_000_000_000  # bytes: uploads and runs; the embedded model with all panels

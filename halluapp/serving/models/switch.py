@@ -7,7 +7,9 @@ models fit, the old one stays until the new one has answered; else it goes befor
 
 from __future__ import annotations
 
+import math
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -28,6 +30,7 @@ logger = getLogger(__name__)
 STAGES = ("files", "turn", "weights", "warm-up")
 BUSY = "{model} is being loaded; wait until it is there."
 HELD = "{what}, with the loaded model; switch once that has ended."
+REST = "The model of this server was switched a moment ago, and others wait for answers; switch again in {seconds} s."
 PURPOSE = "Waiting for the model: {model} is being loaded."
 FAILED = "{model} could not be loaded: {reason} {old} goes on answering."
 FAULT = "{model} could not be loaded; the server's log says why. Choose another model."
@@ -58,6 +61,7 @@ class ModelSwitch:
         self._begin = threading.Lock()
         self._swap = threading.RLock()
         self._uses: list[str] = []
+        self._rest_end = 0.0  # until when a public server keeps its model, by time.monotonic
 
     def session(self) -> Session:
         """The loaded LVLM and detector, loaded on the first need; waits for a swap. Raises InputError."""
@@ -100,13 +104,19 @@ class ModelSwitch:
                 raise InputError(BUSY.format(model=self.progress.title))
             if self._uses:
                 raise InputError(HELD.format(what=self._uses[0]))
+            if (rest := self._rest_end - time.monotonic()) > 0:
+                raise InputError(REST.format(seconds=math.ceil(rest)))
             self.progress, self.error = Progress(title, STAGES[0]), ""
         threading.Thread(target=self._work, args=(target, title), daemon=True).start()
 
     def _work(self, target: Settings, title: str) -> None:
         try:
             if target != self.current or loaded_session(target) is None:
-                self._switch(target, title)
+                try:
+                    self._switch(target, title)
+                finally:
+                    if self.settings.public:
+                        self._rest_end = time.monotonic() + self.settings.switch_seconds
         except InputError as error:
             self.error = without_folders(str(error), names_of(self.settings))
         except Exception:  # a thread that nobody waits for: whatever goes wrong is said on the page, the log has it all

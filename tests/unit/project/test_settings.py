@@ -13,7 +13,9 @@ import pytest
 from halluapp.cli import main as cli
 from halluapp.errors import InputError
 from halluapp.lvlm import quantize
-from halluapp.settings import QUANTIZATIONS, Settings, address_problem, check, folder_problem
+from halluapp.lvlm.random_weights import BLUEPRINTS
+from halluapp.machine import address_problem, folder_problem, free_port
+from halluapp.settings import QUANTIZATIONS, RANDOM_MODELS, Settings, check
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -66,6 +68,8 @@ VARIABLES = (
     ("HALLUAPP_AUTH", "ann:secret", "auth", "ann:secret"),
     ("HALLUAPP_QUEUE", "5", "queue", 5),
     ("HALLUAPP_RATE", "12", "rate", 12),
+    ("HALLUAPP_SWITCH_SECONDS", "5", "switch_seconds", 5),
+    ("HALLUAPP_HOSTS", "lab.example, 10.0.0.7", "hosts", ("lab.example", "10.0.0.7")),
     ("HALLUAPP_UPLOAD_MB", "20", "upload_mb", 20),
     ("HALLUAPP_DISK_HOURS", "2", "disk_hours", 2),
     ("HALLUAPP_DISK_MB", "500", "disk_mb", 500),
@@ -115,6 +119,7 @@ def test_every_variable_of_ours_is_named_in_the_docstring():
 
 def test_the_choices_are_those_of_the_code():
     assert set(QUANTIZATIONS) == set(quantize.CHOICES)
+    assert set(RANDOM_MODELS) == set(BLUEPRINTS)
 
 
 WRONG = (
@@ -125,10 +130,13 @@ WRONG = (
     ("HALLUAPP_DEVICE_MAP", "two"), ("HALLUAPP_MAX_MEMORY", "cpu=9GB"), ("HALLUAPP_OFFLOAD", "folder"),
     ("HALLUAPP_FAST", "quick"), ("HALLUAPP_DETECTOR", "yolo"), ("HALLUAPP_DETECTOR", "./no/such/folder"),
     ("HALLUAPP_MODEL", "/no/such/folder"), ("HALLUAPP_MODEL", "no-such-word"), ("HALLUAPP_MODEL", "app.py"),
-    ("HALLUAPP_MODEL", "docs"), ("HALLUAPP_MODELS", "pocket,no-such-word"), ("HALLUAPP_RUNS", "app.py/runs"),
+    ("HALLUAPP_MODEL", "docs"), ("HALLUAPP_MODELS", "pocket,no-such-word"), ("HALLUAPP_MODELS", "pocket,random:foo"),
+    ("HALLUAPP_MODEL", "random:foo"), ("HALLUAPP_RUNS", "app.py/runs"),
     ("HALLUAPP_TRAINING", "maybe"),
     ("HALLUAPP_OPERATOR_TOKEN", "short"), ("HALLUAPP_AUTH", "nameonly"), ("HALLUAPP_QUEUE", "0"),
-    ("HALLUAPP_QUEUE", "many"), ("HALLUAPP_RATE", "-1"), ("HALLUAPP_UPLOAD_MB", "0"), ("HALLUAPP_DISK_MB", "1"),
+    ("HALLUAPP_QUEUE", "many"), ("HALLUAPP_RATE", "-1"),
+    ("HALLUAPP_HOSTS", "http://lab.example"), ("HALLUAPP_HOSTS", "lab.example:80"), ("HALLUAPP_SWITCH_SECONDS", "-1"),
+    ("HALLUAPP_UPLOAD_MB", "0"), ("HALLUAPP_DISK_MB", "1"),
     ("HALLUAPP_RESULTS", "app.py/results"), ("HALLUAPP_RESULTS_DAYS", "0"), ("HALLUAPP_RESULTS_MB", "1"),
 )  # fmt: skip
 
@@ -213,10 +221,19 @@ def test_an_address_in_use_is_a_sentence():
         taken_port.bind(("127.0.0.1", 0))
         taken_port.listen()
         port = taken_port.getsockname()[1]
-        assert str(port) in address_problem(Settings(port=port))
+        assert str(port) in address_problem("127.0.0.1", port)
         assert cli.main(["serve", "--port", str(port)]) == 2
-    assert not address_problem(Settings(port=0))
-    assert "no.such.host" in address_problem(Settings(host="no.such.host.invalid"))
+    assert not address_problem("127.0.0.1", 0)
+    assert not address_problem("127.0.0.1", free_port("127.0.0.1"))
+    assert "no.such.host" in address_problem("no.such.host.invalid", 0)
+
+
+def test_port_zero_is_a_free_one_whatever_gradio_reads():
+    """The kind: GRADIO_SERVER_PORT=0 ended in a traceback, since gradio took it for the number of a port."""
+    from halluapp.ui.app import launch_options
+
+    assert launch_options(Settings(port=0))["server_port"] > 1023
+    assert launch_options(Settings(port=9))["server_port"] == 9
 
 
 def test_a_folder_is_tried_and_left_as_it_was(tmp_path):

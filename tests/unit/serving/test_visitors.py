@@ -10,8 +10,8 @@ from starlette.requests import Request
 from training_runs import start
 
 from halluapp.errors import InputError
-from halluapp.serving import cookies, visitors
-from halluapp.serving.visitors import COOKIE, OPERATOR_COOKIE, OPERATOR_HEADER, OWNER_OF_ALL, Visitor
+from halluapp.serving import visitors
+from halluapp.serving.visitors import COOKIE, OPERATOR_COOKIE, OPERATOR_HEADER, OWNER_OF_ALL, Visitor, cookies
 from halluapp.settings import Settings
 
 TOKEN = "a-token-of-the-operator"
