@@ -57,6 +57,10 @@ SIZE = (
 logger = logging.getLogger("halluapp.results")
 
 
+class Unreadable(InputError):
+    """One result of a store is damaged; the others can be read."""
+
+
 class Store:
     """The results in a folder. Every call opens the file for itself, so threads and processes may share a Store."""
 
@@ -140,28 +144,37 @@ class Store:
             cursor = connection.execute(query, (most,))
             names = [column[0] for column in cursor.description]
             rows = [dict(zip(names, row, strict=True)) for row in cursor]
-        return [{**row, "methods": json.loads(row["methods"])} for row in rows]
+        return [{**row, "methods": _names(row["methods"])} for row in rows]
 
-    def with_votes(self) -> Iterator[dict[str, Any]]:
-        """Every report that has votes, one after the other."""
+    def with_votes(self, damage: list[str] | None = None) -> Iterator[dict[str, Any]]:
+        """Every report that has votes, the newest first, one after the other.
+
+        damage: takes the ids of results that cannot be read, which are left out; without it they are an InputError.
+        """
+        query = "SELECT id FROM results WHERE id IN (SELECT result FROM votes) ORDER BY added DESC, id"
         with self._connected() as connection:
-            ids = [row[0] for row in connection.execute("SELECT DISTINCT result FROM votes ORDER BY result")]
-        yield from self._each(ids)
+            ids = [row[0] for row in connection.execute(query)]
+        yield from self._each(ids, damage)
 
-    def all(self) -> Iterator[dict[str, Any]]:
-        """Every report, the newest first."""
+    def all(self, damage: list[str] | None = None) -> Iterator[dict[str, Any]]:
+        """Every report, the newest first. damage: as for `with_votes`."""
         with self._connected() as connection:
             ids = [row[0] for row in connection.execute("SELECT id FROM results ORDER BY added DESC")]
-        yield from self._each(ids)
+        yield from self._each(ids, damage)
 
-    def _each(self, ids: list[str]) -> Iterator[dict[str, Any]]:
+    def _each(self, ids: list[str], damage: list[str] | None) -> Iterator[dict[str, Any]]:
         for result in ids:
-            with self._connected() as connection:
-                row = connection.execute("SELECT report FROM results WHERE id = ?", (result,)).fetchone()
-                if row is not None:  # deleted by its age meanwhile
+            try:
+                with self._connected() as connection:
+                    row = connection.execute("SELECT report FROM results WHERE id = ?", (result,)).fetchone()
+                    if row is None:  # deleted by its age meanwhile
+                        continue
                     report = self._restore(connection, result, row[0])
-                else:
-                    continue
+            except Unreadable:
+                if damage is None:
+                    raise
+                damage.append(result)
+                continue
             yield report
 
     def delete(self, result: str) -> None:
@@ -210,6 +223,7 @@ class Store:
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             connection = sqlite3.connect(self.path, timeout=WAIT_SECONDS, isolation_level=None)
+            connection.text_factory = _text
             self._prepare(connection)
             yield connection
         except sqlite3.OperationalError as error:
@@ -242,10 +256,26 @@ class Store:
     def _restore(self, connection: sqlite3.Connection, result: str, body: bytes) -> dict[str, Any]:
         votes = connection.execute("SELECT vote FROM votes WHERE result = ? ORDER BY added", (result,)).fetchall()
         try:
-            return {**json.loads(zlib.decompress(body)), "votes": [json.loads(row[0]) for row in votes]}
-        except (zlib.error, ValueError) as error:
+            report = {**json.loads(zlib.decompress(body)), "votes": [json.loads(row[0]) for row in votes]}
+            if not all(isinstance(vote, dict) for vote in report["votes"]):
+                raise ValueError("a vote is no object")
+            return report
+        except (zlib.error, ValueError, TypeError) as error:
             logger.warning("The result %s in %s is damaged: %s", result, self.path, error)
-            raise InputError(BROKEN) from error
+            raise Unreadable(BROKEN) from error
+
+
+def _text(raw: bytes) -> str:
+    """A text of the file; one that is damaged must not keep the others from being read."""
+    return raw.decode("utf-8", "replace")
+
+
+def _names(text: str) -> list[str]:
+    try:
+        names = json.loads(text)
+    except ValueError:  # damaged
+        names = []
+    return [str(name) for name in names] if isinstance(names, list) else []
 
 
 def _packed(report: Mapping[str, Any]) -> bytes:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sqlite3
+from contextlib import closing
 
 import pytest
 from served import app
@@ -114,6 +116,26 @@ def test_behind_a_password_everyone_sees_what_the_lab_keeps(store):
     assert stored.may_list(Settings(results=store.path.parent), stranger)
     assert stored.may_list(Settings(results=store.path.parent, exposed=True, auth="ann:secret"), stranger)
     assert not stored.may_list(Settings(results=store.path.parent, exposed=True), stranger)
+
+
+def test_a_table_of_the_store_ends_somewhere_and_leaves_out_what_is_damaged(public, store, monkeypatch):
+    """The kind: a lab's store was read to its end while somebody waited, and one damaged result ended the table."""
+    operator = Stranger(public, headers={"X-Halluapp-Operator": TOKEN})
+    before = operator.fire("panels", "count", event_data={"text": "[]"})[0]
+    assert before["left_out"] == []
+    for key in ("e" * 22, "f" * 22):
+        store.add({**REPORT, "id": key})
+        store.add_vote(key, ballot(REPORT, VOTE))
+    with closing(sqlite3.connect(store.path)) as connection, connection:
+        connection.execute("UPDATE results SET report = x'00' WHERE id = ?", ("f" * 22,))
+    counted = operator.fire("panels", "count", event_data={"text": "[]"})[0]
+    assert counted["tally"]["votes"] == before["tally"]["votes"] + 1
+    assert counted["left_out"] == [votes.DAMAGED.format(n=1)]
+    monkeypatch.setattr(votes, "MOST_STORED", 0)
+    counted = operator.fire("panels", "count", event_data={"text": "[]"})[0]
+    assert (counted["tally"]["votes"], counted["left_out"][0]) == (0, votes.OLDER)
+    for key in ("e" * 22, "f" * 22):
+        store.delete(key)
 
 
 def test_without_a_folder_nothing_is_kept_or_listed(address):

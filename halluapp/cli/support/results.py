@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 STORE = "folder of a server's results (default: HALLUAPP_RESULTS)"
 NO_STORE = "Which results? Give --results FOLDER, or set HALLUAPP_RESULTS."
 NO_FILES = "Whose votes? Give reports as JSON, or --results FOLDER."
+DAMAGED = "The result {name} is damaged and left out; `halluapp results delete {name}` removes it."
 MOST_LISTED = 10**6
 COLUMNS = ("id", "date", "model", "photo", "prompt", "methods", "votes")
 
@@ -73,20 +74,23 @@ def run_votes(options) -> int:
     folder = options.results or (None if options.reports else Settings.from_environment().results)
     if folder is None and not options.reports:
         raise InputError(NO_FILES)
-    result = votes.tally(_reports(options.reports, Store.existing(folder) if folder else None))
+    damage: list[str] = []
+    result = votes.tally(_reports(options.reports, Store.existing(folder) if folder else None, damage))
+    for name in damage:
+        print(DAMAGED.format(name=name), file=sys.stderr)
     files = common.write_json(result, options.out_json)
     print("\n".join(votes.as_lines(result)))
     common.print_files(files)
     return 0
 
 
-def _reports(paths: list[Path], store: Store | None) -> Iterator[dict[str, Any]]:
+def _reports(paths: list[Path], store: Store | None, damage: list[str]) -> Iterator[dict[str, Any]]:
     from halluapp import report
 
     for path in paths:
         yield report.load(path).model_dump()
     if store:
-        yield from store.with_votes()
+        yield from store.with_votes(damage)
 
 
 def run_list(options) -> int:

@@ -21,6 +21,7 @@ from halluapp.settings import Settings
 from halluapp.ui.compare import exports, stored
 from halluapp.ui.compare.run import Result, fault, finished, stage_of
 from halluapp.votes import ballot, tally
+from halluapp.votes.size import MOST_COUNTED, MOST_METHODS, Prefix, Size
 
 CAST = "Your vote is kept with this comparison; here are the names."
 TWICE = "You have voted on this comparison; run another one to vote again."
@@ -29,14 +30,13 @@ UNREADABLE = "The votes of this browser cannot be read; reload the page."
 MOST_A_MINUTE = 30  # votes of one address, on a public server; tables as well
 MOST_CHARACTERS = 4_000_000  # as text: strings in lists of an event are taken for paths (`serving.refusals`)
 MOST_REPORTS, MOST_PANELS, MOST_MENTIONS, MOST_PARAMETERS = 64, 64, 1000, 64  # that a browser sends to be counted
-MOST_METHODS, MOST_COUNTED = 64, 2000  # methods and votes in all of them
-MOST_MATCHES = 10_000_000  # mentions of a report times its votes and their ticked words, summed
-MOST_PAIRS = 500_000  # of answers in rankings
-MOST_ROWS = 256  # methods of every model, each model with a fit of its own
+MOST_STORED = 500  # results of the store, whose whole reports have to be read
 TOO_MANY = (
     f"These votes are too many for one table, which holds {MOST_METHODS} methods and {MOST_COUNTED} votes at most; "
     "delete older results from this browser's history."
 )
+OLDER = "Older votes of this server are left out; `halluapp votes --results FOLDER` counts all."
+DAMAGED = "{n} of this server's results cannot be read and are left out; its log names them."
 RATES, TABLE_RATES = Rates("votes"), Rates("tables of votes")
 
 
@@ -114,9 +114,13 @@ def count_handler(settings: Settings) -> Callable[..., dict[str, Any]]:
             has_left = callers.departure()
             with callers.slot():
                 current = [*([result["report"]] if result and result["report"] else []), *_sent(event._data)]
-                _check_size(current)
-                lab = store.with_votes() if store and stored.may_list(settings, visitor_of(settings, request)) else []
-                return {**stage_of(result), "tally": tally(_while_here(itertools.chain(current, lab), has_left))}
+                if (size := Size(current)).is_too_large:
+                    raise InputError(TOO_MANY)
+                sees_all = store and stored.may_list(settings, visitor_of(settings, request))
+                damage: list[str] = []
+                lab = Prefix(store.with_votes(damage) if store and sees_all else (), size, MOST_STORED)
+                table = tally(_while_here(itertools.chain(current, lab), has_left))
+                return {**stage_of(result), "tally": table, "left_out": _omissions(lab, damage)}
         except InputError as error:
             return fault(result, str(error))
 
@@ -131,26 +135,10 @@ def _while_here(reports: Iterable[Mapping[str, Any]], has_left: Callable[[], boo
         yield report
 
 
-def _check_size(reports: Sequence[Mapping[str, Any]]) -> None:
-    """Raises InputError where a table of these reports takes too long."""
-    methods = {panel["method"] for report in reports for panel in report["panels"]}
-    rows = {(report["model"]["name"], panel["method"]) for report in reports for panel in report["panels"]}
-    cast = matches = pairs = 0
-    for report in reports:
-        panels, votes = report["panels"], report.get("votes", [])
-        cast += len(votes)
-        pairs += len(votes) * len(panels) ** 2 // 2
-        ticks = sum(1 + len(vote.get("wrong", [])) for vote in votes)
-        matches += ticks * sum(len(panel["mentions"]) for panel in panels)
-    sizes = (
-        (len(methods), MOST_METHODS),
-        (len(rows), MOST_ROWS),
-        (cast, MOST_COUNTED),
-        (matches, MOST_MATCHES),
-        (pairs, MOST_PAIRS),
-    )
-    if any(size > most for size, most in sizes):
-        raise InputError(TOO_MANY)
+def _omissions(lab: Prefix, damage: Sequence[str]) -> list[str]:
+    """Sentences on the results of the store that the table does not hold."""
+    older, unreadable = [] if lab.is_whole else [OLDER], [DAMAGED.format(n=len(damage))] if damage else []
+    return [*older, *unreadable]
 
 
 def _sent(data: Any) -> list[dict[str, Any]]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import json
+import sqlite3
+from contextlib import closing
 
 import pytest
 
@@ -53,6 +55,18 @@ def test_votes_of_files_and_of_a_store_are_one_table(tmp_path, folder, capsys):
     assert "votes: 3" in printed
     assert "strength [95 %]" in printed
     assert printed.splitlines()[-1].startswith("wrote ")
+
+
+def test_a_damaged_result_is_named_and_the_others_are_counted(folder, capsys):
+    store = Store(folder)
+    store.add({**REPORT, "id": "b" * 22})
+    store.add_vote("b" * 22, {"id": "x"})
+    with closing(sqlite3.connect(store.path)) as connection, connection:
+        connection.execute("UPDATE results SET report = x'00' WHERE id = ?", ("b" * 22,))
+    assert cli.main(["votes", "--results", str(folder)]) == 0
+    printed = capsys.readouterr()
+    assert printed.out.startswith("votes: 1,")
+    assert f"halluapp results delete {'b' * 22}" in printed.err
 
 
 def test_results_are_listed_exported_and_deleted(tmp_path, folder, capsys, monkeypatch):

@@ -209,6 +209,27 @@ def test_a_damaged_result_is_a_sentence_and_the_others_open(store):
     assert store.report(result(3)["id"]) == result(3)
 
 
+def test_what_is_damaged_is_left_out_and_named_and_the_rest_is_read(store):
+    """The kind: one damaged result stopped the table of a whole lab."""
+    for number in range(5):
+        store.add(result(number))
+        store.add_vote(result(number)["id"], {"id": str(number), "order": []})
+    with sqlite3.connect(store.path) as connection:
+        connection.execute("UPDATE results SET report = x'00', methods = '[' WHERE id = ?", (result(0)["id"],))
+        connection.execute("UPDATE votes SET vote = '[' WHERE id = '1'")
+        connection.execute("UPDATE votes SET vote = '[]' WHERE id = '2'")
+        connection.execute("UPDATE votes SET vote = CAST(x'ff' AS TEXT) WHERE id = '3'")
+    connection.close()
+    for read in (store.with_votes, store.all):
+        damage: list[str] = []
+        assert [one["id"] for one in read(damage)] == [result(4)["id"]]
+        assert sorted(damage) == [result(number)["id"] for number in range(4)]
+        with pytest.raises(InputError, match=BROKEN[:20]):
+            list(read())
+    assert [row["methods"] for row in store.newest(9)][-1] == []
+    assert len(store.newest(9)) == 5
+
+
 def test_who_reads_a_page_hears_no_path_and_the_log_does(tmp_path, caplog):
     def fault(folder) -> str:
         with pytest.raises(InputError) as caught:

@@ -45,6 +45,7 @@ function drawTally() {
   if (votes) nodes.push(make("p", "", fill(TALLY_TEXTS.votes, { votes, comparisons, rankings })));
   if (problem) nodes.push(make("p", "problem", problem));
   if (note) nodes.push(make("p", "", note));
+  for (const sentence of state.left_out || []) nodes.push(make("p", "", sentence));
   for (const part of models) nodes.push(...modelNodes(part));
   if (models.some((part) => part.methods.length)) nodes.push(make("p", "small", TALLY_TEXTS.strength));
   if (agreement.votes) nodes.push(...agreementNodes(agreement));
