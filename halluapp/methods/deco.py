@@ -22,12 +22,13 @@ def depths(layers: int) -> tuple[int, ...]:
 
 
 def candidates(logits: Tensor, top_p: float, top_k: int) -> Tensor:
-    """Ids of the candidate tokens, most probable first: top-p within the top-k. [V] -> [C]
+    """Which tokens are candidates: top-p within the top-k. [V] -> [V] of booleans, without a wait for the device.
 
     The token that crosses top_p is still in; the probabilities are those of the whole vocabulary.
     """
     best = full_precision(logits).softmax(-1).topk(min(top_k, logits.shape[-1]))
-    return best.indices[best.values.cumsum(-1) - best.values < top_p]
+    inside = best.values.cumsum(-1) - best.values < top_p
+    return torch.zeros_like(logits, dtype=torch.bool).scatter(-1, best.indices, inside)
 
 
 def deco(final: Tensor, early: Tensor, alpha: float, top_p: float, top_k: int) -> tuple[Tensor, int, float]:
@@ -36,14 +37,13 @@ def deco(final: Tensor, early: Tensor, alpha: float, top_p: float, top_k: int) -
     final [V] and early [E, V] logits; M is the early exit that gives a candidate the largest probability c.
     Source: DeCo, equations 4 to 6.
     """
-    ids = candidates(final, top_p, top_k)
-    early_probs = full_precision(early).softmax(-1)[:, ids]  # [E, C]
-    index = int(early_probs.amax(-1).argmax())
-    confidence = float(early_probs[index].max())
+    excluded = ~candidates(final, top_p, top_k)
+    early_probs = full_precision(early).softmax(-1).masked_fill(excluded, 0.0)  # [E, V]
+    surest = early_probs.amax(-1).max(0)
+    confidence, index = torch.stack([surest.values.double(), surest.indices.double()]).tolist()  # both at once
     z = full_precision(final)
-    z = z + alpha * confidence * full_precision(early[index])
-    excluded = torch.ones_like(z, dtype=torch.bool).index_fill(0, ids, False)
-    return z.masked_fill(excluded, -math.inf), index, confidence
+    z = z + alpha * confidence * full_precision(early[int(index)])
+    return z.masked_fill(excluded, -math.inf), int(index), confidence
 
 
 @dataclass(frozen=True)
