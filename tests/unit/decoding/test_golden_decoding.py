@@ -136,8 +136,8 @@ def test_golden_pai_attention(case: Case) -> None:
 @pytest.mark.parametrize("case", cases("decoding", "deco/"), ids=repr)
 def test_golden_deco(case: Case) -> None:
     final, early, about = tensor(case, "logits")[0], tensor(case, "early_logits"), case.parameters
-    text = deco_file.candidates(final, about["top_p"], about["top_k"]).nonzero()[:, 0].tolist()
-    assert text == sorted(case.outputs["candidates"].tolist())
+    text = deco_file.candidates(final, about["top_p"], about["top_k"]).nonzero()[:, 0]
+    assert text.tolist() == sorted(case.outputs["candidates"].tolist())
     scores, index, sure = deco_file.deco(final, early, about["alpha"], about["top_p"], about["top_k"])
     assert about["layers"][index] == case.outputs["layer"]
     assert sure == pytest.approx(case.outputs["strength"], rel=1e-6)
