@@ -49,6 +49,8 @@ CSS = """
 #theme, #language { flex: none; order: 1; }
 #theme .html-container, #language .html-container { padding: 0; }
 .dark { --color-accent: #2dd4bf; }
+/* gradio keeps its timer of a request in the page where it is not to be shown. */
+.wrap.translucent.hide, .wrap.translucent.hide .progress-text { visibility: hidden; }
 input:focus-visible, textarea:focus-visible { outline: 2px solid var(--color-accent) !important; outline-offset: 1px; }
 #tabs .tab-container button { min-height: 32px; } #tabs .tabitem { padding: 10px 0 0; }
 #rail .form, #rail .block { border-width: 0; box-shadow: none; }
@@ -116,6 +118,7 @@ def build(settings: Settings) -> gr.Blocks:
             app.load(training.preview, training.form.inputs, training.preview_outputs, **INSTANT)
             picker.switched.then(training.preview, training.form.inputs, training.preview_outputs, **INSTANT)
         comparison.open_link(app)
+        comparison.bring_back(app, settings)
         picker.connect(app, models, comparison.note, comparison.prompt, comparison.result)
     refusals.check_requests(app)
     sessions.forget_calls(app)

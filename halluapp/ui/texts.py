@@ -38,6 +38,11 @@ SURE = (
 SAVE = "Save this comparison:"
 EXAMPLE_SHOWN = "An example, decoded beforehand ({credit}). Run decodes it anew, with your prompt and settings."
 REPORT_SHOWN = "A saved report{date}, decoded by {model}."
+RUN_LOST = (
+    "The page was reloaded while a comparison ran, which ended it. Photo, prompt and settings are back: press Run to "
+    "start it again."
+)
+BACK = "The photo is back from before the reload; press Run."
 READY = "Choose a photo and press Run."
 CHECKING = "Checking the request…"
 DECODING = "Decoding {n} methods in one batch…"

@@ -77,7 +77,10 @@ def test_a_vote_on_a_kept_result_is_kept_once_a_page_and_with_its_report(public,
 def test_votes_of_a_browsers_history_are_counted(public):
     vote = ballot(REPORT, VOTE)
     mentions = [{"start": 0, "end": 3, "verdict": "grounded"}]
-    panels = [{**panel, "title": "", "error": None, "mentions": mentions} for panel in REPORT["panels"]]
+    panels = [
+        {**panel, "title": "", "error": None, "mentions": mentions, "text": str(index)}
+        for index, panel in enumerate(REPORT["panels"])
+    ]
     text = json.dumps([{"model": {"name": "another model"}, "panels": panels, "votes": [vote]}])
     counted = Stranger(public).fire("panels", "count", event_data={"text": text})[0]["tally"]
     assert (counted["votes"], counted["rankings"], counted["comparisons"]) == (1, 1, 1)
@@ -88,6 +91,11 @@ def test_votes_of_a_browsers_history_are_counted(public):
                         "votes": [vote]}])  # fmt: skip
     (model,) = Stranger(public).fire("panels", "count", event_data={"text": text})[0]["tally"]["models"]
     assert {row["method"] for row in model["methods"]} == {panel["method"] for panel in panels[1:]}
+    text = json.dumps(
+        [{"model": {"name": "m"}, "panels": [{**panel, "text": "0"} for panel in panels], "votes": [vote]}]
+    )
+    equal = Stranger(public).fire("panels", "count", event_data={"text": text})[0]["tally"]
+    assert (equal["votes"], equal["rankings"]) == (1, 0)  # equal answers say nothing of their methods
 
 
 def test_a_file_with_the_id_of_another_result_puts_no_vote_on_it(public, store):
@@ -181,7 +189,10 @@ def history(panels: int, reports: int, cast: int, mentions: int = 0, words: int 
         {
             "model": {"name": str(number if models else 0)},
             "panels": [
-                {"method": f"{0 if models else number}-{panel}", "parameters": {}, "error": None, "mentions": spans}
+                {
+                    "method": f"{0 if models else number}-{panel}", "parameters": {}, "error": None, "mentions": spans,
+                    "text": str(panel),
+                }
                 for panel in range(panels)
             ],
             "votes": [

@@ -123,6 +123,10 @@ def test_a_vote_by_keys_alone_is_kept_with_report_history_and_server(visit, stor
     page.click(".history summary")
     page.locator(".past .past-one").first.click()
     page.wait_for_function("() => document.querySelector('.status').textContent.includes('A saved report')")
+    assert page.locator(".my-vote").count() == len(methods)
+    line = page.inner_text(f".panel[data-method={first}] .my-vote")
+    assert line == "In its vote it was answer A, ranked 1 · 1 word held to be wrong"
+    assert page.inner_text(".seg.ticked") == text
     page.click(".votes summary")
     page.wait_for_selector(".tally table")
     assert "Votes: 1, of them rankings: 1" in page.inner_text(".tally")

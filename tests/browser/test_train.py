@@ -66,6 +66,10 @@ def test_a_run_is_watched_reloaded_killed_resumed_stopped_and_compared(tab, root
     tab.fill("name", "mine")
     tab.page.click("#train-start")
     assert tab.wait_notice("mine") == "mine has started."
+    tab.wait("(part) => document.querySelector('#train-board .now .facts').textContent.includes(part)", " s)")
+    command = tab.page.input_value("#train-command textarea")  # of the next run
+    assert command.startswith("python -m halluapp train chip")
+    assert "mine" not in command
     tab.wait(STEPS, [2])
     assert tab.points() >= 2
     assert "left" in tab.page.inner_text("#train-board .now")

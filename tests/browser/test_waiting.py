@@ -14,7 +14,7 @@ from halluapp.settings import Settings
 from halluapp.ui import texts
 
 QUEUE = Settings.queue
-STATUS = "() => document.querySelector('#panels .status').textContent.includes({})"
+STATUS = "() => document.querySelector('#panels .status')?.textContent.includes({})"
 
 
 @pytest.fixture
@@ -86,6 +86,28 @@ def test_a_full_lane_is_a_sentence_that_stays(visit, tickets):
     is_left(visit)
     visit.page.wait_for_timeout(1500)
     assert f"{QUEUE} comparisons wait for the model" in visit.page.inner_text("#panels .error")
+
+
+def test_a_reload_during_a_run_brings_photo_prompt_and_settings_back(visit):
+    """The kind: the example again, the default prompt, and no word about it."""
+    page = visit.page
+    visit.ask("Describe this image.")
+    page.locator("#methods").get_by_label("VCD", exact=True).check()
+    page.click("#run")
+    page.wait_for_function("() => document.querySelector('.panel .text')?.textContent.length > 5", timeout=60_000)
+    page.reload()
+    wait_for_status(visit, texts.RUN_LOST)
+    page.wait_for_function("() => document.querySelector('.toggle-settings').textContent.includes('6 of')")
+    assert page.input_value("#prompt textarea") == "Describe this image."
+    assert page.get_attribute(".photo img", "alt").endswith("park.png")
+    assert page.locator(".panel").count() == 0
+    assert page.is_enabled("#run")
+    wait_until(lambda: LANE.counts() == {"waiting": 0, "running": 0})
+    page.click(".example")  # an answer: there is nothing to bring back any more
+    page.wait_for_selector(".panel .own")
+    page.reload()
+    page.wait_for_selector(".panel .own")
+    wait_for_status(visit, "An example")
 
 
 def test_a_fault_of_the_server_leaves_the_page_usable(visit, monkeypatch):

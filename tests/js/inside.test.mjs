@@ -43,6 +43,15 @@ test("the strongest cell of a map is the brightest, what speaks against the word
   assert.deepEqual(pure.boxStyle([0.25, 0, 0.75, 1]), { left: "25%", top: "0%", width: "50%", height: "100%" });
 });
 
+test("things and words that say something survive, articles do not count", () => {
+  const words = [["A", null], ["dog", true], ["and", null], ["a", null], ["cat", false]];
+  assert.equal(
+    pure.survivorLine({ things: [["dog", true], ["cat", false]], words }),
+    "Of 2 named things 1 survive. Of 2 words, articles and the like left out, 1 survive; the others are struck out.",
+  );
+  assert.ok(pure.survivorLine({ things: [], words }).startsWith("The answer names no thing. Of 2 words"));
+});
+
 test("shares are stacked one on the other", () => {
   const [row] = pure.stacked([[0.5, 0.25, 0.25]]);
   assert.deepEqual(row, [{ start: 0, size: 0.5 }, { start: 0.5, size: 0.25 }, { start: 0.75, size: 0.25 }]);

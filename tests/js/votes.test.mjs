@@ -31,7 +31,7 @@ test("the order of a seed is the server's", () => { // tests/unit/votes/test_tal
 test("nothing of a hidden state but its texts tells the panels apart", () => {
   const state = {
     run: 3, panels: [panel("one"), panel("two"), panel("", { error: SECRET })], flags: [SECRET], detector: SECRET,
-    measured: { x: SECRET },
+    measured: { x: SECRET }, vote: { order: [SECRET], ranks: { [SECRET]: 1 }, wrong: [] },
   };
   const hidden = pure.hiddenState(state, 5);
   assert.ok(!JSON.stringify(hidden).includes(SECRET));
@@ -68,8 +68,9 @@ test("of the history only what votes need is sent, and of reports without votes 
   assert.equal(pure.votedReport({ panels: [] }), null);
   const mention = { start: 0, end: 3, verdict: "grounded", box: [0, 0, 1, 1] };
   const panels = [
-    { method: "m", tokens: [1], parameters: { alpha: 1 }, error: null, mentions: [mention] },
-    { method: "f", title: "F", tokens: [], parameters: {}, error: "No weights.", mentions: [] },
+    { method: "m", tokens: [1], parameters: { alpha: 1 }, error: null, mentions: [mention], text: "A dog." },
+    { method: "f", title: "F", tokens: [], parameters: {}, error: "No weights.", mentions: [], text: "" },
+    { method: "n", tokens: [1], parameters: {}, error: null, mentions: [], text: "A dog." },
   ];
   const model = { name: "one", detector: "d" };
   const sent = pure.votedReport({ prompt: "p", model, votes: [{ id: "v" }], panels });
@@ -77,9 +78,10 @@ test("of the history only what votes need is sent, and of reports without votes 
     votes: [{ id: "v" }], model: { name: "one" }, panels: [
       {
         method: "m", title: "", parameters: { alpha: 1 }, error: null,
-        mentions: [{ start: 0, end: 3, verdict: "grounded" }],
+        mentions: [{ start: 0, end: 3, verdict: "grounded" }], text: "0",
       },
-      { method: "f", title: "F", parameters: {}, error: "No weights.", mentions: [] },
+      { method: "f", title: "F", parameters: {}, error: "No weights.", mentions: [], text: "1" },
+      { method: "n", title: "", parameters: {}, error: null, mentions: [], text: "0" },
     ],
   });
 });

@@ -75,6 +75,7 @@ def of_report(report: Mapping[str, Any], run: int = 0) -> dict[str, Any]:
     """The state that shows a report as it was judged. run: the number of its run (0: a new one)."""
     photo, longest = report["photo"], max((panel["seconds"] or 0 for panel in report["panels"]), default=0)
     stopped, judge = any(panel.get("reason") == "stopped" for panel in report["panels"]), report.get("judge") or {}
+    votes = report.get("votes", [])
     return {
         **empty(),
         "run": run or next(_run_numbers),
@@ -90,7 +91,8 @@ def of_report(report: Mapping[str, Any], run: int = 0) -> dict[str, Any]:
         "panels": [_panel_of_report(panel) for panel in report["panels"]],
         "judge": {name: judge.get(name) or {} for name in ("cuts", "support")} if judge.get("presence") else None,
         "flags": report.get("flags", []),
-        "votes": len(report.get("votes", [])),
+        "votes": len(votes),
+        "vote": {"ranks": {}, "wrong": [], **votes[-1]} if votes else None,
     }
 
 

@@ -11,8 +11,9 @@ from gradio.components import Component
 
 from halluapp.results import Store
 from halluapp.serving.models import Models
+from halluapp.settings import Settings
 from halluapp.ui import inside, model_picker, texts
-from halluapp.ui.compare import examples, exports, hallu_space_button, opened, panels, sidebar, stored, votes
+from halluapp.ui.compare import draft, examples, exports, hallu_space_button, opened, panels, sidebar, stored, votes
 from halluapp.ui.compare.run import Keep, Result, announce, fail, judge_again, run, stop
 from halluapp.ui.event_options import EACH, INSTANT, LANE, QUEUED
 
@@ -21,7 +22,7 @@ from halluapp.ui.event_options import EACH, INSTANT, LANE, QUEUED
 class CompareTab:
     """The components that the rest of the page needs. methods: the list of panels to decode; photo: the path of the
     photo that is asked about; note: the line under the prompt; result: as `run.Result`; views: the outputs of
-    `opened.show`; store: of kept results.
+    `opened.show`; drafts: those of `draft.restore` before `question`, the inputs of a run; store: of kept results.
     """
 
     methods: gr.CheckboxGroup
@@ -30,6 +31,8 @@ class CompareTab:
     note: gr.HTML
     result: gr.State
     views: list[Component]
+    drafts: list[Component]
+    question: list[Component]
     store: Store | None
 
     def open_link(self, app: gr.Blocks) -> None:
@@ -40,6 +43,10 @@ class CompareTab:
             return opened.follow(result, link, self.store) if link else tuple(gr.skip() for _ in self.views)
 
         app.load(handler, self.result, self.views, **INSTANT)
+
+    def bring_back(self, app: gr.Blocks, settings: Settings) -> None:
+        """A page that is reloaded shows the photo and the settings that had no answer yet."""
+        draft.connect(app, settings, self.result, self.drafts, self.question)
 
 
 @dataclass(frozen=True)
@@ -66,9 +73,11 @@ def build(models: Models) -> CompareTab:
             methods = sidebar.build_methods()
         controls = sidebar.build(models.settings, methods)
         files = exports.build(updates)
-    inputs = [result, photo, form.prompt, *controls.inputs]
+    question = [form.prompt, *controls.inputs]
+    inputs = [result, photo, *question]
     outputs = [stage, result, *files, form.run, form.stop]
     handler = run_handler(models, partial(stored.keep, store), list(controls.parameters))
+    gr.on([form.run.click, form.prompt.submit], None, question, None, js=draft.KEEP, api_visibility="private")
     clicked = gr.on([form.run.click, form.prompt.submit], announce, result, stage, **INSTANT)
     answered = clicked.then(handler, inputs, outputs, **LANE)
     answered.failure(fail, result, outputs, **INSTANT)
@@ -89,7 +98,9 @@ def build(models: Models) -> CompareTab:
     stage.count(votes.count_handler(models.settings), result, stage, **EACH)
     stage.fetch(opened.fetch_handler(store), result, stage, **EACH)
     stage.lab(stored.listing_handler(models.settings), result, stage, **EACH)
-    return CompareTab(methods, photo, form.prompt, form.note, result, views, store)
+    return CompareTab(
+        methods, photo, form.prompt, form.note, result, views, [stage, result, photo, *files], question, store
+    )
 
 
 def run_handler(models: Models, keep: Keep, parameters: list[tuple[str, str]]) -> Callable[..., Iterator[tuple]]:

@@ -57,6 +57,8 @@ class VotedPanel(Record):
     error: str | None
     """Why there is no answer: such a panel has no part in a vote."""
     mentions: list[VotedMention] = Field(max_length=MOST_MENTIONS)
+    text: str = Field(max_length=8)
+    """A number that stands for it: equal texts have the same."""
 
 
 class VotedModel(Record):

@@ -130,10 +130,13 @@ function drawOcclusion(answer) {
 }
 
 function drawCounterfactual(answer) {
-  const text = quote("p", "words"), kept = answer.words.filter(([, survives]) => survives).length;
-  answer.words.forEach(([word, survives]) => text.append(make("span", survives ? "" : "gone", word), " "));
+  const things = quote("ul", "things"), text = quote("p", "words"), line = survivorLine(answer);
+  answer.things.forEach(([thing, survives]) => things.append(make("li", survives ? "" : "gone", thing)));
+  answer.words.forEach(([word, survives]) => text.append(
+    make("span", survives === null ? "joint" : survives ? "" : "gone", word), " ",
+  ));
   return [
-    make("p", "", fill(TEXTS.survivors, { kept, all: answer.words.length })), text,
+    make("p", "", line), ...(answer.things.length ? [things] : []), text,
     make("h4", "", TEXTS.newAnswer), quote("p", "", answer.text), ...coverButtons().slice(1),
   ];
 }

@@ -85,6 +85,15 @@ function stacked(rows) {
   });
 }
 
+// How much of an answer is left: things first, then words that say something (null: an article and the like).
+function survivorLine({ things, words }) {
+  const count = (list) => ({ all: list.length, kept: list.filter(([, survives]) => survives).length });
+  const said = words.filter(([, survives]) => survives !== null);
+  return [
+    things.length ? fill(TEXTS.things, count(things)) : TEXTS.noThings, fill(TEXTS.survivors, count(said)),
+  ].join(" ");
+}
+
 function mean(values) {
   return values.length ? values.reduce((sum, value) => sum + value, 0) / values.length : 0;
 }

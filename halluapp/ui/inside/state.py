@@ -16,6 +16,7 @@ from halluapp.request import MAX_NEW_TOKENS, MAX_SAMPLES, make_request
 from halluapp.serving import callers, request_log
 from halluapp.serving.models import Models
 from halluapp.ui.inside import texts
+from halluapp.ui.inside.survivors import survivors
 
 SAMPLING = ("max_new_tokens", "temperature", "top_p", "top_k", "seed", "repetition_penalty", "stop")
 MOST_NAME = 200  # characters of a method or a view
@@ -129,7 +130,10 @@ def _answer(
         key["view"], request.photo, request.prompt, request.methods, panel["method"], ids, key["word"],
         request.sampling, _box(key["box"]),
     )  # fmt: skip
-    return reports.plain(models.inspect(question, left)), note
+    view = reports.plain(models.inspect(question, left))
+    if question.view == "counterfactual":
+        view |= survivors(answer["text"], view["text"], view["words"])
+    return view, note
 
 
 def _box(value: Any) -> tuple[float, float, float, float]:

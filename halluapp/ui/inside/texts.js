@@ -32,7 +32,9 @@ const TEXTS = {
   occlusionMap: "How much covering each part of the photo lowers “{word}”",
   occlusionHint: "Each part was covered by itself: the brighter, the less probable “{word}” became (at most {most} "
     + "nats); parts in the other colour speak against it.",
-  survivors: "{kept} of {all} words survive; those that do not are struck out.",
+  things: "Of {all} named things {kept} survive.",
+  noThings: "The answer names no thing.",
+  survivors: "Of {all} words, articles and the like left out, {kept} survive; the others are struck out.",
   newAnswer: "The new answer",
   priorHint: "How the plain model would begin its answer, whatever it is shown: what stays the same without the photo "
     + "is prior, not sight.",

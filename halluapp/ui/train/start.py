@@ -77,7 +77,8 @@ def connect(
     controls.command.change(memory_line, run_form.inputs, controls.memory, trigger_mode="always_last", **QUEUED)
     inputs = [view.selection, view.overlay, *run_form.inputs]
     outputs, start_run = [notice.component, *view.outputs], partial(with_current(models, begin), run_form)
-    started = notice.connect(controls.start.click, start_run, inputs, outputs, settings, **QUEUED)
+    started_outputs = [*outputs, run_form.name]
+    started = notice.connect(controls.start.click, start_run, inputs, started_outputs, settings, **QUEUED)
     started.then(write_preview, run_form.inputs, controls.preview, **INSTANT)
     board_inputs = [view.selection, view.overlay]
     notice.connect(controls.stop.click, partial(end, settings), board_inputs, outputs, settings, **INSTANT)
@@ -145,12 +146,13 @@ def preview(settings: Settings, run_form: form.Form, *inputs: Any) -> tuple[str,
 def begin(
     settings: Settings, run_form: form.Form, visitor: Visitor, selection: str | None, overlay: list[str], *inputs: Any
 ) -> list[Any]:
-    """Inputs: chosen run, overlay, `Form.inputs`. Outputs: notice, `BoardView.outputs`."""
+    """Inputs: chosen run, overlay, `Form.inputs`. Outputs: notice, `BoardView.outputs`, name (for the next one)."""
+    name = ""
     try:
         selection, sentence = launch(settings, visitor, form.entries(run_form, inputs))
     except (InputError, OSError) as error:
-        sentence = str(error)
-    return [sentence, *live.refresh(settings, visitor, selection, overlay)]
+        sentence, name = str(error), gr.skip()
+    return [sentence, *live.refresh(settings, visitor, selection, overlay), name]
 
 
 def end(settings: Settings, visitor: Visitor, selection: str | None, overlay: list[str]) -> list[Any]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import base64
+import re
+import time
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +31,12 @@ ACTIONS = (
     "measure",
     "delete",
 )  # of `run_actions.Actions`
+# What a run prints before its first step; lines of other kinds (a note on the pairs) tell of no stage.
+LOG_PATTERNS = {
+    "photos": re.compile(r"looked at (?P<done>\d+) of (?P<total>\d+) photos"),
+    "reference": re.compile(r"reference: (?P<done>\d+) of (?P<total>\d+) pairs"),
+    "held-out": re.compile(r"step 0 of \d+, "),
+}
 MEMORY_STEPS = 4  # columns of the table of memory
 NOT_CURVES = ("step", "seconds", "held")
 _row_cache: dict[Path, tuple[tuple[int, int], list[dict]]] = {}
@@ -72,7 +80,7 @@ def snapshot(root: Path, selection: str | None, overlay: list[str], visitor: Vis
         "list": rows,
         "curves": [{"name": name, "keys": _curves(root / name)} for name in plotted],
         "comparison": measurement.side_by_side([Run(root / name) for name in plotted]),
-        "run": _details(Run(root / selection)) if selection in names else None,
+        "run": _details(Run(root / selection), row) if selection in names and row else None,
         "labels": texts.CURVES,
         "empty": texts.NO_RUNS,
     }
@@ -170,16 +178,18 @@ def _imported_row(run: Run) -> dict[str, Any]:
     return {**empty, "name": run.name, "kind": "adapter", "state": texts.IMPORTED, "live": False, "panel": panel}
 
 
-def _details(run: Run) -> dict[str, Any]:
-    """The chosen run: progress, time left, memory, captions, the last lines of its log, before-and-after numbers."""
+def _details(run: Run, row: dict[str, Any]) -> dict[str, Any]:
+    """The chosen run: progress, time left, memory, captions, the last lines of its log, before-and-after numbers.
+
+    row: its line of the list.
+    """
     status, rows = run.status(), _rows(run.folder / "metrics.jsonl")
-    row = list_line(run)
     failed, log = status["state"] in ("failed", "interrupted"), run.log(LOG_CHARACTERS)
     messages = [line for line in log.splitlines() if line[:1].strip() and "Warning" not in line]
     return {
         **row, "status": status["state"], "error": status["error"],
         "left": _seconds_left(rows, row) if row["live"] else None,
-        "note": messages[-1] if messages and row["live"] else "",
+        "note": _stage(run, row, messages[-1] if messages else "") if row["live"] else "",
         "log": log if failed else "\n".join(messages[-LOG_LINES:]),
         "photo": _sample_photo(run.folder / SAMPLE_PHOTO),
         **captions.judged(run, checkpoints.adapter_step(run)),
@@ -187,6 +197,24 @@ def _details(run: Run) -> dict[str, Any]:
         "kinds": _memory_kinds(rows), "measured": measurement.rows(run), "map": measurement.representation_map(run),
         "measuring_note": measurement.last_line(run),
     }  # fmt: skip
+
+
+def _stage(run: Run, row: dict[str, Any], message: str) -> str:
+    """What a run does before its first step, and for how long its process is there; "" from then on, and while it
+    waits for others.
+
+    row: its line of the list; message: the last line of its log.
+    """
+    status = run.status()
+    is_waiting = status["state"] == "waiting"
+    if status["state"] == "running" or (is_waiting and row["state"] != texts.STATES["starting"]):
+        return ""
+    stage, values = "starting" if is_waiting else "reading", {}
+    for name, pattern in LOG_PATTERNS.items():
+        if not is_waiting and (match := pattern.match(message)):
+            stage, values = name, match.groupdict()
+    seconds = max(0.0, time.time() - (status.get("born") or time.time()))
+    return texts.STAGE.format(stage=texts.STAGES[stage].format(**values), seconds=f"{seconds:.0f}")
 
 
 def _memory_kinds(rows: list[dict]) -> dict[str, Any] | None:

@@ -187,7 +187,11 @@ def test_the_log_tells_what_happened_before_the_end(tmp_path):
     run = start(tmp_path, "chip")
     (run.folder / "log.txt").write_text("looked at 3 of 5 photos\n  warnings.warn(\nUserWarning: x\n")
     run.write_status("preparing")
-    assert state.snapshot(tmp_path / "runs", None, [])["run"]["note"] == "looked at 3 of 5 photos"
+    note = state.snapshot(tmp_path / "runs", None, [])["run"]["note"]
+    assert note.startswith(texts.STAGES["photos"].format(done=3, total=5) + " (")
+    assert note.endswith(" s)")
+    run.write_status("running", 1)
+    assert state.snapshot(tmp_path / "runs", None, [])["run"]["note"] == ""
     run.write_status("failed", 1, "Memory ran out at step 1; lower batch (now 2).")
     board = state.snapshot(tmp_path / "runs", None, [])["run"]
     assert "looked at" in board["log"]

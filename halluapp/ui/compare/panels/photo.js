@@ -69,6 +69,7 @@ async function takePhoto(file) {
   say("Reading the photo…");
   try {
     const { path } = await upload(file);
+    upcoming = { path };
     trigger("take", { path });
   } catch (problem) {
     complain("The photo could not be uploaded (" + (problem.message || problem) + "); choose another one.");
@@ -103,7 +104,9 @@ function wirePhoto() {
   });
   find(".examples").addEventListener("click", (event) => {
     const button = event.target.closest(".example");
-    if (button) trigger("example", { number: Number(button.dataset.number) });
+    if (!button) return;
+    upcoming = { number: Number(button.dataset.number) };
+    trigger("example", upcoming);
   });
   new ResizeObserver(placeBoxes).observe(find(".photo .frame"));
 }

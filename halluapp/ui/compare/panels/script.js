@@ -196,6 +196,7 @@ function draw() {
   arrange();
   find(".share").hidden = state.busy || !state.link;
   remember();
+  followDraft();
   takeLab();
   takePair();
   element.dataset.run = state.run;
@@ -272,7 +273,8 @@ function wireSettings(settings, methods) {
     button.focus();
   });
   methods.addEventListener("change", () => setTimeout(count));
-  new MutationObserver(count).observe(methods, { childList: true, subtree: true });
+  const changes = { childList: true, subtree: true, attributeFilter: ["class"] }; // the server chooses methods as well
+  new MutationObserver(count).observe(methods, changes);
   show(false);
   count();
 }
@@ -287,4 +289,6 @@ wireKept();
 find(".skip").addEventListener("click", goToAnswers);
 find(".show-differences").addEventListener("change", drawDifferences);
 watch("value", draw);
+const lost = readDraft();
 draw();
+wireDraft(lost);

@@ -49,7 +49,7 @@ function hiddenState(state, seed) {
       note: "", samples: [], spread: null,
     };
   });
-  return { ...state, panels, flags: [], detector: "", measured: {}, blind: true };
+  return { ...state, panels, flags: [], vote: null, detector: "", measured: {}, blind: true };
 }
 
 // What is sent of a vote. ranks: { index of the panel: rank or 0 }; ticks: keys of `tickKey`.
@@ -63,13 +63,15 @@ function tickKey(index, { start, end }) {
   return [index, start, end].join();
 }
 
-// Of a report of the history: what the table of votes needs; null where nobody voted on it.
+// Of a report of the history: what the table of votes needs; null where nobody voted on it. Texts stay in the browser:
+// which of them are equal, which says nothing of their methods, is told by a number a text.
 function votedReport({ model, panels, votes }) {
   if (!votes || !votes.length) return null;
-  const mention = ({ start, end, verdict }) => ({ start, end, verdict });
+  const mention = ({ start, end, verdict }) => ({ start, end, verdict }), texts = panels.map(({ text }) => text);
   return {
-    votes, model: { name: model.name }, panels: panels.map(({ method, title, parameters, error, mentions }) => (
-      { method, title: title || "", parameters, error: error || null, mentions: mentions.map(mention) }
-    )),
+    votes, model: { name: model.name }, panels: panels.map(({ method, title, parameters, error, mentions, text }) => ({
+      method, title: title || "", parameters, error: error || null, mentions: mentions.map(mention),
+      text: String(texts.indexOf(text)),
+    })),
   };
 }

@@ -6,7 +6,13 @@ const BLIND_TEXTS = {
   complete: "I looked for wrong words in every answer", ticked: ["no word ticked", "1 word ticked", "{n} words ticked"],
   reveal: "Reveal", saving: "Saving…", wait: "Ticking and ranking open once the answers stand.",
   rank: "Rank", none: "–", best: "1, best",
-  seen: "You saw it as answer {letter}", ranked: ", ranked {rank}", unranked: ", without a rank",
+  seen: [
+    "You saw it as answer {letter}, ranked {rank}", "You saw it as answer {letter}, without a rank",
+    "In its vote it was answer {letter}, ranked {rank}", "In its vote it was answer {letter}, without a rank",
+    "In the last of {n} votes it was answer {letter}, ranked {rank}",
+    "In the last of {n} votes it was answer {letter}, without a rank",
+  ],
+  words: ["", "1 word held to be wrong", "{n} words held to be wrong"],
 };
 let ballot = { run: -1, seed: 0, ranks: {}, ticks: new Set(), complete: false };
 let revealed = -1, sending = false; // revealed: the run whose names are shown without a vote
@@ -121,19 +127,21 @@ function tickWord(method, piece) {
   drawBallot();
 }
 
-// After the reveal: what this panel was called, its rank, and the words that were ticked in it.
+// After the reveal, and in a report that carries votes: what this panel was called, its rank, the words ticked in it.
 function drawOwnVote(data) {
   const { root, pieces } = views.get(data.method), vote = state.vote;
   let line = root.querySelector(".my-vote");
-  if (!vote || data.error) { // without an answer it had no part in the vote
+  if (!vote || !vote.order.includes(data.method)) { // without an answer it had no part in the vote
     if (line) line.remove();
     return;
   }
   if (!line) root.append(line = make("p", "my-vote"));
-  const rank = vote.ranks[data.method];
-  line.textContent = BLIND_TEXTS.seen.replace("{letter}", letterOf(vote.order.indexOf(data.method)))
-    + (rank ? BLIND_TEXTS.ranked.replace("{rank}", rank) : BLIND_TEXTS.unranked);
-  const wrong = vote.wrong.filter((word) => word.method === data.method);
+  const rank = vote.ranks[data.method], wrong = sample ? [] : vote.wrong.filter((word) => word.method === data.method);
+  const letter = letterOf(vote.order.indexOf(data.method)), whose = state.voted ? 0 : state.votes > 1 ? 4 : 2;
+  line.textContent = [
+    fill(BLIND_TEXTS.seen[whose + (rank ? 0 : 1)], { letter, rank, n: state.votes }),
+    fill(BLIND_TEXTS.words[Math.min(2, wrong.length)], { n: wrong.length }),
+  ].filter(Boolean).join(" · ");
   for (const { node, start, end } of pieces) {
     node.classList.toggle("ticked", wrong.some((word) => word.start < end && start < word.end));
   }

@@ -13,6 +13,7 @@ let opening = null; // the key of the one that is being opened
 function openReport(text, key = null) {
   say("Opening the report…");
   opening = key;
+  upcoming = { copy: true };
   trigger("reopen", { text });
 }
 
@@ -130,6 +131,7 @@ function voteNote(votes) {
 }
 
 function openKept(link) {
+  upcoming = { copy: true };
   trigger("reopen", { link });
 }
 
