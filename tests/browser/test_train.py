@@ -223,8 +223,7 @@ def test_the_step_of_the_panel_judged_captions_and_an_empty_range(opened, root, 
     assert "the best of 2 by held-out loss is step 2 (1.5)" in tab.page.inner_text("#train-board .choice")
     tab.page.click("#train-step")
     tab.page.wait_for_selector("#train-step-choice:visible")
-    tab.page.locator("#train-step-choice input").click()
-    tab.page.get_by_role("option", name="step 2").click()
+    tab.page.locator("#train-step-choice").get_by_label("step 2").check()
     tab.page.click("#train-step-sure")
     tab.wait_notice("steps answers with step 2")
     assert json.loads((run.adapter / "about.json").read_text())["step"] == 2

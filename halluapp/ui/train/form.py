@@ -114,8 +114,8 @@ def _widget(kind: str, item, width: int = 150) -> Component:
     options: dict[str, Any] = {"label": metadata["label"], "value": default, "elem_id": f"train-{kind}-{item.name}"}
     if isinstance(default, bool):
         return gr.Checkbox(info=metadata["help"], elem_classes="train-switch", **options)  # a sentence stands beside it
-    if metadata["choices"]:
-        return gr.Dropdown(list(metadata["choices"]), info=metadata["help"], min_width=width, **options)
+    if metadata["choices"]:  # no list that opens: what is chosen in one stays English on a Chinese page
+        return gr.Radio(list(metadata["choices"]), info=metadata["help"], min_width=width, **options)
     # No bounds for the component: its own refusal is an error of the server, ours is a sentence.
     info = f"{metadata['help']} {_readable(metadata['least'])} to {_readable(metadata['most'])}."
     return gr.Number(info=info, step=metadata["step"] or 0.1, min_width=width, **options)

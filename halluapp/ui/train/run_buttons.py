@@ -41,7 +41,7 @@ class RunButtons:
     confirm_lengthen: gr.Button
     lengthen_row: gr.Row
     step: gr.Button
-    step_choice: gr.Dropdown
+    step_choice: gr.Radio
     confirm_step: gr.Button
     step_row: gr.Row
     zip: gr.File
@@ -92,7 +92,7 @@ def build() -> RunButtons:
         steps = gr.Number(None, label=texts.LENGTHEN[1], minimum=1, elem_id="train-longer", scale=3)
         confirm_lengthen = gr.Button(texts.LENGTHEN[2], size="sm", elem_id="train-longer-sure", min_width=140)
     with gr.Row(visible=False) as step_row:
-        step_choice = gr.Dropdown([], label=texts.STEP[1], elem_id="train-step-choice", scale=3)
+        step_choice = gr.Radio([], label=texts.STEP[1], elem_id="train-step-choice", scale=3)
         confirm_step = gr.Button(texts.STEP[2], size="sm", elem_id="train-step-sure", min_width=140)
     zip_file = gr.File(label=texts.ZIP, visible=False, elem_id="train-zip")
     return RunButtons(

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import fields
 
 import page_texts
 import pytest
 
+from halluapp.methods.registry import METHODS
+from halluapp.training import recipes
 from halluapp.ui import language, texts
 
 # Names, formulas and units that are the same in both languages; prompts are what the model reads.
 NAMES = frozenset(
     """halluapp Nullu AdaVIB CHiP HACL VDD VCD ICD M3ID PAI DoLa DeCo DPO IPO Alpha Beta Dropout Top-p HalluSpace MB EN
-    @children HTML ZIP JSON""".split()
+    @children HTML ZIP JSON A-D unk mlp yes/no""".split()
 )
 # Shown as numbers or wholly made of other texts, which are translated by themselves.
 ASSEMBLED = frozenset(
@@ -49,6 +52,12 @@ def page() -> dict[str, str]:
 def test_every_text_of_the_page_has_its_chinese():
     missing = [f"{source}: {json.dumps(text)}" for text, source in page().items() if text not in TABLE]
     assert not missing, "add to halluapp/ui/language/zh-CN:\n" + "\n".join(missing)
+
+
+def test_every_choice_of_a_setting_has_its_chinese():
+    kinds = [*METHODS.values(), *recipes.RECIPES.values()]
+    choices = {one for kind in kinds for item in fields(kind) for one in item.metadata.get("choices") or ()}
+    assert sorted(choices - set(TABLE) - NAMES) == []
 
 
 def test_every_sentence_in_a_script_is_part_of_a_text_that_has_its_chinese():

@@ -69,9 +69,14 @@ def test_what_the_page_says_of_the_shipped_runs_is_what_was_measured():
     results = (ASSETS.parent / "docs" / "results.md").read_text(encoding="utf-8")
     table = results[results.index("## The shipped training runs") :]
     for row, sentence in (
-        ("| CHAIR_i | −0.06 [−0.12, 0.01] |", "CHAIR_i by .06 [-.01, .12]"),
-        ("| recall | −0.03 [−0.08, 0.01] |", "recall by .03 [-.01, .08]"),
-        ("| words | −3.5 ", "4 words fewer"),
+        (
+            "| ln p(true) − ln p(hallucinated) | +0.32 [0.02, 0.64] | −0.03 [−0.08, 0.03] | +0.00 [−0.17, 0.19] |",
+            "only CHiP came to prefer truthful answers (+.32 [.02, .64] in ln p",
+        ),
+        ("On 39 held-out pairs", "39 held-out pairs"),
+        ("| CHAIR_i | −0.06 [−0.12, 0.01] | 0.00 [−0.02, 0.02] | −0.01 [−0.05, 0.02] |", "CHiP's -.06 [-.12, .01]"),
+        ("| recall | −0.03 [−0.08, 0.01] | −0.01 [−0.02, 0.00] | 0.00 [−0.03, 0.03] |", "and -.03 [-.08, .01]"),
+        ("| words | −3.5 [−5.8, −1.6] |", "3.5 [1.6, 5.8] words fewer"),
         ("CHAIR_i, recall and words on 24 of these", "24 held-out photos"),
     ):
         assert row in table
