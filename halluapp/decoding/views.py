@@ -41,6 +41,16 @@ class Views:
         views.seed, views._encode, views._features = seed, self._encode, self._features
         return views
 
+    def without_photo(self) -> Views:
+        """What is encoded of the photo, now and later, without a hold on photo and model."""
+        views = Views.__new__(Views)
+        views.seed, views._encode, views._features = self.seed, None, self._features
+        return views
+
+    def share(self, other: Views) -> None:
+        """Takes what another one has encoded of the same photo by the same model, and adds to it from now on."""
+        self._features = other._features
+
     def is_of(self, other: Views, noised: bool = False) -> bool:
         """Whether both show the same photo, `noised`: with the same noise."""
         return self._features is other._features and (not noised or self.seed == other.seed)

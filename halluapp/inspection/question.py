@@ -16,6 +16,7 @@ from halluapp.inspection.attention import KINDS, answer_attention, heat
 from halluapp.inspection.evidence import evidence, reliance
 from halluapp.inspection.hallu_space import direction_words, energy
 from halluapp.inspection.occlusion import counterfactual, occlusion
+from halluapp.inspection.photo_features import views_of
 from halluapp.inspection.prior import prior_probe
 from halluapp.inspection.visual_words import visual_words
 from halluapp.lvlm.base import LVLM
@@ -101,7 +102,7 @@ def inspect(lvlm: LVLM, question: Question, stop: Callable[[], bool] = bool) -> 
     if not all(0 <= index < size and index != lvlm.image_token for index in question.ids):  # of a file somebody opened
         raise InputError("The tokens of this answer are not this model's; run the comparison again.")
     word = word_at(lvlm, question.ids, question.word)
-    views = Views(lvlm, question.photo, question.sampling.seed)
+    views = views_of(lvlm, question.photo, question.sampling.seed)
     look = VIEWS[question.view]
     return {
         "view": question.view,

@@ -104,10 +104,13 @@ function drawBase() {
 }
 
 function draw() {
-  const next = props.value;
+  let next = props.value;
   if (!next || typeof next === "string") return;
+  if (!next.panels) { // with an answer only what is new is sent
+    if (!state || next.run !== state.run) return; // about a result that is no longer shown
+    next = { ...next, panels: state.panels };
+  }
   const fresh = !state || next.run !== state.run;
-  if (next.answer && state && fresh) return; // about a result that is no longer shown
   state = next;
   if (next.photo) photo = next.photo;
   if (next.answer) {

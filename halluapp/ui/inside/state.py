@@ -41,7 +41,13 @@ def of_result(result: Result) -> dict[str, Any]:
 
 def fail(result: Result) -> dict[str, Any]:
     """The fold when a look ended as none should: nothing pulses on. Input: result. Output: fold."""
-    return {**of_result(result), "photo": "", "error": texts.FAILED}
+    return {**_same(result), "error": texts.FAILED}
+
+
+def _same(result: Result) -> dict[str, Any]:
+    """The fold as the page has it already: neither photo nor words are sent once more with an answer."""
+    run = result["stage"]["run"] if result and result.get("report") else 0
+    return {"run": run, "photo": "", "panels": None, "answer": None, "error": "", "note": ""}
 
 
 def _panel(panel: dict[str, Any], answer: dict[str, Any], sample: int) -> dict[str, Any]:
@@ -69,11 +75,11 @@ def _sample(method: str) -> tuple[str, int]:
 
 
 def look(models: Models, result: Result, photo: str | None, event: Any) -> dict[str, Any]:
-    """Inputs: result, photo path, and what was clicked. Output: fold, without the photo, which it has already.
+    """Inputs: result, photo path, and what was clicked. Output: fold, without what it has already.
 
     event: view, method, word (its number, from 1), and box of the counterfactual (None: the whole photo).
     """
-    fold = {**of_result(result), "photo": ""}
+    fold = _same(result)
     values = event._data if isinstance(event._data, dict) else {}
     key = {name: values.get(name) for name in ("view", "method", "word", "box")}
     left, is_question = callers.departure(), _is_question(key)

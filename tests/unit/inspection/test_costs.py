@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from tiny import OPEN, lvlm, photo
 
@@ -48,3 +50,20 @@ def test_nothing_is_read_for_whoever_has_left(view, passes):
     with pytest.raises(InputError, match="left before"):
         inspect(lvlm("llava"), question(view), stop)
     assert len(asked) == passes + 1
+
+
+def test_the_next_question_about_a_photo_runs_no_vision_tower(monkeypatch):
+    """Nor does it for another word; another photo is looked at, and answers are those of a first question."""
+    model, calls = lvlm("llava"), []
+    encode = model.encode_image
+    monkeypatch.setattr(model, "encode_image", lambda *arguments: calls.append(1) or encode(*arguments))
+    one, two = (replace(question("evidence"), photo=photo(seed)) for seed in (41, 42))
+    first = inspect(model, one)
+    inspect(model, replace(one, word=3))
+    assert len(calls) == 1
+    second = inspect(model, two)
+    assert second != first
+    assert inspect(model, two) == second
+    assert len(calls) == 2
+    assert inspect(model, one) == first
+    assert len(calls) == 3
