@@ -39,7 +39,7 @@ OTHER_THREADS = 32  # beside those of comparisons that wait
 MONO = ["ui-monospace", "SFMono-Regular", "Menlo", "monospace"]
 CSS = """
 .gradio-container { width: 100%; max-width: 1560px !important; margin: 0 auto; }
-.gradio-container > .main { padding: 8px 24px !important; } #panels > .html-container { padding: 0; }
+.gradio-container > .main { padding: 8px clamp(12px, 3vw, 24px) !important; } #panels > .html-container { padding: 0; }
 #header { align-items: baseline; gap: 4px 16px; } #header > * { width: auto; min-width: 0 !important; }
 #title { flex: 1 1 420px; } #title p { margin: 0; font-size: 13px; }
 #title h1 { font-size: 18px; margin: 0 10px 0 0; display: inline; } #title p { display: inline; }
@@ -68,6 +68,7 @@ input:focus-visible, textarea:focus-visible { outline: 2px solid var(--color-acc
 #settings-help p { font-size: 12px; margin: 0; } #settings .form { flex: none; overflow: visible; }
 #report { align-items: center; gap: 6px; margin-top: 12px; } #report > * { flex: 0 0 auto !important; width: auto; }
 #report button, #report a { min-height: 28px; font-size: 12px; font-weight: 400; }
+#inside .html-container { padding: 0; }
 #kept-notice p { font-size: 12px; margin: 0; }
 #panels:has(.blind-vote) ~ #inside, .gradio-container:has(.blind-vote) #inside { display: none; }
 #save-label p { font-size: 12px; margin: 0; }
@@ -81,7 +82,6 @@ input:focus-visible, textarea:focus-visible { outline: 2px solid var(--color-acc
 /* On a phone the form fills the screen: what was done or refused is said at its foot, not far below. */
 @media (max-width: 640px) {
   #train-notice { position: fixed; bottom: 0; left: 0; right: 0; z-index: 20; }
-  .gradio-container > .main { padding: 8px 12px !important; }
   #title { flex: 1 1 100%; } #theme, #language { order: 0; } #model { flex: 1 1 100%; }
   #panels:not(:has(.settings-open)) #methods { display: none; }
   #presets button, #methods label, #go button, #report button, #report a { min-height: 44px; }
