@@ -83,6 +83,7 @@ function panelOf(method) {
 function drawPanel(data) {
   const view = viewOf(data);
   drawPager(view.pager, data);
+  view.root.dataset.status = data.status;
   view.state.textContent = STATUS_LABELS[data.status] || data.status;
   if (data.error) {
     view.pieces = [];
