@@ -58,7 +58,7 @@ class Request:
 def make_request(
     photo,
     prompt: str,
-    methods: list[Method | str] | None = None,
+    methods: Sequence[Method | str] | None = None,
     max_new_tokens: int = 80,
     temperature: float = 0.0,
     top_p: float = 1.0,

@@ -11,7 +11,8 @@ from halluapp.lvlm import quantize, random_weights
 from halluapp.lvlm.base import EMBEDDED, LVLM
 from halluapp.lvlm.loading import load_checkpoint
 from halluapp.lvlm.sidecar_files import attach, load_projector, load_space, save_space
-from halluapp.lvlm.weights.memory import GIGABYTE, dense_bytes, estimate, free_memory
+from halluapp.lvlm.weights import placement
+from halluapp.lvlm.weights.memory import GIGABYTE, dense_bytes, device_of, estimate, free_memory, free_on_cards
 from halluapp.lvlm.weights.placement import Placement
 
 __all__ = ["CATALOG", "CatalogModel", "automatic", "find", "load", "load_projector", "load_space", "recommend",
@@ -90,9 +91,13 @@ def recommend(free_bytes: int, quantization: str = "nf4", dense: float = 2.0) ->
     return next((id for id in DEFAULTS if models[id].bytes(quantization, dense) <= free_bytes), "pocket")
 
 
-def automatic(device: str = "auto", quantization: str = "nf4", dtype: str = "auto") -> str:
-    """The model that "auto" means: what fits the GPU; on a CPU only the embedded one answers while one waits."""
+def automatic(device: str = "auto", quantization: str = "nf4", dtype: str = "auto", spread: bool = False) -> str:
+    """The model that "auto" means: what fits the GPU; on a CPU only the embedded one answers while one waits.
+
+    spread: over all cards, though not over main memory, from which each token would fetch it.
+    """
     free, on_gpu = free_memory(device)
+    free = sum(free_on_cards()) if spread and on_gpu else free
     return recommend(free, quantization, dense_bytes(dtype, on_gpu)) if on_gpu else "pocket"
 
 
@@ -101,23 +106,21 @@ def load(
 ) -> tuple[LVLM, str]:
     """Loads a model -> (LVLM, notice for the person, "" if there is nothing to say).
 
-    model: "pocket", "auto" (what fits the GPU), "random:NAME" (`random_weights`), a hub id or a folder. dtype: of the
-    weights that are not quantized, "auto" by the device. spread: over several devices; None: on one.
-    Raises InputError with one sentence.
+    model: "pocket", "auto" (what fits the GPU), "random:NAME" (`random_weights`), a hub id or a folder. device: where,
+    "auto" by free memory (`weights.memory.device_of`). dtype: of the weights that are not quantized, "auto" by the
+    device. spread: over several devices; None: on one. Raises InputError with one sentence.
     """
-    import torch
-
     from halluapp.lvlm.families import pocket
 
     if quantization not in quantize.CHOICES:
         raise InputError(f"The quantization {quotation(quantization)} is not known; use nf4, int8 or none.")
-    device = ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
     if model == "auto":
-        model = automatic(device, quantization, dtype)
+        model = automatic(device, quantization, dtype, spread is not None)
+    device = device_of(device).partition(":")[0] if spread and device == "auto" else device_of(device)
     if model.startswith(random_weights.PREFIX):
-        if spread:
-            raise InputError("A model of random weights lies on one device; leave HALLUAPP_DEVICE_MAP out.")
-        return random_weights.build(model.removeprefix(random_weights.PREFIX), quantization, device, assets, dtype), ""
+        name = model.removeprefix(random_weights.PREFIX)
+        lvlm = random_weights.build(name, quantization, device, assets, dtype, spread)
+        return lvlm, placement.notice(lvlm.model)
     embedded = model == "pocket"
     if embedded and not (assets / "pocket" / "config.json").exists():
         raise InputError("The embedded model is missing from assets/pocket; get the project with its assets folder.")

@@ -6,7 +6,6 @@ tokenizer is the embedded model's, so prompts are a few tokens longer or shorter
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +17,8 @@ from halluapp.errors import InputError, quotation
 from halluapp.lvlm import quantize
 from halluapp.lvlm.base import LVLM, HalluSpace
 from halluapp.lvlm.families import FAMILIES
-from halluapp.lvlm.weights import precision
+from halluapp.lvlm.weights import placement, precision
+from halluapp.lvlm.weights.placement import Placement
 
 PREFIX, RANK = "random:", 4
 
@@ -130,8 +130,18 @@ def configuration(name: str, image: int = 32000):
     return BLUEPRINTS[name].config(image)
 
 
-def build(name: str, quantization: str, device: str, assets: Path, dtype_choice: str = "auto") -> LVLM:
-    """A model by the name after "random:", with a random HalluSpace and AdaVIB projector. Raises InputError."""
+def build(
+    name: str,
+    quantization: str,
+    device: str,
+    assets: Path,
+    dtype_choice: str = "auto",
+    spread: Placement | None = None,
+) -> LVLM:
+    """A model by the name after "random:", with a random HalluSpace and AdaVIB projector. Raises InputError.
+
+    spread: over several devices; None: all of it on `device`.
+    """
     from transformers import AutoTokenizer
 
     configuration(name)  # refuses unknown names
@@ -146,17 +156,20 @@ def build(name: str, quantization: str, device: str, assets: Path, dtype_choice:
     dtype = precision.weight_dtype(dtype_choice, device)
     torch.manual_seed(0)
     options = quantize.config(quantization, dtype, config.text_config, lvlm_class.dense_modules)
-    model = _model(architecture, config, options, dtype, device)
+    model = _model(architecture, config, options, dtype, device, spread)
     for key in ("eos_token_id", "pad_token_id", "bos_token_id"):
         setattr(model.generation_config, key, getattr(tokenizer, key))
     if device == "cpu":
         quantize.keep_portable_layout(model)
     lvlm = lvlm_class(model, tokenizer, blueprint.processor(), PREFIX + name, quantization)
+    placement.check(lvlm, spread.offload if spread else "")
     _attach_random_weights(lvlm)
     return lvlm
 
 
-def _model(architecture: Any, config: Any, options: Any, dtype: torch.dtype, device: str) -> Any:
+def _model(
+    architecture: Any, config: Any, options: Any, dtype: torch.dtype, device: str, spread: Placement | None
+) -> Any:
     """A model of random weights; of the layers that are quantized only one at a time is in memory as a whole."""
     from accelerate import init_empty_weights
     from transformers.quantizers import AutoHfQuantizer
@@ -166,16 +179,40 @@ def _model(architecture: Any, config: Any, options: Any, dtype: torch.dtype, dev
     if options is not None:
         quantizer = AutoHfQuantizer.from_config(options, pre_quantized=False)
         quantizer.preprocess_model(model, device_map={"": device})
-    for module in model.modules():
-        _fill(module, config.get_text_config().initializer_range, dtype, device)
+    where = placement.device_map(model, spread, device) if spread else {}
+    if spread:
+        _check_map(where, PREFIX + config.model_type, spread, options is not None, device)
+    for name, module in model.named_modules():
+        _fill(module, config.get_text_config().initializer_range, dtype, _device(name, where, device))
     model.tie_weights()
     if options is not None:
         model.hf_quantizer = quantizer
         quantizer.postprocess_model(model)
+    if spread:
+        return placement.lay_out(model, where, spread.offload)
     return model.to(device) if options is None else model
 
 
-def _fill(module: torch.nn.Module, deviation: float, dtype: torch.dtype, device: str) -> None:
+def _check_map(where: dict[str, int | str], name: str, spread: Placement, quantized: bool, device: str) -> None:
+    """Raises InputError where weights would have to lie where they cannot."""
+    outside = set(where.values()) & ({"disk"} if device == "cpu" else {"cpu", "disk"})
+    if outside and quantized:
+        raise placement.too_large_for_quantization(name)
+    if "disk" in outside and not spread.offload:
+        raise placement.too_large(name)
+    if set(where.values()) == {"disk"}:
+        raise placement.too_large_tower(name)
+
+
+def _device(name: str, where: dict[str, int | str], device: str) -> str | int:
+    """Where the weights of a module are made; those that go to the disk are made in main memory."""
+    parts = name.split(".")
+    prefixes = (".".join(parts[:count]) for count in range(len(parts), -1, -1))
+    target = next((where[prefix] for prefix in prefixes if prefix in where), "cpu" if where else device)
+    return "cpu" if target == "disk" else target
+
+
+def _fill(module: torch.nn.Module, deviation: float, dtype: torch.dtype, device: str | int) -> None:
     """Random weights, by transformers' usual rule, in place of a module's own empty ones; quantized at once."""
     for key, empty in list(module.named_parameters(recurse=False)):
         weight = torch.empty(empty.shape, dtype=dtype, device=device)
@@ -197,7 +234,7 @@ def _attach_random_weights(lvlm: LVLM) -> None:
     count, width = len(lvlm.layers), lvlm.decoder.get_input_embeddings().weight.shape[1]
     layers = {layer: torch.linalg.qr(torch.randn(width, RANK))[0] for layer in range(count // 2, count)}
     lvlm.spaces["default"] = HalluSpace(layers, {"pairs": 0})
-    projector = copy.deepcopy(lvlm.base_projector)
+    projector = placement.double(lvlm.base_projector)
     with torch.no_grad():
         for weight in projector.parameters():
             weight.mul_(1.01)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
@@ -131,10 +131,9 @@ class ReportAnswer(Record):
     reason: str = ""
 
 
-class ReportSample(Record):
-    """A further sample of a method: its answer with another seed, in the fields of a panel."""
+class AnswerRecord(Record):
+    """What a panel and a sample have in common; a schema shows its fields where those of a second base stand before."""
 
-    seed: int
     text: str
     error: str | None
     tokens: list[ReportToken]
@@ -145,13 +144,28 @@ class ReportSample(Record):
     note: str = ""
     inventions: ReportInventions | None = None
     difference: ReportDifference | None = None
-    """To the baseline's answer with the same seed."""
     answer: ReportAnswer | None = None
 
     @model_validator(mode="after")
-    def _mentions_lie_in_the_text(self) -> ReportSample:
-        _check_mentions(self.mentions, self.text)
+    def _mentions_lie_in_the_text(self) -> Self:
+        for index, mention in enumerate(self.mentions):
+            if not 0 <= mention.start <= mention.end <= len(self.text):
+                sentence = ".mentions[{index}] points outside the panel's text"
+                raise PydanticCustomError("outside", sentence, {"index": index})
         return self
+
+
+class SeedRecord(Record):
+    """What a sample begins with."""
+
+    seed: int
+
+
+class ReportSample(AnswerRecord, SeedRecord):
+    """A further sample of a method: its answer with another seed, in the fields of a panel."""
+
+    difference: ReportDifference | None = None
+    """To the baseline's answer with the same seed."""
 
 
 class ReportSpread(Record):
@@ -173,8 +187,8 @@ class ReportSpread(Record):
     """Mean difference to the baseline's samples of the same seeds, with a t interval over the pairs."""
 
 
-class ReportPanel(Record):
-    """One method's answer; its first one where it has several samples."""
+class MethodRecord(Record):
+    """What a panel begins with."""
 
     method: str
     title: str = ""
@@ -187,36 +201,23 @@ class ReportPanel(Record):
     """What the reference rows are."""
     rows: list[str] = Field(default_factory=list)
     """What each row sees, the main one first."""
-    text: str
+
+
+class ReportPanel(AnswerRecord, MethodRecord):
+    """One method's answer; its first one where it has several samples."""
+
     error: str | None
     """Why the method could not answer, one sentence."""
-    tokens: list[ReportToken]
-    mentions: list[ReportMention]
-    seconds: float | None
-    forward_passes: int | None
     reason: str | None = None
     """Why the answer ended: end, length or stopped."""
     note: str = ""
     """What was unusual, one sentence."""
-    inventions: ReportInventions | None = None
     difference: ReportDifference | None = None
     """Null for the baseline, and without one."""
-    answer: ReportAnswer | None = None
     samples: list[ReportSample] = Field(default_factory=list)
     """The further samples, of the seeds that follow."""
     spread: ReportSpread | None = None
     """Null for one sample."""
-
-    @model_validator(mode="after")
-    def _mentions_lie_in_the_text(self) -> ReportPanel:
-        _check_mentions(self.mentions, self.text)
-        return self
-
-
-def _check_mentions(mentions: list[ReportMention], text: str) -> None:
-    for index, mention in enumerate(mentions):
-        if not 0 <= mention.start <= mention.end <= len(text):
-            raise PydanticCustomError("outside", ".mentions[{index}] points outside the panel's text", {"index": index})
 
 
 class ReportSampling(Record):

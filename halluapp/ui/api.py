@@ -42,7 +42,7 @@ def build(models: Models, photo_input: Callable[..., gr.Image]) -> None:
     ]  # fmt: skip
     source, form = _json("report", None, OBJECT), _text("form", FORMS[0])
     output, export = gr.JSON(visible=False, label="result"), gr.Textbox(visible=False, label="text")
-    endpoints = (
+    endpoints: tuple[tuple[partial[Any], list[Component], Component, dict[str, Any]], ...] = (
         (partial(compare, models), [photo, prompt, *values], output, OPTIONS),
         (partial(judge, models), [photo, text, question, sure], output, OPTIONS),
         (partial(methods), [], output, {**OPTIONS, "queue": False}),
@@ -51,7 +51,7 @@ def build(models: Models, photo_input: Callable[..., gr.Image]) -> None:
     )
     for endpoint, inputs, outputs, options in endpoints:
         function = endpoint.func
-        endpoint.__name__ = function.__name__  # the name of the MCP tool
+        vars(endpoint)["__name__"] = function.__name__  # the name of the MCP tool
         endpoint.__doc__ = (function.__doc__ or "").replace("{known}", ", ".join(METHODS))
         gr.Button(visible=False).click(endpoint, inputs, outputs, api_name=function.__name__, **options)
 
@@ -129,7 +129,7 @@ def compare(
         numbers = {"max_new_tokens": max_new_tokens, "temperature": temperature, "seed": seed, "samples": samples,
                    "top_p": top_p, "top_k": top_k, "repetition_penalty": repetition_penalty, "sure": sure}  # fmt: skip
         panels = assignments.create_methods(names, assignments.read(parameters, names))
-        checked = {name: check_number(name, value) for name, value in numbers.items()}
+        checked: dict[str, Any] = {name: check_number(name, value) for name, value in numbers.items()}
         request = make_request(photo, prompt, panels, stop=stop or (), **checked)
         for event in models.stream(request, left):
             if isinstance(event, Done):
@@ -197,4 +197,6 @@ def report(report: dict[str, Any], form: str = FORMS[0]) -> str:
             raise InputError(f"form must be {', '.join(FORMS[:-1])} or {FORMS[-1]}, not {as_json(form)}.")
         values = reports.validate(report)
         with callers.slot():
-            return {"markdown": reports.markdown, "html": reports.html, "json": reports.dumps}[form](values)
+            writers: dict[str, Callable[..., str]]
+            writers = {"markdown": reports.markdown, "html": reports.html, "json": reports.dumps}
+            return writers[form](values)

@@ -25,9 +25,9 @@ def argument(component: Component, *kinds: dict[str, Any]) -> Component:
 
     (A subclass would do as well, but gradio writes a stub file beside the source of each.)
     """
-    component.preprocess = lambda payload: payload
+    vars(component)["preprocess"] = lambda payload: payload
     if kinds:
-        component.api_info = lambda: kinds[0] if len(kinds) == 1 else {"anyOf": list(kinds)}
+        vars(component)["api_info"] = lambda: kinds[0] if len(kinds) == 1 else {"anyOf": list(kinds)}
     return component
 
 

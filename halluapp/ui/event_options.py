@@ -79,7 +79,7 @@ class Notice:
         trigger: Callable[..., Any],
         handler: Callable,
         inputs: Sequence[Component],
-        outputs: Sequence[Component],
+        outputs: Sequence[gr.blocks.Block],
         settings: Settings | None = None,
         js: str = NEXT,
         **options: Any,
@@ -92,7 +92,7 @@ class Notice:
         handler = with_visitor(settings, handler) if settings else handler
         return trigger(handler, [*inputs, self.number], list(outputs), js=js, **options)
 
-    def numbered(self, handler: Callable, outputs: Sequence[Component]) -> Callable:
+    def numbered(self, handler: Callable, outputs: Sequence[gr.blocks.Block]) -> Callable:
         """The handler with one more input, the number of its event, which the sentence carries."""
         index = [output is self.component for output in outputs].index(True)
 

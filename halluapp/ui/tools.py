@@ -19,7 +19,7 @@ def answer_in_json(app: gr.Blocks) -> None:
     def as_json(data: Any, root_url: str) -> Any:
         return postprocess([_text(output) for output in data], root_url)
 
-    server.postprocess_output_data = as_json
+    vars(server)["postprocess_output_data"] = as_json
 
 
 def _text(output: Any) -> Any:

@@ -6,6 +6,7 @@ from typing import Any
 
 GIGABYTE = 1_000_000_000
 NF4_BYTES = 0.516  # a weight: 4 bits, and 0.127 bits for its doubly quantized scale
+CLEARLY_MORE = 1.25  # times the free memory of the current card
 # To start with: activations, and caches of a few rows. Those of five panels of a 7B model are more (docs/hosting.md).
 WORKING_BYTES = int(2.5 * GIGABYTE)
 
@@ -36,8 +37,8 @@ def dense_bytes(dtype: str, on_gpu: bool) -> float:
 def free_memory(device: str = "auto", spread: bool = False) -> tuple[int, bool]:
     """(free bytes, whether on a GPU): of the GPU that models are loaded on, else of this machine.
 
-    device: "auto", "cpu", "cuda" or "cuda:N"; without a number it is the current card. spread: of all cards and of this
-    machine, over which a model can be laid.
+    device: "auto" (see `device_of`), "cpu", "cuda" (the current card) or "cuda:N". spread: of all cards and of
+    this machine, over which a model can be laid.
     """
     import psutil
     import torch
@@ -46,6 +47,27 @@ def free_memory(device: str = "auto", spread: bool = False) -> tuple[int, bool]:
     if device == "cpu" or not torch.cuda.is_available():
         return machine, False
     if spread:
-        return machine + sum(torch.cuda.mem_get_info(card)[0] for card in range(torch.cuda.device_count())), True
-    card = torch.device("cuda" if device == "auto" else device)
-    return torch.cuda.mem_get_info(card)[0], True
+        return machine + sum(free_on_cards()), True
+    return torch.cuda.mem_get_info(torch.device(device_of(device)))[0], True
+
+
+def free_on_cards() -> list[int]:
+    """Free bytes of every card that can be seen, by its number."""
+    import torch
+
+    return [torch.cuda.mem_get_info(card)[0] for card in range(torch.cuda.device_count())]
+
+
+def device_of(device: str) -> str:
+    """The device that a model is loaded on, which "auto" leaves open: the CPU where there is no card.
+
+    "auto" is the current card, on which steps can be replayed, unless another one has clearly more free memory.
+    """
+    import torch
+
+    if device != "auto":
+        return device
+    if not torch.cuda.is_available():
+        return "cpu"
+    free = free_on_cards()
+    return f"cuda:{free.index(max(free))}" if max(free) > CLEARLY_MORE * torch.cuda.mem_get_info()[0] else "cuda"

@@ -75,16 +75,26 @@ def check(lvlm: LVLM, offload: str) -> None:
     read some weights past their modules, and so past accelerate's hooks, and not every one lies in the checkpoint.
     """
     if not offload and "disk" in devices(lvlm.model):
-        raise InputError(
-            f"{lvlm.name} fits neither the cards nor main memory; raise HALLUAPP_MAX_MEMORY, name a folder on a fast "
-            "disk with HALLUAPP_OFFLOAD, or use a smaller model."
-        )
+        raise too_large(lvlm.name)
     inside = {id(weight) for part in (lvlm.decoder, lvlm.head) for weight in part.parameters()}
     if any(weight.is_meta and id(weight) not in inside for weight in lvlm.model.parameters()):
-        raise InputError(
-            f"The vision tower of {lvlm.name} does not fit the first device, and it cannot be offloaded; raise "
-            "HALLUAPP_MAX_MEMORY, or use a smaller model."
-        )
+        raise too_large_tower(lvlm.name)
+
+
+def too_large(name: str) -> InputError:
+    """What is said where weights would have to lie on the disk, and no folder was named for them."""
+    return InputError(
+        f"{name} fits neither the cards nor main memory; raise HALLUAPP_MAX_MEMORY, name a folder on a fast "
+        "disk with HALLUAPP_OFFLOAD, or use a smaller model."
+    )
+
+
+def too_large_tower(name: str) -> InputError:
+    """What is said where what comes before the decoder would have to be offloaded."""
+    return InputError(
+        f"The vision tower of {name} does not fit the first device, and it cannot be offloaded; raise "
+        "HALLUAPP_MAX_MEMORY, or use a smaller model."
+    )
 
 
 def too_large_for_quantization(name: str) -> InputError:
@@ -93,6 +103,28 @@ def too_large_for_quantization(name: str) -> InputError:
         f"The quantized weights of {name} do not fit the cards, and only weights of 16 or 32 bits can be offloaded; "
         "use HALLUAPP_QUANTIZATION=none, give HALLUAPP_MAX_MEMORY more of the cards, or use a smaller model."
     )
+
+
+def device_map(model: Any, spread: Placement, device: str) -> dict[str, int | str]:
+    """Where the modules of a model without weights are to lie: module name -> number of a card, "cpu" or "disk".
+
+    Quantized layers count with half a byte a weight. device: "cuda" or "cpu", on which the model computes.
+    """
+    from accelerate.utils import CustomDtype, get_balanced_memory, infer_auto_device_map
+
+    small = {name: CustomDtype.INT4 for name, weight in model.named_parameters() if type(weight) is not nn.Parameter}
+    options = {"no_split_module_classes": list(model._no_split_modules or ()), "special_dtypes": small}
+    budget = spread.budget(device)
+    if spread.device_map != "sequential":
+        budget = get_balanced_memory(model, budget, low_zero=spread.device_map == "balanced_low_0", **options)
+    return dict(infer_auto_device_map(model, budget, **options))
+
+
+def lay_out(model: Any, where: dict[str, int | str], offload: str) -> Any:
+    """A model whose weights lie where a device map says, or wait in main memory to be laid on the disk: with hooks."""
+    from accelerate import dispatch_model
+
+    return dispatch_model(model, where, offload_dir=offload or None, skip_keys=model._skip_keys_device_placement)
 
 
 def devices(model: Any) -> tuple[str, ...]:

@@ -27,7 +27,7 @@ class _Counted:
 
 
 @contextmanager
-def reported(progress: Callable[[int, int], None]) -> Iterator[None]:
+def listener(progress: Callable[[int, int], None]) -> Iterator[None]:
     """Calls progress(tensors read, tensors in all) while a model is loaded in this block."""
     from transformers.utils import logging
 

@@ -29,7 +29,7 @@ from halluapp.settings import Settings
 logger = getLogger(__name__)
 STAGES = ("files", "turn", "weights", "warm-up")
 BUSY = "{model} is being loaded; wait until it is there."
-HELD = "{what}, with the loaded model; switch once that has ended."
+IN_USE = "{what}, with the loaded model; switch once that has ended."
 REST = "The model of this server was switched a moment ago, and others wait for answers; switch again in {seconds} s."
 PURPOSE = "Waiting for the model: {model} is being loaded."
 FAILED = "{model} could not be loaded: {reason} {old} goes on answering."
@@ -68,20 +68,20 @@ class ModelSwitch:
         with self._swap:
             return load_session(self.current)
 
-    def loaded(self) -> Session | None:
+    def ready_session(self) -> Session | None:
         """The session if it is loaded and nothing is being swapped; does not wait for a swap."""
         return loaded_session(self.current) if self.progress is None else None
 
     @property
     def model(self) -> str:
         """The model that answers as `Settings.model` names it; what "auto" chose, once that is loaded."""
-        session = self.loaded()
+        session = self.ready_session()
         if session is None or self.current.model != "auto":
             return self.current.model
         return choices.POCKET if session.lvlm.name == EMBEDDED else session.lvlm.name
 
     @contextmanager
-    def held(self, what: str) -> Iterator[None]:
+    def use(self, what: str) -> Iterator[None]:
         """Keeps the model for long work outside the lane. what: is being done, words that begin a sentence."""
         with self._begin:
             if self.progress is not None:
@@ -103,7 +103,7 @@ class ModelSwitch:
             if self.progress is not None:
                 raise InputError(BUSY.format(model=self.progress.title))
             if self._uses:
-                raise InputError(HELD.format(what=self._uses[0]))
+                raise InputError(IN_USE.format(what=self._uses[0]))
             if (rest := self._rest_end - time.monotonic()) > 0:
                 raise InputError(REST.format(seconds=math.ceil(rest)))
             self.progress, self.error = Progress(title, STAGES[0]), ""
@@ -163,7 +163,7 @@ class ModelSwitch:
     def _load(self, target: Settings, title: str) -> str:
         """Loads a model and lets it answer once -> "", or why it cannot."""
         try:
-            with progress.reported(self._reporter(title, "weights")):
+            with progress.listener(self._reporter(title, "weights")):
                 self.progress = Progress(title, "weights")
                 session = load_session(target)
             self.progress = Progress(title, "warm-up")

@@ -114,7 +114,7 @@ def write(folder: Path, settings: Settings | None = None) -> Iterable[Path]:
         current = state.ComparisonState(read_photo(example.photo), request.prompt, request.sure, example.photo.name)
         for event in models.stream(request):
             current.add(event)
-        report = current.report
+        report = current.report or {}
         if example.photo.parent != folder:
             report = {**report, "photo": {**report["photo"], "preview": ""}}
         write_text(example.report, json.dumps(report, ensure_ascii=False, separators=(",", ":")))

@@ -38,7 +38,8 @@ def build(first: list[Any]) -> list[gr.DownloadButton]:
 
 def updates(paths: list[str] | None) -> list[Any]:
     """Updates of the buttons: the files of a report, from `write`, or none."""
-    return [gr.update(value=path, interactive=path is not None) for path in paths or [None] * len(FORMS)]
+    files = [*paths] if paths else [None for _ in FORMS]
+    return [gr.update(value=path, interactive=path is not None) for path in files]
 
 
 def nothing_new() -> list[Any]:

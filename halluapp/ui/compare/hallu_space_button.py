@@ -66,7 +66,7 @@ def compute(models: Models, path: str) -> Iterator[tuple]:
 
 def sentences(models: Models, path: str = "") -> Iterator[str]:
     """What is being done, sentence by sentence. Raises InputError."""
-    with models.switch.held(HELD):
+    with models.switch.use(HELD):
         yield from _sentences(models, path)
 
 

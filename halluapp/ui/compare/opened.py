@@ -111,7 +111,7 @@ def open_text(result: Result, text: Callable[[], str | dict[str, Any]], store: S
             report = read(source) if isinstance(source, str) else None
             match = stored.counterpart(store, report) if report else source
             # What is kept is shown as it is kept: the rest of a file with the same answers may be anybody's words.
-            return _opened(page_report(reports.validate(match)) if match else report, match is not None)
+            return _opened(page_report(reports.validate(match)) if match else report or {}, match is not None)
     except InputError as error:
         return fault(result, str(error)), gr.skip(), gr.skip(), gr.skip(), *exports.nothing_new()
 

@@ -11,5 +11,5 @@ def photo_input(**options) -> gr.Image:
     """A gr.Image that hands over the uploaded file as it is: a broken one gets our sentence, not a generic failure."""
     image = gr.Image(type="filepath", image_mode=None, **options)
     preprocess = image.preprocess
-    image.preprocess = lambda payload: payload.path if payload is not None and payload.path else preprocess(payload)
+    vars(image)["preprocess"] = lambda file: file.path if file is not None and file.path else preprocess(file)
     return only_uploads(image)

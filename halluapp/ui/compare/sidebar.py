@@ -94,7 +94,7 @@ def _clamp(slider: gr.Slider) -> None:
         value = slider.minimum if payload is None else payload
         return preprocess(min(max(value, slider.minimum), slider.maximum))
 
-    slider.preprocess = clamped
+    vars(slider)["preprocess"] = clamped
 
 
 def _sampling(settings: Settings) -> list[Component]:

@@ -194,10 +194,11 @@ class ComparisonState:
 
     def _end(self, panel: dict[str, Any], event: Finished | Failed) -> None:
         self._ends[event.method] += 1
-        if event.sample == 0 and isinstance(event, Finished):
-            panel.update(seconds=event.seconds, passes=event.forward_passes, note=event.note, reason=event.reason)
-        elif event.sample == 0:
-            panel.update(error=event.error, reason="failed")
+        if event.sample == 0:
+            if isinstance(event, Finished):
+                panel.update(seconds=event.seconds, passes=event.forward_passes, note=event.note, reason=event.reason)
+            else:
+                panel.update(error=event.error, reason="failed")
         if self._ends[event.method] == self.samples:
             panel["status"] = panel.pop("reason")
 

@@ -26,8 +26,8 @@ Result = dict[str, Any] | None
 
 def of_result(result: Result) -> dict[str, Any]:
     """The fold for a result that the page shows. Input: result. Output: fold."""
-    report = (result or {}).get("report")
-    if not report:
+    report = result.get("report") if result else None
+    if not result or not report:
         return {"run": 0, "photo": "", "panels": [], "answer": None, "error": "", "note": texts.NOTHING}
     stage = result["stage"]
     panels = [
@@ -83,7 +83,7 @@ def look(models: Models, result: Result, photo: str | None, event: Any) -> dict[
     values = event._data if isinstance(event._data, dict) else {}
     key = {name: values.get(name) for name in ("view", "method", "word", "box")}
     left, is_question = callers.departure(), _is_question(key)
-    entry = request_log.Entry("inside", [_sample(key["method"])[0]] if is_question else [])
+    entry = request_log.Entry("inside", [_sample(str(key["method"]))[0]] if is_question else [])
     try:
         if not is_question:  # never sent back: it may hold anything
             entry.outcome = request_log.REFUSED

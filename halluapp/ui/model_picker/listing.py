@@ -20,7 +20,7 @@ def models(server: Models) -> list[dict[str, Any]]:
     """
     entry = request_log.Entry("models")
     try:
-        room = allowed.Room.now(server.current, server.switch.loaded())
+        room = allowed.Room.now(server.current, server.switch.ready_session())
         each, name = room.dense_bytes(server.current), server.switch.model
         return [
             {

@@ -18,7 +18,7 @@ SLOW_WEIGHTS = 3.0  # billions of parameters with which an answer takes minutes 
 def of(models: Models, line: str = "", error: str = "") -> dict[str, Any]:
     """Everything that the component draws. line: instead of the one about the loaded model."""
     settings, progress = models.current, models.switch.progress
-    room = Room.now(settings, models.switch.loaded())
+    room = Room.now(settings, models.switch.ready_session())
     amounts = {"free": allowed.gigabytes(room.free), "loaded": allowed.gigabytes(room.loaded)}
     rows = enumerate(allowed.choices(models.settings))
     return {
@@ -38,7 +38,7 @@ def of(models: Models, line: str = "", error: str = "") -> dict[str, Any]:
 
 def loaded_line(models: Models) -> str:
     """The model that answers, in one line."""
-    session = models.switch.loaded()
+    session = models.switch.ready_session()
     if session is None:
         return texts.LOADING
     lvlm = session.lvlm
@@ -50,9 +50,9 @@ def progress_line(progress: Progress) -> str:
     """What a switch is doing, in one line."""
     done, total, stage = progress.done, progress.total, progress.stage
     if total and stage == "files":
-        stage, done, total = "fetching", allowed.gigabytes(done), allowed.gigabytes(total)
-    elif total and stage == "weights":
-        stage = "tensors"
+        amounts = {"done": allowed.gigabytes(done), "total": allowed.gigabytes(total)}
+        return texts.STAGES["fetching"].format(model=progress.title, **amounts)
+    stage = "tensors" if total and stage == "weights" else stage
     return texts.STAGES[stage].format(model=progress.title, done=done, total=total)
 
 

@@ -162,7 +162,7 @@ def connect_questions(
     def connect_question(button: gr.Button, question: Callable, row: gr.Row, *details: Component) -> None:
         others = [one for one in buttons.rows if one is not row]
         handle = partial(run_actions.alone, partial(question, settings), len(others))
-        outputs = [notice.component, buttons.subject, row, *details, *others]
+        outputs: list[gr.blocks.Block] = [notice.component, buttons.subject, row, *details, *others]
         notice.connect(button.click, handle, selection, outputs, settings, **INSTANT)
 
     connect_question(buttons.rename, run_actions.ask_name, buttons.rename_row, buttons.new_name, buttons.confirm_rename)

@@ -67,7 +67,8 @@ def connect(
     """Events of the form and of the controls below it -> the handler that writes the command line."""
     settings = models.settings
     write_preview = partial(with_current(models, preview), run_form)
-    changes = [part.change for part in run_form.inputs if not isinstance(part, gr.State)]
+    parts: list[Any] = [part for part in run_form.inputs if not isinstance(part, gr.State)]
+    changes = [part.change for part in parts]
     changes.append(run_form.upload_path.change)
     gr.on(changes, write_preview, run_form.inputs, controls.preview, trigger_mode="always_last", **INSTANT)
     entered = [part.input for part in run_form.inputs if hasattr(part, "input")]  # by a person, not by a preset

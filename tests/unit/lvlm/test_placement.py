@@ -24,6 +24,7 @@ from halluapp.lvlm.weights import memory, placement
 from halluapp.lvlm.weights.fingerprint import fingerprint
 from halluapp.lvlm.weights.placement import Placement
 from halluapp.methods.registry import create, defaults
+from halluapp.settings import ASSETS
 from halluapp.training.hallu_space import compute
 
 SAMPLING = {"max_new_tokens": 8, "ignore_end": True}
@@ -70,6 +71,30 @@ def _same(model, kind: str, names: list[str], prompts: tuple[str, ...]) -> None:
     assert any(weight.is_meta for weight in model.model.parameters()), "weights are fetched for one forward"
     assert placement.is_spread(model.model)
     assert policy.blocker(model)
+
+
+def test_a_random_model_is_spread_as_well_and_answers_the_same(tmp_path) -> None:
+    """The kind: a model of random weights, with which speed and memory are measured, lay on one device only."""
+    whole, _ = catalog.load("random:llava-tiny", "none", "cpu", ASSETS)
+    room = 0.7 * sum(weight.nbytes for weight in whole.model.parameters()) / 1e6
+    spread = Placement("auto", f"cpu={room:.3f}MB", str(tmp_path))
+    model, notice = catalog.load("random:llava-tiny", "none", "cpu", ASSETS, spread=spread)
+    assert "on the disk" in notice
+    assert placement.devices(model.model) == ("cpu", "disk")
+    tensors = dict(placement.tensors(model.model))
+    assert all(torch.equal(tensors[name], weight) for name, weight in whole.model.named_parameters())
+    methods = [create(name) for name in defaults()]
+    here, there = (
+        run(lvlm, Views(lvlm, photo()), OPEN, methods, max_new_tokens=3, ignore_end=True) for lvlm in (whole, model)
+    )
+    assert {name: answer.ids for name, answer in there.items()} == {name: answer.ids for name, answer in here.items()}
+    disk = str(tmp_path / "new")
+    for quantization, offload, words in (
+        ("none", "", "HALLUAPP_OFFLOAD"), ("nf4", disk, "not fit the cards"), ("none", disk, "vision tower"),
+    ):  # fmt: skip
+        spread = Placement("auto", "cpu=0.2MB", offload)
+        with pytest.raises(InputError, match=words):
+            catalog.load("random:llava-tiny", quantization, "cpu", ASSETS, spread=spread)
 
 
 @pytest.mark.parametrize("share", [0.3, 0.7])

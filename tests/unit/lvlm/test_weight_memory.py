@@ -62,6 +62,22 @@ def test_each_card_has_its_own_free_memory() -> None:
 
 
 @pytest.mark.usefixtures("cards")
+def test_auto_takes_the_card_with_clearly_more_room_and_spreads_over_all(monkeypatch) -> None:
+    """The kind: only the first card counted, full or not, and a model that fits two cards was never taken."""
+    assert memory.device_of("auto") == "cuda"  # 9 GB here, 5 on the other one
+    assert memory.device_of("cuda:1") == "cuda:1"
+    assert catalog.automatic("auto", "none", spread=True) == "Qwen/Qwen3-VL-4B-Instruct"
+    monkeypatch.setattr(f"{__name__}.CARDS", [int(size * memory.GIGABYTE) for size in (5, 5.5, 9)])
+    assert memory.device_of("auto") == "cuda:2"
+    assert memory.free_memory("auto") == (9 * memory.GIGABYTE, True)
+    assert catalog.automatic("auto") == LLAVA
+    assert catalog.automatic("cuda") == "HuggingFaceTB/SmolVLM-Instruct"
+    assert catalog.automatic("auto", "none", spread=True) == LLAVA  # 16.6 GB in bfloat16, of 19.5
+    monkeypatch.setattr(f"{__name__}.CARDS", CARDS[:2])
+    assert memory.device_of("auto") == "cuda"  # the other one has little more, and steps are replayed here
+
+
+@pytest.mark.usefixtures("cards")
 def test_auto_is_what_fits_the_card_that_is_named_at_its_precision() -> None:
     """7B in NF4: 7.0 GB in 16 bits beside, 8.2 GB in 32; on the card with 5 GB it is the smallest default."""
     assert catalog.automatic("auto") == catalog.automatic("cuda:0") == LLAVA

@@ -167,7 +167,7 @@ def test_what_cannot_be_had_is_refused_at_once(models, tmp_path):
     models.change(str(tmp_path), "none")
     wait(models)
     assert "bert" in models.switch.error
-    with models.switch.held("A HalluSpace is being computed"), pytest.raises(InputError, match="HalluSpace"):
+    with models.switch.use("A HalluSpace is being computed"), pytest.raises(InputError, match="HalluSpace"):
         models.change(POCKET, "none")
 
 
