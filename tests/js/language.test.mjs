@@ -47,6 +47,7 @@ test("a pattern with few letters of its own fits single things, not sentences", 
 
 test("parts between dots and sentences one after the other are translated one by one", () => {
   assert.equal(say("step 3 of 9 · 5 tokens · unheard of here"), "第 3/9 步 · 5 个 token · unheard of here");
+  assert.equal(say("Baseline + VDD"), "基线 + VDD"); // a stacked panel
   assert.equal(say("Stopped. Done in 2 s."), "已停止。完成，用时 2 秒。");
   assert.equal(say("Evidence: a dog · 5 tokens"), "证据：a dog · 5 个 token");
 });

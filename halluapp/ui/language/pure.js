@@ -5,7 +5,7 @@ const NUMBER = /^[\d\s.,%×±+−–\[\]-]+(?:s|min|h|MB|GB)?$/; // or an amount
 const LETTERS_FOR_WORDS = 4, LETTERS_FOR_SENTENCES = 7; // of a pattern's own: with fewer it would fit anything
 const DOT = " · ";
 const SENTENCE_END = /(?<=[.!?])\s+(?=[A-Z\d])/;
-const JOINTS = [[DOT, DOT], [" – ", " – "], [SENTENCE_END, ""]];
+const JOINTS = [[DOT, DOT], [" – ", " – "], [" + ", " + "], [SENTENCE_END, ""]];
 const MOST_CHARACTERS = 2000; // of a text that is compared with patterns
 // What stands for these names was said by a model, a person or a file.
 const VERBATIM = ["word", "name", "model", "file", "text", "parts", "object", "run", "label", "message"];
