@@ -64,11 +64,15 @@ def compute_from_file(
         raise InputError(f"The limit must be 0 (all pairs) or more, not {limit}.")
     # A bad file is refused before a model is loaded for nothing; photos of a parquet file are read a few at a time.
     in_file = pairs_file.suffix == ".parquet"
-    rows = iter_pairs(pairs_file, check_photos=not in_file, limit=limit)
-    rows = chain([next(rows)], rows) if in_file else list(rows)
-    compute.check_rank(rank, None if in_file else len(rows))
-    if not in_file:
-        check_lengths(rows, settings.model, settings.assets)
+    pairs = iter_pairs(pairs_file, check_photos=not in_file, limit=limit)
+    rows: Iterable[Pair]
+    if in_file:
+        rows = chain([next(pairs)], pairs)
+        compute.check_rank(rank, None)
+    else:
+        rows = every_pair = list(pairs)
+        compute.check_rank(rank, len(every_pair))
+        check_lengths(every_pair, settings.model, settings.assets)
     lvlm = load_session(settings).lvlm
     for event in compute_for(lvlm, rows, out, settings.assets, rank, layers, pooling):
         if isinstance(event, Computed):

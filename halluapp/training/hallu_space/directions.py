@@ -49,7 +49,8 @@ def direction_words(lvlm: LVLM, direction: Tensor) -> dict[str, list[str]]:
 
 
 def _pieces(lvlm: LVLM, logits: Tensor) -> list[str]:
-    special, pieces = set(lvlm.tokenizer.all_special_ids), {}
+    special = set(lvlm.tokenizer.all_special_ids)
+    pieces: dict[str, None] = {}
     for token in logits.topk(min(4 * WORDS_PER_END, len(logits))).indices.tolist():
         text = lvlm.piece(token).strip()
         if token not in special and text:

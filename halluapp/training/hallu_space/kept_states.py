@@ -76,7 +76,8 @@ class KeptStates:
         with self.path.open("rb") as file:
             file.seek(offset)
             record = np.frombuffer(file.read(self.record.itemsize), self.record)[0]
-        return PairStates(torch.from_numpy(record["states"].copy()), tuple(map(int, record["lengths"])))
+        truthful, hallucinated = map(int, record["lengths"])
+        return PairStates(torch.from_numpy(record["states"].copy()), (truthful, hallucinated))
 
     def write(self, pair: Pair, states: PairStates) -> None:
         """Appends what was computed of a pair."""

@@ -128,7 +128,7 @@ def own_answer_rows(
     rows = []
     for (name, _, present, unsure), texts in zip(photos, zip(*answer_rounds, strict=True), strict=True):
         pair = best_and_worst(texts, present, unsure)
-        if name in (exact or {}):
+        if exact and name in exact:
             worst = min(texts, key=lambda text: score(text, present))
             pair = (exact[name], worst) if worst and worst != exact[name] else None
         if pair:

@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, fields
 from functools import partial
-from itertools import chain
 from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any
@@ -59,9 +58,11 @@ class PairSet:
         """Both together. Raises InputError for two photos of one name."""
         if both := sorted(set(self.photos) & set(other.photos)):
             raise InputError(f"Two photos are called {both[0]}; rename one.")
-        fields_of_both = {item.name: (getattr(self, item.name), getattr(other, item.name)) for item in fields(self)}
-        lists = {name: [*chain(*fields_of_both.pop(name))] for name in ("rows", "left_out")}
-        return PairSet(**lists, **{name: {**first, **second} for name, (first, second) in fields_of_both.items()})
+        sums: dict[str, Any] = {}
+        for item in fields(self):
+            first, second = getattr(self, item.name), getattr(other, item.name)
+            sums[item.name] = [*first, *second] if isinstance(first, list) else {**first, **second}
+        return PairSet(**sums)
 
     def write(self, out: Path) -> int:
         """Writes a folder that `read_pairs` reads -> number of pairs.
@@ -183,7 +184,7 @@ def object_sentence(objects: list[dict[str, Any]]) -> str:
 def position_sentence(objects: list[dict[str, Any]], most: int = 3) -> str:
     """ "The bench is on the left and the dog is on the right." of things that are there once; "" if there are none."""
     count = Counter(item["label"] for item in objects)
-    clauses = []
+    clauses: list[str] = []
     for item in sorted(objects, key=lambda item: item["label"]):
         middle = (item["box"][0] + item["box"][2]) / 2
         side = "on the left" if middle < 0.36 else "on the right" if middle > 0.64 else ""

@@ -7,7 +7,7 @@ do. Both answers of a pair have the same style and nearly the same length, so th
 from __future__ import annotations
 
 import re
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import SequenceMatcher
@@ -200,11 +200,12 @@ def names_absent(text: str, photo: Photo) -> bool:
 
 def offered_objects(record: Mapping[str, Any]) -> list[str]:
     """Objects that people boxed in a photo, the largest first; people once, as "person". [] without such boxes."""
-    areas: Counter[str] = Counter()
+    areas: defaultdict[str, float] = defaultdict(float)
     boxes = [(name, box) for name, *box in record.get("boxes", [])]
     if not boxes:
         boxes = read_record({**record, "detections": [], "qa": []}).boxes
     for name, (x0, y0, x1, y1) in boxes:
         name = "person" if name in vocabulary.PEOPLE else name
         areas[name] += (x1 - x0) * (y1 - y0)
-    return [name for name, _ in areas.most_common() if name in vocabulary.objects()]
+    by_area = sorted(areas, key=lambda name: -areas[name])
+    return [name for name in by_area if name in vocabulary.objects()]
