@@ -14,7 +14,7 @@ quick: ## the quick test round
 	"$(PYTHON)" -m pytest -m "not slow and not browser"
 
 test: ## all tests
-	"$(PYTHON)" -m pytest
+	"$(PYTHON)" -m pytest -n 2 --dist loadfile
 
 serve: ## the app on the embedded model
 	"$(PYTHON)" app.py

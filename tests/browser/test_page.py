@@ -120,11 +120,9 @@ def test_stop_stops_and_run_works_again(visit, photo, monkeypatch):
     monkeypatch.setattr(LVLM, "end_tokens", frozenset())  # or the answers end before anyone can click
     visit.upload(photo)
     visit.ask("Describe this image in detail.")
-    visit.page.click(".toggle-settings")
-    visit.page.get_by_role("button", name="Sampling").click()
-    visit.page.fill("#temperature input[type=number]", "2")
-    visit.page.fill("#max-tokens input[type=number]", "512")
-    visit.page.keyboard.press("Tab")
+    visit.open_sampling()
+    visit.slide("temperature", "2")
+    visit.slide("max-tokens", "512")
     visit.run(wait=False)
     visit.page.wait_for_function("() => document.querySelector('.panel .text')?.textContent.length > 5", timeout=60_000)
     # A click on a disabled button does nothing, and the panels move it while they grow.
@@ -135,8 +133,7 @@ def test_stop_stops_and_run_works_again(visit, photo, monkeypatch):
     before = visit.texts()
     visit.page.wait_for_timeout(1000)
     assert visit.texts() == before
-    visit.page.fill("#max-tokens input[type=number]", "4")
-    visit.page.keyboard.press("Tab")
+    visit.slide("max-tokens", "4")
     visit.run()
     assert not any(state == "stopped" for state in visit.states())
 

@@ -2,16 +2,7 @@
 
 from __future__ import annotations
 
-from page import Visit
-
-SET = "([id, value]) => document.querySelector(`#${id} input[type=range]`).value === value"
-
-
-def slide(visit: Visit, name: str, value: str) -> None:
-    """Types a number beside a slider, and waits until the slider has heard of it."""
-    visit.page.fill(f"#{name} input[type=number]", value)
-    visit.page.press(f"#{name} input[type=number]", "Tab")
-    visit.page.wait_for_function(SET, arg=[name, value])
+from page import SET, Visit
 
 
 def test_all_none_or_the_default_methods_and_all_settings_again(visit: Visit) -> None:
@@ -20,10 +11,9 @@ def test_all_none_or_the_default_methods_and_all_settings_again(visit: Visit) ->
     for name, n in (("All methods", 13), ("None", 0), ("The default ones", 5)):
         page.get_by_role("button", name=name, exact=True).press("Enter")
         page.wait_for_function(count, arg=n)
-    page.click(".toggle-settings")
-    page.get_by_role("button", name="Sampling").click()
-    slide(visit, "temperature", "1.2")
-    slide(visit, "sure", "0.6")
+    visit.open_sampling()
+    visit.slide("temperature", "1.2")
+    visit.slide("sure", "0.6")
     page.click("#reset-settings")
     for name, value in (("temperature", "0"), ("sure", "0.9")):
         page.wait_for_function(SET, arg=[name, value])
@@ -33,14 +23,13 @@ def test_all_none_or_the_default_methods_and_all_settings_again(visit: Visit) ->
 
 def test_samples_are_turned_by_keys_and_judged_again(visit: Visit) -> None:
     page = visit.page
-    page.click(".toggle-settings")
-    page.get_by_role("button", name="Sampling").click()
+    visit.open_sampling()
     for name, value in (("samples", "3"), ("max-tokens", "20")):
-        slide(visit, name, value)
+        visit.slide(name, value)
     page.click("#run")  # at temperature 0
     page.wait_for_selector(".error:visible")
     assert "temperature" in page.locator(".answers .error").text_content()
-    slide(visit, "temperature", "1.2")
+    visit.slide("temperature", "1.2")
     visit.run()
     first = visit.texts()
     assert page.locator(".pager .count").all_text_contents() == ["1 / 3"] * 5
@@ -61,7 +50,7 @@ def test_samples_are_turned_by_keys_and_judged_again(visit: Visit) -> None:
     assert page.locator(".evidence .facts td").count() > 4
     page.keyboard.press("Escape")
     before = page.locator(".strip tbody").text_content()
-    slide(visit, "sure", "0.6")
+    visit.slide("sure", "0.6")
     page.wait_for_function("() => document.querySelector('.panel[data-method=vdd] .count').textContent === '3 / 3'")
     assert visit.texts() == texts[1]  # the same sample is shown, judged anew
     assert page.locator(".strip tbody").text_content() == before  # expected inventions do not depend on it

@@ -16,12 +16,12 @@ def address(browser, tmp_path_factory):
         yield url
 
 
-def set_sampling(page, **values: float) -> None:
+def set_sampling(visit, **values: float) -> None:
     """Fills the fields of sampling, by their ids."""
+    page = visit.page
     page.click(".toggle-settings")
     if page.locator("#seed input").count() == 0 or page.locator("#seed input").is_hidden():
-        page.get_by_role("button", name="Sampling").click()
-        page.wait_for_timeout(700)  # gradio mounts the fields anew as the fold opens, and with them their values
+        visit.open_section("Sampling")
     for name, value in values.items():
         page.fill(f"#{name} input[type=number]", str(value))
         page.keyboard.press("Tab")
@@ -47,7 +47,7 @@ def test_two_results_stand_side_by_side(browser, visit):
     page = visit.page
     visit.run()
     first = visit.texts()
-    set_sampling(page, seed=7)
+    set_sampling(visit, seed=7)
     visit.ask(PROMPT)
     visit.run()
     second = visit.texts()
@@ -88,7 +88,7 @@ def test_results_of_the_server_are_fetched_and_their_words_marked(browser, addre
     visit = Visit(browser, address)
     visit.page.wait_for_selector(".panel .own")
     for seed in (1, 2):
-        set_sampling(visit.page, temperature=1, seed=seed)
+        set_sampling(visit, temperature=1, seed=seed)
         visit.run()
     visit.page.close()
     visit = Visit(browser, address, width=390, dark=True)  # another browser: only the server knows them

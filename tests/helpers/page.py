@@ -10,6 +10,19 @@ DONE = r"""() => { const states = [...document.querySelectorAll('.panel .state')
   return states.length > 0 && states.every((s) => /^(done|stopped|failed)/.test(s))
     && !document.querySelector('#run').disabled; }"""
 
+# gradio mounts what a fold holds as it opens, and writes the fields' values once more just after: what a script fills
+# in the task that first sees the field is overwritten. Nobody types that early; two frames later it has happened.
+MOUNTED = """(header) => new Promise((done) => {
+  const look = (frames) => {
+    const part = header.closest('.block').querySelector('input, textarea, button:not(.label-wrap)');
+    const seen = part?.offsetParent ? frames + 1 : 0; // in how many frames
+    if (seen === 3) done(); else requestAnimationFrame(() => look(seen));
+  };
+  look(0);
+})"""
+
+SET = "([id, value]) => document.querySelector(`#${id} input[type=range]`).value === value"
+
 CHANGED = "(before) => document.querySelector('[data-run]')?.dataset.run !== before"
 
 
@@ -50,6 +63,23 @@ class Visit:
 
     def ask(self, prompt: str) -> None:
         self.page.fill("#prompt textarea", prompt)
+
+    def open_section(self, title: str) -> None:
+        """Opens a closed fold of settings and waits until its fields keep what is typed into them."""
+        header = self.page.locator("button.label-wrap:visible", has_text=title).first
+        header.click()
+        header.evaluate(MOUNTED)
+
+    def open_sampling(self) -> None:
+        """Opens the column of settings, and in it the fold of sampling."""
+        self.page.click(".toggle-settings")
+        self.open_section("Sampling")
+
+    def slide(self, name: str, value: str) -> None:
+        """Types a number beside a slider, and waits until the slider has heard of it."""
+        self.page.fill(f"#{name} input[type=number]", value)
+        self.page.press(f"#{name} input[type=number]", "Tab")
+        self.page.wait_for_function(SET, arg=[name, value])
 
     def run(self, wait: bool = True) -> None:
         before = self.page.evaluate("() => document.querySelector('[data-run]')?.dataset.run")

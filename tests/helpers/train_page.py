@@ -49,9 +49,6 @@ class TrainTab(Visit):
             "(name) => document.querySelector('tr.chosen')?.dataset.run === name", arg=name, timeout=30_000
         )
 
-    def open_section(self, title: str) -> None:
-        self.page.locator("button.label-wrap:visible", has_text=title).first.click()
-
     def points(self) -> int:
         """Points of the training curve of the loss."""
         return self.page.locator("figure[data-key=loss] path.line.train").get_attribute("d").count(" ")
