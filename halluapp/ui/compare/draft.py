@@ -53,7 +53,7 @@ def restore(settings: Settings, question: Sequence[Component], visitor: Visitor,
     or the "prompt" alone; "busy": whether a run went on. None of it is trusted: a value that its component could not
     have had leaves the component as it is.
     """
-    same = [gr.skip() for _ in question]
+    same = [_unchanged(component) for component in question]
     draft = _parsed(text, dict)
     if not draft:
         return gr.skip(), gr.skip(), gr.skip(), *exports.nothing_new(), *same
@@ -99,7 +99,20 @@ def _parsed(text: Any, kind: type) -> Any:
 
 
 def _update(component: Component, value: Any) -> Any:
-    return gr.update(value=value) if fits(component, value) else gr.skip()
+    if not fits(component, value):
+        return _unchanged(component)
+    return value if _is_ours(component) else gr.update(value=value)
+
+
+def _unchanged(component: Component) -> Any:
+    """For an output that stays as it is on a page that has just come up."""
+    return component.value if _is_ours(component) else gr.skip()
+
+
+def _is_ours(component: Component) -> bool:
+    """Whether its instance reads inputs in a way of its own. gradio makes a new one of a component that is updated, if
+    only with `gr.skip`, and that way is lost for the visitor; a plain value does no harm."""
+    return "preprocess" in vars(component)
 
 
 def fits(component: Component, value: Any) -> bool:

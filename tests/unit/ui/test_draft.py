@@ -74,3 +74,17 @@ def test_values_that_no_component_has_leave_it_as_it_is(question, tmp_path):
     for values in ([[], 7, "x", "y", None], [{}, [{}], ["c"], 1e9, ["low"]], [None] * 9):
         _, _, updates = brought(question, tmp_path, {"number": 0, "busy": True, "values": json.dumps(values)})
         assert [one for one in updates if one] in ([], [defaults()])
+
+
+def test_a_slider_with_a_clamp_is_never_updated(tmp_path):
+    """gradio builds an updated component anew, even for `gr.skip`, and our clamp is lost: plain values only."""
+    with gr.Blocks():
+        slider = gr.Slider(0.5, 0.99, 0.9)
+    sidebar._clamp(slider)
+    question = [gr.Textbox("first"), gr.CheckboxGroup(["a"]), slider]
+    for content, value in (
+        ("", 0.9), ({"number": 0}, 0.9), ({"number": 0, "values": json.dumps(["Why?", ["a"], 0.7])}, 0.7),
+        ({"number": 0, "values": json.dumps(["Why?", ["a"], 0.1])}, 0.9), ({"path": "/gone"}, 0.9),
+    ):  # fmt: skip
+        text = content if isinstance(content, str) else json.dumps(content)
+        assert draft.restore(Settings(runs=tmp_path), question, OWNER_OF_ALL, None, text)[-1] == value
