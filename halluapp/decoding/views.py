@@ -51,6 +51,11 @@ class Views:
         """Takes what another one has encoded of the same photo by the same model, and adds to it from now on."""
         self._features = other._features
 
+    @property
+    def count(self) -> int:
+        """How many are encoded."""
+        return len(self._features)
+
     def is_of(self, other: Views, noised: bool = False) -> bool:
         """Whether both show the same photo, `noised`: with the same noise."""
         return self._features is other._features and (not noised or self.seed == other.seed)

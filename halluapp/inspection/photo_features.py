@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 # Of each model that is loaded: the photo's hash, and views of it whose photo and model are gone. Features alone stay, a
 # few megabytes, so that a model can go when another one is loaded.
+MOST = 24  # views that may be held: every noise step, seed and adapter that is asked for would be one more
 _last: WeakKeyDictionary[LVLM, tuple[bytes, Views]] = WeakKeyDictionary()
 
 
@@ -22,7 +23,7 @@ def views_of(lvlm: LVLM, photo: Image.Image, seed: int) -> Views:
     key = hashlib.sha256(f"{photo.size} {photo.mode} ".encode() + photo.tobytes()).digest()
     views = Views(lvlm, photo, seed)
     last, other = _last.get(lvlm, (b"", views))
-    if last == key:
+    if last == key and other.count <= MOST:
         views.share(other)
     else:
         _last[lvlm] = key, views.without_photo()

@@ -10,6 +10,7 @@ from tiny import OPEN, lvlm, photo
 from halluapp.decoding.plan import Sampling
 from halluapp.errors import InputError
 from halluapp.inspection import occlusion
+from halluapp.inspection.photo_features import MOST, views_of
 from halluapp.inspection.question import Question, inspect
 from halluapp.methods.registry import VDD, Baseline
 
@@ -67,3 +68,14 @@ def test_the_next_question_about_a_photo_runs_no_vision_tower(monkeypatch):
     assert len(calls) == 2
     assert inspect(model, one) == first
     assert len(calls) == 3
+
+
+def test_questions_about_one_photo_hold_a_bounded_number_of_views():
+    """Each seed of the noise is one more view, and a stranger may ask for any number of them."""
+    model, picture = lvlm("llava"), photo(43)
+    most = 0
+    for seed in range(3 * MOST):
+        views = views_of(model, picture, seed)
+        views.at(500)
+        most = max(most, views.count)
+    assert MOST < most <= MOST + 2
